@@ -1,0 +1,57 @@
+# make demo   trains a classifier on gpukern's kernels        make test   every test
+# make build  the extension, in place                         make lint   ruff, mypy, clang-format
+# Each makes .venv with the pinned requirements if there is none, and builds what changed.
+# To use an environment of your own: make test VENV=/path/to/venv PIP_INSTALL=: (it needs requirements-dev.txt)
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL ?= $(PY) -m pip install --quiet --disable-pip-version-check
+STAMP := $(VENV)/.gpukern-requirements
+
+.PHONY: demo test test-fast build lint format clean env
+.DEFAULT_GOAL := build
+
+env: $(STAMP)
+
+# Made again whenever the requirements change.
+$(STAMP): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "gpukern: $(PYTHON) is older than 3.10; run: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(PY) || { echo "gpukern: making $(VENV)"; $(PYTHON) -m venv $(VENV) || \
+	  { echo "gpukern: no venv module (Debian: apt install python3-venv)"; exit 1; }; }
+	@echo "gpukern: installing the pinned requirements into $(VENV)"
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@cp requirements-dev.txt $@
+
+# ninja decides what is out of date, so this always asks it.
+build: $(STAMP)
+	@$(PY) setup.py -q build_ext --inplace
+
+demo: build
+	@$(PY) -m gpukern demo
+
+test: build
+	@$(PY) -m pytest
+
+# Without the tests marked slow (exhaustive patterns, training).
+test-fast: build
+	@$(PY) -m pytest -m "not slow"
+
+CXX_FILES = $(shell find csrc tests -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu')
+
+lint: $(STAMP)
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check --quiet .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/clang-format --dry-run -Werror $(CXX_FILES)
+	@echo "lint: clean"
+
+format: $(STAMP)
+	@$(VENV)/bin/ruff check --fix --quiet .
+	@$(VENV)/bin/ruff format --quiet .
+	@$(VENV)/bin/clang-format -i $(CXX_FILES)
+
+clean:
+	rm -rf build dist *.egg-info gpukern/*.so gpukern/built.json

@@ -1,0 +1,270 @@
+"""What setup.py compiles, and for what: pure functions of the tree and of what was found on the machine.
+
+A `targets` file beside a .cu lists the words it is compiled for (`sm_80 sm_90a ptx gfx942`; `ptx`: also the PTX of the
+highest plain word), and elementwise/ops/families.h the families of the catalogue. No second table exists.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+CSRC = Path("csrc")
+# The CPU loops are compiled once for each, and chosen at run time: never -march=native.
+CAPABILITIES = {
+    "DEFAULT": [],
+    "AVX2": ["-mavx2", "-mfma", "-mf16c"],
+    "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mf16c"],
+}
+
+
+def stop(sentence: str) -> NoReturn:
+    raise SystemExit(f"gpukern: {sentence}")
+
+
+def say(sentence: str) -> None:
+    print(f"gpukern: {sentence}", file=sys.stderr, flush=True)
+
+
+def output_of(*command: str) -> str:
+    """Standard output of a command, "" where it fails or is not there."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def first_number(text: str) -> str:
+    found = re.search(r"\d+\.\d+(\.\d+)?", text)
+    return found.group(0) if found else "unknown"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A device compiler and what it is asked for."""
+
+    backend: str  # "cuda" or "hip"
+    compiler: str
+    version: str
+    home: Path
+    wanted: tuple[str, ...]  # "8.0", "9.0a", "9.0+PTX" or gfx words; empty: everything the folders name
+    why: str
+    known: tuple[str, ...] = ()  # words the compiler knows; empty: not asked
+
+
+@cache
+def words_of(folder: Path) -> tuple[str, ...]:
+    """The `targets` file of a folder: compiler words, `#` starts a comment; () where there is none."""
+    try:
+        text = (ROOT / folder / "targets").read_text()
+    except OSError:
+        return ()
+    return tuple(re.sub(r"#.*", "", text).split())
+
+
+def capability(word: str) -> tuple[int, int, str]:
+    """(9, 0, "a") of sm_90a or 9.0a."""
+    found = re.fullmatch(r"sm_(\d+)(\d)([af]?)", word) or re.fullmatch(r"(\d+)\.(\d)([af]?)", word)
+    if not found:
+        stop(f"{word!r} is not a CUDA target (sm_80, sm_90a, ..)")
+    return int(found[1]), int(found[2]), found[3]
+
+
+def select_cuda(words: Sequence[str], gpu: Gpu) -> list[str]:
+    """The words of a folder to compile: what is wanted and nvcc knows; `ptx_N` means PTX of that capability."""
+    bases = [w for w in words if w.startswith("sm_") and (not gpu.known or w.rstrip("af") in gpu.known)]
+    bases.sort(key=capability)
+    plain = [w for w in bases if not capability(w)[2]]
+    folder_ptx = "ptx" in words and bool(plain)
+    if not gpu.wanted:
+        return bases + ([f"ptx_{plain[-1][3:]}"] if folder_ptx else [])
+    chosen: list[str] = []
+    for wish in gpu.wanted:
+        text, _, ptx = wish.partition("+")
+        major, minor, _ = capability(text)
+        same = [w for w in bases if capability(w)[:2] == (major, minor)]
+        family = [
+            w for w in bases if capability(w)[0] == major and capability(w)[1] <= minor and capability(w)[2] != "a"
+        ]
+        older = [w for w in plain if capability(w)[:2] <= (major, minor)]
+        if same:
+            chosen += same
+        elif family:
+            chosen.append(family[-1])
+        if folder_ptx and older and (ptx or not (same or family)):
+            chosen.append(f"ptx_{older[-1][3:]}")
+    return sorted(set(chosen), key=lambda w: (w.startswith("ptx"), capability("sm_" + w.split("_")[1])))
+
+
+def select_hip(words: Sequence[str], gpu: Gpu) -> list[str]:
+    named = [w for w in words if w.startswith("gfx")]
+    if not gpu.wanted:
+        return named
+    return [w for w in named if w in gpu.wanted or any(generic_of(x) == w for x in gpu.wanted)]
+
+
+def generic_of(word: str) -> str:
+    """gfx1100 is served by code for gfx11-generic."""
+    found = re.fullmatch(r"gfx(1[0-9])[0-9a-f]{2}", word)
+    return f"gfx{found[1]}-generic" if found else word
+
+
+# ---- the objects -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Object:
+    source: Path
+    rule: str  # "cxx" or "gpu"
+    flags: tuple[str, ...]
+    name: str
+
+
+@dataclass
+class Plan:
+    objects: list[Object] = field(default_factory=list)
+    targets: dict[str, list[str]] = field(default_factory=dict)  # folder below csrc -> words compiled
+
+
+def families() -> list[str]:
+    header = ROOT / CSRC / "elementwise" / "ops" / "families.h"
+    return re.findall(r"\bF\((\w+)\)", header.read_text()) if header.exists() else []
+
+
+def capabilities() -> dict[str, list[str]]:
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return CAPABILITIES if x86 else {"DEFAULT": []}
+
+
+def below(pattern: str) -> list[Path]:
+    """Sources, without the machine model: tests compile that one."""
+    found = (p.relative_to(ROOT) for p in (ROOT / CSRC).rglob(pattern))
+    return sorted(p for p in found if "model" not in p.parts)
+
+
+def plan_objects(gpu: Gpu | None) -> Plan:
+    plan = Plan()
+    for source in below("*.cpp"):
+        stem = "_".join(source.relative_to(CSRC).with_suffix("").parts)
+        if source.name in ("host_loops.cpp", "host_stage.cpp"):
+            for word, machine in capabilities().items():
+                flags = [
+                    f"-DCPU_CAPABILITY={word}",
+                    f"-DCPU_CAPABILITY_{word}",
+                    "-O3",
+                    "-fno-math-errno",
+                    "-fno-trapping-math",
+                    *machine,
+                ]
+                for family in families() if source.name == "host_loops.cpp" else [""]:
+                    named = [f"-DGPUKERN_FAMILY={family}"] if family else []
+                    name = "_".join(filter(None, (stem, family, word.lower())))
+                    plan.objects.append(Object(source, "cxx", (*flags, *named), name))
+        else:
+            plan.objects.append(Object(source, "cxx", (), stem))
+    for folder in sorted({p.parent for p in (ROOT / CSRC).rglob("targets")}):
+        plan.targets[folder.relative_to(ROOT / CSRC).as_posix()] = []
+    if gpu:
+        plan_gpu(plan, gpu)
+    return plan
+
+
+def plan_gpu(plan: Plan, gpu: Gpu) -> None:
+    sources = below("*.cu")
+    for folder in plan.targets:
+        words = words_of(CSRC / folder)
+        select = select_cuda if gpu.backend == "cuda" else select_hip
+        if any(source.parent == CSRC / folder for source in sources):
+            plan.targets[folder] = select(words, gpu)
+    # No `targets` beside it: host code that talks to the runtime, the same for every device.
+    any_one = next((words[:1] for words in plan.targets.values() if words), [])
+    for source in sources:
+        compiled = plan.targets.get(source.parent.relative_to(CSRC).as_posix(), any_one)
+        if not compiled:
+            continue
+        stem = "_".join(source.relative_to(CSRC).with_suffix("").parts)
+        for family in families() if source == CSRC / "elementwise" / "gpu.cu" else [""]:
+            named = [f"-DGPUKERN_FAMILY={family}"] if family else []
+            name = "_".join(filter(None, (stem, family, "gpu")))
+            plan.objects.append(Object(source, "gpu", (*target_flags(compiled, gpu), *named), name))
+
+
+def target_flags(words: Sequence[str], gpu: Gpu) -> list[str]:
+    if gpu.backend == "hip":
+        return [f"--offload-arch={w}" for w in words]
+    flags = []
+    for word in words:
+        kind, _, number = word.partition("_")
+        flags.append(f"-gencode=arch=compute_{number},code={'sm' if kind == 'sm' else 'compute'}_{number}")
+    return flags
+
+
+# ---- what was built, baked in ----------------------------------------------------------------------------------------
+
+
+def facts(plan: Plan, gpu: Gpu | None, torch: Any, cxx: str, rules: dict[str, list[str]]) -> dict[str, Any]:
+    """What `python -m gpukern info` prints. No dates and no paths: the same sources give the same bytes."""
+
+    def without_paths(flags: list[str]) -> str:
+        return " ".join(f for f in flags if "/" not in f and f != "-isystem")
+
+    return {
+        "version": version(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "backend": gpu.backend if gpu else "cpu",
+        "targets": plan.targets,
+        "targets_from": gpu.why if gpu else "",
+        "cpu_capabilities": list(capabilities()),
+        "families": families(),
+        "compilers": {
+            "cxx": f"{Path(cxx.split()[0]).name} {first_number(output_of(*shlex.split(cxx), '-dumpfullversion'))}",
+            **({"gpu": f"{Path(gpu.compiler).name} {gpu.version}"} if gpu else {}),
+        },
+        "flags": {rule: without_paths(flags) for rule, flags in rules.items()},
+    }
+
+
+def built_header(info: dict[str, Any]) -> str:
+    lines = [
+        "// Written by setup.py: what this build compiled. Folders are those below csrc/ that have a `targets` file.",
+        "#pragma once",
+        f"#define GPUKERN_BUILT_CUDA {int(info['backend'] == 'cuda')}",
+        f"#define GPUKERN_BUILT_HIP {int(info['backend'] == 'hip')}",
+        "#define GPUKERN_BUILT_GPU (GPUKERN_BUILT_CUDA || GPUKERN_BUILT_HIP)",
+        "// One a folder, 1 where code for some device was compiled: GPUKERN_BUILT_elementwise, GPUKERN_BUILT_simt ..",
+    ]
+    for folder, words in info["targets"].items():
+        name = re.sub(r"\W", "_", folder.rpartition("/")[2])
+        lines.append(f"#define GPUKERN_BUILT_{name} {int(bool(words))}")
+    lines += ["namespace gpukern {", "struct BuiltFolder { const char* folder; const char* targets; };"]
+    rows = [f'  {{"{folder}", "{" ".join(words)}"}},' for folder, words in info["targets"].items()]
+    lines += [
+        '// targets: words with a blank between, ptx_N for PTX of sm_N, "" where nothing was compiled',
+        "inline constexpr BuiltFolder kBuiltFolders[] = {",
+        *rows,
+        "  {nullptr, nullptr}};",
+    ]
+    lines += [f'inline constexpr char kBuildInfo[] = R"json({json.dumps(info)})json";', "}  // namespace gpukern"]
+    return "\n".join(lines) + "\n"
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def version() -> str:
+    found = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    return found[1] if found else "0"

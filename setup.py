@@ -1,0 +1,353 @@
+"""Builds gpukern._C: C++ against the torch that is installed, CUDA or HIP where a compiler for it is found.
+
+Every object is compiled by one ninja file that this script writes: one flag list a source, dependency files, so that a
+changed header recompiles what includes it and nothing else. setuptools links. What the folders say is all there is to
+know: a `targets` file beside a .cu lists the words it is compiled for, and elementwise/ops/families.h the families.
+
+Environment: GPUKERN_BUILD=auto|cpu|cuda|hip, TORCH_CUDA_ARCH_LIST, PYTORCH_ROCM_ARCH, CUDA_HOME, ROCM_HOME, CXX,
+MAX_JOBS, GPUKERN_BUILD_TIMES=1 (seconds per object at the end), GPUKERN_BUILD_VERBOSE=1 (every command).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import setuptools
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "csrc"))
+
+from build_rules import (  # noqa: E402
+    CSRC,
+    Gpu,
+    Plan,
+    built_header,
+    facts,
+    first_number,
+    output_of,
+    plan_objects,
+    say,
+    stop,
+    write_if_changed,
+)
+
+OLDEST_TORCH = (2, 11)
+INSTALL = "pip install --no-build-isolation ."
+
+
+def require_torch() -> Any:
+    """torch, or one line that says what to run."""
+    try:
+        import torch
+    except ImportError as error:
+        if getattr(error, "name", None) == "torch":
+            stop(
+                f"this Python ({sys.executable}) has no torch, and the build compiles against it; "
+                f"run: pip install 'torch>=2.11' 'setuptools>=77' ninja && {INSTALL}"
+            )
+        stop(f"torch is installed but does not import ({error}); repair it, then run: {INSTALL}")
+    found = tuple(int(x) for x in re.findall(r"\d+", torch.__version__)[:2])
+    if found < OLDEST_TORCH:
+        stop(f"torch {torch.__version__} is too old; run: pip install 'torch>=2.11' && {INSTALL}")
+    return torch
+
+
+# ---- what to build for -----------------------------------------------------------------------------------------------
+
+
+def find_gpu(torch: Any, mode: str) -> Gpu | None:
+    """nvcc or hipcc, as GPUKERN_BUILD allows; None is the CPU build, said in one line."""
+    if mode not in ("auto", "cpu", "cuda", "hip"):
+        stop(f"GPUKERN_BUILD={mode} is none of auto, cpu, cuda, hip")
+    if mode == "cpu":
+        say("CPU only, as GPUKERN_BUILD=cpu asks")
+        return None
+    if mode == "hip" or (mode == "auto" and torch.version.hip):
+        home = Path(os.environ.get("ROCM_HOME") or os.environ.get("ROCM_PATH") or "/opt/rocm")
+        hipcc = home / "bin" / "hipcc"
+        compiler = str(hipcc) if hipcc.exists() else shutil.which("hipcc")
+        if compiler:
+            asked = tuple(os.environ.get("PYTORCH_ROCM_ARCH", "").replace(";", " ").split())
+            why = "PYTORCH_ROCM_ARCH" if asked else "all targets"
+            return Gpu("hip", compiler, first_number(output_of(compiler, "--version")), home, asked, why)
+        if mode == "hip":
+            stop("GPUKERN_BUILD=hip, but hipcc is neither in ROCM_HOME nor on PATH")
+    if mode in ("auto", "cuda") and not (mode == "auto" and torch.version.hip):
+        compiler = find_nvcc()
+        if compiler:
+            words, why = wanted_cuda()
+            known = tuple(output_of(compiler, "--list-gpu-code").split())
+            home = Path(compiler).resolve().parent.parent
+            if not (home / "include" / "cuda_runtime.h").exists():
+                home = next((p for p in cuda_homes() if (p / "include" / "cuda_runtime.h").exists()), home)
+            version = first_number(output_of(compiler, "--version").split("release")[-1])
+            return Gpu("cuda", compiler, version, home, words, why, known)
+        if mode == "cuda":
+            stop("GPUKERN_BUILD=cuda, but nvcc is neither in CUDA_HOME nor on PATH nor in /usr/local/cuda/bin")
+    say("no nvcc or hipcc found: CPU only (set CUDA_HOME to build the CUDA kernels; no GPU is needed for that)")
+    return None
+
+
+def cuda_homes() -> Iterable[Path]:
+    for name in ("CUDA_HOME", "CUDA_PATH"):
+        if os.environ.get(name):
+            yield Path(os.environ[name])
+    yield Path("/usr/local/cuda")
+
+
+def find_nvcc() -> str | None:
+    named = [p for p in cuda_homes() if p != Path("/usr/local/cuda")]
+    for home in named:
+        if (home / "bin" / "nvcc").exists():
+            return str(home / "bin" / "nvcc")
+    default = Path("/usr/local/cuda/bin/nvcc")
+    return shutil.which("nvcc") or (str(default) if default.exists() else None)
+
+
+def wanted_cuda() -> tuple[tuple[str, ...], str]:
+    """Compute capabilities: the environment's, else those of the GPUs present, else none named."""
+    names = {"Turing": "7.5", "Ampere": "8.0 8.6", "Ada": "8.9", "Hopper": "9.0", "Blackwell": "10.0 12.0"}
+    text = os.environ.get("TORCH_CUDA_ARCH_LIST", "").replace(";", " ").replace(",", " ")
+    words: list[str] = []
+    for word in text.split():
+        name, plus, ptx = word.partition("+")
+        expanded = names.get(name, name).split()
+        words += [*expanded[:-1], expanded[-1] + plus + ptx]
+    if words and words != ["native"]:
+        for word in words:
+            if not re.fullmatch(r"\d+\.\d[af]?(\+PTX)?", word):
+                stop(f"TORCH_CUDA_ARCH_LIST has {word!r}; write capabilities like '8.0;9.0a;12.0+PTX'")
+        return tuple(words), "TORCH_CUDA_ARCH_LIST"
+    present = output_of("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader").split()
+    found = tuple(sorted({p for p in present if re.fullmatch(r"\d+\.\d", p)}))
+    return found, "the GPUs present" if found else "all targets"
+
+
+# ---- compiling -------------------------------------------------------------------------------------------------------
+
+
+def jobs() -> int:
+    """MAX_JOBS, else what cores and free memory allow, 2 GB a job."""
+    asked = os.environ.get("MAX_JOBS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, int(free_memory() // 2e9)))
+
+
+def free_memory() -> float:
+    """Bytes: what the kernel says is available, within the control group's limit."""
+    free = 8e9
+    try:
+        meminfo = Path("/proc/meminfo").read_text()
+        free = float(re.search(r"MemAvailable:\s+(\d+)", meminfo)[1]) * 1024  # type: ignore[index]
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        if limit != "max":
+            free = min(free, float(limit) - float(Path("/sys/fs/cgroup/memory.current").read_text()))
+    except (OSError, TypeError, ValueError):
+        pass
+    return free
+
+
+def ninja_command() -> list[str]:
+    try:
+        import ninja
+    except ImportError:
+        found = shutil.which("ninja")
+        return [found] if found else []
+    binary = Path(ninja.BIN_DIR) / "ninja"
+    return [str(binary)] if binary.exists() else [sys.executable, "-m", "ninja"]
+
+
+def compile_all(commands: dict[str, tuple[str, str, str]], temp: Path, count: int) -> None:
+    """commands: object -> (source, command line, short name). Runs those whose inputs changed."""
+    ninja = ninja_command()
+    if not ninja:
+        say("ninja is not installed: compiling with threads (pip install ninja shows progress and is tried more)")
+        compile_with_threads(commands, count)
+        return
+    text = [
+        "ninja_required_version = 1.3",
+        f"builddir = {temp}",
+        "rule run\n  command = $cmd\n  depfile = $out.d\n  deps = gcc\n  description = $what",
+    ]
+    for obj, (source, command, what) in commands.items():
+        text.append(f"build {obj}: run {source}\n  cmd = {command.replace('$', '$$')}\n  what = {what}")
+    write_if_changed(ROOT / temp / "build.ninja", "\n".join(text) + "\n")
+    verbose = ["-v"] if os.environ.get("GPUKERN_BUILD_VERBOSE") else []
+    result = subprocess.run([*ninja, "-f", str(temp / "build.ninja"), "-j", str(count), *verbose], cwd=ROOT)
+    if result.returncode:
+        stop("a source did not compile; the compiler's own words stand above")
+    if os.environ.get("GPUKERN_BUILD_TIMES"):
+        print_times(temp)
+
+
+def compile_with_threads(commands: dict[str, tuple[str, str, str]], count: int) -> None:
+    def stale(obj: str, command: str) -> bool:
+        path, note = ROOT / obj, ROOT / (obj + ".cmd")
+        if not path.exists() or not note.exists() or note.read_text() != command:
+            return True
+        text = (ROOT / (obj + ".d")).read_text().replace("\\\n", " ")
+        read = [ROOT / p for p in text.partition(": ")[2].split()]
+        return any(not p.exists() or p.stat().st_mtime > path.stat().st_mtime for p in read)
+
+    def one(item: tuple[str, tuple[str, str, str]]) -> str:
+        obj, (_, command, what) = item
+        if not stale(obj, command):
+            return ""
+        result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+        if result.returncode:
+            return f"{what}\n{result.stdout}{result.stderr}"
+        (ROOT / (obj + ".cmd")).write_text(command)
+        print(what, flush=True)
+        return ""
+
+    for obj in commands:
+        (ROOT / obj).parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(count) as pool:
+        failed = [text for text in pool.map(one, commands.items()) if text]
+    if failed:
+        print("\n".join(failed), file=sys.stderr)
+        stop("a source did not compile; the compiler's own words stand above")
+
+
+def print_times(temp: Path) -> None:
+    """Wall seconds of each object of the last run that compiled it, slowest first, from ninja's log."""
+    seconds: dict[str, float] = {}
+    for line in (ROOT / temp / ".ninja_log").read_text().splitlines()[1:]:
+        start, end, _, out, *_ = line.split("\t")
+        seconds[out] = (int(end) - int(start)) / 1000
+    print(f"gpukern: {len(seconds)} objects, {sum(seconds.values()):.0f} s in all; the slowest:")
+    for out, time in sorted(seconds.items(), key=lambda kv: -kv[1])[:20]:
+        print(f"  {time:7.1f} s  {Path(out).name}")
+
+
+class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
+    """Compiles by build.ninja, then lets setuptools link."""
+
+    def build_extension(self, ext: Extension) -> None:
+        torch = require_torch()
+        if sys.platform == "win32":
+            stop("Windows is not supported; use WSL")
+        cxx = self.find_cxx()
+        gpu = find_gpu(torch, os.environ.get("GPUKERN_BUILD", "auto").lower())
+        os.chdir(ROOT)
+        temp = Path(os.path.relpath(self.build_temp, ROOT))
+        plan = plan_objects(gpu)
+        if not any(o.source.name == "bind.cpp" for o in plan.objects):
+            stop("csrc/bind.cpp is missing: this is not a whole source tree")
+        rules = self.rules(torch, gpu, temp)
+        info = facts(plan, gpu, torch, cxx, rules)
+        write_if_changed(ROOT / temp / "generated" / "gpukern_built.h", built_header(info))
+        commands: dict[str, tuple[str, str, str]] = {}
+        for obj in plan.objects:
+            out = (temp / "objects" / f"{obj.name}.o").as_posix()
+            compiler = cxx if obj.rule == "cxx" else shlex.quote(gpu.compiler if gpu else "")
+            # A source's own flags come last, so that its -O3 wins.
+            line = " ".join(
+                [
+                    compiler,
+                    *map(shlex.quote, (*rules[obj.rule], *obj.flags)),
+                    "-MMD",
+                    "-MF",
+                    f"{out}.d",
+                    "-c",
+                    obj.source.as_posix(),
+                    "-o",
+                    out,
+                ]
+            )
+            commands[out] = (obj.source.as_posix(), line, f"{obj.rule} {obj.name}")
+        count = jobs()
+        say(f"{len(commands)} objects, {count} at a time; {self.summary(plan, gpu)}")
+        compile_all(commands, temp, count)
+        self.link(ext, torch, gpu, list(commands))
+        write_if_changed(Path(self.build_lib) / "gpukern" / "built.json", json.dumps(info, indent=1) + "\n")
+
+    def get_outputs(self) -> list[str]:
+        outputs: list[str] = super().get_outputs()
+        return [*outputs, str(Path(self.build_lib) / "gpukern" / "built.json")]
+
+    def copy_extensions_to_source(self) -> None:
+        super().copy_extensions_to_source()
+        shutil.copyfile(Path(self.build_lib) / "gpukern" / "built.json", ROOT / "gpukern" / "built.json")
+
+    @staticmethod
+    def summary(plan: Plan, gpu: Gpu | None) -> str:
+        if not gpu:
+            return "CPU only"
+        words = dict.fromkeys(w for words in plan.targets.values() for w in words)
+        return f"{gpu.backend} {gpu.version} for {' '.join(words) or 'no target'} ({gpu.why})"
+
+    @staticmethod
+    def find_cxx() -> str:
+        asked = os.environ.get("CXX")
+        found = asked or shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
+        if not found or not shutil.which(shlex.split(found)[0]):
+            named = f" named {asked}" if asked else ""
+            stop(f"no C++ compiler{named}; install g++ >= 11 or set CXX, then run: {INSTALL}")
+        return found
+
+    @staticmethod
+    def rules(torch: Any, gpu: Gpu | None, temp: Path) -> dict[str, list[str]]:
+        from torch.utils.cpp_extension import include_paths
+
+        python = sysconfig.get_paths()["include"]
+        if not (Path(python) / "Python.h").exists():
+            stop(f"{python}/Python.h is missing; install the headers of Python (Debian: apt install python3-dev)")
+        isystem = [flag for path in (*include_paths(), python) for flag in ("-isystem", path)]
+        openmp = "" if sys.platform == "darwin" else "-fopenmp"
+        abi = int(getattr(torch._C, "_GLIBCXX_USE_CXX11_ABI", True))
+        common = f"-std=c++20 -DNDEBUG -I{CSRC} -I{(temp / 'generated').as_posix()}"
+        hidden = "-fPIC -fvisibility=hidden"
+        rules = {
+            "cxx": f"{common} -O2 {hidden} -fvisibility-inlines-hidden {openmp} -Wall -Wno-unknown-pragmas -Wno-psabi "
+            f"-D_GLIBCXX_USE_CXX11_ABI={abi} -DGPUKERN_TORCH={torch.__version__.split('+')[0]}".split()
+            + isystem
+        }
+        if gpu and gpu.backend == "cuda":
+            host = f"-Xcompiler={','.join(hidden.split())},-O2,-Wno-psabi"
+            ccbin = f"-ccbin={shlex.split(os.environ['CXX'])[0]}" if os.environ.get("CXX") else ""
+            rules["gpu"] = f"{common} -O3 {host} {ccbin} -Wno-deprecated-gpu-targets --expt-relaxed-constexpr".split()
+        elif gpu:
+            rules["gpu"] = f"-x hip {common} -O3 {hidden}".split()
+        return rules
+
+    def link(self, ext: Extension, torch: Any, gpu: Gpu | None, objects: list[str]) -> None:
+        ext.extra_objects = objects
+        ext.depends = objects  # linked again only where an object is newer
+        ext.library_dirs = [str(Path(torch.__file__).parent / "lib")]
+        ext.libraries = ["c10", "torch", "torch_cpu", "torch_python"]
+        if sys.platform != "darwin":
+            ext.extra_link_args = ["-fopenmp", "-Wl,-O1", "-Wl,--strip-debug", "-Wl,--exclude-libs,ALL"]
+        if gpu and gpu.backend == "cuda":
+            found = [gpu.home / "lib64", gpu.home / "targets" / f"{platform.machine()}-linux" / "lib", gpu.home / "lib"]
+            ext.library_dirs += [str(p) for p in found if p.exists()]
+            ext.libraries += ["cudart_static", "dl", "rt", "pthread"]
+        elif gpu:
+            ext.library_dirs.append(str(gpu.home / "lib"))
+            ext.libraries.append("amdhip64")
+        super().build_extension(ext)
+
+
+if __name__ == "__main__":
+    if int(setuptools.__version__.split(".")[0]) < 77:
+        stop(f"setuptools {setuptools.__version__} is too old; run: pip install 'setuptools>=77' ninja && {INSTALL}")
+    # Where something will be compiled, say what is missing before anything is downloaded; an sdist needs no torch.
+    if {"build", "build_ext", "bdist_wheel", "dist_info", "editable_wheel", "develop", "install"} & set(sys.argv):
+        require_torch()
+    setup(ext_modules=[Extension("gpukern._C", [], language="c++")], cmdclass={"build_ext": Build})
