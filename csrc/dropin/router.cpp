@@ -1,0 +1,189 @@
+#include "dropin/router.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/util/Exception.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "dropin/forms.h"
+
+namespace gpukern::dropin {
+namespace {
+
+// A replaced kernel comes as a SafeKernelFunction, which can be called boxed only: +0.1 us for mm, +0.5 for addmm.  The
+// typed call is one private member away; naming it in an explicit instantiation is how C++ lets us reach it.
+const c10::KernelFunction& kernel_of(const c10::SafeKernelFunction& safe);
+template <auto Member> struct Reach {
+  friend const c10::KernelFunction& kernel_of(const c10::SafeKernelFunction& safe) { return safe.*Member; }
+};
+template struct Reach<&c10::SafeKernelFunction::kernel_>;
+
+// The kernel that a route replaced, callable while routes are switched by other threads.
+//
+// Readers announce themselves for the length of the call; a kernel that was replaced is freed by a later switch that
+// finds nobody inside.  Two uncontended increments a call, and no leak however often routes are switched.
+class Replaced {
+ public:
+  void set(c10::SafeKernelFunction kernel) {
+    auto next = std::make_unique<c10::SafeKernelFunction>(std::move(kernel));
+    current_.store(next.get());
+    kept_.push_back(std::move(next));
+    if (inside_.load() == 0) kept_.erase(kept_.begin(), kept_.end() - 1);
+  }
+
+  template <class Result, class... Args>
+  Result call(const c10::OperatorHandle& op, c10::DispatchKeySet keys, Args... args) {
+    struct Inside {
+      std::atomic<int64_t>& count;
+      explicit Inside(std::atomic<int64_t>& c) : count(c) { count.fetch_add(1); }
+      ~Inside() { count.fetch_sub(1); }
+    } inside(inside_);
+    return kernel_of(*current_.load()).template call<Result, Args...>(op, keys, std::forward<Args>(args)...);
+  }
+
+ private:
+  std::atomic<const c10::SafeKernelFunction*> current_{nullptr};
+  std::atomic<int64_t> inside_{0};
+  std::vector<std::unique_ptr<c10::SafeKernelFunction>> kept_;  // guarded by the switching mutex
+};
+
+struct Counters {
+  std::atomic<int64_t> hits{0};
+  std::array<std::atomic<int64_t>, kReasons> fallbacks{};
+};
+
+// One form of one op for one dispatch key.
+template <class Form, c10::DispatchKey Key, class Signature> struct Route;
+template <class Form, c10::DispatchKey Key, class Result, class... Args> struct Route<Form, Key, Result(Args...)> {
+  static inline Counters counters;
+  static inline Replaced replaced;
+  static const c10::OperatorHandle& op() {
+    static const c10::OperatorHandle handle = c10::Dispatcher::singleton().findSchemaOrThrow(Form::aten, Form::overload);
+    return handle;
+  }
+
+  static Result call(c10::DispatchKeySet keys, Args... args) {
+    const Reason reason = Form::refuse(args...);
+    if (reason == Reason::none) {
+      counters.hits.fetch_add(1, std::memory_order_relaxed);
+      return Form::run(args...);
+    }
+    counters.fallbacks[static_cast<size_t>(reason)].fetch_add(1, std::memory_order_relaxed);
+    return replaced.template call<Result, Args...>(op(), keys, args...);
+  }
+
+  static std::unique_ptr<torch::Library> install() {
+    if (!op().hasComputedKernelForDispatchKey(Key)) return nullptr;  // this torch was built without the backend
+    replaced.set(op().getComputedKernelForDispatchKey(Key));
+    auto library = std::make_unique<torch::Library>(torch::Library::IMPL, "aten", Key, __FILE__, __LINE__);
+    library->impl(Form::name, torch::CppFunction(TORCH_FN(call)));
+    return library;
+  }
+};
+
+// The same without types, for the table below.
+struct Entry {
+  const char* op;    // "mm"
+  const char* form;  // "mm.out"
+  std::unique_ptr<torch::Library> (*install)();
+  Counters* counters;
+  std::unique_ptr<torch::Library> library = nullptr;  // alive while the route is on
+};
+
+template <class Form, c10::DispatchKey Key> Entry entry() {
+  using R = Route<Form, Key, typename Form::Signature>;
+  return {Form::op, Form::name, &R::install, &R::counters};
+}
+template <class... Forms> std::vector<Entry> entries(FormList<Forms...>) {
+  std::vector<Entry> all;
+  (all.push_back(entry<Forms, c10::DispatchKey::CPU>()), ...);
+  (all.push_back(entry<Forms, c10::DispatchKey::CUDA>()), ...);
+  return all;
+}
+
+// Never destroyed: routes that are still on when the process ends must not be taken out of a dispatcher that is gone.
+std::vector<Entry>& table() {
+  static auto* all = new std::vector<Entry>(entries(AllForms{}));
+  return *all;
+}
+
+std::mutex& switching() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+// torch warns of every override; this one was asked for.  Only on this thread and only while we register.
+struct Quiet : c10::WarningHandler {
+  void process(const c10::Warning&) override {}
+};
+
+}  // namespace
+
+std::vector<std::string> routable() {
+  std::vector<std::string> names;
+  for (const Entry& e : table())
+    if (std::find(names.begin(), names.end(), e.op) == names.end()) names.emplace_back(e.op);
+  return names;
+}
+
+void set_routes(const std::vector<std::string>& ops) {
+  const auto known = routable();
+  for (const auto& op : ops) {
+    if (std::find(known.begin(), known.end(), op) != known.end()) continue;
+    std::string list;
+    for (const auto& name : known) list += (list.empty() ? "" : ", ") + name;
+    TORCH_CHECK_VALUE(false, "'", op, "' cannot be routed; gpukern routes ", list);
+  }
+  std::lock_guard lock(switching());
+  Quiet quiet;
+  c10::WarningUtils::WarningHandlerGuard guard(&quiet);
+  for (Entry& e : table()) {
+    const bool wanted = std::find(ops.begin(), ops.end(), e.op) != ops.end();
+    if (!wanted) e.library.reset();
+    else if (!e.library) e.library = e.install();
+  }
+}
+
+std::vector<std::string> routes() {
+  std::lock_guard lock(switching());
+  std::vector<std::string> names;
+  for (const Entry& e : table())
+    if (e.library && std::find(names.begin(), names.end(), e.op) == names.end()) names.emplace_back(e.op);
+  return names;
+}
+
+std::vector<Count> stats() {
+  std::vector<Count> counts;
+  for (const Entry& e : table()) {
+    auto at = std::find_if(counts.begin(), counts.end(), [&](const Count& c) { return c.op == e.form; });
+    if (at == counts.end()) at = counts.insert(at, Count{e.form, 0, {}});
+    at->hits += e.counters->hits.load(std::memory_order_relaxed);
+    for (size_t r = 0; r < kReasons; ++r) {
+      const int64_t n = e.counters->fallbacks[r].load(std::memory_order_relaxed);
+      if (!n) continue;
+      const char* text = reason_text(static_cast<Reason>(r));
+      auto known = std::find_if(at->fallbacks.begin(), at->fallbacks.end(), [&](auto& f) { return f.first == text; });
+      if (known == at->fallbacks.end()) at->fallbacks.emplace_back(text, n);
+      else known->second += n;
+    }
+  }
+  counts.erase(std::remove_if(counts.begin(), counts.end(),
+                              [](const Count& c) { return c.hits == 0 && c.fallbacks.empty(); }),
+               counts.end());
+  return counts;
+}
+
+void reset_stats() {
+  for (Entry& e : table()) {
+    e.counters->hits.store(0, std::memory_order_relaxed);
+    for (auto& n : e.counters->fallbacks) n.store(0, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace gpukern::dropin
