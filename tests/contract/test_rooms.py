@@ -1,0 +1,246 @@
+"""The rules of the house (docs/architecture.md), each one a test that reads the sources."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CSRC = ROOT / "csrc"
+ARCH = CSRC / "gemm" / "arch"
+CXX = shlex.split(os.environ.get("CXX", "c++"))
+CODE = (".h", ".cuh", ".cu", ".cpp")
+
+
+@cache
+def text(path: Path) -> str:
+    return path.read_text()
+
+
+@cache
+def without_comments(path: Path) -> str:
+    """The code: comments blanked, lines kept."""
+    source = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), text(path), flags=re.S)
+    return re.sub(r"//[^\n]*", "", source)
+
+
+def sources(*suffixes: str) -> list[Path]:
+    return sorted(p for p in CSRC.rglob("*") if p.suffix in (suffixes or CODE))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def hits(pattern: str, paths: list[Path], code_only: bool = True) -> list[str]:
+    """`file:line: text` of each match."""
+    found = []
+    for path in paths:
+        for number, line in enumerate((without_comments(path) if code_only else text(path)).splitlines(), 1):
+            if re.search(pattern, line):
+                found.append(f"{name(path)}:{number}: {line.strip()}")
+    return found
+
+
+def included(path: Path) -> list[Path]:
+    """Headers of ours that a file includes directly."""
+    found = []
+    for word in re.findall(r'#\s*include\s*[<"]([^>"]+)[>"]', without_comments(path)):
+        for folder in (path.parent, CSRC):
+            if (folder / word).exists():
+                found.append((folder / word).resolve())
+                break
+    return found
+
+
+@cache
+def everything_read(path: Path) -> frozenset[str]:
+    """What the preprocessor reads for a file as device code, headers that are not there included."""
+    flags = ["-std=c++20", "-x", "c++", "-M", "-MG", "-D__CUDACC__", f"-I{CSRC}", "-DGPUKERN_FAMILY=math"]
+    result = subprocess.run([*CXX, *flags, str(path)], capture_output=True, text=True, check=True)
+    return frozenset(result.stdout.replace("\\\n", " ").partition(":")[2].split())
+
+
+def reads_torch(path: Path) -> list[str]:
+    return [word for word in everything_read(path) if re.search(r"(^|/)(torch|ATen|c10|pybind11|Python\.h)(/|$)", word)]
+
+
+def in_room(path: Path, *rooms: str) -> bool:
+    return any(path.is_relative_to(CSRC / room) for room in rooms)
+
+
+# ---- what may stand where --------------------------------------------------------------------------------------------
+
+
+def test_there_are_sources() -> None:
+    assert len(sources()) > 20 and sources(".cu") and sources(".cpp")
+
+
+def test_assembly_and_vendor_builtins_stay_in_isa_and_platform() -> None:
+    paths = [p for p in sources() if p.name != "isa.h" and not in_room(p, "platform")]
+    assert not hits(r"\basm(\s+volatile)?\s*\(|__asm__|__builtin_amdgcn|__nvvm_", paths)
+
+
+def test_vendor_conditions_stay_in_platform() -> None:
+    vendor = r"#\s*(if|ifdef|ifndef|elif).*(__HIP|USE_ROCM|__CUDACC__|__CUDA_ARCH__|__NVCC__|__AMDGCN|__gfx)"
+    assert not hits(vendor, [p for p in sources() if not in_room(p, "platform")])
+
+
+TORCH = r"#\s*include\s*[<\"](torch|ATen|c10|pybind11|Python\.h)"
+
+
+def test_device_code_never_reaches_torch() -> None:
+    assert not {name(p): found for p in sources(".cu", ".cuh") if (found := reads_torch(p))}
+
+
+PURE = ["elementwise/ops", "elementwise/op.h", "elementwise/math.h", "elementwise/dual.h", "elementwise/plan.h"]
+PURE += ["platform", "gemm/problem.h", "gemm/select.h", "gemm/registry.h", "gemm/schedule.h", "gemm/epilogue.h"]
+
+
+def test_formulas_plans_and_tables_are_plain_cpp() -> None:
+    """What nvcc, clang as HIP, the host compiler and the machine model all read knows no torch."""
+    for room in [*PURE, *(f"gemm/arch/{p.name}/tiles.h" for p in sorted(ARCH.glob("*")))]:
+        paths = [p for p in sources() if in_room(p, room)]
+        assert paths, f"nothing in {room}"
+        assert not {name(p): found for p in paths if (found := reads_torch(p))}
+
+
+def test_torch_side_headers_stay_out_of_the_rooms_they_serve() -> None:
+    """A header of elementwise/ or gemm/ that includes torch is for the .cpp files of its own folder only."""
+    for header in sources(".h"):
+        if in_room(header, "autograd", "entry", "dropin") or not hits(TORCH, [header]):
+            continue
+        readers = [q for q in sources() if header in included(q)]
+        assert not [name(q) for q in readers if q.suffix in (".cu", ".cuh")]
+        assert not in_room(header, "platform", "gemm/arch", "elementwise/ops"), name(header)
+
+
+def test_no_fast_math() -> None:
+    paths = [*sources(), ROOT / "setup.py", CSRC / "build_rules.py", ROOT / "Makefile"]
+    flags = (
+        r"^[^#]*(use_fast_math|ffast-math|fgpu-flush-denormals|-ftz=true|-prec-(div|sqrt)=false|march=native|-Ofast)"
+    )
+    assert not hits(flags, paths)
+
+
+def test_approximate_intrinsics_are_named_in_platform_only() -> None:
+    """`__expf` and its kin are less precise than their names suggest to a reader; one that is used has a name there."""
+    fast = r"\b__(expf|exp10f|logf|log2f|log10f|powf|sinf|cosf|tanf|fdividef|frcp_rn_ftz|frsqrt_rn)\s*\("
+    assert not hits(fast, [p for p in sources() if not in_room(p, "platform")])
+
+
+# ---- shape of the files ----------------------------------------------------------------------------------------------
+
+
+def written_by_hand() -> list[Path]:
+    found = [ROOT / "setup.py"]
+    for folder in ("csrc", "gpukern", "tests", "benchmarks"):
+        found += [p for p in (ROOT / folder).rglob("*") if p.suffix in (*CODE, ".py", ".hpp")]
+    return sorted(found)
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    assert not {name(p): n for p in written_by_hand() if (n := text(p).count("\n")) > 500}
+
+
+def test_headers_are_guarded_by_pragma_once() -> None:
+    assert not [name(p) for p in sources(".h", ".cuh") if "#pragma once" not in text(p)]
+
+
+def test_macros_carry_the_project_name() -> None:
+    """The machine model defines CUDA's own words (threadIdx ..), which is its purpose."""
+    paths = [p for p in sources() if not in_room(p, "platform/model")]
+    found = hits(r"^\s*#\s*define\s+(?!GPUKERN_)", paths)
+    allowed = r"#\s*define\s+(CPU_CAPABILITY|PY_SSIZE_T_CLEAN|NPY_|TORCH_ASSERT_)"
+    assert not [line for line in found if not re.search(allowed, line)]
+
+
+def test_nothing_is_left_open() -> None:
+    words = "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error"))
+    skips = "|".join(("pytest.mark." + "skip", "pytest.mark." + "xfail", r"pytest\." + r"skip\("))
+    paths = [p for p in written_by_hand() if p != Path(__file__)]
+    assert not hits(rf"\b({words})\b", paths, code_only=False)
+    assert not hits(skips, [p for p in paths if p.is_relative_to(ROOT / "tests")], code_only=False)
+
+
+# ---- the registry and the folders ------------------------------------------------------------------------------------
+
+
+def arch_folders() -> list[str]:
+    return sorted(p.name for p in ARCH.iterdir() if p.is_dir())
+
+
+def test_the_registry_lists_the_arch_folders() -> None:
+    code = without_comments(CSRC / "gemm" / "registry.h")
+    listed = sorted(set(re.findall(r"arch/([\w-]+)/tiles\.h", code)))
+    assert listed == arch_folders()
+
+
+def test_arch_folders_have_the_same_files() -> None:
+    for folder in arch_folders():
+        names = {p.name for p in (ARCH / folder).iterdir() if p.is_file()}
+        words = {"tiles.h", "launch.cpp"} if folder == "host" else {"tiles.h", "kernel.cuh", "launch.cu", "targets"}
+        assert words <= names, f"{folder} lacks {sorted(words - names)}"
+
+
+TARGET = r"ptx|sm_\d{2,3}[af]?|gfx\d{1,2}[0-9a-f]{2}|gfx\d{1,2}-generic"
+
+
+def test_targets_files_hold_words_of_compilers() -> None:
+    paths = sorted(CSRC.rglob("targets"))
+    assert paths
+    for path in paths:
+        words = re.sub(r"#.*", "", text(path)).split()
+        assert words and all(re.fullmatch(TARGET, word) for word in words), (name(path), words)
+        assert len(words) == len(set(words)) and any(p.suffix == ".cu" for p in path.parent.iterdir())
+
+
+def test_the_build_names_no_target() -> None:
+    """The `targets` files are the only table: a new architecture is not a change of the build."""
+    assert not hits(r"(?<!\")[\"'](sm_\d|gfx9|gfx1)\S*[\"']", [ROOT / "setup.py", CSRC / "build_rules.py"])
+
+
+# ---- places to touch -------------------------------------------------------------------------------------------------
+
+
+def catalogue() -> dict[str, Path]:
+    """Public name of each elementwise op -> the header that has its struct."""
+    found: dict[str, Path] = {}
+    for path in sorted((CSRC / "elementwise" / "ops").glob("*.h")):
+        for op in re.findall(r"\.name\s*=\s*\"(\w+)\"", text(path)):
+            found[op] = path
+    return found
+
+
+# twin.cpp holds where torch's own overloads differ from their Python names; dropin/ and nn.py name what torch names.
+MAY_NAME_OPS = ("csrc/elementwise/twin.cpp", "csrc/elementwise/ops/", "csrc/dropin/", "gpukern/nn.py", "gpukern/demo/")
+
+
+def test_an_op_is_named_in_one_file() -> None:
+    """Registration, autograd, fakes, docstrings and kernels come from the struct: a new op touches its family only."""
+    ops = catalogue()
+    assert len(ops) >= 40
+    readers = [*sources(), *(ROOT / "gpukern").rglob("*.py")]
+    readers = [p for p in readers if not name(p).startswith(MAY_NAME_OPS) and p.stem != "reference"]
+    named = {op: [name(p) for p in readers if re.search(rf"[\"'](?:\w+::)?{op}[\"']", text(p))] for op in ops}
+    elsewhere = {op: places for op, places in named.items() if places}
+    # An exception is a rule of torch's about one op; they are few, and a new op is none.
+    assert len(elsewhere) <= 8, elsewhere
+
+
+def test_families_are_listed_once_and_have_a_header_each() -> None:
+    header = CSRC / "elementwise" / "ops" / "families.h"
+    listed = re.findall(r"\bF\((\w+)\)", text(header))
+    assert sorted(listed) == sorted(p.stem for p in header.parent.glob("*.h") if p != header)
+
+
+def test_an_architecture_is_a_folder_and_a_line() -> None:
+    """Outside its folder only the registry reads a folder's files."""
+    for folder in arch_folders():
+        outside = [p for p in sources() if ARCH / folder not in p.parents]
+        where = [name(p) for p in outside if f"{folder}/tiles.h" in without_comments(p)]
+        assert where == ["csrc/gemm/registry.h"], (folder, where)
