@@ -67,7 +67,9 @@ def _scatter(patches: Tensor, g: _Geometry, shape: tuple[int, ...]) -> Tensor:
     rows, columns = g.output(height, width)
     top, bottom, left, right = g.pad
     parts = patches.reshape(count, rows, columns, *g.kernel, channels)
-    full = patches.new_zeros(count, height + max(top, 0) + max(bottom, 0), width + max(left, 0) + max(right, 0), channels)
+    full = patches.new_zeros(
+        count, height + max(top, 0) + max(bottom, 0), width + max(left, 0) + max(right, 0), channels
+    )
     # Where an image was cropped (negative padding), patches start inside it.
     first_row, first_column = max(-top, 0), max(-left, 0)
     for i in range(g.kernel[0]):

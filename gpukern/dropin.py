@@ -1,8 +1,8 @@
 """Drop-in use: torch's own matrix products served by gpukern, in programs that never name it.
 
-While enabled, `torch.mm`, `@`, `torch.nn.Linear`, `einsum` and everything else that ends in aten's mm, addmm, bmm, baddbmm,
-mv or addmv (out and in-place forms too, and the backward passes) asks gpukern first.  A call that no gpukern product
-serves goes to the kernel torch had before, so its result or its error is torch's.  Autograd, autocast, vmap and
+While enabled, `torch.mm`, `@`, `torch.nn.Linear`, `einsum` and everything else that ends in aten's mm, addmm, bmm,
+baddbmm, mv or addmv (out and in-place forms too, and the backward passes) asks gpukern first.  A call that no gpukern
+product serves goes to the kernel torch had before, so its result or its error is torch's.  Autograd, autocast, vmap and
 torch.compile sit above and do not notice.  Routes are process-wide, not per thread, and off after import.
 """
 
@@ -55,7 +55,9 @@ class Enabled:
     def __enter__(self) -> Enabled:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with _switching:
             # Only this one: contexts of other threads may end in any order.
             _stack[:] = [entry for entry in _stack if entry is not self]
@@ -80,8 +82,8 @@ def enable(*, include: Iterable[str] | None = None, exclude: Iterable[str] = ())
     """Routes torch's matrix products to gpukern, until `disable()` or the end of a `with` block.
 
     include: the ops to route ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv"; a name covers the op's out and in-place
-    forms); None is all.  exclude: ops to leave out.  Blocks nest: the innermost decides, and leaving it brings back what
-    was before.  ValueError for an op that has no route.
+    forms); None is all.  exclude: ops to leave out.  Blocks nest: the innermost decides, and leaving it brings back
+    what was before.  ValueError for an op that has no route.
 
     >>> with gpukern.enable():
     ...     loss = model(batch).sum()

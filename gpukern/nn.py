@@ -222,8 +222,8 @@ def restore_modules(model: _Model) -> _Model:
     for name, module in model.named_modules():
         if isinstance(module, Linear) and module.activation is not None:
             raise ValueError(
-                f"{name or 'the model'} is a gpukern.nn.Linear with activation={module.activation!r}, which torch.nn.Linear "
-                "cannot express; set its activation to None and apply the activation as a module, then restore"
+                f"{name or 'the model'} is a gpukern.nn.Linear with activation={module.activation!r}, which "
+                "torch.nn.Linear cannot express; set its activation to None and apply the activation as a module, then restore"
             )
     _retype(model, _TORCHS)
     return model

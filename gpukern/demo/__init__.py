@@ -14,8 +14,14 @@ NEEDS = {"sklearn": "scikit-learn", "matplotlib": "matplotlib", "tqdm": "tqdm"}
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m gpukern demo", description=__doc__)
     parser.add_argument("--epochs", type=int, default=30, help="passes over the 1,437 training images (default: 30)")
-    parser.add_argument("--device", default=None, help='"cpu", "cuda", "cuda:1" (default: the GPU if gpukern was built for it, else cpu)')
-    parser.add_argument("--output", type=Path, default=Path("gpukern-demo.png"), help="the picture (default: %(default)s)")
+    parser.add_argument(
+        "--device",
+        default=None,
+        help='"cpu", "cuda", "cuda:1" (default: the GPU if gpukern was built for it, else cpu)',
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("gpukern-demo.png"), help="the picture (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the split and the order (default: 0)")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads (default: torch's choice)")
     return parser
@@ -55,7 +61,8 @@ def _run(options: argparse.Namespace) -> int:
     print(f"device: {name}")
     print(selection.built_text())
     digits = train.load_digits(options.seed, device)
-    print(f"{len(digits.train)} training and {len(digits.test)} test images, {options.epochs} epochs, seed {options.seed}")
+    images = f"{len(digits.train)} training and {len(digits.test)} test images"
+    print(f"{images}, {options.epochs} epochs, seed {options.seed}\n")
     results = []
     for kit in (train.TORCH, train.GPUKERN):
         gpukern.reset_served()

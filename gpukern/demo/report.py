@@ -21,7 +21,10 @@ def largest_difference(a: Sequence[float], b: Sequence[float]) -> float:
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows of cells as aligned text; the first row is the heading, the first column is left-aligned."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in rows]
+    lines = [
+        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
     lines.insert(1, "  ".join("-" * w for w in widths))
     return "\n".join(line.rstrip() for line in lines)
 
@@ -60,7 +63,9 @@ def draw(torch_run: Result, ours: Result, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, (top, bottom) = pyplot.subplots(2, 1, figsize=(8, 6), sharex=True, height_ratios=(3, 1), layout="constrained")
+    figure, (top, bottom) = pyplot.subplots(
+        2, 1, figsize=(8, 6), sharex=True, height_ratios=(3, 1), layout="constrained"
+    )
     steps = range(1, len(ours.losses) + 1)
     top.plot(steps, torch_run.losses, label=f"torch, {100 * torch_run.accuracy:.2f} % on the test images", linewidth=1)
     top.plot(steps, ours.losses, "--", label=f"gpukern, {100 * ours.accuracy:.2f} % on the test images", linewidth=1)

@@ -144,7 +144,9 @@ def train(kit: Kit, digits: Digits, epochs: int, seed: int, tick: Callable[[floa
     optimizer = torch.optim.SGD(
         model.parameters(), PEAK_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True, foreach=True
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=epochs * steps, cycle_momentum=False)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, PEAK_RATE, total_steps=epochs * steps, cycle_momentum=False
+    )
     result = Result(kit.name)
     for _ in range(epochs):
         order = torch.randperm(len(digits.train), generator=shuffle).to(device)

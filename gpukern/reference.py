@@ -1,0 +1,256 @@
+"""What every public function of gpukern computes, in plain float64 on the CPU: the text to compare a result with.
+
+The functions have the names and arguments of `gpukern`'s own.  Each takes tensors of any real type, on any device, or
+numbers; computes with numpy in float64, one formula as it stands in the literature, with no kernel of gpukern's and
+none of torch's; and returns a float64 tensor on the CPU, not rounded to the inputs' type.  Infinities and NaN come out
+as the formula has them (silu(-inf) is -inf * 0, which is NaN), and as torch has them.  Integers above 2^53 lose digits.
+They are slow, have no `out=` and no gradient.
+
+>>> x = torch.randn(1000, device="cuda", dtype=torch.float16)
+>>> (gpukern.silu(x).cpu().double() - gpukern.reference.silu(x)).abs().max()
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[numpy.float64]
+
+_erf = numpy.vectorize(math.erf, otypes=[numpy.float64])
+_erfc = numpy.vectorize(math.erfc, otypes=[numpy.float64])
+
+
+def _array(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().cpu().double().numpy()
+    return value
+
+
+def _on_arrays(formula: Callable[..., Any]) -> Callable[..., Tensor]:
+    """Tensors in, float64 arrays to the formula, a tensor out."""
+
+    @wraps(formula)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        arrays = [_array(value) for value in args]
+        with numpy.errstate(all="ignore"):  # infinities and NaN are results here, not accidents
+            result = formula(*arrays, **{key: _array(value) for key, value in kwargs.items()})
+        return torch.from_numpy(numpy.array(result, dtype=numpy.float64))
+
+    return call
+
+
+def activate(x: Array, name: str | None) -> Array:
+    """An activation by the name that `activation=` takes; None and "none" are the identity."""
+    if name is None or name == "none":
+        return x
+    if name not in _ACTIVATIONS:
+        raise ValueError(f"unknown activation {name!r}; choose one of none, {', '.join(_ACTIVATIONS)}")
+    return _ACTIVATIONS[name](x)
+
+
+# ---- one tensor ------------------------------------------------------------------------------------------------------
+
+
+def _sigmoid(x: Array) -> Array:
+    # exp of a negative number only, so that neither end overflows.
+    e = numpy.exp(-numpy.abs(x))
+    return numpy.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def _softplus(x: Array, beta: float = 1, threshold: float = 20) -> Array:
+    scaled = numpy.asarray(x * beta)
+    soft = (numpy.maximum(scaled, 0) + numpy.log1p(numpy.exp(-numpy.abs(scaled)))) / beta
+    return numpy.where(scaled > threshold, x, soft)
+
+
+def _gelu(x: Array, approximate: str = "none") -> Array:
+    """Hendrycks and Gimpel 2016 (arXiv 1606.08415)."""
+    if approximate == "tanh":
+        # (1 + tanh(t)) / 2 is sigmoid(2 t), which keeps its digits where tanh is near -1.
+        return numpy.asarray(x * _sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    # (1 + erf(t)) / 2 is erfc(-t) / 2, for the same reason.
+    return numpy.asarray(x * _erfc(-x / math.sqrt(2)) / 2)
+
+
+def _silu(x: Array) -> Array:
+    return x * _sigmoid(x)
+
+
+def _mish(x: Array) -> Array:
+    """Misra 2019 (arXiv 1908.08681)."""
+    return numpy.asarray(x * numpy.tanh(_softplus(x, threshold=math.inf)))
+
+
+def _clip(x: Array, low: Any, high: Any) -> Array:
+    return numpy.minimum(numpy.maximum(x, low), high)  # NaN stays NaN; high wins where low > high
+
+
+def _hardswish(x: Array) -> Array:
+    return x * _clip(x + 3, 0, 6) / 6
+
+
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": lambda x: numpy.maximum(x, 0),
+    "gelu": _gelu,
+    "gelu_tanh": lambda x: _gelu(x, "tanh"),
+    "silu": _silu,
+    "sigmoid": _sigmoid,
+    "tanh": numpy.tanh,
+    "mish": _mish,
+    "hardswish": _hardswish,
+}
+
+abs = _on_arrays(lambda input: numpy.abs(input))
+neg = _on_arrays(lambda input: -input)
+sign = _on_arrays(lambda input: numpy.where(numpy.isnan(input), 0.0, numpy.sign(input)))
+square = _on_arrays(lambda input: input * input)
+sqrt = _on_arrays(lambda input: numpy.sqrt(input))
+rsqrt = _on_arrays(lambda input: 1 / numpy.sqrt(input))
+reciprocal = _on_arrays(lambda input: 1 / input)
+exp = _on_arrays(lambda input: numpy.exp(input))
+exp2 = _on_arrays(lambda input: numpy.exp2(input))
+expm1 = _on_arrays(lambda input: numpy.expm1(input))
+log = _on_arrays(lambda input: numpy.log(input))
+log2 = _on_arrays(lambda input: numpy.log2(input))
+log1p = _on_arrays(lambda input: numpy.log1p(input))
+sin = _on_arrays(lambda input: numpy.sin(input))
+cos = _on_arrays(lambda input: numpy.cos(input))
+tanh = _on_arrays(lambda input: numpy.tanh(input))
+sigmoid = _on_arrays(lambda input: _sigmoid(input))
+erf = _on_arrays(lambda input: _erf(input))
+relu = _on_arrays(lambda input: numpy.maximum(input, 0))
+relu6 = _on_arrays(lambda input: _clip(input, 0, 6))
+leaky_relu = _on_arrays(lambda input, negative_slope=0.01: numpy.where(input > 0, input, input * negative_slope))
+elu = _on_arrays(lambda input, alpha=1.0: numpy.where(input > 0, input, alpha * numpy.expm1(numpy.minimum(input, 0))))
+gelu = _on_arrays(lambda input, approximate="none": _gelu(input, approximate))
+silu = _on_arrays(lambda input: _silu(input))
+mish = _on_arrays(lambda input: _mish(input))
+softplus = _on_arrays(lambda input, beta=1, threshold=20: _softplus(input, beta, threshold))
+hardswish = _on_arrays(lambda input: _hardswish(input))
+hardsigmoid = _on_arrays(lambda input: _clip(input + 3, 0, 6) / 6)
+hardtanh = _on_arrays(lambda input, min_val=-1.0, max_val=1.0: _clip(input, min_val, max_val))
+logsigmoid = _on_arrays(lambda input: -_softplus(-input, threshold=math.inf))
+
+
+# ---- several tensors -------------------------------------------------------------------------------------------------
+
+
+@_on_arrays
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Array:
+    """input / other; rounding_mode "trunc" rounds towards zero, "floor" down (the exact quotient's floor)."""
+    if rounding_mode == "floor":
+        return numpy.asarray(numpy.floor_divide(input, other))
+    quotient = numpy.divide(input, other)
+    return numpy.asarray(numpy.trunc(quotient) if rounding_mode == "trunc" else quotient)
+
+
+@_on_arrays
+def clamp(input: Any, min: Any = None, max: Any = None) -> Array:
+    """input held between min and max; max wins where they cross."""
+    result = input if min is None else numpy.maximum(input, min)
+    return numpy.asarray(result if max is None else numpy.minimum(result, max))
+
+
+add = _on_arrays(lambda input, other, *, alpha=1: input + alpha * other)
+sub = _on_arrays(lambda input, other, *, alpha=1: input - alpha * other)
+mul = _on_arrays(lambda input, other: input * other)
+pow = _on_arrays(lambda input, exponent: numpy.power(numpy.asarray(input, numpy.float64), exponent))
+maximum = _on_arrays(lambda input, other: numpy.maximum(input, other))
+minimum = _on_arrays(lambda input, other: numpy.minimum(input, other))
+fmax = _on_arrays(lambda input, other: numpy.fmax(input, other))
+fmin = _on_arrays(lambda input, other: numpy.fmin(input, other))
+where = _on_arrays(lambda condition, input, other: numpy.where(condition != 0, input, other))
+lerp = _on_arrays(lambda input, end, weight: input + weight * (end - input))
+addcmul = _on_arrays(lambda input, tensor1, tensor2, *, value=1: input + value * tensor1 * tensor2)
+addcdiv = _on_arrays(lambda input, tensor1, tensor2, *, value=1: input + value * tensor1 / tensor2)
+
+add_act = _on_arrays(lambda input, other, activation="relu": activate(input + other, activation))
+bias_act = _on_arrays(lambda input, bias, activation="relu": activate(input + bias, activation))
+scale_shift_act = _on_arrays(lambda input, scale, shift, activation="relu": activate(input * scale + shift, activation))
+swiglu = _on_arrays(lambda gate, up: _silu(gate) * up)
+geglu = _on_arrays(lambda gate, up, *, approximate="none": _gelu(gate, approximate) * up)
+
+
+# ---- products --------------------------------------------------------------------------------------------------------
+
+
+def _product(a: Array, b: Array) -> Array:
+    """Sums of products over the last dimension of a and the last but one of b; einsum's own loop, not a BLAS."""
+    if b.ndim == 1:
+        return numpy.asarray(numpy.einsum("...k,k->...", a, b, optimize=False))
+    if a.ndim == 1:
+        return numpy.asarray(numpy.einsum("k,...kn->...n", a, b, optimize=False))
+    return numpy.asarray(numpy.einsum("...mk,...kn->...mn", a, b, optimize=False))
+
+
+def _finish(product: Array, activation: str | None, residual: Any) -> Array:
+    result = activate(product, activation)
+    return result if residual is None else result + residual
+
+
+def _scaled_sum(input: Any, product: Array, beta: float, alpha: float) -> Array:
+    # beta 0 ignores the addend, NaN and all, as torch does.
+    return alpha * product if beta == 0 else beta * input + alpha * product
+
+
+@_on_arrays
+def matmul(input: Any, other: Any, *, activation: str | None = None, residual: Any = None) -> Array:
+    """activation(input @ other) + residual, with torch.matmul's rules of shape."""
+    return _finish(_product(input, other), activation, residual)
+
+
+@_on_arrays
+def linear(input: Any, weight: Any, bias: Any = None, *, activation: str | None = None, residual: Any = None) -> Array:
+    """activation(input @ weight.T + bias) + residual."""
+    product = _product(input, weight.T)
+    return _finish(product if bias is None else product + bias, activation, residual)
+
+
+@_on_arrays
+def addmm(
+    input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1,
+    activation: str | None = None, residual: Any = None,
+) -> Array:  # fmt: skip
+    """activation(beta * input + alpha * mat1 @ mat2) + residual."""
+    return _finish(_scaled_sum(input, _product(mat1, mat2), beta, alpha), activation, residual)
+
+
+@_on_arrays
+def baddbmm(
+    input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1,
+    activation: str | None = None, residual: Any = None,
+) -> Array:  # fmt: skip
+    """activation(beta * input + alpha * batch1 @ batch2) + residual."""
+    return _finish(_scaled_sum(input, _product(batch1, batch2), beta, alpha), activation, residual)
+
+
+@_on_arrays
+def addmv(input: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Array:
+    """beta * input + alpha * mat @ vec."""
+    return _scaled_sum(input, _product(mat, vec), beta, alpha)
+
+
+@_on_arrays
+def mm(input: Any, mat2: Any, *, activation: str | None = None, residual: Any = None) -> Array:
+    """activation(input @ mat2) + residual."""
+    return _finish(_product(input, mat2), activation, residual)
+
+
+@_on_arrays
+def bmm(input: Any, mat2: Any, *, activation: str | None = None, residual: Any = None) -> Array:
+    """activation(input @ mat2) + residual, matrix by matrix."""
+    return _finish(_product(input, mat2), activation, residual)
+
+
+@_on_arrays
+def mv(input: Any, vec: Any) -> Array:
+    """input @ vec."""
+    return _product(input, vec)
