@@ -1,0 +1,69 @@
+// Autograd plumbing, once for all ops: an op's autograd is a Node in C++, as ATen's generated kernels have it.
+//
+// It costs what torch's own ops cost, and every transform (create_graph, functorch, forward mode, compile) works;
+// torch::autograd::Function costs 40 % more a call, refuses functorch and drops forward-mode tangents silently.
+#pragma once
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ExpandUtils.h>
+#include <torch/csrc/autograd/VariableTypeUtils.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/saved_variable.h>
+#include <torch/version.h>
+
+#include <optional>
+#include <vector>
+
+namespace gpukern::autograd {
+
+using torch::autograd::Node;
+using torch::autograd::SavedVariable;
+using torch::autograd::variable_list;
+
+// torch holds a Node by shared_ptr up to 2.12 and by intrusive_ptr from 2.13 on.
+#if TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR < 13
+template <class T> using NodePtr = std::shared_ptr<T>;
+template <class T> NodePtr<T> make_node() { return NodePtr<T>(new T(), torch::autograd::deleteNode); }
+inline NodePtr<Node> self(Node& node) { return node.getptr(); }
+#else
+template <class T> using NodePtr = c10::intrusive_ptr<T>;
+template <class T> NodePtr<T> make_node() { return c10::make_intrusive<T>(); }
+inline NodePtr<Node> self(Node& node) { return NodePtr<Node>::reclaim_copy(&node); }
+#endif
+
+// What is needed to bring a gradient of the broadcast result back to one input; empty where nothing has to be done.
+struct InputShape {
+  std::optional<std::vector<c10::SymInt>> sizes;  // set where broadcasting has to be undone
+  std::optional<c10::ScalarType> dtype;           // set where promotion has to be undone
+
+  void record(const at::Tensor& input, const at::Tensor& result) {
+    if (!input.sym_sizes().equals(result.sym_sizes())) sizes = input.sym_sizes().vec();
+    if (input.scalar_type() != result.scalar_type()) dtype = input.scalar_type();
+  }
+  at::Tensor restore(at::Tensor grad) const {
+    if (sizes) grad = at::sum_to(std::move(grad), c10::SymIntArrayRef(*sizes));
+    if (dtype) grad = grad.to(*dtype);
+    return grad;
+  }
+};
+
+inline bool has_tangent(const at::Tensor& t) { return t.defined() && torch::autograd::isFwGradDefined(t); }
+inline at::Tensor tangent(const at::Tensor& t) { return t._fw_grad(/*level=*/0); }
+inline at::Tensor primal(const at::Tensor& t) { return t._fw_primal(/*level=*/0); }
+
+// A tangent takes the result's shape and dtype before it is attached.
+inline void attach_tangent(const at::Tensor& result, at::Tensor t, bool in_place) {
+  if (!t.defined()) return;
+  if (!t.sym_sizes().equals(result.sym_sizes())) t = t.expand_symint(result.sym_sizes());
+  if (t.scalar_type() != result.scalar_type()) t = t.to(result.scalar_type());
+  result._set_fw_grad(t, /*level=*/0, in_place);
+}
+
+// `out=` takes no part in autograd; torch's words for the refusal.
+template <class... T> void refuse_out_with_grad(const char* name, const at::Tensor& out, const T&... inputs) {
+  if (torch::autograd::compute_requires_grad(inputs...) || torch::autograd::compute_requires_grad(out))
+    torch::autograd::throw_error_out_requires_grad(name);
+}
+
+}  // namespace gpukern::autograd

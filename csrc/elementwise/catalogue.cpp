@@ -1,0 +1,136 @@
+#include "catalogue.h"
+
+#include <ATen/Version.h>
+
+#include <unordered_map>
+
+#include "ops/activation.h"
+#include "ops/arithmetic.h"
+#include "ops/blend.h"
+#include "ops/families.h"
+#include "ops/fused.h"
+#include "ops/math.h"
+
+namespace gpukern::elementwise {
+namespace {
+
+template <class O> unsigned variant_bits() {
+  unsigned bits = 0;
+  for (int v = 0; v < kVariants; ++v) bits |= static_cast<unsigned>(has_variant<O>(v)) << v;
+  return bits;
+}
+
+std::string key_of(const Spec& spec) {
+  return *spec.choice ? std::string(spec.name) + "." + spec.choice : spec.name;
+}
+
+template <class... Ops> void append(std::vector<Op>& all, int family, List<Ops...>) {
+  int index = 0;
+  ((all.push_back(Op{&Ops::spec, key_of(Ops::spec), static_cast<int>(all.size()), family, index++, variant_bits<Ops>(),
+                     Ops::spec.saves == Saves::result ? 1 : Ops::spec.inputs,
+                     {saved_bits<Ops>(0), saved_bits<Ops>(1), saved_bits<Ops>(2)}})),
+   ...);
+}
+
+}  // namespace
+
+const std::vector<Op>& catalogue() {
+  static const std::vector<Op> ops = [] {
+    std::vector<Op> all;
+    int family = 0;
+#define GPUKERN_APPEND(name) append(all, family++, name::Ops{});
+    GPUKERN_FAMILIES(GPUKERN_APPEND)
+#undef GPUKERN_APPEND
+    return all;
+  }();
+  return ops;
+}
+
+const char* family_name(int family) {
+#define GPUKERN_NAME(name) #name,
+  static const char* names[] = {GPUKERN_FAMILIES(GPUKERN_NAME)};
+#undef GPUKERN_NAME
+  return names[family];
+}
+
+const Op* find(std::string_view name, std::string_view choice) {
+  for (const Op& op : catalogue())
+    if (name == op.spec->name && (choice.empty() || choice == op.spec->choice)) return &op;
+  return nullptr;
+}
+
+const Op* find_key(std::string_view key) {
+  static const auto index = [] {
+    std::unordered_map<std::string_view, const Op*> all;
+    for (const Op& op : catalogue()) all.emplace(op.key, &op);
+    return all;
+  }();
+  const auto at = index.find(key);
+  return at == index.end() ? nullptr : at->second;
+}
+
+std::string choices(std::string_view name) {
+  std::string all;
+  for (const Op& op : catalogue())
+    if (name == op.spec->name) all += (all.empty() ? "" : ", ") + std::string(op.spec->choice);
+  return all;
+}
+
+namespace host {
+
+#if defined(__x86_64__)
+#define GPUKERN_CAPABILITIES(C, f) C(f, DEFAULT) C(f, AVX2) C(f, AVX512)
+#else
+#define GPUKERN_CAPABILITIES(C, f) C(f, DEFAULT)
+#endif
+#define GPUKERN_DECLARE(f, c) const Loop* loops_##f##_##c();
+#define GPUKERN_DECLARE_FAMILY(f) GPUKERN_CAPABILITIES(GPUKERN_DECLARE, f)
+GPUKERN_FAMILIES(GPUKERN_DECLARE_FAMILY)
+#define GPUKERN_DECLARE_STAGE(f, c) const Stage& stage_##c();
+GPUKERN_CAPABILITIES(GPUKERN_DECLARE_STAGE, all)
+
+namespace {
+// torch's own answer, so that ATEN_CPU_CAPABILITY holds for both.
+int level() {
+  static const int l = [] {
+    const std::string name = at::get_cpu_capability();
+    return name.rfind("AVX512", 0) == 0 ? 2 : name.rfind("AVX2", 0) == 0 ? 1 : 0;
+  }();
+  return l;
+}
+}  // namespace
+
+const char* capability() {
+#if defined(__x86_64__)
+  static const char* names[] = {"DEFAULT", "AVX2", "AVX512"};
+  return names[level()];
+#else
+  return "DEFAULT";
+#endif
+}
+
+Loop loop(const Op& op, int variant, Compute compute) {
+  using Tables = const Loop* (*)();
+#define GPUKERN_TABLE(f, c) &loops_##f##_##c,
+#define GPUKERN_TABLES(f) {GPUKERN_CAPABILITIES(GPUKERN_TABLE, f)},
+#if defined(__x86_64__)
+  static constexpr Tables tables[][3] = {GPUKERN_FAMILIES(GPUKERN_TABLES)};
+  const Loop* loops = tables[op.family][level()]();
+#else
+  static constexpr Tables tables[][1] = {GPUKERN_FAMILIES(GPUKERN_TABLES)};
+  const Loop* loops = tables[op.family][0]();
+#endif
+  return loops[(op.index * kVariants + variant) * kComputes + static_cast<int>(compute)];
+}
+
+const Stage& stage() {
+#if defined(__x86_64__)
+  static const Stage& s = level() == 2 ? stage_AVX512() : level() == 1 ? stage_AVX2() : stage_DEFAULT();
+#else
+  static const Stage& s = stage_DEFAULT();
+#endif
+  return s;
+}
+
+}  // namespace host
+}  // namespace gpukern::elementwise

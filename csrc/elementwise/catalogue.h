@@ -1,0 +1,47 @@
+// The catalogue at run time: one entry a struct of ops/, in the order of the lists.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host.h"
+#include "op.h"
+
+namespace gpukern::elementwise {
+
+struct Op {
+  const Spec* spec;
+  std::string key;             // "silu", or "gelu.tanh" where there is a choice
+  int id, family, index;       // place in the catalogue, family, place in the family's list
+  unsigned variants;           // bits of has_variant
+  int saved;                   // operands a gradient formula can read: the inputs, or 1 for the result
+  unsigned saved_bits[kMaxInputs];
+
+  bool has(int variant) const { return variants >> variant & 1; }
+  bool saves_result() const { return spec->saves == Saves::result; }
+};
+
+const std::vector<Op>& catalogue();
+const char* family_name(int family);
+
+// The op of a name and a choice; the first choice where none is given, null where there is none.
+const Op* find(std::string_view name, std::string_view choice = {});
+const Op* find_key(std::string_view key);
+// Names of the choices of an op, for a message: "none, relu, gelu".
+std::string choices(std::string_view name);
+
+// The template's id: place of Op in its family's list.
+template <class Op_, class... Ops> constexpr int place(List<Ops...>) {
+  int i = 0, at = -1;
+  ((at = std::is_same_v<Op_, Ops> ? i : at, ++i), ...);
+  return at;
+}
+
+namespace host {
+// The loop of a variant for a compute type, by the vector capability that torch runs with; null where there is none.
+Loop loop(const Op& op, int variant, Compute compute);
+const Stage& stage();
+const char* capability();  // "DEFAULT", "AVX2" or "AVX512"
+}  // namespace host
+
+}  // namespace gpukern::elementwise

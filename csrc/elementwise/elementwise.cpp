@@ -1,0 +1,298 @@
+// Type promotion, outputs and broadcasting by torch's TensorIterator; then the loops of the device.
+#include "elementwise.h"
+
+#include <ATen/Context.h>
+#include <ATen/TensorIterator.h>
+#include <ATen/native/TypeProperties.h>
+#include <ATen/ops/full.h>
+#include <c10/core/DefaultDtype.h>
+
+#include <atomic>
+#include <limits>
+
+#include "gpu_path.h"
+
+namespace gpukern::elementwise {
+namespace {
+
+using c10::ScalarType;
+
+std::optional<DType> storage(ScalarType t) {
+  switch (t) {
+    case ScalarType::Half: return DType::f16;
+    case ScalarType::BFloat16: return DType::bf16;
+    case ScalarType::Float: return DType::f32;
+    case ScalarType::Double: return DType::f64;
+    case ScalarType::Byte: return DType::u8;
+    case ScalarType::Char: return DType::i8;
+    case ScalarType::Short: return DType::i16;
+    case ScalarType::Int: return DType::i32;
+    case ScalarType::Long: return DType::i64;
+    case ScalarType::Bool: return DType::b8;
+    default: return std::nullopt;
+  }
+}
+
+bool is_float(ScalarType t) {
+  return t == ScalarType::Float || t == ScalarType::Double || t == ScalarType::Half || t == ScalarType::BFloat16;
+}
+
+Compute compute_type(ScalarType t) {
+  return t == ScalarType::Double ? Compute::f64 : is_float(t) ? Compute::f32 : Compute::i64;
+}
+
+bool wrapped(const Tensor& t) { return t.unsafeGetTensorImpl()->is_wrapped_number(); }
+
+// torch's promotion over the inputs that take part in it.
+ScalarType common_dtype(const Op& op, const Inputs& in) {
+  const int n = op.spec->inputs;
+  ScalarType first = ScalarType::Undefined;
+  bool simple = true;
+  for (int k = 0; k < n; ++k) {
+    if (op.spec->condition >> k & 1) continue;
+    const ScalarType t = in[k]->scalar_type();
+    if (first == ScalarType::Undefined) first = t;
+    simple = simple && t == first && !wrapped(*in[k]);
+  }
+  if (simple) return first;
+  at::native::ResultTypeState state;
+  for (int k = 0; k < n; ++k)
+    if (!(op.spec->condition >> k & 1)) state = at::native::update_result_type_state(*in[k], state);
+  return at::native::result_type(state);
+}
+
+bool same_dtypes(const Op& op, const Inputs& in) {
+  for (int k = 1; k < op.spec->inputs; ++k)
+    if (!wrapped(*in[k]) && in[k]->scalar_type() != in[0]->scalar_type()) return false;
+  return true;
+}
+
+// Inputs of one device that something is built for; a number (0-dim CPU tensor) may join tensors of a GPU.
+bool on_our_device(const Op& op, const Inputs& in) {
+  c10::Device device(c10::kCPU);
+  for (int k = 0; k < op.spec->inputs; ++k) {
+    const Tensor& t = *in[k];
+    if (t.layout() != c10::kStrided || t.is_quantized() || t.is_nested() || !storage(t.scalar_type()))
+      return false;
+    if (t.device() == device || (t.is_cpu() && t.dim() == 0)) continue;
+    if (!device.is_cpu()) return false;
+    for (int earlier = 0; earlier < k; ++earlier)
+      if (in[earlier]->dim() != 0) return false;
+    device = t.device();
+  }
+  return device.is_cpu() || device.is_meta() || gpu_path::serves(device);
+}
+
+struct Numbers {  // the scalars in the compute type
+  double f64[kMaxScalars];
+  float f32[kMaxScalars];
+  int64_t i64[kMaxScalars];
+  Numbers(const Op& op, const Scalars& s, Compute compute) {
+    for (int k = 0; k < op.spec->scalars; ++k) {
+      if (compute == Compute::i64) {
+        // an absent bound arrives as an infinity
+        const bool infinite = s[k].isFloatingPoint();
+        i64[k] = !infinite ? s[k].toLong()
+                 : s[k].toDouble() < 0 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
+      } else {
+        f64[k] = s[k].toDouble();
+        f32[k] = static_cast<float>(f64[k]);
+      }
+    }
+  }
+  const void* data(Compute compute) const {
+    return compute == Compute::f32 ? static_cast<const void*>(f32)
+           : compute == Compute::f64 ? static_cast<const void*>(f64) : static_cast<const void*>(i64);
+  }
+};
+
+constexpr int64_t kBlock = 512;  // elements a staged block: 4 operands of 4 KiB stay in a 32 KiB L1
+constexpr int kMaxOperands = 1 + kMaxInputs + 1;
+
+struct HostCall {
+  host::Loop loop;
+  const host::Stage* stage;
+  const void* scalars;
+  int compute, operands;  // operand 0 is the output
+  int64_t compute_size;
+  DType dtype[kMaxOperands];
+  int64_t size[kMaxOperands];
+
+  bool direct(int k, int64_t stride) const {
+    static constexpr DType dense[] = {DType::f32, DType::f64, DType::i64};
+    return dtype[k] == dense[compute] && stride == size[k];
+  }
+
+  // Rows of n0 elements; each is cut into blocks, or, if short, several share a block.
+  void run(char** data, const int64_t* strides, int64_t n0, int64_t n1) const {
+    const int64_t* outer = strides + operands;
+    bool all_direct = true;
+    for (int k = 0; k < operands; ++k) all_direct = all_direct && direct(k, strides[k]);
+    if (all_direct) {
+      for (int64_t row = 0; row < n1; ++row) {
+        const void* in[kMaxOperands];
+        for (int k = 1; k < operands; ++k) in[k - 1] = data[k] + row * outer[k];
+        loop(data[0] + row * outer[0], in, n0, scalars);
+      }
+      return;
+    }
+    const int64_t rows = n0 >= kBlock / 2 ? 1 : kBlock / std::max<int64_t>(n0, 1);
+    for (int64_t row = 0; row < n1; row += rows) block_rows(data, strides, n0, row, std::min(rows, n1 - row));
+  }
+
+  void block_rows(char** data, const int64_t* strides, int64_t n0, int64_t row, int64_t rows) const {
+    alignas(64) char buffer[kMaxOperands][kBlock * 8];
+    const int64_t* outer = strides + operands;
+    const bool many = rows > 1;
+    for (int64_t start = 0; start < n0; start += kBlock) {
+      const int64_t n = std::min(kBlock, n0 - start);
+      const void* in[kMaxOperands];
+      for (int k = 1; k < operands; ++k) {
+        const char* first = data[k] + row * outer[k] + start * strides[k];
+        if (!many && direct(k, strides[k])) {
+          in[k - 1] = first;
+          continue;
+        }
+        in[k - 1] = buffer[k];
+        if (!many && strides[k] == 0 && start > 0) continue;  // still there from the block before
+        const host::Load load = stage->load[compute][static_cast<int>(dtype[k])];
+        if (many && outer[k] == n0 * strides[k]) {
+          load(buffer[k], first, strides[k], n * rows);
+        } else {
+          for (int64_t r = 0; r < rows; ++r)
+            load(buffer[k] + r * n * compute_size, first + r * outer[k], strides[k], n);
+        }
+      }
+      char* out = data[0] + row * outer[0] + start * strides[0];
+      if (!many && direct(0, strides[0])) {
+        loop(out, in, n, scalars);
+        continue;
+      }
+      loop(buffer[0], in, n * rows, scalars);
+      const host::Store store = stage->store[compute][static_cast<int>(dtype[0])];
+      for (int64_t r = 0; r < rows; ++r)
+        store(out + r * outer[0], buffer[0] + r * n * compute_size, strides[0], n);
+    }
+  }
+};
+
+void run_host(at::TensorIteratorBase& iter, const Op& op, int variant, Compute compute, const Numbers& numbers) {
+  HostCall call;
+  call.loop = host::loop(op, variant, compute);
+  TORCH_INTERNAL_ASSERT(call.loop, "gpukern: no CPU loop for ", op.spec->name);
+  call.stage = &host::stage();
+  call.scalars = numbers.data(compute);
+  call.compute = static_cast<int>(compute);
+  call.compute_size = compute == Compute::f32 ? 4 : 8;
+  call.operands = iter.ntensors();
+  for (int k = 0; k < call.operands; ++k) {
+    call.dtype[k] = *storage(iter.dtype(k));
+    call.size[k] = static_cast<int64_t>(c10::elementSize(iter.dtype(k)));
+  }
+  iter.for_each([&call](char** data, const int64_t* strides, int64_t n0, int64_t n1) {
+    call.run(data, strides, n0, n1);
+  });
+}
+
+// Served calls: [op][0 host, 1 gpu].  Relaxed: only the totals matter.
+std::atomic<int64_t> served[256][2];
+
+Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inputs, const Scalars& scalars,
+               ScalarType dtype, const Tensor* out) {
+  Tensor result;
+  const Tensor& output = out ? *out : result;
+  const Compute compute = compute_type(dtype);
+  const Numbers numbers(op, scalars, compute);
+  c10::Device device(c10::kCPU);
+  for (int k = 0; k < inputs; ++k)
+    if (!operands[k]->is_cpu()) device = operands[k]->device();
+  at::TensorIteratorConfig config;
+  config.set_check_mem_overlap(true).check_all_same_dtype(false).allow_cpu_scalars(true).add_borrowed_output(output);
+  std::array<Tensor, kMaxOperands> moved;  // a number beside tensors of a GPU
+  for (int k = 0; k < inputs; ++k) {
+    if (!device.is_cpu() && operands[k]->is_cpu()) {
+      moved[k] = at::full({}, operands[k]->item(), operands[k]->options().device(device));
+      config.add_borrowed_const_input(moved[k]);
+    } else {
+      config.add_borrowed_const_input(*operands[k]);
+    }
+  }
+  if (!out) config.declare_static_dtype(dtype);
+  auto iter = config.build();
+  served[op.id][device.is_cpu() ? 0 : 1].fetch_add(1, std::memory_order_relaxed);
+  if (iter.numel() > 0) {
+    if (device.is_cpu()) run_host(iter, op, variant, compute, numbers);
+    else gpu_path::run(iter, op, variant, compute, numbers.f64, numbers.i64);
+  }
+  return out ? *out : iter.output();
+}
+
+}  // namespace
+
+std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Scalars& scalars) {
+  if (!on_our_device(op, in) || (op.spec->same_dtype && !same_dtypes(op, in))) return std::nullopt;
+  for (int k = 0; k < op.spec->inputs; ++k)
+    if ((op.spec->condition >> k & 1) && in[k]->scalar_type() != ScalarType::Bool) return std::nullopt;
+  const ScalarType common = common_dtype(op, in);
+  if (is_float(common)) return common;
+  if (!storage(common)) return std::nullopt;
+  if (op.spec->types == Types::to_float) {
+    const ScalarType t = c10::typeMetaToScalarType(c10::get_default_dtype());
+    return is_float(t) ? std::optional(t) : std::nullopt;
+  }
+  if (op.spec->types == Types::floating || (op.spec->types == Types::number && common == ScalarType::Bool))
+    return std::nullopt;
+  for (int k = 0; k < op.spec->scalars; ++k) {
+    const at::Scalar& s = scalars[k];
+    const bool absent = s.isFloatingPoint() && std::isinf(s.toDouble());
+    if (s.isComplex() || (s.isFloatingPoint() && !absent) || (s.isBoolean() && common != ScalarType::Bool))
+      return std::nullopt;
+    if (!absent && common != ScalarType::Bool && common != ScalarType::Long) {
+      // torch refuses a number that the dtype cannot hold, in words of its own
+      const int bits = 8 * static_cast<int>(c10::elementSize(common));
+      const int64_t v = s.toLong(), top = int64_t{1} << (common == ScalarType::Byte ? bits : bits - 1);
+      if (v >= top || v < (common == ScalarType::Byte ? 0 : -top)) return std::nullopt;
+    }
+  }
+  return common;
+}
+
+Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dtype) {
+  return execute(op, 0, in.data(), op.spec->inputs, scalars, dtype, nullptr);
+}
+
+void run_out(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dtype, const Tensor& out) {
+  execute(op, 0, in.data(), op.spec->inputs, scalars, dtype, &out);
+}
+
+Tensor run_grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands, const Scalars& scalars) {
+  const Tensor* all[kMaxOperands] = {&g};
+  int n = 1;
+  ScalarType dtype = g.scalar_type();
+  for (int k = 0; k < op.saved; ++k) {
+    if (!(op.saved_bits[i] >> k & 1)) continue;
+    all[n++] = operands[k];
+    if (!(op.spec->condition >> k & 1)) dtype = c10::promoteTypes(dtype, operands[k]->scalar_type());
+  }
+  const int variant = j < 0 ? grad_variant(i) : second_variant(i, j);
+  return execute(op, variant, all, n, scalars, dtype, nullptr);
+}
+
+std::vector<std::pair<std::string, int64_t>> counts() {
+  std::vector<std::pair<std::string, int64_t>> all;
+  for (const Op& op : catalogue()) {
+    std::string name = op.spec->name;
+    if (*op.spec->choice) name += std::string(".") + op.spec->choice;
+    const std::string paths[] = {std::string("host/") + host::capability(), "gpu"};
+    for (int p = 0; p < 2; ++p)
+      if (const int64_t n = served[op.id][p].load(std::memory_order_relaxed)) all.emplace_back(name + " " + paths[p], n);
+  }
+  return all;
+}
+
+void reset_counts() {
+  for (auto& row : served)
+    for (auto& n : row) n.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace gpukern::elementwise

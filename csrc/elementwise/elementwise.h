@@ -1,0 +1,62 @@
+// The torch side of the elementwise ops: tensors in, plain arguments out.  See architecture.md, "The life of a call".
+#pragma once
+#include <ATen/core/Tensor.h>
+#include <c10/core/Scalar.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "catalogue.h"
+
+namespace torch {
+class Library;
+}
+
+namespace gpukern::elementwise {
+
+using at::Tensor;
+using Inputs = std::array<const Tensor*, kMaxInputs>;  // an op's tensors; null behind the last
+using Scalars = std::array<at::Scalar, kMaxScalars>;   // an op's numbers
+
+// Dtype in which an op computes these inputs and returns its result, torch's rule; nullopt where no kernel of ours takes
+// them (complex, sparse, quantised, a dtype torch refuses, a device that nothing is built for).
+std::optional<c10::ScalarType> result_dtype(const Op& op, const Inputs& in, const Scalars& scalars);
+
+// Below autograd: runs the op into a new tensor, or into `out` (resized as torch resizes).
+Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, c10::ScalarType dtype);
+void run_out(const Op& op, const Inputs& in, const Scalars& scalars, c10::ScalarType dtype, const Tensor& out);
+
+// gradient I of an op, times g; or, with j >= 0, the derivative of that by operand j.  Through the dispatcher, so that
+// it is differentiable itself.  `operands` are the inputs, or the result for an op that saves it.
+Tensor run_grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands, const Scalars& scalars);
+Tensor grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands, const Scalars& scalars);
+
+// torch's own op for the same arguments, through the dispatcher: it computes what we do not take, and raises torch's
+// error for what torch does not take either.
+Tensor twin(const Op& op, const Inputs& in, const Scalars& scalars);
+void twin_out(const Op& op, const Inputs& in, const Scalars& scalars, const Tensor& out);
+void twin_inplace(const Op& op, const Inputs& in, const Scalars& scalars);
+
+// Schemas and kernels, called by bind.cpp for the library and for each dispatch key.
+void define(torch::Library& library);
+void implement(torch::Library& library);
+void implement_autograd(torch::Library& library);
+void implement_inplace(torch::Library& library);
+void implement_autocast(torch::Library& library, c10::DeviceType device);
+
+// What Python is told of the catalogue, one entry an op (and a choice).
+struct Description {
+  std::string name, family, args, doc, choice, aten, types;
+  int inputs, scalars, ulp;
+  bool differentiable, saves_result;
+};
+std::vector<Description> describe_catalogue();
+
+// Calls served since the start (or reset_counts), by op name and path ("host/AVX2", "cuda"), as (key, count).
+std::vector<std::pair<std::string, int64_t>> counts();
+void reset_counts();
+
+}  // namespace gpukern::elementwise

@@ -1,0 +1,57 @@
+// The Python functions of the catalogue: their names, documentation, and the parameter lists torch has besides.
+#include <string>
+
+#include "functions.h"
+
+namespace gpukern::elementwise {
+namespace {
+
+std::string document(const Op& op) {
+  const std::string_view types[] = {"float16, bfloat16, float32, float64",
+                                    "floating; integers and bool are computed in the default dtype",
+                                    "floating and integers", "floating, integers and bool"};
+  std::string doc = op.spec->doc;
+  doc += "\n\nShapes: any, broadcast as in torch.  Types: ";
+  doc += types[static_cast<int>(op.spec->types)];
+  doc += "; mixed types promote as in torch.  Differentiable twice, in reverse and forward mode.\n";
+  if (const std::string all = choices(op.spec->name); !all.empty() && all.find(',') != all.npos)
+    doc += "Choices of the string argument: " + all + ".\n";
+  doc += "16-bit results are at most " + std::to_string(op.spec->ulp) + " ulp from the correctly rounded value.";
+  return doc;
+}
+
+std::vector<std::string> further_signatures(std::string_view name) {
+  if (name == "pow") return {"Tensor input, Scalar exponent, *, Tensor out=None",
+                             "Scalar input, Tensor exponent, *, Tensor out=None"};
+  if (name == "pow_") return {"Tensor input, Scalar exponent"};
+  if (name == "where") return {"Tensor condition, Scalar input, Tensor other, *, Tensor out=None",
+                               "Tensor condition, Tensor input, Scalar other, *, Tensor out=None"};
+  if (name == "lerp") return {"Tensor input, Tensor end, Scalar weight, *, Tensor out=None"};
+  if (name == "lerp_") return {"Tensor input, Tensor end, Scalar weight"};
+  if (name == "clamp") return {"Tensor input, Tensor? min=None, Tensor? max=None, *, Tensor out=None"};
+  if (name == "clamp_min" || name == "clamp_max")
+    return {"Tensor input, Scalar " + std::string(name.substr(6)) + ", *, Tensor out=None"};
+  return {};
+}
+
+}  // namespace
+
+std::vector<entry::Declaration> functions() {
+  std::vector<entry::Declaration> all;
+  std::string_view last;
+  for (const Op& op : catalogue()) {
+    const std::string name = op.spec->name;
+    if (name == last || name == "clamp_tensor") continue;
+    last = op.spec->name;
+    all.push_back({name, document(op), op.spec->inplace_argument, further_signatures(name)});
+    if (!op.spec->condition)
+      all.push_back({name + "_", "In-place form of " + name + "; returns input.", false,
+                     further_signatures(name + "_")});
+  }
+  all.push_back({"bias_act",
+                 "activation(input + bias), bias along dimension `dim`.\n\nShapes: input any, bias (input.size(dim),).  "
+                 "Choices of activation: " + choices("add_act") + ".", false, {}});
+  return all;
+}
+
+}  // namespace gpukern::elementwise

@@ -1,0 +1,10 @@
+// What entry/ is told of the catalogue.
+#pragma once
+#include <vector>
+
+#include "../entry/entry.h"
+#include "elementwise.h"
+
+namespace gpukern::elementwise {
+std::vector<entry::Declaration> functions();
+}

@@ -1,0 +1,24 @@
+// The CPU loops, as plain functions that are picked at run time by vector capability.
+//
+// A loop runs one variant of one op over dense arrays of its compute type.  Everything else, half types, integers,
+// strides, broadcasting, is brought into that shape a block at a time by the load and store functions: so one loop a
+// compute type is compiled for an op, a result never depends on the layout of its inputs, and mixed types need no copy.
+#pragma once
+#include <cstdint>
+
+namespace gpukern::elementwise::host {
+
+// out and in are dense; scalars is an array of the compute type.
+using Loop = void (*)(void* out, const void* const* in, int64_t n, const void* scalars);
+// Brings n elements from memory, `stride` bytes apart, into a dense block of the compute type, or back.
+using Load = void (*)(void* block, const char* memory, int64_t stride, int64_t n);
+using Store = void (*)(char* memory, const void* block, int64_t stride, int64_t n);
+
+constexpr int kComputes = 3, kDTypes = 10;
+
+struct Stage {
+  Load load[kComputes][kDTypes];
+  Store store[kComputes][kDTypes];
+};
+
+}  // namespace gpukern::elementwise::host

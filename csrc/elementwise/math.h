@@ -1,0 +1,89 @@
+// The vocabulary of formulas: the functions an op may use, for the scalar types.  dual.h has the same words for dual
+// numbers and host_vector.h for SIMD registers; a formula that keeps to these words runs on all of them.
+#pragma once
+#include <cmath>
+#include <cstdint>
+
+#include "../platform/gpu.h"
+
+// The CPU loops compile this folder once a vector capability.  Each copy lives in a namespace of its own: the linker
+// keeps one copy of an inline function, and a baseline processor must not end up in the AVX-512 one.
+#ifdef CPU_CAPABILITY
+#define GPUKERN_ELEMENTWISE_BEGIN \
+  namespace gpukern::elementwise { \
+  inline namespace CPU_CAPABILITY {
+#else
+#define GPUKERN_ELEMENTWISE_BEGIN \
+  namespace gpukern::elementwise { \
+  inline namespace common {
+#endif
+#define GPUKERN_ELEMENTWISE_END \
+  } \
+  }
+
+// The baseline of x86 runs on scalars, which the compiler vectorises where it can: ATen's registers for it are arrays.
+#if defined(CPU_CAPABILITY) && !(defined(CPU_CAPABILITY_DEFAULT) && defined(__x86_64__))
+#define GPUKERN_HOST_REGISTERS 1
+#include "host_vector.h"  // before the templates below, which must see the words for SIMD registers
+#else
+#define GPUKERN_HOST_REGISTERS 0
+#endif
+
+GPUKERN_ELEMENTWISE_BEGIN
+
+GPUKERN_HD float where(bool m, float a, float b) { return m ? a : b; }
+GPUKERN_HD double where(bool m, double a, double b) { return m ? a : b; }
+GPUKERN_HD int64_t where(bool m, int64_t a, int64_t b) { return m ? a : b; }
+
+#define GPUKERN_UNARY(NAME, F32, F64)                    \
+  GPUKERN_HD float NAME(float x) { return F32(x); }      \
+  GPUKERN_HD double NAME(double x) { return F64(x); }
+GPUKERN_UNARY(exp, ::expf, ::exp)
+GPUKERN_UNARY(exp2, ::exp2f, ::exp2)
+GPUKERN_UNARY(expm1, ::expm1f, ::expm1)
+GPUKERN_UNARY(log, ::logf, ::log)
+GPUKERN_UNARY(log2, ::log2f, ::log2)
+GPUKERN_UNARY(log1p, ::log1pf, ::log1p)
+GPUKERN_UNARY(sin, ::sinf, ::sin)
+GPUKERN_UNARY(cos, ::cosf, ::cos)
+GPUKERN_UNARY(tanh, ::tanhf, ::tanh)
+GPUKERN_UNARY(erf, ::erff, ::erf)
+GPUKERN_UNARY(erfc, ::erfcf, ::erfc)
+GPUKERN_UNARY(sqrt, ::sqrtf, ::sqrt)
+GPUKERN_UNARY(floor, ::floorf, ::floor)
+GPUKERN_UNARY(trunc, ::truncf, ::trunc)
+GPUKERN_UNARY(abs, ::fabsf, ::fabs)
+#undef GPUKERN_UNARY
+
+GPUKERN_HD float pow(float x, float y) { return ::powf(x, y); }
+GPUKERN_HD double pow(double x, double y) { return ::pow(x, y); }
+GPUKERN_HD float fmod(float x, float y) { return ::fmodf(x, y); }
+GPUKERN_HD double fmod(double x, double y) { return ::fmod(x, y); }
+
+GPUKERN_HD int64_t abs(int64_t x) { return x < 0 ? -x : x; }
+// Integer powers wrap; a negative exponent leaves what integers can hold of 1/x^n (torch's rule for tensors).
+GPUKERN_HD int64_t pow(int64_t x, int64_t y) {
+  if (y < 0) return x == 1 ? 1 : x == -1 ? (y % 2 ? -1 : 1) : 0;
+  uint64_t base = static_cast<uint64_t>(x), result = 1;
+  for (; y; y >>= 1, base *= base) result *= (y & 1) ? base : 1;
+  return static_cast<int64_t>(result);
+}
+
+// Words made of the words above, for any V.
+
+// -|x|, with a derivative at 0 that agrees with the branch `x >= 0`.
+template <class V> GPUKERN_HD V negative_abs(V x) { return where(x >= V(0), -x, x); }
+// NaN in either place wins, as in torch.maximum.
+template <class V> GPUKERN_HD V max_nan(V a, V b) { return where((a >= b) | (a != a), a, b); }
+template <class V> GPUKERN_HD V min_nan(V a, V b) { return where((a <= b) | (a != a), a, b); }
+template <class V> GPUKERN_HD V square(V x) { return x * x; }
+// 1 / (1 + exp(-x)) without overflow or loss in either tail.
+template <class V> GPUKERN_HD V sigmoid(V x) {
+  const V e = exp(negative_abs(x));
+  return where(x >= V(0), V(1), e) / (V(1) + e);
+}
+// The normal distribution function; 1 + erf would cancel for x < -1.
+template <class V> GPUKERN_HD V normal_cdf(V x) { return V(0.5) * erfc(x * V(-0.70710678118654752440)); }
+template <class V> GPUKERN_HD V normal_pdf(V x) { return V(0.39894228040143267794) * exp(V(-0.5) * x * x); }
+
+GPUKERN_ELEMENTWISE_END

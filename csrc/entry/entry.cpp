@@ -1,0 +1,247 @@
+#include "entry.h"
+
+#include <ATen/ScalarOps.h>
+#include <torch/csrc/utils/python_arg_parser.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "fast.h"
+
+namespace gpukern::entry {
+namespace {
+
+constexpr int kMaxParameters = 12;
+
+struct Function {
+  std::string name, doc;
+  PyMethodDef method{};
+  PyObject* callable = nullptr;  // borrowed by torch's __torch_function__ call
+  std::unique_ptr<Fast> fast;
+  std::optional<c10::OperatorHandle> op, out, in_place;
+  std::unique_ptr<torch::PythonArgParser> parser;
+};
+
+std::string default_text(const c10::IValue& value) {
+  if (value.isNone()) return "None";
+  if (value.isString()) return "'" + value.toStringRef() + "'";
+  if (value.isBool()) return value.toBool() ? "True" : "False";
+  char text[32];
+  if (value.isInt()) std::snprintf(text, sizeof text, "%lld", static_cast<long long>(value.toInt()));
+  else std::snprintf(text, sizeof text, "%g", value.toScalar().toDouble());
+  return text;
+}
+
+struct Kind {
+  char letter;
+  const char* parser;  // the type's name in torch's parser notation
+};
+Kind kind(const c10::TypePtr& type) {
+  if (type->kind() == c10::TypeKind::OptionalType) {
+    switch (type->castRaw<c10::OptionalType>()->getElementType()->kind()) {
+      case c10::TypeKind::TensorType: return {'t', "Tensor?"};
+      case c10::TypeKind::NumberType: return {'s', "Scalar?"};
+      default: return {'c', "c10::string_view?"};
+    }
+  }
+  switch (type->kind()) {
+    case c10::TypeKind::TensorType: return {'T', "Tensor"};
+    case c10::TypeKind::NumberType: return {'S', "Scalar"};
+    case c10::TypeKind::IntType: return {'I', "int64_t"};
+    case c10::TypeKind::BoolType: return {'B', "bool"};
+    default: return {'C', "c10::string_view"};
+  }
+}
+
+// "Tensor input, Scalar alpha=1" with `inplace` before the star and `out` at the end, in the parser's notation or (for
+// the docstring's signature line) without types.
+std::string parameters(const c10::FunctionSchema& schema, bool inplace, bool out, bool typed) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  bool star = false;
+  const auto end_of_positional = [&] {
+    if (star) return;
+    if (inplace) add(typed ? "bool inplace=False" : "inplace=False");
+    star = true;
+  };
+  for (const c10::Argument& arg : schema.arguments()) {
+    if (arg.kwarg_only() && !star) {
+      end_of_positional();
+      add("*");
+    }
+    std::string part = typed ? std::string(kind(arg.type()).parser) + " " + arg.name() : arg.name();
+    if (arg.default_value()) part += "=" + default_text(*arg.default_value());
+    add(part);
+  }
+  if (!star) {
+    end_of_positional();
+    if (out) add("*");
+  }
+  if (out) add(typed ? "Tensor out=None" : "out=None");
+  return text;
+}
+
+int index_of(const torch::PythonArgs& args, const std::string& name) {
+  const auto& params = args.signature.params;
+  for (size_t k = 0; k < params.size(); ++k)
+    if (params[k].name == name) return static_cast<int>(k);
+  return -1;
+}
+
+// A Python number where the op wants a tensor: promotes as a number, as in torch.
+Tensor wrapped(const at::Scalar& s) {
+  Tensor t = c10::scalar_to_tensor(s);
+  t.unsafeGetTensorImpl()->set_wrapped_number(true);
+  return t;
+}
+
+c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
+  const auto type = args.signature.params[k].type_;
+  const bool optional = arg.type()->kind() == c10::TypeKind::OptionalType;
+  switch (kind(arg.type()).letter) {
+    case 'T':
+    case 't':
+      if (args.isNone(k) && optional) return {};
+      return type == torch::ParameterType::SCALAR ? wrapped(args.scalar(k)) : args.tensor(k);
+    case 'S': return args.scalar(k);
+    case 's': {
+      const auto value = args.scalarOptional(k);
+      return value ? c10::IValue(*value) : c10::IValue();
+    }
+    case 'I': return args.toInt64(k);
+    case 'B': return args.toBool(k);
+    case 'c': {
+      const auto value = args.stringViewOptional(k);
+      return value ? c10::IValue(std::string(*value)) : c10::IValue();
+    }
+    default: return std::string(args.stringView(k));
+  }
+}
+
+// The op that a parsed call means.  Two overloads differ in whether bounds are tensors (clamp).
+c10::OperatorHandle overload_for(const Function& f, const torch::PythonArgs& args) {
+  if (f.name != "clamp" && f.name != "pow") return *f.op;
+  for (const auto& param : args.signature.params) {
+    if (f.name == "clamp" && param.name == "min" && param.type_ == torch::ParameterType::TENSOR)
+      return c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::clamp", "Tensor");
+    if (f.name == "pow" && param.name == "exponent" && param.type_ == torch::ParameterType::SCALAR)
+      return c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::pow", "Scalar");
+  }
+  return *f.op;
+}
+
+PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
+  HANDLE_TH_ERRORS
+  torch::ParsedArgs<kMaxParameters> storage;
+  torch::PythonArgs parsed = f.parser->parse(nullptr, args, kwargs, storage);
+  if (parsed.has_torch_function())
+    return torch::handle_torch_function_no_python_arg_parser(parsed.overloaded_args, args, kwargs, f.name.c_str(),
+                                                             f.callable, "gpukern",
+                                                             torch::TorchFunctionName::TorchFunction);
+  const int out_at = index_of(parsed, "out"), inplace_at = index_of(parsed, "inplace");
+  const bool to_out = out_at >= 0 && !parsed.isNone(out_at);
+  const bool in_place = inplace_at >= 0 && parsed.toBool(inplace_at);
+  c10::OperatorHandle op = overload_for(f, parsed);
+  Tensor copied;  // `out=` of an overload that has none: computed, then copied
+  const bool own_out = to_out && f.out && op.operator_name().overload_name != "Tensor";
+  if (own_out) op = *f.out;
+  else if (in_place) op = *f.in_place;
+  torch::jit::Stack stack;
+  for (const c10::Argument& arg : op.schema().arguments()) {
+    const int k = index_of(parsed, arg.name());
+    if (k >= 0) stack.push_back(convert(parsed, k, arg));
+    else stack.push_back(arg.default_value().value_or(c10::IValue()));
+  }
+  const bool returns_first = f.name.back() == '_' || in_place;
+  const c10::IValue first = stack[0];
+  {
+    const ReleaseGil no_gil;
+    op.callBoxed(&stack);
+  }
+  if (own_out || returns_first) return THPVariable_Wrap(own_out ? parsed.tensor(out_at) : first.toTensor());
+  Tensor result = stack[0].toTensor();
+  if (to_out) {
+    Tensor out = parsed.tensor(out_at);
+    TORCH_CHECK(c10::canCast(result.scalar_type(), out.scalar_type()), "result type ", result.scalar_type(),
+                " can't be cast to the desired output type ", out.scalar_type());
+    out.resize_(result.sizes()).copy_(result);
+    return THPVariable_Wrap(out);
+  }
+  return THPVariable_Wrap(std::move(result));
+  END_HANDLE_TH_ERRORS
+}
+
+PyObject* slow_vector(Function& f, PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  PyObject* tuple = PyTuple_New(n);
+  for (Py_ssize_t k = 0; k < n; ++k) {
+    Py_INCREF(args[k]);
+    PyTuple_SET_ITEM(tuple, k, args[k]);
+  }
+  PyObject* kwargs = nullptr;
+  if (names) {
+    kwargs = PyDict_New();
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(names); ++k)
+      PyDict_SetItem(kwargs, PyTuple_GET_ITEM(names, k), args[n + k]);
+  }
+  PyObject* result = slow(f, tuple, kwargs);
+  Py_DECREF(tuple);
+  Py_XDECREF(kwargs);
+  return result;
+}
+
+PyObject* enter(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  HANDLE_TH_ERRORS
+  Function& f = *static_cast<Function*>(PyCapsule_GetPointer(self, nullptr));
+  if (f.fast && !at::impl::torch_function_mode_enabled()) {
+    static PyObject* const out = PyUnicode_InternFromString("out");
+    PyObject* result = nullptr;
+    if (!names) result = f.fast->call(args, n);
+    else if (PyTuple_GET_SIZE(names) == 1 && PyTuple_GET_ITEM(names, 0) == out)
+      result = f.fast->call_out(args, n, args[n]);
+    if (result) return result;
+  }
+  return slow_vector(f, args, n, names);
+  END_HANDLE_TH_ERRORS
+}
+
+std::optional<c10::OperatorHandle> find_op(const std::string& name, const std::string& overload) {
+  return c10::Dispatcher::singleton().findSchema({"gpukern::" + name, overload});
+}
+
+Function* make(const Declaration& d) {
+  auto f = std::make_unique<Function>();
+  f->name = d.name;
+  f->op = find_op(d.name, "");
+  TORCH_INTERNAL_ASSERT(f->op, "gpukern: no op ", d.name);
+  f->out = find_op(d.name, "out");
+  if (d.inplace) f->in_place = find_op(d.name + "_", "");
+  const c10::FunctionSchema& schema = f->op->schema();
+  std::vector<std::string> signatures{d.name + "(" + parameters(schema, d.inplace, bool(f->out), true) + ")"};
+  for (const std::string& more : d.signatures) signatures.push_back(d.name + "(" + more + ")");
+  f->parser = std::make_unique<torch::PythonArgParser>(signatures, /*traceable=*/false);
+  std::string letters;
+  for (const c10::Argument& arg : schema.arguments()) letters += kind(arg.type()).letter;
+  const bool returns_tensor = !schema.returns().empty();
+  if (returns_tensor) f->fast = make_fast(letters, "gpukern::" + d.name, bool(f->out));
+  f->doc = d.name + "($module, " + parameters(schema, d.inplace, bool(f->out), false) + ")\n--\n\n" + d.doc;
+  return f.release();  // lives as long as the process, as the function does
+}
+
+}  // namespace
+
+PyObject* make_functions(const std::vector<Declaration>& declarations) {
+  PyObject* all = PyDict_New();
+  PyObject* module_name = PyUnicode_InternFromString("gpukern");
+  for (const Declaration& d : declarations) {
+    Function* f = make(d);
+    f->method = {f->name.c_str(), reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&enter)),
+                 METH_FASTCALL | METH_KEYWORDS, f->doc.c_str()};
+    PyObject* self = PyCapsule_New(f, nullptr, nullptr);
+    f->callable = PyCFunction_NewEx(&f->method, self, module_name);
+    Py_DECREF(self);
+    PyDict_SetItemString(all, f->name.c_str(), f->callable);
+  }
+  return all;
+}
+
+}  // namespace gpukern::entry

@@ -1,0 +1,26 @@
+// The functions people call: C functions over torch's own argument parser, made from the dispatcher's schemas.
+//
+// A call whose arguments are plain tensors in order goes straight to a typed dispatcher handle.  Any other call is
+// parsed by torch's PythonArgParser, so that keywords, numbers in place of tensors, `out=`, __torch_function__ and the
+// words of every TypeError are torch's.
+#pragma once
+#include <Python.h>
+
+#include <string>
+#include <vector>
+
+namespace gpukern::entry {
+
+// One public function, described by its op in the library `gpukern`: overload "" gives the parameters, overload "out"
+// adds `out=`, the op with a trailing underscore adds `inplace=` where `inplace` is set.
+struct Declaration {
+  std::string name;
+  std::string doc;
+  bool inplace = false;                 // torch's function has `inplace=False`
+  std::vector<std::string> signatures;  // further parameter lists, tried after the schema's own, in torch's notation
+};
+
+// name -> callable, as a new dict; every function says it belongs to the module `gpukern`.
+PyObject* make_functions(const std::vector<Declaration>& declarations);
+
+}  // namespace gpukern::entry
