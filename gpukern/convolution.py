@@ -39,6 +39,10 @@ class _Geometry(NamedTuple):
             (width + self.pad[2] + self.pad[3] - reach[1] - 1) // self.stride[1] + 1,
         )
 
+    def numbers(self, rows: int, columns: int) -> list[int]:
+        """As the CPU loops take it."""
+        return [*self.kernel, *self.stride, *self.dilation, self.pad[0], self.pad[2], rows, columns]
+
     def transposed(self) -> _Geometry:
         """For stride 1: the geometry of the convolution that carries gradients back to the image."""
         down, across = (self.dilation[i] * (self.kernel[i] - 1) for i in (0, 1))
@@ -48,10 +52,13 @@ class _Geometry(NamedTuple):
 
 def _gather(image: Tensor, g: _Geometry) -> Tensor:
     """(N, H, W, C) -> (N * patches, kernel height * kernel width * C)."""
-    count, channels = image.shape[0], image.shape[3]
-    rows, columns = g.output(image.shape[1], image.shape[2])
-    top, bottom, left, right = g.pad
+    count, height, width, channels = image.shape
+    rows, columns = g.output(height, width)
+    if _has_loop(image):
+        result: Tensor = torch.ops.gpukern.gather_patches.default(image, g.numbers(rows, columns))
+        return result
     if any(g.pad):
+        top, bottom, left, right = g.pad
         image = functional.pad(image, (0, 0, left, right, top, bottom))
     n, h, w, c = image.stride()
     view = image.as_strided(
@@ -62,9 +69,13 @@ def _gather(image: Tensor, g: _Geometry) -> Tensor:
 
 
 def _scatter(patches: Tensor, g: _Geometry, shape: tuple[int, ...]) -> Tensor:
-    """The adjoint of `_gather`: adds every patch to where it came from.  A sum of kernel-size shifted slices."""
+    """The adjoint of `_gather`: adds every patch to where it came from.  Elsewhere than on the CPU it is a sum of
+    kernel-size shifted slices."""
     count, height, width, channels = shape
     rows, columns = g.output(height, width)
+    if _has_loop(patches):
+        result: Tensor = torch.ops.gpukern.scatter_patches.default(patches, g.numbers(rows, columns), shape)
+        return result
     top, bottom, left, right = g.pad
     parts = patches.reshape(count, rows, columns, *g.kernel, channels)
     full = patches.new_zeros(
@@ -81,6 +92,12 @@ def _scatter(patches: Tensor, g: _Geometry, shape: tuple[int, ...]) -> Tensor:
                 column : column + (columns - 1) * g.stride[1] + 1 : g.stride[1],
             ] += parts[:, :, :, i, j]
     return full[:, max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
+
+
+def _has_loop(t: Tensor) -> bool:
+    """Whether the CPU loops of csrc/convolution take it: real data, not a tensor that vmap or a fake mode wraps."""
+    plain = type(t) is Tensor and t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64)
+    return plain and not torch._C._functorch.is_functorch_wrapped_tensor(t)
 
 
 class _Patches(Function):
