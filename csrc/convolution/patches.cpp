@@ -106,14 +106,22 @@ template <class F> void dispatch(const Tensor& t, F f) {
   else TORCH_CHECK(false, "gpukern: the convolution's CPU loops take float32 and float64, not ", t.scalar_type());
 }
 
-// (N, H, W, C) -> (N * rows * columns, kernel height * kernel width * C)
+// (N, H, W, C) -> (N * rows * columns, kernel height * kernel width * C), into `out`, dense and of that size.
+void gather_out(const Tensor& image, at::IntArrayRef numbers, const Tensor& out) {
+  const Geometry g = geometry(numbers, image.sizes());
+  TORCH_CHECK(out.is_contiguous() && out.scalar_type() == image.scalar_type() &&
+                  out.numel() == g.count * g.rows * g.columns * g.kernel[0] * g.kernel[1] * g.channels,
+              "gpukern: out does not hold the patches of an image of ", image.sizes());
+  const Tensor dense = image.contiguous();
+  dispatch(dense, [&](auto t) {
+    gather_loop(g, dense.const_data_ptr<decltype(t)>(), out.mutable_data_ptr<decltype(t)>());
+  });
+}
+
 Tensor gather(const Tensor& image, at::IntArrayRef numbers) {
   const Geometry g = geometry(numbers, image.sizes());
-  const Tensor dense = image.contiguous();
   Tensor patches = at::empty({g.count * g.rows * g.columns, g.kernel[0] * g.kernel[1] * g.channels}, image.options());
-  dispatch(dense, [&](auto t) {
-    gather_loop(g, dense.const_data_ptr<decltype(t)>(), patches.mutable_data_ptr<decltype(t)>());
-  });
+  gather_out(image, numbers, patches);
   return patches;
 }
 
@@ -134,10 +142,12 @@ Tensor scatter(const Tensor& patches, at::IntArrayRef numbers, at::IntArrayRef s
 
 TORCH_LIBRARY_FRAGMENT(gpukern, m) {
   m.def("gather_patches(Tensor image, int[] geometry) -> Tensor");
+  m.def("gather_patches.out(Tensor image, int[] geometry, *, Tensor(a!) out) -> ()");
   m.def("scatter_patches(Tensor patches, int[] geometry, int[] shape) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(gpukern, CPU, m) {
   m.impl("gather_patches", &gather);
+  m.impl("gather_patches.out", &gather_out);
   m.impl("scatter_patches", &scatter);
 }
 
