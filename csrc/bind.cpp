@@ -4,6 +4,7 @@
 #include <torch/library.h>
 
 #include "build_info.h"
+#include "dropin/router.h"
 #include "elementwise/elementwise.h"
 #include "elementwise/functions.h"
 #include "entry/entry.h"
@@ -40,5 +41,16 @@ PYBIND11_MODULE(_C, m) {
   });
   m.def("elementwise_counts", &gpukern::elementwise::counts);
   m.def("elementwise_reset_counts", &gpukern::elementwise::reset_counts);
+
+  m.def("routable", &gpukern::dropin::routable);
+  m.def("set_routes", &gpukern::dropin::set_routes);
+  m.def("routes", &gpukern::dropin::routes);
+  m.def("route_stats", [] {
+    std::vector<std::tuple<std::string, int64_t, std::vector<std::pair<std::string, int64_t>>>> all;
+    for (auto& c : gpukern::dropin::stats()) all.emplace_back(c.op, c.hits, c.fallbacks);
+    return all;
+  });
+  m.def("reset_route_stats", &gpukern::dropin::reset_stats);
+
   m.def("cpu_capability", &gpukern::elementwise::host::capability);
 }

@@ -48,7 +48,10 @@ struct InputShape {
   }
 };
 
-inline bool has_tangent(const at::Tensor& t) { return t.defined() && torch::autograd::isFwGradDefined(t); }
+// A tensor that autograd never saw has no metadata, which is the common and the cheap case.
+inline bool has_tangent(const at::Tensor& t) {
+  return t.defined() && t.unsafeGetTensorImpl()->autograd_meta() && t._fw_grad(/*level=*/0).defined();
+}
 inline at::Tensor tangent(const at::Tensor& t) { return t._fw_grad(/*level=*/0); }
 inline at::Tensor primal(const at::Tensor& t) { return t._fw_primal(/*level=*/0); }
 

@@ -157,16 +157,14 @@ Tensor grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands,
                             at::ArrayRef<at::Scalar>(scalars.data(), op.spec->scalars));
 }
 
+bool tracked(const Inputs& in, int n) { return any_requires_grad(in.data(), n) || any_tangent(in.data(), n); }
+
 Tensor autograd_call(const Op& op, const Inputs& in, const Scalars& scalars, c10::function_ref<Tensor()> below) {
   const int n = op.spec->inputs;
   const bool tangents = any_tangent(in.data(), n);
   NodePtr<ElementwiseBackward> node;
   if (any_requires_grad(in.data(), n)) node = make(op, in, scalars, nullptr);
-  Tensor result;
-  {
-    at::AutoDispatchBelowAutograd guard;
-    result = below();
-  }
+  const Tensor result = below();
   if (node) {
     for (int k = 0; k < n; ++k) node->shape[k].record(*in[k], result);
     torch::autograd::set_history(result, node);

@@ -7,6 +7,9 @@
 
 namespace gpukern::elementwise {
 
+// Whether autograd has anything to do: an input that requires grad, or one with a forward-mode tangent.
+bool tracked(const Inputs& in, int n);
+
 // `below` runs the op under the autograd keys.
 Tensor autograd_call(const Op& op, const Inputs& in, const Scalars& scalars, c10::function_ref<Tensor()> below);
 void autograd_out(const Op& op, const Inputs& in, const Tensor& out, c10::function_ref<void()> below);

@@ -21,6 +21,12 @@ std::string document(const Op& op) {
 }
 
 std::vector<std::string> further_signatures(std::string_view name) {
+  // torch's old order of arguments; it accepts them, and names them in no message
+  const std::string old = "|deprecated";
+  if (name == "add" || name == "sub")
+    return {"Tensor input, Scalar alpha, Tensor other, *, Tensor out=None)" + old};
+  if (name == "addcmul" || name == "addcdiv")
+    return {"Tensor input, Scalar value, Tensor tensor1, Tensor tensor2, *, Tensor out=None)" + old};
   if (name == "pow") return {"Tensor input, Scalar exponent, *, Tensor out=None",
                              "Scalar input, Tensor exponent, *, Tensor out=None"};
   if (name == "pow_") return {"Tensor input, Scalar exponent"};

@@ -1,14 +1,14 @@
 // Schemas and dispatcher kernels of every catalogue op, made from its Spec: `name`, `name.out`, `name_`.
 #include <ATen/autocast_mode.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/stack.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <torch/csrc/autograd/VariableTypeUtils.h>
 #include <torch/library.h>
 
 #include <cmath>
 #include <limits>
 
-#include "../autograd/node.h"
 #include "autograd.h"
 #include "elementwise.h"
 #include "ops/activation.h"
@@ -63,6 +63,70 @@ template <class Op_> const Op& pick(std::string_view choice) {
 }
 template <class Op_> const Op& pick(std::optional<std::string_view> choice) {
   return choice ? pick<Op_>(*choice) : pick<Op_>();
+}
+
+// --- forms that write into an argument: one boxed kernel each for all ops ----------------------------------------------
+
+using torch::jit::Stack;
+
+// The op, tensors and numbers of a boxed call, by the order of its schema.
+struct Boxed {
+  const Op* op;
+  Inputs in{};
+  Scalars scalars;
+  const Tensor* written = nullptr;
+
+  Boxed(const c10::OperatorHandle& handle, const Stack& stack) {
+    const auto& arguments = handle.schema().arguments();
+    const size_t base = stack.size() - arguments.size();
+    std::string_view choice;
+    int tensors = 0, numbers = 0;
+    for (size_t k = 0; k < arguments.size(); ++k) {
+      const c10::IValue& value = stack[base + k];
+      const bool writes = arguments[k].alias_info() && arguments[k].alias_info()->isWrite();
+      if (writes) written = &value.toTensor();
+      if (arguments[k].name() == "out") continue;
+      if (value.isTensor()) in[tensors++] = &value.toTensor();
+      else if (value.isString()) choice = value.toStringView();
+      else if (arguments[k].type()->kind() == c10::TypeKind::NumberType) scalars[numbers++] = value.toScalar();
+      else if (arguments[k].type()->isSubtypeOf(*c10::OptionalType::create(c10::NumberType::get()))) {
+        scalars[numbers] = number(value.toOptional<at::Scalar>(), numbers);
+        ++numbers;
+      }
+    }
+    std::string_view name = handle.schema().name();
+    name.remove_prefix(name.find("::") + 2);
+    if (name.back() == '_') name.remove_suffix(1);
+    op = find(name, choice);
+    if (!op) op = find(name);  // the backend refuses an unknown choice
+  }
+};
+
+void boxed_autograd_out(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Stack* stack) {
+  const Boxed call(handle, *stack);
+  autograd_out(*call.op, call.in, *call.written,
+               [&] { handle.redispatchBoxed(keys & c10::after_autograd_keyset, stack); });
+}
+
+void boxed_autograd_inplace(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Stack* stack) {
+  const Stack held = *stack;  // keeps the arguments alive while the call consumes them
+  const Boxed call(handle, held);
+  if (!result_dtype(*call.op, call.in, call.scalars)) {
+    twin_inplace(*call.op, call.in, call.scalars);
+    torch::jit::drop(*stack, handle.schema().arguments().size());
+    return;
+  }
+  autograd_inplace(*call.op, call.in, call.scalars,
+                   [&] { handle.redispatchBoxed(keys & c10::after_autograd_keyset, stack); });
+}
+
+void boxed_bump(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Stack* stack) {
+  const Tensor written = *Boxed(handle, *stack).written;
+  {
+    at::AutoDispatchBelowADInplaceOrView guard;
+    handle.redispatchBoxed(keys & c10::after_ADInplaceOrView_keyset, stack);
+  }
+  written.unsafeGetTensorImpl()->bump_version();
 }
 
 template <class Op_, class T, class S, class C> struct Kernels_;
@@ -133,45 +197,16 @@ struct Kernels_<Op_, Types_<T...>, Types_<S...>, Types_<C...>> {
   }
 
   static Tensor autograd_call_(c10::DispatchKeySet keys, T... t, S... s, C... c) {
-    const Op& op = pick<Op_>(c...);
     const Inputs in{&t...};
-    const Scalars numbers = scalars(s...);
-    if (!result_dtype(op, in, numbers)) return twin(op, in, numbers);
-    return autograd_call(op, in, numbers, [&] {
+    const auto below = [&] {
+      at::AutoDispatchBelowAutograd guard;
       return handle<Call>("", "").redispatch(keys & c10::after_autograd_keyset, t..., s..., c...);
-    });
-  }
-  static void autograd_out_(c10::DispatchKeySet keys, T... t, S... s, C... c, const Tensor& o) {
+    };
+    if (!tracked(in, spec.inputs)) return below();
     const Op& op = pick<Op_>(c...);
-    const Inputs in{&t...};
-    autograd_out(op, in, o, [&] {
-      handle<Out>("", "out").redispatch(keys & c10::after_autograd_keyset, t..., s..., c..., o);
-    });
-  }
-  static void autograd_inplace_(c10::DispatchKeySet keys, T... t, S... s, C... c) {
-    const Op& op = pick<Op_>(c...);
-    const Inputs in{&t...};
     const Scalars numbers = scalars(s...);
-    if (!result_dtype(op, in, numbers)) return twin_inplace(op, in, numbers);
-    autograd_inplace(op, in, numbers, [&] {
-      handle<Inplace>("_", "").redispatch(keys & c10::after_autograd_keyset, t..., s..., c...);
-    });
-  }
-
-  static void bump_out(c10::DispatchKeySet keys, T... t, S... s, C... c, const Tensor& o) {
-    {
-      at::AutoDispatchBelowADInplaceOrView guard;
-      handle<Out>("", "out").redispatch(keys & c10::after_ADInplaceOrView_keyset, t..., s..., c..., o);
-    }
-    torch::autograd::increment_version(o);
-  }
-  static void bump_inplace(c10::DispatchKeySet keys, T... t, S... s, C... c) {
-    const Inputs in{&t...};
-    {
-      at::AutoDispatchBelowADInplaceOrView guard;
-      handle<Inplace>("_", "").redispatch(keys & c10::after_ADInplaceOrView_keyset, t..., s..., c...);
-    }
-    torch::autograd::increment_version(*in[0]);
+    if (!result_dtype(op, in, numbers)) return twin(op, in, numbers);  // torch's own autograd then
+    return autograd_call(op, in, numbers, below);
   }
 
   static std::string out_schema() {
@@ -197,12 +232,14 @@ struct Kernels_<Op_, Types_<T...>, Types_<S...>, Types_<C...>> {
   }
   static void implement_autograd(torch::Library& m) {
     m.impl(spec.name, &autograd_call_);
-    m.impl((std::string(spec.name) + ".out").c_str(), &autograd_out_);
-    if (has_inplace) m.impl((std::string(spec.name) + "_").c_str(), &autograd_inplace_);
+    m.impl((std::string(spec.name) + ".out").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_autograd_out>());
+    if (has_inplace)
+      m.impl((std::string(spec.name) + "_").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_autograd_inplace>());
   }
   static void implement_inplace(torch::Library& m) {
-    m.impl((std::string(spec.name) + ".out").c_str(), &bump_out);
-    if (has_inplace) m.impl((std::string(spec.name) + "_").c_str(), &bump_inplace);
+    m.impl((std::string(spec.name) + ".out").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_bump>());
+    if (has_inplace)
+      m.impl((std::string(spec.name) + "_").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_bump>());
   }
 };
 template <class Op_>

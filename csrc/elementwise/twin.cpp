@@ -2,9 +2,7 @@
 // take either.  The schema is matched by position, so the twin needs no table but Spec::aten.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
-#include <ATen/ops/empty.h>
 #include <c10/util/Exception.h>
-#include <torch/library.h>
 
 #include <cmath>
 #include <cstdlib>

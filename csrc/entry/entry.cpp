@@ -217,7 +217,8 @@ Function* make(const Declaration& d) {
   if (d.inplace) f->in_place = find_op(d.name + "_", "");
   const c10::FunctionSchema& schema = f->op->schema();
   std::vector<std::string> signatures{d.name + "(" + parameters(schema, d.inplace, bool(f->out), true) + ")"};
-  for (const std::string& more : d.signatures) signatures.push_back(d.name + "(" + more + ")");
+  for (const std::string& more : d.signatures)
+    signatures.push_back(d.name + "(" + more + (more.find(')') == more.npos ? ")" : ""));
   f->parser = std::make_unique<torch::PythonArgParser>(signatures, /*traceable=*/false);
   std::string letters;
   for (const c10::Argument& arg : schema.arguments()) letters += kind(arg.type()).letter;

@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 namespace gpukern::entry {
 
@@ -154,8 +156,32 @@ template <class... A> class TypedFast final : public Fast {
   Py_ssize_t positional_ = 0;
 };
 
+template <class... A> std::unique_ptr<Fast> make_typed(const std::string& op, bool has_out) {
+  return std::make_unique<TypedFast<A...>>(op, has_out);
+}
+
 // By the letters of the parameters: T Tensor, t Tensor?, S Scalar, s Scalar?, C str, c str?, I int; null where no fast
 // path is compiled for the list (the slow one serves it).
-std::unique_ptr<Fast> make_fast(const std::string& letters, const std::string& op, bool has_out);
+inline std::unique_ptr<Fast> make_fast(const std::string& letters, const std::string& op, bool has_out) {
+  using T = const Tensor&;
+  using t = const std::optional<Tensor>&;
+  using S = const at::Scalar&;
+  using s = const std::optional<at::Scalar>&;
+  using C = std::string_view;
+  using c = std::optional<std::string_view>;
+  using I = int64_t;
+  using Make = std::unique_ptr<Fast> (*)(const std::string&, bool);
+  static const std::pair<const char*, Make> known[] = {
+      {"T", &make_typed<T>},         {"TS", &make_typed<T, S>},     {"TSS", &make_typed<T, S, S>},
+      {"Tss", &make_typed<T, s, s>}, {"TC", &make_typed<T, C>},     {"TT", &make_typed<T, T>},
+      {"TTS", &make_typed<T, T, S>}, {"TTC", &make_typed<T, T, C>}, {"TTc", &make_typed<T, T, c>},
+      {"TTT", &make_typed<T, T, T>}, {"TTTS", &make_typed<T, T, T, S>}, {"TTTC", &make_typed<T, T, T, C>},
+      {"TTct", &make_typed<T, T, c, t>},                  {"TTtct", &make_typed<T, T, t, c, t>},
+      {"TTTSSct", &make_typed<T, T, T, S, S, c, t>},      {"TTTSS", &make_typed<T, T, T, S, S>},
+  };
+  for (const auto& [key, make] : known)
+    if (letters == key) return make(op, has_out);
+  return nullptr;
+}
 
 }  // namespace gpukern::entry

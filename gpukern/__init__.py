@@ -1,0 +1,42 @@
+"""gpukern: hand-written CUDA and HIP kernels for matrix products and elementwise ops, behind torch's own names.
+
+    import torch, gpukern
+    y = gpukern.linear(x, weight, bias, activation="gelu")   # one pass where no gradient is needed
+    z = gpukern.silu(y)                                       # differentiable, on CPU and GPU tensors alike
+
+`gpukern.ops.__all__` lists the functions, `gpukern.nn` has modules, `gpukern.enable()` puts the kernels behind torch's
+own functions, `gpukern.explain("matmul", a, b)` says which kernel serves a call and why.
+"""
+
+from __future__ import annotations
+
+from . import info as _info
+
+_C = _info.load_extension()
+
+from . import compile as _compile  # noqa: E402  (the extension comes first: a missing one is said in one line)
+from . import ops  # noqa: E402
+from .dropin import Stats, disable, enable, enabled_ops, reset_stats, stats  # noqa: E402
+from .info import Info, info, version  # noqa: E402
+from .ops import *  # noqa: E402, F403
+from .selection import available, explain, force  # noqa: E402
+
+_compile.register()
+
+__version__ = version()
+
+__all__ = [
+    "Info",
+    "Stats",
+    "available",
+    "disable",
+    "enable",
+    "enabled_ops",
+    "explain",
+    "force",
+    "info",
+    "ops",
+    "reset_stats",
+    "stats",
+    *ops.__all__,
+]

@@ -1,0 +1,241 @@
+"""What torch's tracers need to know of the ops: results without data, batching rules, and how Dynamo sees a call.
+
+The kernels need none of it; it runs while a model is traced, exported or mapped over a batch. Nothing here imports
+torch._dynamo: its import costs more than gpukern's own, so the functions are made known to it when somebody else
+imports it.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .info import load_extension
+from .ops import functions
+
+_extension = load_extension()
+
+
+# --- fakes: shape, strides and dtype of a result ---------------------------------------------------------------------
+
+
+def _tensors(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
+    return [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
+
+
+def elementwise_result(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """An empty tensor shaped and strided as TensorIterator would make the result of these operands."""
+    from torch._prims_common import compute_elementwise_output_strides
+
+    expanded = torch.broadcast_tensors(*tensors)
+    device = next((t.device for t in tensors if t.device.type != "cpu"), tensors[0].device)
+    strides = compute_elementwise_output_strides(*expanded)
+    return torch.empty_strided(expanded[0].shape, strides, dtype=dtype, device=device)
+
+
+def _promoted(tensors: Sequence[Tensor]) -> torch.dtype:
+    """torch's promotion over tensors alone."""
+    from torch._prims_common import ELEMENTWISE_TYPE_PROMOTION_KIND, elementwise_dtypes
+
+    kind = ELEMENTWISE_TYPE_PROMOTION_KIND.DEFAULT
+    dtype: torch.dtype = elementwise_dtypes(*tensors, type_promotion_kind=kind)[1]
+    return dtype
+
+
+def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
+    skip = 1 if entry["name"] == "where" else 0
+    to_float = entry["types"] == "to_float"
+
+    def fake(*args: Any, **kwargs: Any) -> Tensor:
+        tensors = _tensors(args, kwargs)
+        dtype = _promoted(tensors[skip:])
+        rounded = kwargs.get("rounding_mode") or (entry["name"] == "div" and len(args) > 2 and args[2])
+        if to_float and not dtype.is_floating_point and not dtype.is_complex and not rounded:
+            dtype = torch.get_default_dtype()
+        return elementwise_result(tensors, dtype)
+
+    return fake
+
+
+def _fake_out(functional: Callable[..., Tensor]) -> Callable[..., None]:
+    def fake(*args: Any, out: Tensor, **kwargs: Any) -> None:
+        result = functional(*args, **kwargs)
+        if out.shape != result.shape:
+            out.resize_(result.shape)
+
+    return fake
+
+
+def _fake_in_place(*args: Any, **kwargs: Any) -> None:
+    return None
+
+
+def _fake_grad(grad: Tensor, a: Any, b: Any, c: Any, op: str, i: int, j: int, scalars: Sequence[Any]) -> Tensor:
+    tensors = [t for t in (grad, a, b, c) if t is not None]
+    dtype = grad.dtype
+    for t in tensors[1:]:
+        if t.dtype != torch.bool:
+            dtype = torch.promote_types(dtype, t.dtype)
+    return elementwise_result(tensors, dtype)
+
+
+def _register_fakes(names: dict[str, dict[str, Any]]) -> None:
+    for name, entry in names.items():
+        functional = _fake_elementwise(entry)
+        torch.library.register_fake(f"gpukern::{name}", functional)
+        torch.library.register_fake(f"gpukern::{name}.out", _fake_out(functional))
+        if name != "where":
+            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place)
+    torch.library.register_fake("gpukern::elementwise_grad", _fake_grad)
+
+
+# --- vmap ------------------------------------------------------------------------------------------------------------
+
+
+_BATCHED = torch._C.DispatchKeySet(torch._C.DispatchKey.FuncTorchBatched)
+
+
+def _aligned(physical: Tensor, batch_dim: int, rank: int) -> Tensor:
+    """Batch dimension first, then ones up to the logical rank of the widest operand: broadcasting does the rest."""
+    moved = physical.movedim(batch_dim, 0)
+    for _ in range(rank - (moved.dim() - 1)):
+        moved = moved.unsqueeze(1)
+    return moved
+
+
+def _batched_elementwise(op: Any, in_place: bool) -> Callable[..., Any]:
+    def rule(*args: Any, **kwargs: Any) -> Any:
+        from torch._C._functorch import _add_batch_dim, _unwrap_batched
+        from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
+
+        level = retrieve_current_functorch_interpreter().level()
+        logical = [a for a in args if isinstance(a, Tensor)]
+        rank = max((t.dim() for t in logical), default=0)
+        # A batched 0-dim tensor is 1-dim underneath and would weigh more in promotion: mixed dtypes are settled first.
+        valued = [t for t in logical if t.dtype != torch.bool]
+        mixed = len({t.dtype for t in valued}) > 1 and not in_place
+        with torch._C._ExcludeDispatchKeyGuard(_BATCHED):
+            physical = list(args)
+            batched = False
+            for k, a in enumerate(args):
+                if not isinstance(a, Tensor):
+                    continue
+                value, dim = _unwrap_batched(a, level)
+                if dim is not None:
+                    value = _aligned(value, dim, value.dim() - 1 if in_place and k == 0 else rank)
+                    batched = True
+                elif in_place and k == 0 and any(_unwrap_batched(t, level)[1] is not None for t in logical[1:]):
+                    raise RuntimeError(
+                        f"vmap: {op}(self, *extra_args) is not possible because there exists a Tensor `other` in "
+                        "extra_args that has more elements than `self`. This happened due to `other` being vmapped "
+                        "over but `self` not being vmapped over. Please try to use out-of-place operators instead."
+                    )
+                physical[k] = value.to(_promoted(valued)) if mixed and a.dtype != torch.bool else value
+            result = op(*physical, **kwargs)
+            return _add_batch_dim(result, 0, level) if batched and not in_place else result
+
+    return rule
+
+
+_library = torch.library.Library("gpukern", "IMPL")
+
+
+def _register_batching(names: dict[str, dict[str, Any]]) -> None:
+    def add(name: str, in_place: bool = False) -> None:
+        op = getattr(torch.ops.gpukern, name).default
+        _library.impl(name, _batched_elementwise(op, in_place), "FuncTorchBatched")
+
+    for name in names:
+        add(name)
+        if name != "where":
+            add(name + "_", in_place=True)
+    add("elementwise_grad")
+
+
+# --- Dynamo ----------------------------------------------------------------------------------------------------------
+
+
+def _traced(name: str) -> Callable[..., Any]:
+    """What Dynamo traces in place of the C function: the same call on the dispatcher's op."""
+    base = name[:-1] if name.endswith("_") else name
+    functional = getattr(torch.ops.gpukern, base)
+    has_out = "out" in functional.overloads()
+    mutating = getattr(torch.ops.gpukern, base + "_") if hasattr(torch.ops.gpukern, base + "_") else None
+    positional = sum(not a.kwarg_only for a in functional.default._schema.arguments)
+    tensors = sum(str(a.type) == "Tensor" for a in functional.default._schema.arguments)
+
+    def in_place(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        target = args[0] if args else kwargs["input"]
+        if mutating is None or any(not isinstance(a, Tensor) for a in args[:tensors]):
+            return target.copy_(functional(*args, **kwargs))
+        mutating(*args, **kwargs)
+        return target
+
+    if name.endswith("_"):
+
+        def traced_in_place(*args: Any, **kwargs: Any) -> Any:
+            return in_place(args, kwargs)
+
+        return traced_in_place
+
+    def traced(*args: Any, out: Any = None, inplace: bool = False, **kwargs: Any) -> Any:
+        if len(args) > positional:
+            args, inplace = args[:positional], args[positional]
+        if inplace:
+            return in_place(args, kwargs)
+        if out is None:
+            return functional(*args, **kwargs)
+        if has_out and all(isinstance(a, Tensor) for a in args[:tensors]):
+            functional.out(*args, out=out, **kwargs)
+            return out
+        return out.copy_(functional(*args, **kwargs))
+
+    return traced
+
+
+def _tell_dynamo() -> None:
+    for name, function in functions.items():
+        torch.compiler.substitute_in_graph(function, skip_signature_check=True)(_traced(name))
+
+
+class _WhenDynamoComes(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Runs _tell_dynamo once torch._dynamo has been imported by whoever needs it."""
+
+    target = "torch._dynamo"
+
+    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> Any:
+        if fullname != self.target:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if spec is None or spec.loader is None:
+            return spec
+        self.loader, spec.loader = spec.loader, self
+        return spec
+
+    def create_module(self, spec: Any) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self.loader.exec_module(module)
+        _tell_dynamo()
+
+
+def register() -> None:
+    """Called once by the package."""
+    names: dict[str, dict[str, Any]] = {}
+    for entry in _extension.elementwise_catalogue():
+        names.setdefault(entry["name"], entry)
+    _register_fakes(names)
+    _register_batching(names)
+    if "torch._dynamo" in sys.modules:
+        _tell_dynamo()
+    else:
+        sys.meta_path.insert(0, _WhenDynamoComes())

@@ -1,0 +1,25 @@
+"""The functions people call, with torch's names and signatures.
+
+Each is a C function over torch's own argument parser (csrc/entry), made from the schema of its op in the dispatcher's
+library `gpukern`; the signature and the documentation of an elementwise op come from its struct in the catalogue
+(csrc/elementwise/ops). `help(gpukern.silu)` prints them, `gpukern.ops.__all__` lists them.
+
+In-place forms carry torch's trailing underscore (`gpukern.relu_(x)` returns x). Wrong arguments raise torch's exception
+with torch's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from .info import load_extension
+
+functions: dict[str, Callable[..., Tensor]] = load_extension().functions()
+globals().update(functions)
+__all__ = sorted(functions)
+
+
+def __getattr__(name: str) -> Callable[..., Tensor]:
+    raise AttributeError(f"gpukern has no function {name!r}; gpukern.ops.__all__ lists what there is")
