@@ -155,7 +155,7 @@ class _Convolution(Function):
     def forward(image: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
         rows, columns = geometry.output(image.shape[1], image.shape[2])
         flat = weight.reshape(weight.shape[0], -1).t()
-        if not _has_loop(image):
+        if not (_has_loop(image) and _has_loop(weight)):
             result = gpukern.mm(_gather(image, geometry), flat)
         else:
             result = image.new_empty(image.shape[0] * rows * columns, weight.shape[0])
