@@ -315,7 +315,7 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
         common = f"-std=c++20 -DNDEBUG -I{CSRC} -I{(temp / 'generated').as_posix()}"
         hidden = "-fPIC -fvisibility=hidden"
         rules = {
-            "cxx": f"{common} -O2 {hidden} -fvisibility-inlines-hidden {openmp} -Wall -Wno-unknown-pragmas -Wno-psabi "
+            "cxx": f"{common} -O2 {hidden} -fvisibility-inlines-hidden {openmp} -Wall -Wno-unknown-pragmas -Wno-psabi -Wno-maybe-uninitialized "
             f"-D_GLIBCXX_USE_CXX11_ABI={abi} -DGPUKERN_TORCH={torch.__version__.split('+')[0]}".split()
             + isystem
         }
