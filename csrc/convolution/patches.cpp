@@ -19,19 +19,19 @@ using at::Tensor;
 
 struct Geometry {
   int64_t kernel[2], stride[2], dilation[2], top, left;
-  int64_t rows, columns;                  // patches down and across
+  int64_t rows, columns;                   // patches down and across
   int64_t count, height, width, channels;  // the images
 
   // One run of a patch: what it reads of one image line without a gap.  f(position in the patch, line, column, length)
   // for the part inside the image; `outside(position, length)` for the rest.
-  template <class Inside, class Outside>
-  void runs(int64_t row, int64_t column, Inside inside, Outside outside) const {
+  template <class Inside, class Outside> void runs(int64_t row, int64_t column, Inside inside, Outside outside) const {
     const int64_t across = dilation[1] == 1 ? kernel[1] : 1;  // pixels in a run
     for (int64_t i = 0; i < kernel[0]; ++i) {
       const int64_t line = row * stride[0] + i * dilation[0] - top;
       for (int64_t j = 0; j < kernel[1]; j += across) {
         const int64_t position = (i * kernel[1] + j) * channels, first = column * stride[1] + j * dilation[1] - left;
-        const int64_t begin = std::clamp<int64_t>(-first, 0, across), end = std::clamp<int64_t>(width - first, begin, across);
+        const int64_t begin = std::clamp<int64_t>(-first, 0, across),
+                      end = std::clamp<int64_t>(width - first, begin, across);
         if (line < 0 || line >= height || begin == end) {
           outside(position, across * channels);
           continue;
@@ -46,7 +46,8 @@ struct Geometry {
 
 // numbers: kernel, stride, dilation, (top, left), (rows, columns): ten of them; Python computes them once a layer.
 Geometry geometry(at::IntArrayRef numbers, at::IntArrayRef image) {
-  TORCH_CHECK(numbers.size() == 10 && image.size() == 4, "gpukern: a convolution's geometry is ten numbers and four extents");
+  TORCH_CHECK(numbers.size() == 10 && image.size() == 4,
+              "gpukern: a convolution's geometry is ten numbers and four extents");
   Geometry g{};
   for (int i = 0; i < 2; ++i) {
     g.kernel[i] = numbers[i];
@@ -60,21 +61,23 @@ Geometry geometry(at::IntArrayRef numbers, at::IntArrayRef image) {
 
 template <class T> void gather_loop(const Geometry& g, const T* image, T* patches) {
   const int64_t size = g.kernel[0] * g.kernel[1] * g.channels, each = g.rows * g.columns;
-  at::parallel_for(0, g.count * g.rows, std::max<int64_t>(1, 32768 / std::max<int64_t>(1, size * g.columns)),
-                   [&](int64_t begin, int64_t end) {
-    for (int64_t at = begin; at < end; ++at) {
-      const int64_t n = at / g.rows, row = at % g.rows;
-      const T* source = image + n * g.height * g.width * g.channels;
-      T* target = patches + (n * each + row * g.columns) * size;
-      for (int64_t column = 0; column < g.columns; ++column, target += size) {
-        g.runs(row, column,
-               [&](int64_t position, int64_t line, int64_t first, int64_t length) {
-                 std::memcpy(target + position, source + (line * g.width + first) * g.channels, length * sizeof(T));
-               },
-               [&](int64_t position, int64_t length) { std::memset(target + position, 0, length * sizeof(T)); });
-      }
-    }
-  });
+  at::parallel_for(
+      0, g.count * g.rows, std::max<int64_t>(1, 32768 / std::max<int64_t>(1, size * g.columns)),
+      [&](int64_t begin, int64_t end) {
+        for (int64_t at = begin; at < end; ++at) {
+          const int64_t n = at / g.rows, row = at % g.rows;
+          const T* source = image + n * g.height * g.width * g.channels;
+          T* target = patches + (n * each + row * g.columns) * size;
+          for (int64_t column = 0; column < g.columns; ++column, target += size) {
+            g.runs(
+                row, column,
+                [&](int64_t position, int64_t line, int64_t first, int64_t length) {
+                  std::memcpy(target + position, source + (line * g.width + first) * g.channels, length * sizeof(T));
+                },
+                [&](int64_t position, int64_t length) { std::memset(target + position, 0, length * sizeof(T)); });
+          }
+        }
+      });
 }
 
 // Images are independent, so that threads never add to the same number and the sums have one order.
@@ -82,22 +85,23 @@ template <class T> void scatter_loop(const Geometry& g, const T* patches, T* ima
   const int64_t size = g.kernel[0] * g.kernel[1] * g.channels, pixels = g.height * g.width * g.channels;
   at::parallel_for(0, g.count, std::max<int64_t>(1, 32768 / std::max<int64_t>(1, size * g.rows * g.columns)),
                    [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      T* target = image + n * pixels;
-      std::memset(target, 0, pixels * sizeof(T));
-      const T* source = patches + n * g.rows * g.columns * size;
-      for (int64_t row = 0; row < g.rows; ++row)
-        for (int64_t column = 0; column < g.columns; ++column, source += size)
-          g.runs(row, column,
-                 [&](int64_t position, int64_t line, int64_t first, int64_t length) {
-                   T* to = target + (line * g.width + first) * g.channels;
-                   const T* from = source + position;
+                     for (int64_t n = begin; n < end; ++n) {
+                       T* target = image + n * pixels;
+                       std::memset(target, 0, pixels * sizeof(T));
+                       const T* source = patches + n * g.rows * g.columns * size;
+                       for (int64_t row = 0; row < g.rows; ++row)
+                         for (int64_t column = 0; column < g.columns; ++column, source += size)
+                           g.runs(
+                               row, column,
+                               [&](int64_t position, int64_t line, int64_t first, int64_t length) {
+                                 T* to = target + (line * g.width + first) * g.channels;
+                                 const T* from = source + position;
 #pragma omp simd
-                   for (int64_t i = 0; i < length; ++i) to[i] += from[i];
-                 },
-                 [](int64_t, int64_t) {});
-    }
-  });
+                                 for (int64_t i = 0; i < length; ++i) to[i] += from[i];
+                               },
+                               [](int64_t, int64_t) {});
+                     }
+                   });
 }
 
 template <class F> void dispatch(const Tensor& t, F f) {
@@ -113,9 +117,8 @@ void gather_out(const Tensor& image, at::IntArrayRef numbers, const Tensor& out)
                   out.numel() == g.count * g.rows * g.columns * g.kernel[0] * g.kernel[1] * g.channels,
               "gpukern: out does not hold the patches of an image of ", image.sizes());
   const Tensor dense = image.contiguous();
-  dispatch(dense, [&](auto t) {
-    gather_loop(g, dense.const_data_ptr<decltype(t)>(), out.mutable_data_ptr<decltype(t)>());
-  });
+  dispatch(dense,
+           [&](auto t) { gather_loop(g, dense.const_data_ptr<decltype(t)>(), out.mutable_data_ptr<decltype(t)>()); });
 }
 
 Tensor gather(const Tensor& image, at::IntArrayRef numbers) {

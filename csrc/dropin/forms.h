@@ -73,7 +73,8 @@ inline bool fits(const Tensor& t, const Tensor& a, const Tensor& b, bool broadca
   return true;
 }
 
-inline Reason refuse_addend(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
+inline Reason refuse_addend(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta,
+                            const Scalar& alpha) {
   if (beta.isComplex() || alpha.isComplex()) return Reason::scalar;
   if (self.scalar_type() != a.scalar_type() || self.layout() != at::kStrided) return Reason::addend;
   if (self.device() != a.device()) return Reason::device;
@@ -82,20 +83,46 @@ inline Reason refuse_addend(const Tensor& self, const Tensor& a, const Tensor& b
 }
 
 inline Reason refuse_out(const Tensor& out, const Tensor& a, const Tensor& b) {
-  if (out.scalar_type() != a.scalar_type() || out.layout() != at::kStrided || out.device() != a.device()) return Reason::out;
+  if (out.scalar_type() != a.scalar_type() || out.layout() != at::kStrided || out.device() != a.device())
+    return Reason::out;
   if (!fits(out, a, b, false)) return Reason::out;
   if (has_names(*out.unsafeGetTensorImpl())) return Reason::names;
-  if (out.is_alias_of(a) || out.is_alias_of(b) || at::has_internal_overlap(out) != at::MemOverlap::No) return Reason::overlap;
+  if (out.is_alias_of(a) || out.is_alias_of(b) || at::has_internal_overlap(out) != at::MemOverlap::No)
+    return Reason::overlap;
   return Reason::none;
 }
 
 // The six products.  A and B are the dimensions of the factors; the functions are gpukern's, below autograd.
-struct Mm { static constexpr int64_t A = 2, B = 2; static constexpr auto make = &gemm::mm; static constexpr auto write = &gemm::mm_out; };
-struct Bmm { static constexpr int64_t A = 3, B = 3; static constexpr auto make = &gemm::bmm; static constexpr auto write = &gemm::bmm_out; };
-struct Mv { static constexpr int64_t A = 2, B = 1; static constexpr auto make = &gemm::mv; static constexpr auto write = &gemm::mv_out; };
-struct Addmm { static constexpr int64_t A = 2, B = 2; static constexpr auto make = &gemm::addmm; static constexpr auto write = &gemm::addmm_out; };
-struct Baddbmm { static constexpr int64_t A = 3, B = 3; static constexpr auto make = &gemm::baddbmm; static constexpr auto write = &gemm::baddbmm_out; };
-struct Addmv { static constexpr int64_t A = 2, B = 1; static constexpr auto make = &gemm::addmv; static constexpr auto write = &gemm::addmv_out; };
+struct Mm {
+  static constexpr int64_t A = 2, B = 2;
+  static constexpr auto make = &gemm::mm;
+  static constexpr auto write = &gemm::mm_out;
+};
+struct Bmm {
+  static constexpr int64_t A = 3, B = 3;
+  static constexpr auto make = &gemm::bmm;
+  static constexpr auto write = &gemm::bmm_out;
+};
+struct Mv {
+  static constexpr int64_t A = 2, B = 1;
+  static constexpr auto make = &gemm::mv;
+  static constexpr auto write = &gemm::mv_out;
+};
+struct Addmm {
+  static constexpr int64_t A = 2, B = 2;
+  static constexpr auto make = &gemm::addmm;
+  static constexpr auto write = &gemm::addmm_out;
+};
+struct Baddbmm {
+  static constexpr int64_t A = 3, B = 3;
+  static constexpr auto make = &gemm::baddbmm;
+  static constexpr auto write = &gemm::baddbmm_out;
+};
+struct Addmv {
+  static constexpr int64_t A = 2, B = 1;
+  static constexpr auto make = &gemm::addmv;
+  static constexpr auto write = &gemm::addmv_out;
+};
 
 template <class Op> struct Product {
   using Signature = Tensor(const Tensor&, const Tensor&);

@@ -64,7 +64,8 @@ template <class Form, c10::DispatchKey Key, class Result, class... Args> struct 
   static inline Counters counters;
   static inline Replaced replaced;
   static const c10::OperatorHandle& op() {
-    static const c10::OperatorHandle handle = c10::Dispatcher::singleton().findSchemaOrThrow(Form::aten, Form::overload);
+    static const c10::OperatorHandle handle =
+        c10::Dispatcher::singleton().findSchemaOrThrow(Form::aten, Form::overload);
     return handle;
   }
 
@@ -173,9 +174,9 @@ std::vector<Count> stats() {
       else known->second += n;
     }
   }
-  counts.erase(std::remove_if(counts.begin(), counts.end(),
-                              [](const Count& c) { return c.hits == 0 && c.fallbacks.empty(); }),
-               counts.end());
+  counts.erase(
+      std::remove_if(counts.begin(), counts.end(), [](const Count& c) { return c.hits == 0 && c.fallbacks.empty(); }),
+      counts.end());
   return counts;
 }
 

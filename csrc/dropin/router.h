@@ -1,8 +1,8 @@
 // Drop-in: gpukern's kernels behind torch's own names.
 //
-// While a route is on, the kernel of aten::mm (or addmm, bmm, baddbmm, mv, addmv; out and in-place forms too) for CPU and
-// CUDA tensors is ours.  It takes the calls that a gpukern product serves and hands every other one to the kernel it
-// replaced, arguments untouched, so torch's errors, autograd, autocast and vmap, which all sit above, stay torch's.
+// While a route is on, the kernel of aten::mm (or addmm, bmm, baddbmm, mv, addmv; out and in-place forms too) for CPU
+// and CUDA tensors is ours.  It takes the calls that a gpukern product serves and hands every other one to the kernel
+// it replaced, arguments untouched, so torch's errors, autograd, autocast and vmap, which all sit above, stay torch's.
 // Routes are process-wide.  Plain functions for bind.cpp; `gpukern/dropin.py` is what people call.
 #pragma once
 #include <cstdint>
