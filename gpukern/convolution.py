@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-import gpukern
+from . import ops
 
 _Pair = int | tuple[int, ...] | list[int]
 
@@ -156,11 +156,11 @@ class _Convolution(Function):
         rows, columns = geometry.output(image.shape[1], image.shape[2])
         flat = weight.reshape(weight.shape[0], -1).t()
         if not (_has_loop(image) and _has_loop(weight)):
-            result = gpukern.mm(_gather(image, geometry), flat)
+            result = ops.mm(_gather(image, geometry), flat)
         else:
             result = image.new_empty(image.shape[0] * rows * columns, weight.shape[0])
             for start, patches in _blocks(image, geometry):
-                gpukern.mm(patches, flat, out=result[start : start + len(patches)])
+                ops.mm(patches, flat, out=result[start : start + len(patches)])
         return result.view(image.shape[0], rows, columns, weight.shape[0])
 
     @staticmethod
@@ -180,7 +180,7 @@ class _Convolution(Function):
                 grad_image = _Convolution.apply(grads[0], turned, g.transposed())
             else:
                 flat = weight.reshape(weight.shape[0], -1)
-                patches = gpukern.mm(grads[0].reshape(-1, weight.shape[0]), flat)
+                patches = ops.mm(grads[0].reshape(-1, weight.shape[0]), flat)
                 grad_image = _Fold.apply(patches, g, tuple(image.shape))
         if ctx.needs_input_grad[1]:
             rows = grads[0].reshape(-1, weight.shape[0])
@@ -195,7 +195,7 @@ class _Convolution(Function):
             parts.append(_Convolution.apply(tangents[0], weight, ctx.geometry))
         if tangents[1] is not None:
             parts.append(_Convolution.apply(image, tangents[1], ctx.geometry))
-        return parts[0] if len(parts) == 1 else gpukern.add(*parts)
+        return parts[0] if len(parts) == 1 else ops.add(*parts)
 
 
 def _blocks(image: Tensor, g: _Geometry) -> Iterator[tuple[int, Tensor]]:
@@ -219,10 +219,10 @@ _BLOCK_BYTES = 1 << 19  # half of the smallest L2 cache of a current server core
 def _weight_gradient(rows: Tensor, image: Tensor, g: _Geometry) -> Tensor:
     """(N * patches, O) and the image -> (O, kernel height * kernel width * C)."""
     if torch.is_grad_enabled() or not (_has_loop(image) and _has_loop(rows)):
-        return gpukern.mm(rows.t(), _Patches.apply(image, g))  # somebody will differentiate it
+        return ops.mm(rows.t(), _Patches.apply(image, g))  # somebody will differentiate it
     total = rows.new_zeros(rows.shape[1], g.kernel[0] * g.kernel[1] * image.shape[3])
     for start, patches in _blocks(image, g):
-        gpukern.addmm(total, rows[start : start + len(patches)].t(), patches, out=total)
+        ops.addmm(total, rows[start : start + len(patches)].t(), patches, out=total)
     return total
 
 
@@ -237,10 +237,10 @@ def _traceable(input: Tensor, weight: Tensor, g: _Geometry, groups: int) -> Tens
     patches = functional.unfold(input, g.kernel, dilation=g.dilation, stride=g.stride)  # (N, C * kh * kw, patches)
     count, outputs = input.shape[0], weight.shape[0]
     if groups == 1:
-        product = gpukern.matmul(weight.reshape(outputs, -1), patches)
+        product = ops.matmul(weight.reshape(outputs, -1), patches)
     else:
         split = patches.reshape(count, groups, -1, rows * columns)
-        product = gpukern.matmul(weight.reshape(groups, outputs // groups, -1), split)
+        product = ops.matmul(weight.reshape(groups, outputs // groups, -1), split)
     return product.reshape(count, outputs, rows, columns)
 
 
@@ -321,11 +321,11 @@ def conv2d(
     if groups > 1 or torch.compiler.is_compiling():
         result = _traceable(input, weight, g, groups)
         if bias is not None:
-            result = gpukern.add(result, bias.view(-1, 1, 1))
+            result = ops.add(result, bias.view(-1, 1, 1))
         return result.contiguous(memory_format=torch.channels_last) if last else result
     result = _Convolution.apply(input.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1), g)
     if bias is not None:
-        result = gpukern.add(result, bias)
+        result = ops.add(result, bias)
     result = result.permute(0, 3, 1, 2)
     return result if last else result.contiguous()
 

@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-import gpukern
-
+from . import ops
 from .convolution import conv2d
 
 __all__ = [
@@ -64,7 +63,7 @@ class Linear(nn.Linear):
         self.activation = activation
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.linear(input, self.weight, self.bias, activation=self.activation)
+        return ops.linear(input, self.weight, self.bias, activation=self.activation)
 
     def extra_repr(self) -> str:
         base = super().extra_repr()
@@ -87,21 +86,21 @@ class ReLU(nn.ReLU):
     """max(x, 0).  inplace: overwrite the input."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.relu_(input) if self.inplace else gpukern.relu(input)
+        return ops.relu_(input) if self.inplace else ops.relu(input)
 
 
 class ReLU6(nn.ReLU6):
     """min(max(x, 0), 6)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.relu6_(input) if self.inplace else gpukern.relu6(input)
+        return ops.relu6_(input) if self.inplace else ops.relu6(input)
 
 
 class LeakyReLU(nn.LeakyReLU):
     """x where x > 0, else negative_slope * x."""
 
     def forward(self, input: Tensor) -> Tensor:
-        call = gpukern.leaky_relu_ if self.inplace else gpukern.leaky_relu
+        call = ops.leaky_relu_ if self.inplace else ops.leaky_relu
         return call(input, self.negative_slope)
 
 
@@ -109,56 +108,56 @@ class ELU(nn.ELU):
     """x where x > 0, else alpha * (exp(x) - 1)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.elu_(input, self.alpha) if self.inplace else gpukern.elu(input, self.alpha)
+        return ops.elu_(input, self.alpha) if self.inplace else ops.elu(input, self.alpha)
 
 
 class GELU(nn.GELU):
     """x times the normal distribution function of x; approximate: "none" or "tanh"."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.gelu(input, approximate=self.approximate)
+        return ops.gelu(input, approximate=self.approximate)
 
 
 class SiLU(nn.SiLU):
     """x * sigmoid(x)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.silu_(input) if self.inplace else gpukern.silu(input)
+        return ops.silu_(input) if self.inplace else ops.silu(input)
 
 
 class Mish(nn.Mish):
     """x * tanh(log(1 + exp(x)))."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.mish_(input) if self.inplace else gpukern.mish(input)
+        return ops.mish_(input) if self.inplace else ops.mish(input)
 
 
 class Softplus(nn.Softplus):
     """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.softplus(input, self.beta, self.threshold)
+        return ops.softplus(input, self.beta, self.threshold)
 
 
 class Hardswish(nn.Hardswish):
     """x * min(max(x + 3, 0), 6) / 6."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.hardswish_(input) if self.inplace else gpukern.hardswish(input)
+        return ops.hardswish_(input) if self.inplace else ops.hardswish(input)
 
 
 class Hardsigmoid(nn.Hardsigmoid):
     """min(max(x + 3, 0), 6) / 6."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.hardsigmoid_(input) if self.inplace else gpukern.hardsigmoid(input)
+        return ops.hardsigmoid_(input) if self.inplace else ops.hardsigmoid(input)
 
 
 class Hardtanh(nn.Hardtanh):
     """x clipped to [min_val, max_val]."""
 
     def forward(self, input: Tensor) -> Tensor:
-        call = gpukern.hardtanh_ if self.inplace else gpukern.hardtanh
+        call = ops.hardtanh_ if self.inplace else ops.hardtanh
         return call(input, self.min_val, self.max_val)
 
 
@@ -166,21 +165,21 @@ class LogSigmoid(nn.LogSigmoid):
     """log(sigmoid(x))."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.logsigmoid(input)
+        return ops.logsigmoid(input)
 
 
 class Sigmoid(nn.Sigmoid):
     """1 / (1 + exp(-x))."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.sigmoid(input)
+        return ops.sigmoid(input)
 
 
 class Tanh(nn.Tanh):
     """The hyperbolic tangent."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return gpukern.tanh(input)
+        return ops.tanh(input)
 
 
 _OURS: dict[type[nn.Module], type[nn.Module]] = {

@@ -90,7 +90,7 @@ def _mish(x: Array) -> Array:
 
 
 def _clip(x: Array, low: Any, high: Any) -> Array:
-    return numpy.minimum(numpy.maximum(x, low), high)  # NaN stays NaN; high wins where low > high
+    return numpy.asarray(numpy.minimum(numpy.maximum(x, low), high))  # NaN stays NaN; high wins where low > high
 
 
 def _hardswish(x: Array) -> Array:

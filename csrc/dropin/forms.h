@@ -23,7 +23,7 @@ inline const char* reason_text(Reason reason) {
   constexpr const char* text[kReasons] = {
       "",
       "shapes that torch refuses",
-      "no gpukern product for this dtype",
+      "a dtype that routes leave to torch",
       "operands of different dtypes",
       "not a strided tensor",
       "named tensors",
@@ -36,6 +36,7 @@ inline const char* reason_text(Reason reason) {
   return text[static_cast<size_t>(reason)];
 }
 
+// The types torch multiplies on every device.  gpukern multiplies integers too, where torch raises an error on a GPU.
 inline bool has_product(at::ScalarType t) {
   return t == at::kFloat || t == at::kDouble || t == at::kHalf || t == at::kBFloat16;
 }

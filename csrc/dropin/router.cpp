@@ -58,6 +58,13 @@ struct Counters {
   std::array<std::atomic<int64_t>, kReasons> fallbacks{};
 };
 
+// Set while a product of ours runs on this thread: where it ends in torch's own op, that is torch's and not ours again.
+thread_local bool serving = false;
+struct Serving {
+  Serving() { serving = true; }
+  ~Serving() { serving = false; }
+};
+
 // One form of one op for one dispatch key.
 template <class Form, c10::DispatchKey Key, class Signature> struct Route;
 template <class Form, c10::DispatchKey Key, class Result, class... Args> struct Route<Form, Key, Result(Args...)> {
@@ -70,9 +77,11 @@ template <class Form, c10::DispatchKey Key, class Result, class... Args> struct 
   }
 
   static Result call(c10::DispatchKeySet keys, Args... args) {
+    if (serving) return replaced.template call<Result, Args...>(op(), keys, args...);
     const Reason reason = Form::refuse(args...);
     if (reason == Reason::none) {
       counters.hits.fetch_add(1, std::memory_order_relaxed);
+      const Serving now;
       return Form::run(args...);
     }
     counters.fallbacks[static_cast<size_t>(reason)].fetch_add(1, std::memory_order_relaxed);

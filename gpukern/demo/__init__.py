@@ -44,8 +44,8 @@ def _run(options: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    import gpukern
     from gpukern import selection
+    from gpukern.info import info
 
     from . import report, train
 
@@ -59,13 +59,13 @@ def _run(options: argparse.Namespace) -> int:
         return 2
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
     print(f"device: {name}")
-    print(selection.built_text())
+    print(info())
     digits = train.load_digits(options.seed, device)
     images = f"{len(digits.train)} training and {len(digits.test)} test images"
     print(f"{images}, {options.epochs} epochs, seed {options.seed}\n")
     results = []
     for kit in (train.TORCH, train.GPUKERN):
-        gpukern.reset_served()
+        selection.reset_served()
         with tqdm(total=options.epochs * train.steps_of(digits), desc=f"{kit.name:8}", unit="step") as bar:
 
             def tick(loss: float, bar: tqdm[None] = bar) -> None:
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
                 bar.update()
 
             results.append(train.train(kit, digits, options.epochs, options.seed, tick))
-    served = gpukern.served()
+    served = selection.served()
     print()
     print(report.summary(*results))
     print()

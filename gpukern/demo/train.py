@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-import gpukern
-import gpukern.nn
+from gpukern import nn as gpukern_nn
+from gpukern import ops
 
 BATCH = 64
 PEAK_RATE = 0.1
@@ -42,11 +42,11 @@ TORCH = Kit(
 )
 GPUKERN = Kit(
     "gpukern",
-    gpukern.nn.Conv2d,
-    gpukern.nn.Linear,
-    lambda x: gpukern.relu(x),
-    lambda x, weight, bias: gpukern.linear(x, weight, bias, activation="relu"),
-    lambda a, b: gpukern.add_act(a, b, "relu"),
+    gpukern_nn.Conv2d,
+    gpukern_nn.Linear,
+    lambda x: ops.relu(x),
+    lambda x, weight, bias: ops.linear(x, weight, bias, activation="relu"),
+    lambda a, b: ops.add_act(a, b, "relu"),
 )
 
 
@@ -129,7 +129,7 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     """The share of images whose largest logit is the label's."""
     model.eval()
     with torch.no_grad():
-        right = (model(images).argmax(1) == labels).float().mean().item()
+        right: float = (model(images).argmax(1) == labels).float().mean().item()
     model.train()
     return right
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import gpukern
-from gpukern import demo
+from gpukern import demo, selection
 from gpukern.demo import report, train
 
 
@@ -40,14 +39,14 @@ def test_a_seed_decides_everything() -> None:
 
 def test_gpukern_computes_the_gpukern_run() -> None:
     """The network's products and elementwise ops go through gpukern, counted by the rows that served them."""
-    gpukern.reset_served()
+    selection.reset_served()
     model = train.Network(train.GPUKERN)
     model(torch.randn(4, 1, 8, 8)).sum().backward()
-    calls = {call for call, _, count in gpukern.served() if count > 0}
-    assert any("mm" in call for call in calls) and any("add_act" in call for call in calls)
-    gpukern.reset_served()
+    calls = {call for call, _, count in selection.served() if count > 0}
+    assert "matrix product" in calls and any("add_act" in call for call in calls)
+    selection.reset_served()
     train.Network(train.TORCH)(torch.randn(4, 1, 8, 8)).sum().backward()
-    assert not [entry for entry in gpukern.served() if entry[2]]
+    assert not [entry for entry in selection.served() if entry[2]]
 
 
 def test_the_data_is_split_once_and_for_all() -> None:
@@ -71,7 +70,7 @@ def test_the_command(tmp_path: Path) -> None:
         assert row and float(row[1]) > 0 and 20 < float(row[2]) <= 100
     found = re.search(r"largest difference of the losses: (\S+) over the first 20 steps, (\S+) over all 23", text)
     assert found and float(found[1]) <= float(found[2]) < 1
-    assert re.search(r"^mm\S* .*host.* \d+$", text, re.M)
+    assert re.search(r"^matrix product +host/\S+ +\d+$", text, re.M)
     assert str(picture) in text and picture.read_bytes().startswith(b"\x89PNG\r\n")
     assert [path.name for path in picture.parent.iterdir()] == ["curves.png"]
     assert "gpukern :" in done.stderr and "23/23" in done.stderr  # the progress bar

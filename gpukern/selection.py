@@ -1,0 +1,333 @@
+"""Which kernel serves a call, and why: `explain`, `available`, `force`, and counts of what was served.
+
+Selection is a pure function of the problem and the device, so it answers for tensors on `meta` and for devices that are
+not there; nothing is computed or launched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from . import _C, ops
+
+__all__ = ["Explanation", "Row", "available", "explain", "force", "reset_served", "served"]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found; prints as text.
+
+    row: the compiled kernel that runs, e.g. "simt/s128x128"; None where this build has none for the device.
+    refused: (folder or row, reason) for everything better that was passed over, in the order it was asked.
+    would_run: the row that a full build would run.  notes: what else is
+    to be said.
+    """
+
+    op: str
+    problem: str
+    device: str
+    row: str | None
+    refused: tuple[tuple[str, str], ...] = ()
+    would_run: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.op}: {self.problem}", f"  on        {self.device}", f"  runs      {self.row or 'torch'}"]
+        if self.row is None and self.would_run:
+            lines.append(f"  built, it would run {self.would_run}; gpukern.info() says what to run to build it")
+        if self.refused:
+            width = max(len(name) for name, _ in self.refused)
+            lines += [
+                f"  {'refused' if i == 0 else '':8}  {name:{width}}  {reason}"
+                for i, (name, reason) in enumerate(self.refused)
+            ]
+        lines += [f"  {'note' if i == 0 else '':8}  {note}" for i, note in enumerate(self.notes)]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<{self.op} on {self.device}: {self.row or 'torch'}>"
+
+
+# ---- matrix products -------------------------------------------------------------------------------------------------
+
+_Layout = tuple[int, int, int, int]  # row, column and batch stride in elements, and alignment in bytes
+_NONE: _Layout = (0, 0, 0, 1)
+
+
+@dataclass
+class _Product:
+    """One product as gemm/problem.h has it: D = activation(alpha A B + beta C) + residual, a batch of them."""
+
+    a: Tensor  # (batch, m, k)
+    b: Tensor  # (batch, k, n)
+    c: Tensor | None = None  # broadcast to (batch, m, n)
+    alpha: float = 1.0
+    beta: float = 0.0
+    activation: str = "none"
+    residual: Tensor | None = None
+
+
+def _layout(t: Tensor | None) -> _Layout:
+    if t is None:
+        return _NONE
+    batch, row, column = t.stride()
+    size = t.element_size()
+    start = t.storage_offset() * size if t.is_meta else t.data_ptr()
+    steps = [stride * size for stride, extent in zip(t.stride(), t.shape) if stride != 1 and extent != 1]
+    return (row, column, batch, math.gcd(16, start, *steps))
+
+
+def _cubed(t: Tensor) -> Tensor:
+    return t.unsqueeze(0) if t.dim() == 2 else t
+
+
+def _matmul(a: Tensor, b: Tensor) -> _Product:
+    """torch.matmul's folding: vectors become matrices, a batch times one matrix becomes one product."""
+    if a.dim() == 1:
+        a = a.unsqueeze(0)
+    if b.dim() == 1:
+        b = b.unsqueeze(1)
+    if a.dim() > 2 and b.dim() == 2:
+        a = a.reshape(-1, a.shape[-1])
+    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = (t.expand(*batch, *t.shape[-2:]).reshape(-1, *t.shape[-2:]) for t in (a, b))
+    return _Product(a, b)
+
+
+def _sum(c: Tensor, a: Tensor, b: Tensor, beta: float = 1, alpha: float = 1) -> _Product:
+    product = _matmul(a, b)
+    shape = (product.a.shape[0], product.a.shape[1], product.b.shape[2])
+    if b.dim() == 1:
+        c = c.unsqueeze(-1)  # a vector as a column
+    return _Product(product.a, product.b, _cubed(c.expand(shape[-c.dim() :])).expand(shape), float(alpha), float(beta))
+
+
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> _Product:
+    product = _matmul(input, weight.t() if weight.dim() == 2 else weight)
+    if bias is None:
+        return product
+    shape = (1, product.a.shape[1], product.b.shape[2])
+    return _Product(product.a, product.b, bias.expand(shape), 1.0, 1.0)
+
+
+_PRODUCTS: dict[str, tuple[Callable[..., _Product], Callable[..., Tensor], tuple[str, ...]]] = {
+    "matmul": (_matmul, torch.matmul, ("input", "other")),
+    "mm": (_matmul, torch.mm, ("input", "mat2")),
+    "bmm": (_matmul, torch.bmm, ("input", "mat2")),
+    "mv": (_matmul, torch.mv, ("input", "vec")),
+    "addmm": (_sum, torch.addmm, ("input", "mat1", "mat2")),
+    "baddbmm": (_sum, torch.baddbmm, ("input", "batch1", "batch2")),
+    "addmv": (_sum, torch.addmv, ("input", "mat", "vec")),
+    "linear": (_linear, functional.linear, ("input", "weight", "bias")),
+}
+
+
+def _on_meta(value: Any) -> Any:
+    """The same sizes and strides without data; torch then checks a call and computes nothing."""
+    if not isinstance(value, Tensor):
+        return value
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+
+
+def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
+    build, check, names = _PRODUCTS[op]
+    extras: dict[str, Any] = {key: kwargs.pop(key) for key in ("activation", "residual", "out") if key in kwargs}
+    check(*map(_on_meta, args), **{key: _on_meta(value) for key, value in kwargs.items()})  # torch's errors
+    given = dict(zip(names, args)) | kwargs
+    product = build(*(given.pop(name) for name in names if name in given), **given)
+    dtype = str(product.a.dtype).removeprefix("torch.")
+    shape = (product.a.shape[0], product.a.shape[1], product.b.shape[2])
+    extents = (*shape, product.a.shape[2])
+    if dtype.startswith("complex") or product.a.layout != torch.strided:
+        return Explanation(op, f"{dtype} {tuple(shape)}", device, None, notes=(f"{dtype} products are torch's own",))
+    result = torch.empty(shape, dtype=product.a.dtype, device="meta")
+    residual = extras.get("residual")
+    layouts = [
+        _layout(product.a),
+        _layout(product.b),
+        _layout(product.c),
+        _layout(result),
+        _NONE if residual is None else _layout(_on_meta(residual).expand(shape)),
+    ]
+    found = _C.gemm_explain(
+        dtype, extents, layouts, product.alpha, product.beta, product.c is not None and product.beta != 0,
+        extras.get("activation") or "none", residual is not None, device,
+    )  # fmt: skip
+    return Explanation(
+        op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
+        found["would_run"] or None, _epilogue_notes(args, extras),
+    )  # fmt: skip
+
+
+def _epilogue_notes(args: tuple[Any, ...], extras: dict[str, Any]) -> tuple[str, ...]:
+    fused = extras.get("activation") not in (None, "none") or extras.get("residual") is not None
+    tensors = [value for value in (*args, extras.get("residual")) if isinstance(value, Tensor)]
+    if fused and torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        return ("a gradient is needed, so activation and residual run as elementwise ops of their own",)
+    return ()
+
+
+# ---- elementwise ops -------------------------------------------------------------------------------------------------
+
+
+def _elementwise_names() -> set[str]:
+    return {entry["name"] for entry in _C.elementwise_catalogue()} & set(ops.__all__) | {"bias_act"}
+
+
+def _explain_elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
+    result = getattr(ops, op)(*map(_on_meta, args), **{key: _on_meta(value) for key, value in kwargs.items()})
+    tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    problem = f"{tuple(result.shape)}, {str(result.dtype).removeprefix('torch.')}"
+    kind = _access(result, tensors)
+    if device == "cpu":
+        capability = _C.cpu_capability()
+        converted = sorted(
+            {str(t.dtype).removeprefix("torch.") for t in (*tensors, result)} - {"float32", "float64", "int64"}
+        )
+        notes = ("operands are read and written in place",) if kind == "dense" else ("rows are gathered into blocks",)
+        if converted:
+            notes = (f"{', '.join(converted)} is converted a block of 512 at a time",)
+        return Explanation(op, f"{problem}, {kind} access", f"cpu, {capability}", f"host/{capability}", notes=notes)
+    _C.check_device(device)
+    built = any(words for folder, words in _targets().items() if folder.startswith("elementwise"))
+    return Explanation(
+        op, f"{problem}, {kind} access", device, "elementwise/gpu" if built else None, would_run="elementwise/gpu"
+    )
+
+
+def _access(result: Tensor, tensors: list[Tensor]) -> str:
+    """How memory is walked: dense (all alike), broadcast (a stride of 0), or strided."""
+    if result.numel() and all(t.shape == result.shape and t.stride() == result.stride() for t in tensors):
+        return "dense"
+    small = [t for t in tensors if t.numel() < result.numel()]
+    rest = [t for t in tensors if t.numel() == result.numel()]
+    if small and all(t.stride() == result.stride() for t in rest):
+        return "broadcast"
+    return "strided"
+
+
+def _targets() -> dict[str, list[str]]:
+    from .info import built
+
+    targets: dict[str, list[str]] = built().get("targets", {})
+    return targets
+
+
+# ---- what people call ------------------------------------------------------------------------------------------------
+
+
+def _name(op: str | Callable[..., Any]) -> str:
+    name = op if isinstance(op, str) else getattr(op, "__name__", repr(op))
+    return name.removeprefix("gpukern.")
+
+
+def _device(tensors: list[Tensor], asked: str | torch.device | None) -> str:
+    if asked is not None:
+        text = str(asked)
+        return f"cuda:{torch.cuda.current_device()}" if text == "cuda" else text
+    kinds = [t.device for t in tensors if t.device.type != "meta"]
+    place = next((d for d in kinds if d.type != "cpu"), kinds[0] if kinds else torch.device(default_device()))
+    if place.type == "cuda":
+        return f"cuda:{torch.cuda.current_device() if place.index is None else place.index}"
+    return place.type
+
+
+def default_device() -> str:
+    """ "cuda" where torch sees a GPU and gpukern was built for GPUs, else "cpu"."""
+    return "cuda" if any(_targets().values()) and torch.cuda.is_available() else "cpu"
+
+
+def explain(op: str | Callable[..., Any], *args: Any, device: str | None = None, **kwargs: Any) -> Explanation:
+    """Prints and returns which kernel would serve a call, and why each better one would not.
+
+    op: the name of a gpukern function ("matmul", "silu") or the function; then its arguments.  Tensors may be on
+    `meta`.  device: "cpu", "cuda", "cuda:1", or a target that need not be there ("sm_90a", "gfx942"); None is the
+    tensors' own.  Nothing is computed.  ValueError for an unknown op or device; wrong shapes raise torch's errors.
+
+    >>> a = torch.empty(512, 512, device="meta")
+    >>> gpukern.explain("matmul", a, a, device="sm_90a").row
+    """
+    name = _name(op)
+    tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    where = _device(tensors, device)
+    if name in _PRODUCTS:
+        explanation = _explain_product(name, args, dict(kwargs), where)
+    elif name in _elementwise_names():
+        explanation = _explain_elementwise(name, args, kwargs, where)
+    else:
+        known = ", ".join([*_PRODUCTS, *sorted(_elementwise_names())])
+        raise ValueError(f"there is no op {name!r} to explain; known are {known}")
+    print(explanation)
+    return explanation
+
+
+@dataclass(frozen=True)
+class Row:
+    """One compiled matrix product kernel.
+
+    name: what `force` takes.  types: the element types it takes.  targets: the compiler's words its code was built for,
+    empty where none was.  tile: the (m, n, k) that a block computes at a time; threads and shared_bytes: of a block.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    targets: tuple[str, ...]
+    tile: tuple[int, int, int]
+    threads: int
+    shared_bytes: int
+
+    def __str__(self) -> str:
+        where = " ".join(self.targets) or "not built"
+        if self.name.startswith("host/"):
+            return f"{self.name}: {', '.join(self.types)}; {where}"
+        tile = "x".join(map(str, self.tile))
+        return f"{self.name}: tile {tile}, {self.threads} threads, {', '.join(self.types)}; {where}"
+
+
+def available(*, built: bool = True) -> list[Row]:
+    """The rows this build has code for, best folder first; built=False adds those that a full build would have."""
+    rows = [
+        Row(r["name"], tuple(r["types"]), tuple(r["targets"].split()), r["tile"], r["threads"], r["shared_bytes"])
+        for r in _C.gemm_rows()
+    ]
+    return [row for row in rows if row.targets or not built]
+
+
+@contextmanager
+def force(name: str) -> Iterator[None]:
+    """Makes this thread's products run on one folder ("simt") or row ("simt/s64x64") for the length of a `with` block.
+
+    A product that it cannot serve is a RuntimeError that says why, so nothing else is measured by mistake.  Blocks
+    nest.  GPUKERN_FORCE in the environment does the same for a whole process.  ValueError for a name that is not known,
+    with those that are.
+    """
+    before = _C.gemm_forced()
+    _C.gemm_force(name)
+    try:
+        yield
+    finally:
+        _C.gemm_force(before)
+
+
+def served() -> list[tuple[str, str, int]]:
+    """(call, row, count) for every gpukern kernel that served a call since the start or `reset_served()`."""
+    products = [("matrix product", row, count) for row, count in _C.gemm_counts()]
+    passes = []
+    for key, count in _C.elementwise_counts():
+        op, _, path = key.partition(" ")
+        passes.append((op, path or "elementwise", count))
+    return products + passes
+
+
+def reset_served() -> None:
+    """Sets the counts of `served()` to zero."""
+    _C.gemm_reset_counts()
+    _C.elementwise_reset_counts()

@@ -1,0 +1,172 @@
+"""explain, available, force: the choice is shown, can be asked for any device, and can be overridden."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+import gpukern
+from gpukern import selection
+
+
+def meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.empty(*shape, dtype=dtype, device="meta")
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    selection.reset_served()
+    yield
+
+
+def test_a_cpu_product_runs_on_the_host_row(capsys: pytest.CaptureFixture[str]) -> None:
+    found = gpukern.explain("matmul", torch.randn(8, 4), torch.randn(4, 6))
+    assert found.row == "host/blas" and found.device == "cpu"
+    assert "(8, 4) @ (4, 6), float32" in found.problem
+    assert ("simt", "it runs on GPUs, and this device is the CPU") in found.refused
+    assert capsys.readouterr().out == f"{found}\n"  # printed and returned
+    assert not selection.served()  # and nothing ran
+
+
+@pytest.mark.parametrize("device", ["sm_80", "sm_90a", "sm_120", "gfx90a", "gfx942", "gfx1100"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8])
+def test_any_device_can_be_asked_about(device: str, dtype: torch.dtype) -> None:
+    found = gpukern.explain("mm", meta(512, 256, dtype=dtype), meta(256, 512, dtype=dtype), device=device)
+    rows = {row.name: row for row in gpukern.available(built=False)}
+    assert found.would_run in rows and not found.would_run.startswith("host/")
+    assert str(dtype).removeprefix("torch.") in rows[found.would_run].types
+    assert found.row in (None, found.would_run)
+    assert device.split("_")[-1][:2] in found.device
+    if found.row is None:
+        assert any("no code was built" in reason for _, reason in found.refused)
+        assert "gpukern.info()" in str(found)
+
+
+def test_the_shape_decides_between_rows() -> None:
+    large = gpukern.explain("mm", meta(8192, 8192), meta(8192, 8192), device="sm_90a")
+    small = gpukern.explain("mm", meta(32, 512), meta(512, 32), device="sm_90a")
+    assert large.would_run != small.would_run
+
+
+SAME_PROBLEM = [
+    ("mm", (meta(6, 4), meta(4, 5)), {}, "(6, 4) @ (4, 5)"),
+    ("bmm", (meta(3, 6, 4), meta(3, 4, 5)), {}, "3 x (6, 4) @ (4, 5)"),
+    ("mv", (meta(6, 4), meta(4)), {}, "(6, 4) @ (4, 1)"),
+    ("addmm", (meta(5), meta(6, 4), meta(4, 5)), {"beta": 2}, "(6, 4) @ (4, 5)"),
+    ("baddbmm", (meta(3, 6, 5), meta(3, 6, 4), meta(3, 4, 5)), {}, "3 x (6, 4) @ (4, 5)"),
+    ("matmul", (meta(2, 3, 4), meta(4, 5)), {}, "(6, 4) @ (4, 5)"),
+    ("matmul", (meta(2, 3, 4), meta(2, 4, 5)), {}, "2 x (3, 4) @ (4, 5)"),
+    ("matmul", (meta(4), meta(4)), {}, "(1, 4) @ (4, 1)"),
+    ("linear", (meta(2, 3, 4), meta(5, 4), meta(5)), {}, "(6, 4) @ (4, 5)"),
+    ("linear", (meta(3, 4), meta(5, 4)), {"activation": "gelu"}, "(3, 4) @ (4, 5)"),
+]
+
+
+@pytest.mark.parametrize(("op", "args", "kwargs", "problem"), SAME_PROBLEM)
+def test_every_product_is_explained(op: str, args: tuple, kwargs: dict, problem: str) -> None:
+    found = gpukern.explain(op, *args, device="gfx942", **kwargs)
+    assert found.problem.startswith(problem)
+    assert ("bias" in found.problem) == (op in ("addmm", "linear") and len(args) == 3)
+    assert ("gelu" in found.problem) == ("activation" in kwargs)
+    assert gpukern.explain(getattr(gpukern, op), *args, device="gfx942", **kwargs) == found
+
+
+def test_layouts_are_seen() -> None:
+    a = meta(16, 8)
+    assert "A by rows, B by columns" in gpukern.explain("mm", a, meta(8, 8).t(), device="sm_90a").problem
+    assert "A by strided" in gpukern.explain("mm", meta(32, 16)[::2, ::2], meta(8, 8), device="sm_90a").problem
+
+
+def test_a_gradient_changes_what_is_fused() -> None:
+    x, w = torch.randn(3, 4), torch.randn(5, 4, requires_grad=True)
+    assert gpukern.explain("linear", x, w, activation="relu").notes
+    with torch.no_grad():
+        assert not gpukern.explain("linear", x, w, activation="relu").notes
+
+
+def test_elementwise_ops_are_explained() -> None:
+    found = gpukern.explain("silu", torch.randn(4, 5))
+    assert found.row == f"host/{gpukern._C.cpu_capability()}" and "dense" in found.problem
+    assert "broadcast" in gpukern.explain("add", meta(4, 5), meta(5), device="sm_90a").problem
+    assert "strided" in gpukern.explain("add", meta(4, 5), meta(5, 4).t(), device="sm_90a").problem
+    assert "float16" in "".join(gpukern.explain("exp", torch.randn(4, dtype=torch.float16)).notes)
+
+
+def test_every_function_is_explained_or_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match=r"^there is no op 'conv3d' to explain; known are matmul, mm, .*silu"):
+        gpukern.explain("conv3d", meta(2, 2))
+    assert capsys.readouterr().out == ""
+
+
+def test_wrong_arguments_raise_torchs_errors() -> None:
+    for op, args in [("mm", (meta(2, 3), meta(4, 5))), ("bmm", (meta(2, 3), meta(4, 5))), ("add", (meta(2), meta(3)))]:
+        with pytest.raises(RuntimeError) as theirs:
+            getattr(torch, op)(*args)
+        with pytest.raises(RuntimeError) as ours:
+            gpukern.explain(op, *args, device="sm_90a")
+        assert str(ours.value).splitlines()[0] == str(theirs.value).splitlines()[0]
+    with pytest.raises(ValueError, match="sm_90"):
+        gpukern.explain("mm", meta(2, 2), meta(2, 2), device="geforce")
+
+
+def test_available_lists_what_is_compiled() -> None:
+    rows = gpukern.available()
+    assert [row.name for row in rows if row.targets == ("cpu",)] == ["host/blas"]
+    everything = gpukern.available(built=False)
+    assert set(rows) <= set(everything) and len({row.name for row in everything}) == len(everything)
+    for row in everything:
+        assert row.name in str(row) and ("not built" in str(row)) == (not row.targets)
+
+
+def test_force_chooses_and_ends() -> None:
+    a, b = torch.randn(4, 4), torch.randn(4, 4)
+    with gpukern.force("host"):
+        assert torch.allclose(gpukern.mm(a, b), a @ b, atol=1e-5)
+        with gpukern.force("host/blas"):
+            assert gpukern.explain("mm", a, b).row == "host/blas"
+    with gpukern.force("simt/s64x64"):
+        found = gpukern.explain("mm", meta(2048, 2048), meta(2048, 2048), device="sm_90a")
+        assert found.would_run == "simt/s64x64"
+        assert ("simt/s128x128", "another one was forced") in found.refused or found.row is None
+        with pytest.raises(RuntimeError, match=r"simt/s64x64 was forced and cannot serve .*it runs on GPUs"):
+            gpukern.mm(a, b)
+    assert torch.allclose(gpukern.mm(a, b), a @ b, atol=1e-5)
+
+
+def test_unknown_rows_are_answered_with_the_known_ones() -> None:
+    with (
+        pytest.raises(ValueError, match=r"no folder or row 'warp9' .*simt/s128x128.*host/blas"),
+        gpukern.force("warp9"),
+    ):
+        raise AssertionError
+    gpukern.mm(torch.randn(2, 2), torch.randn(2, 2))
+
+
+def test_force_from_the_environment() -> None:
+    code = "import torch, gpukern; print(gpukern.mm(torch.ones(2, 2), torch.ones(2, 2)).sum().item())"
+    outcomes = []
+    for name in ("host", "simt", "warp9"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "GPUKERN_FORCE": name}, capture_output=True, text=True
+        )
+        outcomes.append((done.returncode, (done.stdout + done.stderr).strip().splitlines()[-1]))
+    assert outcomes[0] == (0, "8.0")
+    assert outcomes[1][0] == 1 and "simt was forced and cannot serve" in outcomes[1][1]
+    assert outcomes[2][0] == 1 and "'warp9'" in outcomes[2][1]
+
+
+def test_what_was_served_is_counted() -> None:
+    a, b = torch.randn(4, 4), torch.randn(4, 4)
+    gpukern.mm(a, b)
+    gpukern.linear(a, b, torch.randn(4))
+    gpukern.silu(a)
+    counts = {(call, row): count for call, row, count in selection.served()}
+    assert counts[("matrix product", "host/blas")] == 2
+    assert counts[("silu", f"host/{gpukern._C.cpu_capability()}")] == 1
+    selection.reset_served()
+    assert not selection.served()
