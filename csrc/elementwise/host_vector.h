@@ -7,15 +7,15 @@ GPUKERN_ELEMENTWISE_BEGIN
 template <class T> using Vec = at::vec::Vectorized<T>;
 
 template <class T> inline Vec<T> where(Vec<T> m, Vec<T> a, Vec<T> b) { return Vec<T>::blendv(b, a, m); }
-template <class T> inline Vec<T> exp(Vec<T> x) { return x.exp(); }
+inline Vec<double> exp(Vec<double> x) { return x.exp(); }
 template <class T> inline Vec<T> exp2(Vec<T> x) { return x.exp2(); }
 template <class T> inline Vec<T> expm1(Vec<T> x) { return x.expm1(); }
-template <class T> inline Vec<T> log(Vec<T> x) { return x.log(); }
-template <class T> inline Vec<T> log2(Vec<T> x) { return x.log2(); }
+inline Vec<double> log(Vec<double> x) { return x.log(); }
+inline Vec<double> log2(Vec<double> x) { return x.log2(); }
 template <class T> inline Vec<T> log1p(Vec<T> x) { return x.log1p(); }
 template <class T> inline Vec<T> sin(Vec<T> x) { return x.sin(); }
 template <class T> inline Vec<T> cos(Vec<T> x) { return x.cos(); }
-template <class T> inline Vec<T> tanh(Vec<T> x) { return x.tanh(); }
+inline Vec<double> tanh(Vec<double> x) { return x.tanh(); }
 template <class T> inline Vec<T> erfc(Vec<T> x) { return x.erfc(); }
 template <class T> inline Vec<T> sqrt(Vec<T> x) { return x.sqrt(); }
 template <class T> inline Vec<T> floor(Vec<T> x) { return x.floor(); }
@@ -25,15 +25,7 @@ template <class T> inline Vec<T> pow(Vec<T> x, Vec<T> y) { return x.pow(y); }
 template <class T> inline Vec<T> fmod(Vec<T> x, Vec<T> y) { return x.fmod(y); }
 
 inline Vec<double> erf(Vec<double> x) { return x.erf(); }
-// ATen's float erf is a polynomial good to 1e-7 of 1, which is 13,404 ulp of bfloat16 near 0; Sleef's keeps 1 ulp.
-inline Vec<float> erf(Vec<float> x) {
-#if defined(CPU_CAPABILITY_AVX512) && defined(__AVX512F__)
-  return Vec<float>(Sleef_erff16_u10(x));
-#elif defined(CPU_CAPABILITY_AVX2) && defined(__AVX2__)
-  return Vec<float>(Sleef_erff8_u10(x));
-#else
-  return x.erf();
-#endif
-}
 
 GPUKERN_ELEMENTWISE_END
+
+#include "host_float.h"
