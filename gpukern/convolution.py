@@ -40,6 +40,11 @@ class _Geometry(NamedTuple):
             (width + self.pad[2] + self.pad[3] - reach[1] - 1) // self.stride[1] + 1,
         )
 
+    @property
+    def pointwise(self) -> bool:
+        """Whether the patches are the pixels themselves, so that nothing has to be gathered."""
+        return self.kernel == self.stride == (1, 1) and not any(self.pad)
+
     def numbers(self, rows: int, columns: int) -> list[int]:
         """As the CPU loops take it."""
         return [*self.kernel, *self.stride, *self.dilation, self.pad[0], self.pad[2], rows, columns]
@@ -55,6 +60,8 @@ def _gather(image: Tensor, g: _Geometry) -> Tensor:
     """(N, H, W, C) -> (N * patches, kernel height * kernel width * C)."""
     count, height, width, channels = image.shape
     rows, columns = g.output(height, width)
+    if g.pointwise:
+        return image.reshape(-1, channels)
     if _has_loop(image):
         result: Tensor = torch.ops.gpukern.gather_patches.default(image, g.numbers(rows, columns))
         return result
@@ -74,6 +81,8 @@ def _scatter(patches: Tensor, g: _Geometry, shape: tuple[int, ...]) -> Tensor:
     kernel-size shifted slices."""
     count, height, width, channels = shape
     rows, columns = g.output(height, width)
+    if g.pointwise:
+        return patches.reshape(shape)
     if _has_loop(patches):
         result: Tensor = torch.ops.gpukern.scatter_patches.default(patches, g.numbers(rows, columns), shape)
         return result
@@ -201,6 +210,9 @@ class _Convolution(Function):
 def _blocks(image: Tensor, g: _Geometry) -> Iterator[tuple[int, Tensor]]:
     """The patches of an image batch a few images at a time, with the number of the first row: one buffer that stays
     in the cache, where all patches at once are nine images' worth of fresh memory.  On the CPU only."""
+    if g.pointwise:
+        yield 0, image.reshape(-1, image.shape[3])
+        return
     rows, columns = g.output(image.shape[1], image.shape[2])
     each, numbers = rows * columns, g.numbers(rows, columns)
     size = g.kernel[0] * g.kernel[1] * image.shape[3]
