@@ -1,0 +1,63 @@
+// The host row: at::cpu::* are ATen's CPU kernels with torch's own checks, and no dispatch.
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/add.h>
+#include <ATen/ops/addmm_cpu_dispatch.h>
+#include <ATen/ops/addmv_cpu_dispatch.h>
+#include <ATen/ops/baddbmm_cpu_dispatch.h>
+#include <ATen/ops/bmm_cpu_dispatch.h>
+#include <ATen/ops/empty_cpu_dispatch.h>
+#include <ATen/ops/mm_cpu_dispatch.h>
+#include <ATen/ops/mv.h>
+
+#include "products.h"
+
+namespace gpukern::gemm::host {
+
+Tensor product(const Args& x) {
+  switch (x.kind) {
+    case Kind::mm: return x.c ? at::cpu::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::mm(x.a, x.b);
+    case Kind::bmm: return x.c ? at::cpu::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::bmm(x.a, x.b);
+    default: break;
+  }
+  if (x.c) return at::cpu::addmv(*x.c, x.a, x.b, *x.beta, *x.alpha);
+  Tensor out = at::cpu::empty({x.a.dim() ? x.a.sizes()[0] : 0}, x.a.options());
+  product_out(x, out);
+  return out;
+}
+
+void product_out(const Args& x, const Tensor& result) {
+  Tensor& out = const_cast<Tensor&>(result);  // ATen's way to say that only the data changes
+  switch (x.kind) {
+    case Kind::mm:
+      x.c ? at::cpu::addmm_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::mm_out(out, x.a, x.b);
+      break;
+    case Kind::bmm:
+      x.c ? at::cpu::baddbmm_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::bmm_out(out, x.a, x.b);
+      break;
+    default:
+      if (x.c) {
+        at::cpu::addmv_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha);
+        break;
+      }
+      // mv is addmv with a beta of 0, which reads nothing of its addend; the addend only has to have the shape.
+      if (out.dim() != 1 || (x.a.dim() && out.sizes()[0] != x.a.sizes()[0])) out.resize_({x.a.dim() ? x.a.sizes()[0] : 0});
+      at::cpu::addmv_out(out, out, x.a, x.b, 0, 1);
+  }
+}
+
+void finish(const Tensor& out, Activation activation, const Tensor* residual) {
+  if (activation == Activation::gelu || activation == Activation::gelu_tanh) {
+    static const auto op = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow("gpukern::gelu_", "")
+                               .typed<void(const Tensor&, std::string_view)>();
+    op.call(out, activation == Activation::gelu ? "none" : "tanh");
+  } else if (activation != Activation::none) {
+    c10::Dispatcher::singleton()
+        .findSchemaOrThrow((std::string("gpukern::") + name(activation) + "_").c_str(), "")
+        .typed<void(const Tensor&)>()
+        .call(out);
+  }
+  if (residual) const_cast<Tensor&>(out).add_(*residual);
+}
+
+}  // namespace gpukern::gemm::host

@@ -1,0 +1,13 @@
+// The CPU's products on tensors: ATen's own kernels, called below the dispatcher, so that a drop-in route on aten's ops
+// does not meet itself.
+#pragma once
+#include "../../product.h"
+
+namespace gpukern::gemm::host {
+
+Tensor product(const Args& args);
+void product_out(const Args& args, const Tensor& out);
+// activation(out) + residual, in place.
+void finish(const Tensor& out, Activation activation, const Tensor* residual);
+
+}  // namespace gpukern::gemm::host

@@ -1,0 +1,30 @@
+// host: the CPU.  The product is ATen's own BLAS, the epilogue follows in place: a hand-written CPU product is not what
+// this package exists for.
+#pragma once
+#include "../../../platform/device.h"
+#include "../../problem.h"
+
+namespace gpukern::gemm::host {
+
+constexpr const char* kName = "host";
+
+#define GPUKERN_HOST_TILES(ROW) ROW(blas, kSingle | kDouble | kWhole)
+#define GPUKERN_ROW(ID, TYPES) Row{#ID, TYPES, 1, 1, 1, 1, 1, 1, 0},
+constexpr Row kRows[] = {GPUKERN_HOST_TILES(GPUKERN_ROW)};
+#undef GPUKERN_ROW
+constexpr int kCount = sizeof(kRows) / sizeof(Row);
+static_assert(kCount == 1, "the short path of the CPU takes row 0");
+
+constexpr Reason serves(const Device& d) {
+  return d.vendor == Vendor::host ? nullptr : "it runs on the CPU, and this device is a GPU";
+}
+constexpr Reason supports(const Problem& p, const Device& d) {
+  if (Reason why = serves(d)) return why;
+  return !floating(p.type) && p.epilogue.activation != Activation::none ? "an activation needs a floating type" : nullptr;
+}
+constexpr Reason refuses(const Row&, const Problem&, const Device&) { return nullptr; }
+constexpr double cost(const Row&, const Problem& p, const Device&) {
+  return double(p.m) * double(p.n) * double(p.k) * double(p.batch);
+}
+
+}  // namespace gpukern::gemm::host

@@ -1,0 +1,92 @@
+// simt: fused multiply-adds on the ordinary cores of any GPU, CUDA and HIP from one source.
+// One line is one compiled kernel for each of its types; nothing outside this table can be launched.
+#pragma once
+#include "../../../platform/device.h"
+#include "../../problem.h"
+#include "../../schedule.h"
+
+namespace gpukern::gemm::simt {
+
+constexpr const char* kName = "simt";
+constexpr int64_t kStaticShared = 48 * 1024;  // what every device gives a block without being asked
+
+// 128x128 with 8x8 a thread: 16 multiply-adds for each value read from shared memory, 64 accumulators: 2 blocks an SM.
+// 64x64 and 32x32 fill the device when the result is small; 16x128 and 128x16 waste no rows on skinny products.
+// clang-format off
+//      id        types    bm   bn   bk  tm  tn
+#define GPUKERN_SIMT_TILES(ROW)                  \
+    ROW(s128x128, kSingle, 128, 128, 16, 8, 8)   \
+    ROW(s64x64,   kSingle,  64,  64, 16, 4, 4)   \
+    ROW(s32x32,   kSingle,  32,  32, 16, 4, 4)   \
+    ROW(s16x128,  kSingle,  16, 128, 16, 4, 4)   \
+    ROW(s128x16,  kSingle, 128,  16, 16, 4, 2)   \
+    ROW(d64x64,   kDouble,  64,  64, 16, 4, 4)   \
+    ROW(d32x32,   kDouble,  32,  32, 16, 4, 4)   \
+    ROW(w64x64,   kWhole,   64,  64, 16, 4, 4)
+// clang-format on
+
+// Tiles are kept in the type they are accumulated in: float32 for the 16-bit types, 8 bytes at most for the others.
+constexpr int64_t element(unsigned types) { return types == kSingle ? 4 : 8; }
+// Two buffers of both tiles; 16 bytes of padding a line keep the transposing stores off one bank.
+constexpr int64_t shared_bytes(unsigned types, int bm, int bn, int bk) {
+  return 2 * bk * ((bm + bn) * element(types) + 32);
+}
+
+#define GPUKERN_ROW(ID, TYPES, BM, BN, BK, TM, TN) \
+  Row{#ID, TYPES, BM, BN, BK, TM, TN, (BM / TM) * (BN / TN), shared_bytes(TYPES, BM, BN, BK)},
+constexpr Row kRows[] = {GPUKERN_SIMT_TILES(GPUKERN_ROW)};
+#undef GPUKERN_ROW
+constexpr int kCount = sizeof(kRows) / sizeof(Row);
+
+constexpr bool fits(const Row& r) {
+  const int rows = r.bm / r.tm, columns = r.bn / r.tn;
+  return r.bm % r.tm == 0 && r.bn % r.tn == 0 && rows % 4 == 0 && columns % 8 == 0 && r.threads >= 64 &&
+         r.threads <= 256 && r.bm * r.bk % r.threads == 0 && r.bn * r.bk % r.threads == 0 && r.shared <= kStaticShared;
+}
+constexpr bool all_fit() {
+  for (const Row& r : kRows)
+    if (!fits(r)) return false;
+  return true;
+}
+static_assert(all_fit(), "a row of this table does not fit: threads in 4x8 groups, loads shared evenly, 48 KB");
+
+constexpr Reason serves(const Device& d) {
+  return d.vendor == Vendor::host ? "it runs on GPUs, and this device is the CPU" : nullptr;
+}
+
+constexpr Reason supports(const Problem& p, const Device& d) {
+  if (Reason why = serves(d)) return why;
+  if (!floating(p.type) && p.epilogue.activation != Activation::none) return "an activation needs a floating type";
+  if (ceil_div(p.m, 16) > kGridLimit / (ceil_div(p.n, 16) > 0 ? ceil_div(p.n, 16) : 1))
+    return "the result has more tiles than a grid has blocks";
+  return nullptr;
+}
+
+constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
+  if (!(r.types & bit(p.type))) return "it is not compiled for this type";
+  if (r.shared > d.shared_bytes) return "a block's tiles do not fit this device's shared memory";
+  return nullptr;
+}
+
+// Modelled cycles: the tiles one SM gets, each as slow as the slowest of instruction issue (4 warps a cycle: the
+// multiply-adds, the reads of shared memory, and about 6 more a step of k), shared memory (128 bytes a cycle) and L2
+// (about 46 bytes a cycle and SM); a lone block waits for its own latency.  The constants are leads from published
+// measurements; a tuning run on a device re-ranks rows, it adds none.
+constexpr double cost(const Row& r, const Problem& p, const Device& d) {
+  const double sms = d.sm_count > 0 ? d.sm_count : 1;
+  const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch);
+  const double turns = tiles <= sms ? 1 : tiles / sms;  // tiles of one SM share it, so a last uneven turn costs little
+  const double wide = r.types == kSingle ? 1 : 2, warps = r.threads / 32.0;
+  const double issue = warps / 4 * (r.tm * r.tn * wide + (r.tm + r.tn) / 2.0 + 6);
+  const double shared = warps * (r.tm + r.tn) / 4.0 * wide;
+  const double l2 = (r.bm + r.bn) * double(bytes(p.type)) / 46.0;
+  const double busy = issue > shared ? (issue > l2 ? issue : l2) : (shared > l2 ? shared : l2);
+  const double alone = r.tm * r.tn * (warps > 4 ? warps / 4 : 1.0) * wide + 40;  // 40: a load's latency over 16 of k
+  const double k = double(p.k > 16 ? p.k : 16);
+  return k * (turns * busy > alone ? turns * busy : alone) + double(r.bm * r.bn) / 8;
+}
+
+// Runs one row; returns 0 or the runtime's error code.
+int launch(int row, const Problem&, const Data&, Stream);
+
+}  // namespace gpukern::gemm::simt

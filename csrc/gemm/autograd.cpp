@@ -1,0 +1,199 @@
+// Derivatives of the products.  Backward and tangents call gpukern's own ops, so every order of derivative works.
+#include "../autograd/node.h"
+
+#include <ATen/ops/add.h>
+#include <ATen/ops/mul.h>
+
+#include "autograd.h"
+
+namespace gpukern::gemm {
+namespace {
+
+using autograd::NodePtr;
+using autograd::SavedVariable;
+using autograd::variable_list;
+
+Tensor product(Kind kind, const Tensor& a, const Tensor& b) {
+  switch (kind) {
+    case Kind::mm: return call::mm(a, b);
+    case Kind::bmm: return call::bmm(a, b);
+    default: return call::mv(a, b);
+  }
+}
+
+Tensor scaled(Tensor t, const Scalar& by) { return by.equal(1) ? t : at::mul(t, by); }
+
+// Stored column by column: the gradient then takes the same layout, so that weight.t() gives weight a row-major one.
+bool column_major(const Tensor& t) {
+  const auto sizes = t.sym_sizes();
+  const auto strides = t.sym_strides();
+  return strides[0] == 1 && strides[1] == sizes[0] && sizes[0] != 1;
+}
+
+Tensor gradient_a(Kind kind, const Tensor& g, const Tensor& b, bool transposed) {
+  switch (kind) {
+    case Kind::mm: return transposed ? call::mm(b, g.t()).t() : call::mm(g, b.t());
+    case Kind::bmm: return call::bmm(g, b.transpose(1, 2));
+    default: return call::mm(g.unsqueeze(1), b.unsqueeze(0));
+  }
+}
+Tensor gradient_b(Kind kind, const Tensor& g, const Tensor& a, bool transposed) {
+  switch (kind) {
+    case Kind::mm: return transposed ? call::mm(g.t(), a).t() : call::mm(a.t(), g);
+    case Kind::bmm: return call::bmm(a.transpose(1, 2), g);
+    default: return call::mv(a.t(), g);
+  }
+}
+
+// Inputs in order: c where the op has one, a, b.
+struct ProductBackward : autograd::Node {
+  Kind kind = Kind::mm;
+  bool addend = false, a_transposed = false, b_transposed = false;
+  Scalar alpha = 1, beta = 1;
+  SavedVariable a, b;
+  autograd::InputShape c_shape;
+
+  variable_list apply(variable_list&& grads) override {
+    const Tensor& g = grads[0];
+    const size_t first = addend ? 1 : 0;
+    variable_list result(first + 2);
+    if (!g.defined()) return result;
+    if (addend && task_should_compute_output(0)) result[0] = scaled(c_shape.restore(g), beta);
+    if (task_should_compute_output(first))
+      result[first] = scaled(gradient_a(kind, g, b.unpack(), a_transposed), alpha);
+    if (task_should_compute_output(first + 1))
+      result[first + 1] = scaled(gradient_b(kind, g, a.unpack(), b_transposed), alpha);
+    return result;
+  }
+  void release_variables() override {
+    a.reset_data();
+    b.reset_data();
+  }
+  std::string name() const override {
+    constexpr const char* names[2][3] = {{"GpukernMmBackward", "GpukernBmmBackward", "GpukernMvBackward"},
+                                         {"GpukernAddmmBackward", "GpukernBaddbmmBackward", "GpukernAddmvBackward"}};
+    return names[addend][static_cast<int>(kind)];
+  }
+};
+
+bool needs_graph(const Args& x) {
+  if (!at::GradMode::is_enabled()) return false;
+  return x.a.requires_grad() || x.b.requires_grad() || (x.c && x.c->requires_grad());
+}
+
+NodePtr<ProductBackward> make(const Args& x) {
+  auto node = autograd::make_node<ProductBackward>();
+  node->kind = x.kind;
+  if (x.c) {
+    node->addend = true;
+    node->alpha = *x.alpha;
+    node->beta = *x.beta;
+    node->set_next_edges(torch::autograd::collect_next_edges(*x.c, x.a, x.b));
+  } else {
+    node->set_next_edges(torch::autograd::collect_next_edges(x.a, x.b));
+  }
+  const size_t first = x.c ? 1 : 0;
+  if (node->should_compute_output(first)) {
+    node->b = SavedVariable(x.b, false);
+    node->a_transposed = x.kind == Kind::mm && x.a.dim() == 2 && column_major(x.a);
+  }
+  if (node->should_compute_output(first + 1)) {
+    node->a = SavedVariable(x.a, false);
+    node->b_transposed = x.kind == Kind::mm && x.b.dim() == 2 && column_major(x.b);
+  }
+  return node;
+}
+
+bool any_tangent(const Args& x) {
+  return autograd::has_tangent(x.a) || autograd::has_tangent(x.b) || (x.c && autograd::has_tangent(*x.c));
+}
+
+Tensor forward_tangent(const Args& x, const Tensor& result) {
+  using autograd::primal;
+  using autograd::tangent;
+  Tensor total;
+  const auto add = [&](Tensor t) { total = total.defined() ? at::add(total, t) : std::move(t); };
+  if (autograd::has_tangent(x.a)) add(product(x.kind, tangent(x.a), primal(x.b)));
+  if (autograd::has_tangent(x.b)) add(product(x.kind, primal(x.a), tangent(x.b)));
+  if (total.defined() && x.alpha) total = scaled(total, *x.alpha);
+  if (x.c && autograd::has_tangent(*x.c)) {
+    Tensor t = scaled(tangent(*x.c), *x.beta);
+    if (!t.sym_sizes().equals(result.sym_sizes())) t = t.expand_symint(result.sym_sizes());
+    add(t);
+  }
+  return total;
+}
+
+bool differentiated(const Args& x) {
+  return needs_graph(x) || any_tangent(x) ||
+         (x.residual && ((at::GradMode::is_enabled() && x.residual->requires_grad()) || autograd::has_tangent(*x.residual)));
+}
+
+Tensor plain_call(const Args& x) {
+  switch (x.kind) {
+    case Kind::mm: return x.c ? call::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : call::mm(x.a, x.b);
+    case Kind::bmm: return x.c ? call::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : call::bmm(x.a, x.b);
+    default: return x.c ? call::addmv(*x.c, x.a, x.b, *x.beta, *x.alpha) : call::mv(x.a, x.b);
+  }
+}
+
+}  // namespace
+
+Tensor autograd_call(const Args& x, c10::function_ref<Tensor()> below) {
+  if (!ours(x)) {
+    const Tensor product = twin({x.kind, x.a, x.b, x.c, x.beta, x.alpha});
+    return x.plain() ? product : call::finish(product, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
+  }
+  // A derivative needs what the fused tail does not keep: the same ops one by one.
+  if (!x.plain() && differentiated(x)) {
+    const Tensor product = plain_call(x);
+    return call::finish(product, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
+  }
+  NodePtr<ProductBackward> node;
+  if (needs_graph(x)) node = make(x);
+  Tensor result;
+  {
+    at::AutoDispatchBelowAutograd guard;
+    result = below();
+  }
+  if (node) {
+    if (x.c) node->c_shape.record(*x.c, result);
+    torch::autograd::set_history(result, node);
+  }
+  if (any_tangent(x)) autograd::attach_tangent(result, forward_tangent(x, result), false);
+  return result;
+}
+
+void autograd_out(const Args& x, const Tensor& out, c10::function_ref<void()> below) {
+  const Tensor none;
+  autograd::refuse_out_with_grad(op_name(x), out, x.a, x.b, x.c ? *x.c : none, x.residual ? *x.residual : none);
+  TORCH_CHECK_NOT_IMPLEMENTED(!any_tangent(x) && !autograd::has_tangent(out), "Trying to use forward AD with ",
+                              op_name(x), "_out (because it is an out= function) that does not support it.");
+  at::AutoDispatchBelowAutograd guard;
+  below();
+}
+
+void autograd_inplace(const Args& x, c10::function_ref<void()> below) {
+  const Tensor& self = *x.c;
+  if (!ours(x)) {
+    twin_out(x, self);
+    return;
+  }
+  const bool graph = needs_graph(x);
+  torch::autograd::check_inplace(self, graph);
+  NodePtr<ProductBackward> node;
+  if (graph) node = make(x);
+  const Tensor tangent = any_tangent(x) ? forward_tangent(x, self) : Tensor();
+  {
+    at::AutoDispatchBelowAutograd guard;
+    below();
+  }
+  if (node) {
+    node->c_shape.record(self, self);
+    Tensor target = self;
+    torch::autograd::rebase_history(target, node);
+  }
+  if (tangent.defined()) autograd::attach_tangent(self, tangent, true);
+}
+
+}  // namespace gpukern::gemm

@@ -1,0 +1,270 @@
+// matmul and linear, made of the products by torch's rules of shape; the products through the dispatcher; and the rules
+// for vmap, under which every product is a matmul with more dimensions.
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/functorch/BatchedTensorImpl.h>
+#include <ATen/ops/add.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/mul.h>
+#include <torch/library.h>
+
+#include "compose.h"
+
+namespace gpukern::gemm {
+
+using Pair = Tensor(const Tensor&, const Tensor&, call::Name, const call::Optional&);
+using Sum = Tensor(const Tensor&, const Tensor&, const Tensor&, const Scalar&, const Scalar&, call::Name,
+                   const call::Optional&);
+
+namespace {
+template <class F> c10::TypedOperatorHandle<F> handle(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<F>();
+}
+}  // namespace
+
+namespace call {
+
+Tensor mm(const Tensor& a, const Tensor& b, Name activation, const Optional& residual) {
+  static const auto op = handle<Pair>("gpukern::mm");
+  return op.call(a, b, activation, residual);
+}
+Tensor bmm(const Tensor& a, const Tensor& b, Name activation, const Optional& residual) {
+  static const auto op = handle<Pair>("gpukern::bmm");
+  return op.call(a, b, activation, residual);
+}
+Tensor mv(const Tensor& a, const Tensor& b) {
+  static const auto op = handle<Tensor(const Tensor&, const Tensor&)>("gpukern::mv");
+  return op.call(a, b);
+}
+Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
+             Name activation, const Optional& residual) {
+  static const auto op = handle<Sum>("gpukern::addmm");
+  return op.call(c, a, b, beta, alpha, activation, residual);
+}
+Tensor baddbmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
+               Name activation, const Optional& residual) {
+  static const auto op = handle<Sum>("gpukern::baddbmm");
+  return op.call(c, a, b, beta, alpha, activation, residual);
+}
+Tensor addmv(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
+  static const auto op =
+      handle<Tensor(const Tensor&, const Tensor&, const Tensor&, const Scalar&, const Scalar&)>("gpukern::addmv");
+  return op.call(c, a, b, beta, alpha);
+}
+Tensor matmul(const Tensor& a, const Tensor& b, Name activation, const Optional& residual) {
+  static const auto op = handle<Pair>("gpukern::matmul");
+  return op.call(a, b, activation, residual);
+}
+Tensor linear(const Tensor& input, const Tensor& weight, const Optional& bias, Name activation,
+              const Optional& residual) {
+  static const auto op = handle<Tensor(const Tensor&, const Tensor&, const Optional&, Name, const Optional&)>("gpukern::linear");
+  return op.call(input, weight, bias, activation, residual);
+}
+
+Tensor finish(Tensor product, Name activation, const Optional& residual) {
+  const Activation kind = activation ? activation_of(*activation) : Activation::none;
+  if (kind == Activation::gelu || kind == Activation::gelu_tanh) {
+    static const auto op = handle<Tensor(const Tensor&, std::string_view)>("gpukern::gelu");
+    product = op.call(product, kind == Activation::gelu ? "none" : "tanh");
+  } else if (kind != Activation::none) {
+    product = handle<Tensor(const Tensor&)>((std::string("gpukern::") + gemm::name(kind)).c_str()).call(product);
+  }
+  if (!residual || !residual->defined()) return product;
+  static const auto op = handle<Tensor(const Tensor&, const Tensor&, const Scalar&)>("gpukern::add");
+  return op.call(product, *residual, 1);
+}
+
+}  // namespace call
+
+namespace {
+
+std::vector<c10::SymInt> joined(c10::SymIntArrayRef batch, std::initializer_list<c10::SymInt> last) {
+  std::vector<c10::SymInt> shape(batch.begin(), batch.end());
+  shape.insert(shape.end(), last);
+  return shape;
+}
+
+// Whether the batch dimensions of `t` are one run of memory, so that flattening them copies nothing.
+bool flattens(const Tensor& t) {
+  const auto sizes = t.sym_sizes(), strides = t.sym_strides();
+  for (int64_t d = 0; d + 2 < t.dim(); ++d)
+    if (strides[d] != strides[d + 1] * sizes[d + 1]) return false;
+  return true;
+}
+
+// Broadcast batch shape of two lists; empty optional where they do not broadcast.
+std::optional<std::vector<c10::SymInt>> broadcast(c10::SymIntArrayRef a, c10::SymIntArrayRef b) {
+  const size_t rank = std::max(a.size(), b.size());
+  std::vector<c10::SymInt> shape(rank, c10::SymInt(1));
+  for (size_t i = 0; i < rank; ++i) {
+    const c10::SymInt x = i < a.size() ? a[a.size() - 1 - i] : c10::SymInt(1);
+    const c10::SymInt y = i < b.size() ? b[b.size() - 1 - i] : c10::SymInt(1);
+    if (x != y && x != 1 && y != 1) return std::nullopt;
+    shape[rank - 1 - i] = x == 1 ? y : x;
+  }
+  return shape;
+}
+
+Tensor flat(const Tensor& t, const std::vector<c10::SymInt>& batch) {
+  const auto sizes = t.sym_sizes();
+  const c10::SymInt r = sizes[t.dim() - 2], c = sizes[t.dim() - 1];
+  c10::SymInt count = 1;
+  for (const auto& n : batch) count = count * n;
+  return t.expand_symint(joined(batch, {r, c})).reshape_symint({count, r, c});
+}
+
+}  // namespace
+
+std::optional<Folded> fold(const Tensor& a, const Tensor& b) {
+  const int64_t p = a.dim(), q = b.dim();
+  if (p == 0 || q == 0) return std::nullopt;
+  const auto as = a.sym_sizes(), bs = b.sym_sizes();
+  if (as[p - 1] != bs[q == 1 ? 0 : q - 2]) return std::nullopt;
+  if (p == 2 && q == 2) return Folded{Kind::mm, a, b, {}};
+  if (p == 2 && q == 1) return Folded{Kind::mv, a, b, {}};
+  if (p == 1 && q == 1) return Folded{Kind::mv, a.unsqueeze(0), b, std::vector<c10::SymInt>{}};
+  if (p == 1 && q == 2) return Folded{Kind::mm, a.unsqueeze(0), b, joined({}, {bs[1]})};
+  if (q == 1) return Folded{Kind::mv, a.reshape_symint({-1, as[p - 1]}), b, joined(as.slice(0, p - 1), {})};
+  if (p == 1) {  // b^T a, matrix by matrix
+    const Tensor rows = b.transpose(-1, -2);
+    return Folded{Kind::mv, rows.reshape_symint({-1, as[0]}), a, joined(bs.slice(0, q - 2), {bs[q - 1]})};
+  }
+  if (q == 2 && (flattens(a) || a.requires_grad()))
+    return Folded{Kind::mm, a.reshape_symint({-1, as[p - 1]}), b, joined(as.slice(0, p - 1), {bs[1]})};
+  const auto batch = broadcast(as.slice(0, p - 2), bs.slice(0, q - 2));
+  if (!batch) return std::nullopt;
+  return Folded{Kind::bmm, flat(a, *batch), flat(b, *batch), joined(*batch, {as[p - 2], bs[q - 1]})};
+}
+
+Tensor matmul(const Tensor& a, const Tensor& b, call::Name activation, const call::Optional& residual) {
+  if (a.dim() == 2 && b.dim() == 2) return call::mm(a, b, activation, residual);
+  const Args args{Kind::mm, a, b};
+  std::optional<Folded> f;
+  if (ours(args) && a.scalar_type() == b.scalar_type()) f = fold(a, b);
+  if (!f) {
+    if (!ours(args)) report_device(args);
+    return call::finish(at::matmul(a, b), activation, residual);
+  }
+  Tensor out = f->kind == Kind::mm    ? call::mm(f->a, f->b)
+               : f->kind == Kind::bmm ? call::bmm(f->a, f->b)
+                                      : call::mv(f->a, f->b);
+  if (f->shape) out = out.reshape_symint(*f->shape);
+  return call::finish(std::move(out), activation, residual);
+}
+
+Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& bias, call::Name activation,
+              const call::Optional& residual) {
+  const bool has_bias = bias && bias->defined();
+  if (input.dim() == 2 && weight.dim() == 2) {
+    if (!has_bias) return call::mm(input, weight.t(), activation, residual);
+    if (bias->dim() == 1) return call::addmm(*bias, input, weight.t(), 1, 1, activation, residual);
+  }
+  const Args args{Kind::mm, input, weight, has_bias ? &*bias : nullptr};
+  const bool fits = ours(args) && weight.dim() == 2 && input.dim() >= 2 && (!has_bias || bias->dim() == 1);
+  if (fits && flattens(input)) {
+    const auto sizes = input.sym_sizes();
+    const auto shape = joined(sizes.slice(0, input.dim() - 1), {weight.sym_size(0)});
+    const Tensor rows = input.reshape_symint({-1, sizes[input.dim() - 1]});
+    call::Optional flat_residual;
+    const bool same = residual && residual->defined() && residual->sym_sizes().equals(c10::SymIntArrayRef(shape));
+    if (same) flat_residual = residual->reshape_symint({-1, weight.sym_size(0)});
+    const bool fused = !residual || !residual->defined() || same;  // any other residual broadcasts to the full shape
+    const call::Name tail = fused ? activation : call::Name();
+    const Tensor t = has_bias ? call::addmm(*bias, rows, weight.t(), 1, 1, tail, flat_residual)
+                              : call::mm(rows, weight.t(), tail, flat_residual);
+    const Tensor out = t.reshape_symint(shape);
+    return fused ? out : call::finish(out, activation, residual);
+  }
+  Tensor out = call::matmul(input, weight.dim() == 2 ? weight.t() : weight);
+  if (has_bias) out = call::finish(out, {}, bias);
+  return call::finish(out, activation, residual);
+}
+
+// --- vmap -------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+namespace ft = at::functorch;
+
+// One argument without its wrapper: batch dimension first, then ones up to `rank` logical dimensions.
+struct Unwrapped {
+  Tensor value;
+  bool batched;
+};
+Unwrapped unwrap(const Tensor& t, int64_t level) {
+  const auto* wrapper = ft::maybeGetBatchedImpl(t);
+  if (!wrapper || wrapper->level() != level) return {t, false};
+  return {wrapper->value().movedim(wrapper->bdim(), 0), true};
+}
+// The innermost vmap that any argument belongs to.
+int64_t level_of(const Args& x) {
+  int64_t level = -1;
+  for (const Tensor* t : {&x.a, &x.b, x.c, x.residual})
+    if (const auto* wrapper = t ? ft::maybeGetBatchedImpl(*t) : nullptr) level = std::max(level, wrapper->level());
+  return level;
+}
+Tensor aligned(const Unwrapped& u, int64_t rank) {
+  Tensor t = u.value;
+  if (!u.batched) return t;
+  while (t.dim() < rank + 1) t = t.unsqueeze(1);
+  return t;
+}
+
+constexpr c10::DispatchKeySet kBatched{c10::DispatchKey::FuncTorchBatched};
+
+// The product of `kind` with a batch dimension in front of either factor: matmul's broadcasting does the rest.
+Tensor batched_product(Kind kind, const Unwrapped& a, const Unwrapped& b) {
+  if (kind == Kind::mm || kind == Kind::bmm) {
+    if (kind == Kind::mm && a.batched != b.batched) return call::matmul(a.value, b.value);
+    if (kind == Kind::mm) return call::bmm(a.value, b.value);
+    return call::matmul(a.value, b.value);
+  }
+  if (!b.batched) return call::matmul(a.value, b.value);
+  return call::matmul(a.value, b.value.unsqueeze(-1)).squeeze(-1);
+}
+
+int64_t rank_of(Kind kind) { return kind == Kind::mm ? 2 : kind == Kind::bmm ? 3 : 1; }
+
+}  // namespace
+
+Tensor batched(const Args& x) {
+  const int64_t level = level_of(x);
+  const c10::impl::ExcludeDispatchKeyGuard guard(kBatched);
+  const Unwrapped a = unwrap(x.a, level), b = unwrap(x.b, level);
+  const int64_t a_rank = x.a.dim(), b_rank = x.b.dim();
+  const int64_t ranks[3][2] = {{2, 2}, {3, 3}, {2, 1}};
+  const auto& wanted = ranks[static_cast<int>(x.kind)];
+  bool any = a.batched || b.batched;
+  const int64_t rank = rank_of(x.kind);
+  Tensor out;
+  if (a_rank != wanted[0] || b_rank != wanted[1]) out = twin({x.kind, x.a, x.b});  // torch says what is wrong
+  else out = batched_product(x.kind, a, b);
+  const auto with_batch = [&](const Tensor& t) {  // brings t beside out, either of which may have the batch
+    const Unwrapped u = unwrap(t, level);
+    if (u.batched && !any) out = out.unsqueeze(0);
+    any = any || u.batched;
+    return aligned(u, rank);
+  };
+  if (x.c) {
+    out = x.alpha->equal(1) ? out : at::mul(out, *x.alpha);
+    const Tensor c = with_batch(*x.c);
+    if (!x.beta->equal(0)) out = call::finish(out, {}, x.beta->equal(1) ? c : at::mul(c, *x.beta));
+  }
+  call::Optional residual;
+  if (x.residual) residual = with_batch(*x.residual);
+  out = call::finish(out, x.activation, residual);
+  return any ? ft::makeBatched(out, 0, level) : out;
+}
+
+void batched_inplace(const Args& x) {
+  const int64_t level = level_of(x);
+  const Tensor result = batched(x);
+  const c10::impl::ExcludeDispatchKeyGuard guard(kBatched);
+  const Unwrapped self = unwrap(*x.c, level), value = unwrap(result, level);
+  TORCH_CHECK(self.batched || !value.batched, "vmap: gpukern::", op_name(x),
+              "_(self, *extra_args) is not possible because there exists a Tensor in extra_args that is being vmapped "
+              "over while self is not. Please try to use out-of-place operators instead.");
+  Tensor target = self.value;
+  target.copy_(value.value);
+}
+
+}  // namespace gpukern::gemm

@@ -1,0 +1,231 @@
+// The products below autograd: checks, output, Problem -> select -> launch on a GPU, ATen's BLAS on the CPU.
+#include "gemm.h"
+
+#include <ATen/ExpandUtils.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/addmv.h>
+#include <ATen/ops/baddbmm.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/mv.h>
+#include <c10/util/Exception.h>
+
+#include <cstdlib>
+#include <mutex>
+#include <set>
+
+#include "arch/host/products.h"
+#include "gpu_path.h"
+#include "introspect.h"
+#include "product.h"
+
+namespace gpukern::gemm {
+
+bool serves(c10::Device device) { return device.is_cpu() || gpu_path::serves(device); }
+
+bool takes(c10::ScalarType type) {
+  switch (type) {
+    case c10::ScalarType::Half:
+    case c10::ScalarType::BFloat16:
+    case c10::ScalarType::Float:
+    case c10::ScalarType::Double:
+    case c10::ScalarType::Byte:
+    case c10::ScalarType::Char:
+    case c10::ScalarType::Short:
+    case c10::ScalarType::Int:
+    case c10::ScalarType::Long: return true;
+    default: return false;
+  }
+}
+
+Activation activation_of(std::string_view text) {
+  std::string known;
+  for (int i = 0; i < kActivations; ++i) {
+    const auto a = static_cast<Activation>(i);
+    if (text == name(a)) return a;
+    known += (i ? ", " : "") + std::string(name(a));
+  }
+  TORCH_CHECK_VALUE(false, "gpukern: unknown activation '", text, "'; choose one of ", known);
+}
+
+const char* op_name(const Args& args) {
+  constexpr const char* names[2][3] = {{"mm", "bmm", "mv"}, {"addmm", "baddbmm", "addmv"}};
+  return names[args.c != nullptr][static_cast<int>(args.kind)];
+}
+
+namespace {
+
+template <class F> void for_tensors(const Args& args, F&& f) {
+  f(args.a);
+  f(args.b);
+  if (args.c) f(*args.c);
+  if (args.residual) f(*args.residual);
+}
+
+Activation activation(const Args& args) {
+  return args.activation ? activation_of(*args.activation) : Activation::none;
+}
+
+// Extensions have no words of torch's: what a fused tail needs.
+void check_tail(const Args& args) {
+  TORCH_CHECK_TYPE(activation(args) == Activation::none || at::isFloatingType(args.a.scalar_type()), "gpukern.",
+                   op_name(args), "(): activation= needs a floating type, got ", args.a.scalar_type(), ".");
+  if (!args.residual) return;
+  TORCH_CHECK_TYPE(args.residual->scalar_type() == args.a.scalar_type(), "gpukern.", op_name(args),
+                   "(): residual has type ", args.residual->scalar_type(), ", but the product has ",
+                   args.a.scalar_type(), "; convert one of them.");
+}
+void check_residual_shape(const Args& args, const Tensor& out) {
+  if (args.residual)
+    TORCH_CHECK(at::is_expandable_to(args.residual->sizes(), out.sizes()), "gpukern.", op_name(args),
+                "(): residual of shape ", args.residual->sizes(), " does not broadcast to the product's ", out.sizes(), ".");
+}
+
+}  // namespace
+
+bool ours(const Args& args) {
+  bool all = true;
+  for_tensors(args, [&](const Tensor& t) {
+    const c10::Device device = t.device();
+    all = all && t.layout() == c10::kStrided && takes(t.scalar_type()) && (serves(device) || device.is_meta());
+  });
+  return all;
+}
+
+void report_device(const Args& args) {
+  for_tensors(args, [](const Tensor& t) {
+    const c10::Device device = t.device();
+    if (device.is_cpu() || device.is_meta() || serves(device)) return;
+    const char* strict = std::getenv("GPUKERN_STRICT");
+    TORCH_CHECK(!strict || std::string_view(strict) != "1", "gpukern: no kernel is built for device ", device,
+                "; run 'python -m gpukern info' to see what is built and how to build the rest.");
+    static std::mutex mutex;
+    static std::set<c10::DeviceType> told;
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (told.insert(device.type()).second)
+      TORCH_WARN("gpukern: no kernel is built for device ", device, ", so torch's own products serve it; run 'python -m "
+                 "gpukern info' to see what is built and how to build the rest.");
+  });
+}
+
+Tensor twin(const Args& x) {
+  report_device(x);
+  switch (x.kind) {
+    case Kind::mm: return x.c ? at::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::mm(x.a, x.b);
+    case Kind::bmm: return x.c ? at::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::bmm(x.a, x.b);
+    default: return x.c ? at::addmv(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::mv(x.a, x.b);
+  }
+}
+
+void twin_out(const Args& x, const Tensor& result) {
+  report_device(x);
+  Tensor out = result;
+  switch (x.kind) {
+    case Kind::mm: x.c ? at::addmm_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::mm_out(out, x.a, x.b); break;
+    case Kind::bmm: x.c ? at::baddbmm_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::bmm_out(out, x.a, x.b); break;
+    default: x.c ? at::addmv_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::mv_out(out, x.a, x.b);
+  }
+}
+
+bool well_formed(const Args& x) {
+  const int64_t ranks[3][2] = {{2, 2}, {3, 3}, {2, 1}};
+  const auto& rank = ranks[static_cast<int>(x.kind)];
+  if (x.a.dim() != rank[0] || x.b.dim() != rank[1]) return false;
+  const auto a = x.a.sizes(), b = x.b.sizes();
+  if (x.kind == Kind::bmm ? a[0] != b[0] || a[2] != b[1] : a[1] != b[0]) return false;
+  if (x.a.scalar_type() != x.b.scalar_type() || x.a.device() != x.b.device()) return false;
+  if (!x.c) return true;
+  if (x.c->scalar_type() != x.a.scalar_type() || x.c->device() != x.a.device()) return false;
+  if (x.beta->isComplex() || x.alpha->isComplex()) return false;
+  if (!at::isFloatingType(x.a.scalar_type()) && (x.beta->isFloatingPoint() || x.alpha->isFloatingPoint())) return false;
+  const std::vector<int64_t> result = x.kind == Kind::mm    ? std::vector<int64_t>{a[0], b[1]}
+                                      : x.kind == Kind::bmm ? std::vector<int64_t>{a[0], a[1], b[2]}
+                                                            : std::vector<int64_t>{a[0]};
+  return at::is_expandable_to(x.c->sizes(), result);
+}
+
+Tensor run(const Args& x) {
+  if (!x.plain()) check_tail(x);
+  if (x.a.is_cpu() && !anything_forced()) {
+    count_host();
+    Tensor out = host::product(x);
+    if (!x.plain()) {
+      check_residual_shape(x, out);
+      host::finish(out, activation(x), x.residual);
+    }
+    return out;
+  }
+  if (!well_formed(x) || !(x.a.is_cpu() || ours(x))) return call::finish(twin(x), x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
+  Tensor out = gpu_path::empty_result(x);
+  run_out(x, out);
+  return out;
+}
+
+void run_out(const Args& x, const Tensor& out) {
+  if (!x.plain()) check_tail(x);
+  if (x.a.is_cpu() && !anything_forced()) {
+    count_host();
+    host::product_out(x, out);
+    if (!x.plain()) {
+      check_residual_shape(x, out);
+      host::finish(out, activation(x), x.residual);
+    }
+    return;
+  }
+  if (!well_formed(x) || !(x.a.is_cpu() || ours(x)) || out.scalar_type() != x.a.scalar_type() || out.device() != x.a.device()) {
+    twin_out(x, out);
+    if (!x.plain()) host::finish(out, activation(x), x.residual);
+    return;
+  }
+  gpu_path::prepare(x, out);
+  check_residual_shape(x, out);
+  const Problem problem = problem_of(x, out);
+  const bool cpu = x.a.is_cpu();
+  const Device& device = cpu ? gpu_path::cpu() : gpu_path::device(x.a.device());
+  std::vector<Refusal> refusals;
+  const Choice choice = select(problem, device, built(), force());
+  if (!choice) {
+    const Explanation why = explain(problem, device);
+    const std::string reason = why.refusals.empty() ? "" : why.refusals.back().first + ": " + why.refusals.back().second;
+    for (const auto& [row, said] : why.refusals)
+      TORCH_CHECK(!anything_forced() || !(row == forced() || forced().starts_with(row + "/")), "gpukern: ", forced(),
+                  " was forced and cannot serve ", why.problem, " on ", why.device, ": ", said,
+                  "; leave force() or unset GPUKERN_FORCE.");
+    TORCH_CHECK(!anything_forced(), "gpukern: ", forced(), " was forced and cannot serve ", why.problem, " on ",
+                why.device, " (", reason, "); leave force() or unset GPUKERN_FORCE.");
+    twin_out(x, out);
+    if (!x.plain()) host::finish(out, activation(x), x.residual);
+    return;
+  }
+  count(choice);
+  if (cpu) {
+    host::product_out(x, out);
+    if (!x.plain()) host::finish(out, activation(x), x.residual);
+    return;
+  }
+  gpu_path::launch(choice, problem, x, out);
+}
+
+// --- the functions of gemm.h ------------------------------------------------------------------------------------------
+
+Tensor mm(const Tensor& a, const Tensor& b) { return run({Kind::mm, a, b}); }
+Tensor bmm(const Tensor& a, const Tensor& b) { return run({Kind::bmm, a, b}); }
+Tensor mv(const Tensor& a, const Tensor& b) { return run({Kind::mv, a, b}); }
+void mm_out(const Tensor& a, const Tensor& b, const Tensor& out) { run_out({Kind::mm, a, b}, out); }
+void bmm_out(const Tensor& a, const Tensor& b, const Tensor& out) { run_out({Kind::bmm, a, b}, out); }
+void mv_out(const Tensor& a, const Tensor& b, const Tensor& out) { run_out({Kind::mv, a, b}, out); }
+
+#define GPUKERN_SUM(NAME, KIND)                                                                                       \
+  Tensor NAME(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {           \
+    return run({Kind::KIND, a, b, &c, &beta, &alpha});                                                                \
+  }                                                                                                                   \
+  void NAME##_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,         \
+                  const Tensor& out) {                                                                                \
+    run_out({Kind::KIND, a, b, &c, &beta, &alpha}, out);                                                              \
+  }
+GPUKERN_SUM(addmm, mm)
+GPUKERN_SUM(baddbmm, bmm)
+GPUKERN_SUM(addmv, mv)
+#undef GPUKERN_SUM
+
+}  // namespace gpukern::gemm

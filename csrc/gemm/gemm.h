@@ -1,0 +1,81 @@
+// Matrix products of tensors.  The functions here are the kernels below autograd, which the dispatcher's ops and the
+// drop-in routes share; `call` has the same products through the dispatcher, differentiable.
+#pragma once
+#include <ATen/core/Tensor.h>
+#include <c10/core/Scalar.h>
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "../entry/entry.h"
+#include "problem.h"
+
+namespace torch {
+class Library;
+}
+
+namespace gpukern::gemm {
+
+using at::Scalar;
+using at::Tensor;
+
+// Whether products of tensors on this device are ours: the CPU, and a GPU that code was built for.
+bool serves(c10::Device device);
+// Whether tensors of this element type are.
+bool takes(c10::ScalarType type);
+
+// Extensions of ours to torch's products: activation(product) + residual.
+struct Tail {
+  Activation activation = Activation::none;
+  const Tensor* residual = nullptr;
+  bool empty() const { return activation == Activation::none && !residual; }
+};
+// An unknown name is a ValueError that lists the known ones.
+Activation activation_of(std::string_view name);
+
+Tensor mm(const Tensor& a, const Tensor& b);
+Tensor bmm(const Tensor& a, const Tensor& b);
+Tensor mv(const Tensor& a, const Tensor& b);
+Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha);
+Tensor baddbmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha);
+Tensor addmv(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha);
+
+// out may be c itself, which is the in-place form; it is resized as torch does.
+void mm_out(const Tensor& a, const Tensor& b, const Tensor& out);
+void bmm_out(const Tensor& a, const Tensor& b, const Tensor& out);
+void mv_out(const Tensor& a, const Tensor& b, const Tensor& out);
+void addmm_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha, const Tensor& out);
+void baddbmm_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
+                 const Tensor& out);
+void addmv_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha, const Tensor& out);
+
+// Registration, for bind.cpp.
+void define(torch::Library& m);
+void implement(torch::Library& m);
+void implement_autograd(torch::Library& m);
+void implement_inplace(torch::Library& m);
+void implement_batching(torch::Library& m);
+void implement_autocast(torch::Library& m, c10::DeviceType device);
+std::vector<entry::Declaration> functions();
+
+// Through the dispatcher: autograd, tracing and batching see the op.
+namespace call {
+using Name = std::optional<std::string_view>;
+using Optional = std::optional<Tensor>;
+Tensor mm(const Tensor& a, const Tensor& b, Name activation = {}, const Optional& residual = {});
+Tensor bmm(const Tensor& a, const Tensor& b, Name activation = {}, const Optional& residual = {});
+Tensor mv(const Tensor& a, const Tensor& b);
+Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
+             Name activation = {}, const Optional& residual = {});
+Tensor baddbmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
+               Name activation = {}, const Optional& residual = {});
+Tensor addmv(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha);
+Tensor matmul(const Tensor& a, const Tensor& b, Name activation = {}, const Optional& residual = {});
+Tensor linear(const Tensor& input, const Tensor& weight, const Optional& bias = {}, Name activation = {},
+              const Optional& residual = {});
+// activation(product) + residual by gpukern's elementwise ops, differentiable.
+Tensor finish(Tensor product, Name activation, const Optional& residual);
+}  // namespace call
+
+}  // namespace gpukern::gemm

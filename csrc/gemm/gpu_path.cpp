@@ -1,0 +1,168 @@
+#include "gpu_path.h"
+
+#include <ATen/ExpandUtils.h>
+#include <ATen/MemoryOverlap.h>
+#include <ATen/native/Resize.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <gpukern_built.h>
+
+#include "../platform/device.h"
+#include "introspect.h"
+
+namespace gpukern::platform {
+const char* error_string(int code);
+}
+
+namespace gpukern::gemm {
+namespace {
+
+Type type_of(c10::ScalarType t) {
+  switch (t) {
+    case c10::ScalarType::Half: return Type::f16;
+    case c10::ScalarType::BFloat16: return Type::bf16;
+    case c10::ScalarType::Double: return Type::f64;
+    case c10::ScalarType::Byte: return Type::u8;
+    case c10::ScalarType::Char: return Type::i8;
+    case c10::ScalarType::Short: return Type::i16;
+    case c10::ScalarType::Int: return Type::i32;
+    case c10::ScalarType::Long: return Type::i64;
+    default: return Type::f32;
+  }
+}
+
+// The largest of 16, 8, .. 1 that divides.
+int divisor16(uint64_t v) {
+  int align = 16;
+  while (align > 1 && v % align) align /= 2;
+  return align;
+}
+
+struct Shape {
+  int64_t batch, m, n;
+};
+
+// Strides of a tensor seen as batch x m x n; dimensions it lacks, or has once, are broadcast.
+Layout layout_of(const Tensor& t, Kind kind, const Shape& s) {
+  Layout l;
+  const auto sizes = t.sizes();
+  const auto strides = t.strides();
+  const int64_t full[3] = {s.batch, s.m, s.n};
+  // The result of mv is a column; any other tensor ends in its columns.
+  const int64_t last = kind == Kind::mv ? 1 : 2;
+  int64_t* const out[3] = {&l.batch, &l.row, &l.column};
+  for (int64_t d = 0; d < t.dim(); ++d) {
+    const int64_t where = last - (t.dim() - 1 - d);
+    *out[where] = sizes[d] == 1 && full[where] != 1 ? 0 : strides[d];
+  }
+  const auto address = t.is_meta() ? uint64_t(t.storage_offset()) * t.itemsize()
+                                   : reinterpret_cast<uint64_t>(t.unsafeGetTensorImpl()->data());
+  uint64_t bits = address;
+  for (int i = 0; i < 3; ++i)
+    if (*out[i] != 1 && full[i] > 1) bits |= uint64_t(*out[i]) * t.itemsize();
+  l.align = divisor16(bits);
+  return l;
+}
+
+}  // namespace
+
+Problem problem_of(const Args& x, const Tensor& out) {
+  Problem p;
+  const auto a = x.a.sizes(), b = x.b.sizes();
+  p.type = type_of(x.a.scalar_type());
+  p.batch = x.kind == Kind::bmm ? a[0] : 1;
+  p.m = a[x.kind == Kind::bmm ? 1 : 0];
+  p.k = a[x.kind == Kind::bmm ? 2 : 1];
+  p.n = x.kind == Kind::mv ? 1 : b[x.kind == Kind::bmm ? 2 : 1];
+  const Kind matrix = x.kind == Kind::bmm ? Kind::bmm : Kind::mm;
+  p.a = layout_of(x.a, matrix, {p.batch, p.m, p.k});
+  p.b = layout_of(x.b, x.kind, {p.batch, p.k, p.n});
+  if (x.c) {
+    Epilogue& e = p.epilogue;
+    e.alpha = x.alpha->toDouble();
+    e.beta = x.beta->toDouble();
+    if (!floating(p.type)) {
+      e.whole_alpha = x.alpha->toLong();
+      e.whole_beta = x.beta->toLong();
+    }
+    e.addend = floating(p.type) ? e.beta != 0 : e.whole_beta != 0;
+    p.c = layout_of(*x.c, x.kind, {p.batch, p.m, p.n});
+  }
+  if (x.activation) p.epilogue.activation = activation_of(*x.activation);
+  if (x.residual) {
+    p.epilogue.residual = true;
+    p.residual = layout_of(*x.residual, x.kind, {p.batch, p.m, p.n});
+  }
+  p.d = out.defined() ? layout_of(out, x.kind, {p.batch, p.m, p.n}) : Layout{p.n, 1, p.m * p.n, 16};
+  return p;
+}
+
+namespace gpu_path {
+
+const Device& cpu() {
+  static const Device host = [] {
+    Device d{};
+    d.vendor = Vendor::host;
+    d.sm_count = 1;
+    return d;
+  }();
+  return host;
+}
+
+Tensor empty_result(const Args& x) {
+  const auto a = x.a.sizes();
+  switch (x.kind) {
+    case Kind::mm: return at::empty({a[0], x.b.sizes()[1]}, x.a.options());
+    case Kind::bmm: return at::empty({a[0], a[1], x.b.sizes()[2]}, x.a.options());
+    default: return at::empty({a[0]}, x.a.options());
+  }
+}
+
+void prepare(const Args& x, const Tensor& out) {
+  const auto a = x.a.sizes();
+  switch (x.kind) {
+    case Kind::mm: at::native::resize_output(out, {a[0], x.b.sizes()[1]}); break;
+    case Kind::bmm: at::native::resize_output(out, {a[0], a[1], x.b.sizes()[2]}); break;
+    default: at::native::resize_output(out, {a[0]});
+  }
+  at::assert_no_internal_overlap(out);
+  at::assert_no_overlap(out, x.a);
+  at::assert_no_overlap(out, x.b);
+  if (x.c && !x.c->is_same(out)) at::assert_no_partial_overlap(out, *x.c);
+}
+
+#if GPUKERN_BUILT_GPU
+
+bool serves(c10::Device device) { return device.is_cuda(); }
+const Device& device(c10::Device device) { return current_device(device.index()); }
+
+void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& out) {
+  if (out.numel() == 0) return;
+  const c10::Device where = x.a.device();
+  const c10::DeviceGuard guard(where);
+  const Stream stream = c10::impl::VirtualGuardImpl(where.type()).getStream(where).native_handle();
+  const auto address = [](const Tensor* t) -> const void* { return t ? t->const_data_ptr() : nullptr; };
+  const Data data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()};
+  int error = 0;
+#define GPUKERN_LAUNCH(f)                     \
+  if constexpr (GPUKERN_BUILT_##f)            \
+    if (choice.folder == folder_index(f::kName)) error = f::launch(choice.row, problem, data, stream);
+  GPUKERN_GEMM_GPU_FOLDERS(GPUKERN_LAUNCH)
+#undef GPUKERN_LAUNCH
+  TORCH_CHECK(error == 0, "gpukern: launching ", kFolders[choice.folder].name, "/",
+              kFolders[choice.folder].rows[choice.row].id, " failed: ", platform::error_string(error));
+}
+
+#else
+
+bool serves(c10::Device) { return false; }
+const Device& device(c10::Device) { return cpu(); }
+void launch(Choice, const Problem&, const Args&, const Tensor&) {
+  TORCH_INTERNAL_ASSERT(false, "gpukern: no GPU kernels are built");
+}
+
+#endif
+
+}  // namespace gpu_path
+}  // namespace gpukern::gemm

@@ -1,0 +1,19 @@
+// From tensors to the plain structs of the kernels, and to the launch.
+#pragma once
+#include "product.h"
+#include "select.h"
+
+namespace gpukern::gemm::gpu_path {
+
+// Whether products were compiled for some GPU of this kind.
+bool serves(c10::Device device);
+const Device& device(c10::Device device);
+const Device& cpu();
+
+Tensor empty_result(const Args& args);
+// Gives `out` the product's shape, as torch does, and refuses overlaps with torch's words.
+void prepare(const Args& args, const Tensor& out);
+// On the caller's current stream.
+void launch(Choice choice, const Problem& problem, const Args& args, const Tensor& out);
+
+}  // namespace gpukern::gemm::gpu_path

@@ -1,0 +1,137 @@
+#include "introspect.h"
+
+#include <gpukern_built.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <stdexcept>
+
+namespace gpukern::gemm {
+namespace {
+
+std::atomic<int64_t> served[kFolderCount][kMaxRows];
+
+std::string full_name(int folder, int row) {
+  std::string text = kFolders[folder].name;
+  if (row >= 0) text += std::string("/") + kFolders[folder].rows[row].id;
+  return text;
+}
+
+Force parse(const std::string& name) {
+  if (name.empty()) return {};
+  std::string known;
+  for (int f = 0; f < kFolderCount; ++f) {
+    if (name == kFolders[f].name) return {f, -1};
+    known += (f ? ", " : "") + std::string(kFolders[f].name);
+    for (int r = 0; r < kFolders[f].count; ++r) {
+      if (name == full_name(f, r) || name == kFolders[f].rows[r].id) return {f, r};
+      known += ", " + full_name(f, r);
+    }
+  }
+  throw std::invalid_argument("there is no folder or row '" + name + "' to force; known are " + known);
+}
+
+thread_local Force on_this_thread;
+
+// Read once; an unknown name speaks at the first product.
+const Force& from_environment() {
+  static const Force f = [] {
+    const char* name = std::getenv("GPUKERN_FORCE");
+    return parse(name ? name : "");
+  }();
+  return f;
+}
+
+std::string problem_text(const Problem& p) {
+  std::string text;
+  if (p.batch != 1) text += std::to_string(p.batch) + " x ";
+  text += "(" + std::to_string(p.m) + ", " + std::to_string(p.k) + ") @ (" + std::to_string(p.k) + ", " +
+          std::to_string(p.n) + "), " + name(p.type);
+  const auto major = [](const Layout& l) { return l.column == 1 ? "rows" : l.row == 1 ? "columns" : "strided"; };
+  text += std::string(", A by ") + major(p.a) + ", B by " + major(p.b);
+  if (p.epilogue.addend) text += p.c.row == 0 ? ", + bias" : ", + C";
+  if (p.epilogue.activation != Activation::none) text += std::string(", ") + name(p.epilogue.activation);
+  if (p.epilogue.residual) text += ", + residual";
+  return text;
+}
+
+std::string device_text(const Device& d) {
+  if (d.vendor == Vendor::host) return "cpu";
+  const char* hex = "0123456789abcdef";
+  std::string text = d.vendor == Vendor::nvidia ? "sm_" + std::to_string(d.target) : "gfx";
+  if (d.vendor == Vendor::amd) {
+    std::string digits;
+    for (int t = d.target; t; t /= 16) digits.insert(digits.begin(), hex[t % 16]);
+    text += digits;
+  }
+  return text + ", " + std::to_string(d.sm_count) + (d.vendor == Vendor::nvidia ? " SMs" : " compute units");
+}
+
+}  // namespace
+
+const Built& built() {
+  static const Built all = [] {
+    Built b;
+    for (const BuiltFolder* f = kBuiltFolders; f->folder; ++f) {
+      const std::string_view path = f->folder, room = "gemm/arch/";
+      if (!path.starts_with(room)) continue;
+      const int index = folder_index(path.substr(room.size()));
+      if (index >= 0) b.targets[index] = f->targets;
+    }
+    return b;
+  }();
+  return all;
+}
+
+std::vector<RowDescription> rows() {
+  std::vector<RowDescription> all;
+  for (int f = 0; f < kFolderCount; ++f)
+    for (int r = 0; r < kFolders[f].count; ++r) {
+      const Row& row = kFolders[f].rows[r];
+      RowDescription d{full_name(f, r), kFolders[f].name, row.id,     {},          "",        row.bm,
+                       row.bn,          row.bk,           row.tm,     row.tn,      row.threads, row.shared};
+      for (int t = 0; t < kTypes; ++t)
+        if (row.types & bit(static_cast<Type>(t))) d.types.emplace_back(name(static_cast<Type>(t)));
+      const char* words = built().targets[f];
+      d.targets = f == kHost ? "cpu" : words ? words : "";
+      all.push_back(std::move(d));
+    }
+  return all;
+}
+
+Explanation explain(const Problem& p, const Device& d) {
+  Explanation e;
+  std::vector<Refusal> refusals;
+  const Force wanted = force();
+  if (const Choice c = select(p, d, built(), wanted, &refusals)) e.row = full_name(c.folder, c.row);
+  for (const Refusal& r : refusals) e.refusals.emplace_back(full_name(r.folder, r.row), r.why);
+  if (const Choice c = select(p, d, built_for_all(), wanted)) e.would_run = full_name(c.folder, c.row);
+  e.problem = problem_text(p);
+  e.device = device_text(d);
+  return e;
+}
+
+void count(Choice c) { served[c.folder][c.row].fetch_add(1, std::memory_order_relaxed); }
+void count_host() { served[kHost][0].fetch_add(1, std::memory_order_relaxed); }
+
+std::vector<std::pair<std::string, int64_t>> counts() {
+  std::vector<std::pair<std::string, int64_t>> all;
+  for (int f = 0; f < kFolderCount; ++f)
+    for (int r = 0; r < kFolders[f].count; ++r)
+      if (const int64_t n = served[f][r].load(std::memory_order_relaxed)) all.emplace_back(full_name(f, r), n);
+  return all;
+}
+void reset_counts() {
+  for (auto& folder : served)
+    for (auto& n : folder) n.store(0, std::memory_order_relaxed);
+}
+
+void set_force(const std::string& name) { on_this_thread = parse(name); }
+Force force() { return on_this_thread.folder >= 0 ? on_this_thread : from_environment(); }
+bool anything_forced() { return force().folder >= 0; }
+std::string forced() {
+  const Force f = force();
+  return f.folder < 0 ? "" : full_name(f.folder, f.row);
+}
+
+}  // namespace gpukern::gemm

@@ -1,0 +1,49 @@
+// What Python is told of rows and choices.  Plain structs; gpukern/selection.py is what people call.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../platform/device.h"
+#include "problem.h"
+#include "select.h"
+
+namespace gpukern::gemm {
+
+// One compiled row.  `targets`: the compiler's words its code was built for; "" where none was; "cpu" for the host.
+struct RowDescription {
+  std::string name;                // "simt/s128x128": what force() takes
+  std::string folder, row;         // "simt", "s128x128"
+  std::vector<std::string> types;  // "float16", ..
+  std::string targets;
+  int bm, bn, bk, tm, tn, threads;
+  int64_t shared;                  // bytes of shared memory a block takes
+};
+std::vector<RowDescription> rows();  // best folder first, rows in the table's order
+
+// Why each better row was passed over, and the row chosen; `row` is "" where nothing serves the problem as built, and
+// `would_run` then names what a full build would run ("" where the problem itself is refused).
+struct Explanation {
+  std::string row, would_run;
+  std::vector<std::pair<std::string, std::string>> refusals;  // ("simt" or "simt/s64x64", reason), in the order met
+  std::string problem, device;                                // one line each
+};
+Explanation explain(const Problem&, const Device&);
+
+// Calls that each row served since the last reset: ("host/blas", 12); rows that served none are left out.
+std::vector<std::pair<std::string, int64_t>> counts();
+void reset_counts();
+void count(Choice choice);
+void count_host();  // the same for the CPU's row, at the cost of one relaxed increment
+
+// Makes every product of this thread run on one folder ("simt") or row ("simt/s64x64" or "s64x64"); "" lifts it.  The
+// environment's GPUKERN_FORCE stands where a thread forces nothing.  std::invalid_argument lists the known names.
+void set_force(const std::string& name);
+std::string forced();  // the name in force on this thread, "" for none
+Force force();
+bool anything_forced();
+
+const Built& built();
+
+}  // namespace gpukern::gemm

@@ -1,0 +1,95 @@
+// What a matrix product is, as plain data: no torch, no CUDA.  Selection, kernels, tests and explain() all speak of it.
+//
+//   D = activation(alpha * A B + beta * C) + residual          A: m x k, B: k x n, C, D, residual: m x n; `batch` of them
+#pragma once
+#include <cstdint>
+
+namespace gpukern::gemm {
+
+enum class Type : uint8_t { f16, bf16, f32, f64, u8, i8, i16, i32, i64 };
+constexpr int kTypes = 9;
+constexpr int bytes(Type t) {
+  constexpr int table[kTypes] = {2, 2, 4, 8, 1, 1, 2, 4, 8};
+  return table[static_cast<int>(t)];
+}
+constexpr const char* name(Type t) {
+  constexpr const char* table[kTypes] = {"float16", "bfloat16", "float32", "float64", "uint8",
+                                         "int8",    "int16",    "int32",   "int64"};
+  return table[static_cast<int>(t)];
+}
+constexpr bool floating(Type t) { return t <= Type::f64; }
+
+// Sets of types, as bits.
+constexpr unsigned bit(Type t) { return 1u << static_cast<int>(t); }
+constexpr unsigned kSingle = bit(Type::f16) | bit(Type::bf16) | bit(Type::f32);  // accumulated in float32
+constexpr unsigned kDouble = bit(Type::f64);
+constexpr unsigned kWhole = bit(Type::u8) | bit(Type::i8) | bit(Type::i16) | bit(Type::i32) | bit(Type::i64);
+
+enum class Activation : uint8_t { none, relu, gelu, gelu_tanh, silu, sigmoid, tanh, mish, hardswish };
+constexpr int kActivations = 9;
+constexpr const char* name(Activation a) {
+  constexpr const char* table[kActivations] = {"none",    "relu", "gelu", "gelu_tanh", "silu",
+                                               "sigmoid", "tanh", "mish", "hardswish"};
+  return table[static_cast<int>(a)];
+}
+
+// Where the elements of a matrix lie: strides in elements, any of them 0 or negative.  `align`: the bytes (1..16) that
+// the base address and every stride but a unit one are a multiple of; a vector load needs as many.
+struct Layout {
+  int64_t row = 0, column = 0, batch = 0;
+  int align = 1;
+};
+constexpr Layout transposed(Layout l) { return {l.column, l.row, l.batch, l.align}; }
+
+struct Epilogue {
+  double alpha = 1, beta = 0;
+  int64_t whole_alpha = 1, whole_beta = 0;  // the same for integer types, which a double cannot hold exactly
+  bool addend = false;                      // C is read; false wherever beta is 0, whatever C holds
+  Activation activation = Activation::none;
+  bool residual = false;
+};
+
+struct Problem {
+  Type type = Type::f32;
+  int64_t m = 0, n = 0, k = 0, batch = 1;
+  Layout a, b, c, d, residual;  // a bias is a C whose row (or column) stride is 0
+  Epilogue epilogue;
+};
+
+// The addresses that go with a Problem.
+struct Data {
+  const void* a = nullptr;
+  const void* b = nullptr;
+  const void* c = nullptr;
+  const void* residual = nullptr;
+  void* d = nullptr;
+};
+
+// D^T = B^T A^T: the same product, written the other way round.
+constexpr Problem transposed(Problem p) {
+  const Layout a = p.a;
+  const int64_t m = p.m;
+  p.a = transposed(p.b);
+  p.b = transposed(a);
+  p.m = p.n;
+  p.n = m;
+  p.c = transposed(p.c);
+  p.d = transposed(p.d);
+  p.residual = transposed(p.residual);
+  return p;
+}
+
+// One compiled kernel for each of its types.
+struct Row {
+  const char* id;
+  unsigned types;
+  int bm, bn, bk;  // the block's tile
+  int tm, tn;      // a thread's part of it
+  int threads;
+  int64_t shared;  // bytes of shared memory a block takes, for the widest of its types
+};
+
+// Why something cannot serve a problem: a sentence, or null where it can.
+using Reason = const char*;
+
+}  // namespace gpukern::gemm

@@ -1,0 +1,47 @@
+// The arguments of any product, for the torch side: the kernels below autograd and the Nodes read one struct.
+#pragma once
+#include "gemm.h"
+
+namespace gpukern::gemm {
+
+enum class Kind : uint8_t { mm, bmm, mv };
+
+struct Args {
+  Kind kind;
+  const Tensor& a;
+  const Tensor& b;
+  const Tensor* c = nullptr;  // addmm, baddbmm, addmv
+  const Scalar* beta = nullptr;
+  const Scalar* alpha = nullptr;
+  call::Name activation = {};
+  const Tensor* residual = nullptr;
+
+  bool plain() const { return !activation && !residual; }
+};
+const char* op_name(const Args& args);  // "addmm"
+
+// Whether these tensors are ours above autograd: strided, of a type we take, on a device we serve (or traced on meta).
+bool ours(const Args& args);
+// Says once (or refuses under GPUKERN_STRICT=1) that a device has no kernels, before torch's own op serves it.
+void report_device(const Args& args);
+// torch's own product with the same arguments: for what is not ours, and for torch's words on wrong arguments.
+Tensor twin(const Args& args);
+void twin_out(const Args& args, const Tensor& out);
+
+Tensor run(const Args& args);
+void run_out(const Args& args, const Tensor& out);
+
+// The Problem of a product whose shapes fit; out may be undefined (then a new row-major result is meant).
+Problem problem_of(const Args& args, const Tensor& out);
+// Whether shapes and types are what torch's product takes.
+bool well_formed(const Args& args);
+
+// matmul's rules of shape: the operands as one product, and the shape its result is viewed as.
+struct Folded {
+  Kind kind;
+  Tensor a, b;
+  std::optional<std::vector<c10::SymInt>> shape;
+};
+std::optional<Folded> fold(const Tensor& a, const Tensor& b);  // nothing where torch refuses the shapes
+
+}  // namespace gpukern::gemm

@@ -1,0 +1,258 @@
+// Schemas of the products, and their kernels for every dispatch key.
+#include <ATen/autocast_mode.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/stack.h>
+#include <ATen/native/Resize.h>
+#include <torch/library.h>
+
+#include "autograd.h"
+#include "compose.h"
+
+namespace gpukern::gemm {
+namespace {
+
+using Name = call::Name;
+using Optional = call::Optional;
+using Keys = c10::DispatchKeySet;
+using Ref = const Tensor&;
+using Num = const Scalar&;
+
+const Tensor* pointer(const Optional& t) { return t && t->defined() ? &*t : nullptr; }
+Keys below_autograd(Keys k) { return k & c10::after_autograd_keyset; }
+Keys below_inplace(Keys k) { return k & c10::after_ADInplaceOrView_keyset; }
+
+template <class F> const c10::TypedOperatorHandle<F>& handle(const char* name, const char* overload) {
+  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name, overload).typed<F>();
+  return op;
+}
+
+// The three shapes a signature has: `args` makes the one struct of it.
+template <class... P> struct Signature {
+  using Call = Tensor(P...);
+  using Out = void(P..., Ref);
+  using InPlace = void(P...);
+};
+struct WithTail : Signature<Ref, Ref, Name, const Optional&> {
+  static Args args(Kind k, Ref a, Ref b, Name act, const Optional& r) {
+    return {k, a, b, nullptr, nullptr, nullptr, act, pointer(r)};
+  }
+};
+struct Bare : Signature<Ref, Ref> {
+  static Args args(Kind k, Ref a, Ref b) { return {k, a, b}; }
+};
+struct SumWithTail : Signature<Ref, Ref, Ref, Num, Num, Name, const Optional&> {
+  static Args args(Kind k, Ref c, Ref a, Ref b, Num beta, Num alpha, Name act, const Optional& r) {
+    return {k, a, b, &c, &beta, &alpha, act, pointer(r)};
+  }
+};
+struct BareSum : Signature<Ref, Ref, Ref, Num, Num> {
+  static Args args(Kind k, Ref c, Ref a, Ref b, Num beta, Num alpha) { return {k, a, b, &c, &beta, &alpha}; }
+};
+
+template <class Op, class = typename Op::Sig::Call> struct Kernels;
+template <class Op, class... P> struct Kernels<Op, Tensor(P...)> {
+  using Sig = typename Op::Sig;
+  static constexpr Kind kind = Op::kind;
+  static const auto& op() {
+    static const auto h = c10::Dispatcher::singleton().findSchemaOrThrow(Op::name, "").template typed<Tensor(P...)>();
+    return h;
+  }
+  static const auto& op_out() {
+    static const auto h = c10::Dispatcher::singleton().findSchemaOrThrow(Op::name, "out").template typed<void(P..., Ref)>();
+    return h;
+  }
+  static const auto& op_inplace() {
+    static const auto h =
+        c10::Dispatcher::singleton().findSchemaOrThrow((std::string(Op::name) + "_").c_str(), "").template typed<void(P...)>();
+    return h;
+  }
+
+  static Tensor backend(P... p) { return run(Sig::args(kind, p...)); }
+  static void backend_out(P... p, Ref out) { run_out(Sig::args(kind, p...), out); }
+  static void backend_inplace(P... p) {
+    const Args x = Sig::args(kind, p...);
+    const auto self = x.c->sizes().vec();
+    TORCH_CHECK(!well_formed(x) || self == result_shape(x), "The expanded size of the tensor must match: gpukern.", op_name(x),
+                "_() keeps the shape ", x.c->sizes(), " of its input, which is not the product's; use ", op_name(x), "().");
+    run_out(x, *x.c);
+  }
+  static std::vector<int64_t> result_shape(const Args& x) {
+    const auto a = x.a.sizes(), b = x.b.sizes();
+    if (kind == Kind::mm) return {a[0], b[1]};
+    if (kind == Kind::bmm) return {a[0], a[1], b[2]};
+    return {a[0]};
+  }
+
+  static Tensor differentiable(Keys keys, P... p) {
+    return autograd_call(Sig::args(kind, p...), [&] { return op().redispatch(below_autograd(keys), p...); });
+  }
+  static void differentiable_out(Keys keys, P... p, Ref out) {
+    autograd_out(Sig::args(kind, p...), out, [&] { op_out().redispatch(below_autograd(keys), p..., out); });
+  }
+  static void differentiable_inplace(Keys keys, P... p) {
+    autograd_inplace(Sig::args(kind, p...), [&] { op_inplace().redispatch(below_autograd(keys), p...); });
+  }
+  static void bump_out(Keys keys, P... p, Ref out) {
+    {
+      at::AutoDispatchBelowADInplaceOrView guard;
+      op_out().redispatch(below_inplace(keys), p..., out);
+    }
+    out.unsafeGetTensorImpl()->bump_version();
+  }
+  static void bump_inplace(Keys keys, P... p) {
+    const Tensor& self = *Sig::args(kind, p...).c;
+    {
+      at::AutoDispatchBelowADInplaceOrView guard;
+      op_inplace().redispatch(below_inplace(keys), p...);
+    }
+    self.unsafeGetTensorImpl()->bump_version();
+  }
+  static Tensor over_batch(P... p) { return batched(Sig::args(kind, p...)); }
+  static void over_batch_inplace(P... p) { batched_inplace(Sig::args(kind, p...)); }
+};
+
+// clang-format off
+struct Mm      { using Sig = WithTail;    static constexpr Kind kind = Kind::mm;  static constexpr const char* name = "gpukern::mm"; };
+struct Bmm     { using Sig = WithTail;    static constexpr Kind kind = Kind::bmm; static constexpr const char* name = "gpukern::bmm"; };
+struct Mv      { using Sig = Bare;        static constexpr Kind kind = Kind::mv;  static constexpr const char* name = "gpukern::mv"; };
+struct Addmm   { using Sig = SumWithTail; static constexpr Kind kind = Kind::mm;  static constexpr const char* name = "gpukern::addmm"; };
+struct Baddbmm { using Sig = SumWithTail; static constexpr Kind kind = Kind::bmm; static constexpr const char* name = "gpukern::baddbmm"; };
+struct Addmv   { using Sig = BareSum;     static constexpr Kind kind = Kind::mv;  static constexpr const char* name = "gpukern::addmv"; };
+// clang-format on
+
+template <class F> void for_pairs(F&& f) { f(Kernels<Mm>{}, "mm"), f(Kernels<Bmm>{}, "bmm"), f(Kernels<Mv>{}, "mv"); }
+template <class F> void for_sums(F&& f) {
+  f(Kernels<Addmm>{}, "addmm"), f(Kernels<Baddbmm>{}, "baddbmm"), f(Kernels<Addmv>{}, "addmv");
+}
+
+void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Ref out) {
+  if (a.dim() == 2 && b.dim() == 2) {
+    static const auto op = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow("gpukern::mm", "out")
+                               .typed<void(Ref, Ref, Name, const Optional&, Ref)>();
+    return op.call(a, b, activation, residual, out);
+  }
+  TORCH_CHECK(!(at::GradMode::is_enabled() && (a.requires_grad() || b.requires_grad() || out.requires_grad())),
+              "matmul(): functions with out=... arguments don't support automatic differentiation, but one of the "
+              "arguments requires grad.");
+  const Tensor result = call::matmul(a, b, activation, residual);
+  TORCH_CHECK(out.scalar_type() == result.scalar_type(), "Expected out tensor to have dtype ", result.dtype(),
+              ", but got ", out.dtype(), " instead");
+  at::native::resize_output(out, result.sizes());
+  out.copy_(result);
+}
+
+// --- autocast: torch's lower-precision policy --------------------------------------------------------------------------
+
+template <c10::DeviceType device> void autocast_lower(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  const c10::impl::ExcludeDispatchKeyGuard guard(at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  const auto type = at::autocast::get_lower_precision_fp_from_device_type(device);
+  const size_t count = op.schema().arguments().size(), base = stack->size() - count;
+  for (size_t k = 0; k < count; ++k) {
+    c10::IValue& value = (*stack)[base + k];
+    if (value.isTensor() && value.toTensor().defined())
+      value = at::autocast::cached_cast(type, value.toTensor(), device);
+  }
+  op.callBoxed(stack);
+}
+
+const std::string kTail = "str? activation=None, Tensor? residual=None";
+const std::string kScale = "Scalar beta=1, Scalar alpha=1";
+
+void define_op(torch::Library& m, const std::string& name, const std::string& tensors, const std::string& options,
+               bool inplace) {
+  const std::string star = options.empty() ? ", *" : ", *, " + options;
+  m.def((name + "(" + tensors + (options.empty() ? "" : star) + ") -> Tensor").c_str());
+  m.def((name + ".out(" + tensors + star + ", Tensor(a!) out) -> ()").c_str());
+  if (inplace) m.def((name + "_(Tensor(a!)" + tensors.substr(6) + star + ") -> ()").c_str());
+}
+
+}  // namespace
+
+void define(torch::Library& m) {
+  define_op(m, "mm", "Tensor input, Tensor mat2", kTail, false);
+  define_op(m, "bmm", "Tensor input, Tensor mat2", kTail, false);
+  define_op(m, "mv", "Tensor input, Tensor vec", "", false);
+  define_op(m, "addmm", "Tensor input, Tensor mat1, Tensor mat2", kScale + ", " + kTail, true);
+  define_op(m, "baddbmm", "Tensor input, Tensor batch1, Tensor batch2", kScale + ", " + kTail, true);
+  define_op(m, "addmv", "Tensor input, Tensor mat, Tensor vec", kScale, true);
+  m.def(("matmul(Tensor input, Tensor other, *, " + kTail + ") -> Tensor").c_str(), &matmul);
+  m.def(("matmul.out(Tensor input, Tensor other, *, " + kTail + ", Tensor(a!) out) -> ()").c_str(), &matmul_out);
+  m.def("linear(Tensor input, Tensor weight, Tensor? bias=None, *, str? activation=None, Tensor? residual=None) -> Tensor",
+        &linear);
+}
+
+void implement(torch::Library& m) {
+  const auto both = [&](auto k, std::string name) {
+    m.impl(name.c_str(), &k.backend);
+    m.impl((name + ".out").c_str(), &k.backend_out);
+  };
+  for_pairs(both);
+  for_sums(both);
+  for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.backend_inplace); });
+}
+
+void implement_autograd(torch::Library& m) {
+  const auto both = [&](auto k, std::string name) {
+    m.impl(name.c_str(), &k.differentiable);
+    m.impl((name + ".out").c_str(), &k.differentiable_out);
+  };
+  for_pairs(both);
+  for_sums(both);
+  for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.differentiable_inplace); });
+}
+
+void implement_inplace(torch::Library& m) {
+  const auto out = [&](auto k, std::string name) { m.impl((name + ".out").c_str(), &k.bump_out); };
+  for_pairs(out);
+  for_sums(out);
+  for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.bump_inplace); });
+}
+
+void implement_batching(torch::Library& m) {
+  const auto call = [&](auto k, std::string name) { m.impl(name.c_str(), &k.over_batch); };
+  for_pairs(call);
+  for_sums(call);
+  for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.over_batch_inplace); });
+  m.impl("matmul", &matmul);
+  m.impl("linear", &linear);
+}
+
+void implement_autocast(torch::Library& m, c10::DeviceType device) {
+  const bool cpu = device == c10::kCPU;
+  for (const char* name : {"mm", "bmm", "addmm", "baddbmm", "matmul", "linear", "mv", "addmv"}) {
+    if (cpu && (std::string_view(name) == "mv" || std::string_view(name) == "addmv")) continue;  // as torch's CPU list
+    m.impl(name, cpu ? torch::CppFunction::makeFromBoxedFunction<&autocast_lower<c10::kCPU>>()
+                     : torch::CppFunction::makeFromBoxedFunction<&autocast_lower<c10::kCUDA>>());
+  }
+}
+
+std::vector<entry::Declaration> functions() {
+  const std::string tail =
+      "\n\nactivation: none, relu, gelu, gelu_tanh, silu, sigmoid, tanh, mish or hardswish, applied to the product; "
+      "residual: a tensor that broadcasts to the result, added last.  Both are fused where no gradient is needed."
+      "\n\nTypes: float16 and bfloat16 (accumulated in float32), float32, float64, and integers, which wrap.";
+  const std::string old = "|deprecated";
+  return {
+      {"mm", "Matrix product of two matrices, (m, k) and (k, n)." + tail, false, {}},
+      {"bmm", "Matrix by matrix product of two batches, (b, m, k) and (b, k, n)." + tail, false, {}},
+      {"mv", "Matrix times vector, (m, k) and (k,).", false, {}},
+      {"matmul", "Matrix product with torch.matmul's rules for vectors and batches." + tail, false, {}},
+      {"linear", "input @ weight.T + bias; input (*, k), weight (n, k), bias (n,)." + tail, false, {}},
+      {"addmm", "beta * input + alpha * (mat1 @ mat2); input broadcasts; beta=0 does not read it." + tail, false,
+       {"Scalar beta, Tensor input, Scalar alpha, Tensor mat1, Tensor mat2, *, Tensor out=None)" + old,
+        "Scalar beta, Tensor input, Tensor mat1, Tensor mat2, *, Tensor out=None)" + old}},
+      {"addmm_", "In-place form of addmm; returns input.", false, {}},
+      {"baddbmm", "beta * input + alpha * (batch1 @ batch2), batch by batch." + tail, false,
+       {"Scalar beta, Tensor input, Scalar alpha, Tensor batch1, Tensor batch2, *, Tensor out=None)" + old,
+        "Scalar beta, Tensor input, Tensor batch1, Tensor batch2, *, Tensor out=None)" + old}},
+      {"baddbmm_", "In-place form of baddbmm; returns input.", false, {}},
+      {"addmv", "beta * input + alpha * (mat @ vec).", false,
+       {"Scalar beta, Tensor input, Scalar alpha, Tensor mat, Tensor vec, *, Tensor out=None)" + old,
+        "Scalar beta, Tensor input, Tensor mat, Tensor vec, *, Tensor out=None)" + old}},
+      {"addmv_", "In-place form of addmv; returns input.", false, {}},
+  };
+}
+
+}  // namespace gpukern::gemm

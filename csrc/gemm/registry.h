@@ -1,0 +1,45 @@
+// The arch folders, best first.  A new one is a folder and a line here: selection, explain() and the tests read the list.
+#pragma once
+#include <string_view>
+
+#include "arch/host/tiles.h"
+#include "arch/simt/tiles.h"
+#include "problem.h"
+
+namespace gpukern::gemm {
+
+#define GPUKERN_GEMM_GPU_FOLDERS(F) F(simt)
+#define GPUKERN_GEMM_FOLDERS(F) GPUKERN_GEMM_GPU_FOLDERS(F) F(host)
+
+// What a tiles.h offers, seen alike for every folder.
+struct Folder {
+  const char* name;
+  const Row* rows;
+  int count;
+  Reason (*serves)(const Device&);
+  Reason (*supports)(const Problem&, const Device&);
+  Reason (*refuses)(const Row&, const Problem&, const Device&);
+  double (*cost)(const Row&, const Problem&, const Device&);
+};
+
+#define GPUKERN_FOLDER(f) Folder{f::kName, f::kRows, f::kCount, &f::serves, &f::supports, &f::refuses, &f::cost},
+inline constexpr Folder kFolders[] = {GPUKERN_GEMM_FOLDERS(GPUKERN_FOLDER)};
+#undef GPUKERN_FOLDER
+constexpr int kFolderCount = sizeof(kFolders) / sizeof(Folder);
+constexpr int kMaxRows = 64;
+
+constexpr bool tables_fit() {
+  for (const Folder& f : kFolders)
+    if (f.count > kMaxRows) return false;
+  return true;
+}
+static_assert(tables_fit(), "raise kMaxRows");
+
+constexpr int folder_index(std::string_view name) {
+  for (int i = 0; i < kFolderCount; ++i)
+    if (name == kFolders[i].name) return i;
+  return -1;
+}
+constexpr int kHost = folder_index("host");
+
+}  // namespace gpukern::gemm

@@ -1,0 +1,133 @@
+// Selection: (Problem, Device, Built) -> (folder, row).  Pure: no state, no device, no torch; the same answer on every
+// machine, so a build for the CPU can say what an H200 would run.
+#pragma once
+#include <string_view>
+#include <vector>
+
+#include "registry.h"
+
+namespace gpukern::gemm {
+
+// What was compiled: the compiler's words of each folder, as setup.py bakes them in ("sm_80 sm_90 ptx_90", "gfx942").
+struct Built {
+  const char* targets[kFolderCount] = {};
+};
+
+// A build of everything, for questions about devices that nobody built for.
+constexpr const char* kEverything = "*";
+constexpr Built built_for_all() {
+  Built b;
+  for (auto& t : b.targets) t = kEverything;
+  return b;
+}
+
+namespace detail {
+constexpr int number(std::string_view digits, int base) {
+  int value = 0;
+  for (const char c : digits) {
+    const int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (d < 0 || d >= base) return -1;
+    value = value * base + d;
+  }
+  return digits.empty() ? -1 : value;
+}
+// Whether code for one word runs on a device.
+constexpr bool word_runs(std::string_view word, const Device& d) {
+  if (word == kEverything) return true;
+  if (d.vendor == Vendor::nvidia && word.starts_with("ptx_")) {
+    const int n = number(word.substr(4), 10);  // compiled further by the driver, for any newer device
+    return n > 0 && n <= d.target;
+  }
+  if (d.vendor == Vendor::nvidia && word.starts_with("sm_")) {
+    const char last = word.back();
+    if (last == 'a' || last == 'f') return number(word.substr(3, word.size() - 4), 10) == d.target;
+    const int n = number(word.substr(3), 10);  // runs on later minors of its generation
+    return n > 0 && n / 10 == d.target / 10 && n <= d.target;
+  }
+  if (d.vendor == Vendor::amd && word.starts_with("gfx")) {
+    if (word.ends_with("-generic")) {  // gfx11-generic runs on gfx11xx
+      const int n = number(word.substr(3, word.size() - 11), 16);
+      return n > 0 && d.target >> 8 == n;
+    }
+    return number(word.substr(3), 16) == d.target;
+  }
+  return false;
+}
+}  // namespace detail
+
+constexpr bool runs_on(std::string_view words, const Device& d) {
+  while (!words.empty()) {
+    const size_t end = words.find(' ');
+    const std::string_view word = words.substr(0, end);
+    if (!word.empty() && detail::word_runs(word, d)) return true;
+    if (end == words.npos) break;
+    words.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+constexpr Reason kNotBuilt = "no code was built for this device";
+constexpr Reason not_built(int folder, const Device& d, const Built& built) {
+  if (d.vendor == Vendor::host) return nullptr;  // the CPU's code is always there
+  const char* words = built.targets[folder];
+  return words && runs_on(words, d) ? nullptr : kNotBuilt;
+}
+
+struct Choice {
+  int folder = -1, row = -1;
+  constexpr explicit operator bool() const { return row >= 0; }
+};
+// What a person asked for: a folder (row -1) or one row; folder -1: nothing.
+using Force = Choice;
+
+// One refusal, in the order they were met; row -1: the whole folder.
+struct Refusal {
+  int folder, row;
+  Reason why;
+};
+
+constexpr Reason kOtherForced = "another one was forced";
+constexpr Reason kCostsMore = "it would take longer by the model";
+
+// `refusals`, where given, receives why every folder and row that is not chosen was passed over.
+constexpr Choice select(const Problem& p, const Device& d, const Built& built, Force force = {},
+                        std::vector<Refusal>* refusals = nullptr) {
+  Choice best;
+  const auto refuse = [&](int folder, int row, Reason why) {
+    if (refusals) refusals->push_back({folder, row, why});
+  };
+  for (int f = 0; f < kFolderCount; ++f) {
+    const Folder& folder = kFolders[f];
+    if (best) break;
+    Reason why = folder.serves(d);
+    if (!why) why = not_built(f, d, built);
+    if (!why) why = folder.supports(p, d);
+    if (!why && force.folder >= 0 && force.folder != f) why = kOtherForced;
+    if (why) {
+      refuse(f, -1, why);
+      continue;
+    }
+    double least = 0;
+    for (int r = 0; r < folder.count; ++r) {
+      if (Reason no = folder.refuses(folder.rows[r], p, d)) {
+        refuse(f, r, no);
+        continue;
+      }
+      if (force.folder == f && force.row >= 0 && force.row != r) {
+        refuse(f, r, kOtherForced);
+        continue;
+      }
+      const double cost = folder.cost(folder.rows[r], p, d);
+      if (best && cost >= least) {
+        refuse(f, r, kCostsMore);
+        continue;
+      }
+      if (best) refuse(f, best.row, kCostsMore);
+      best = {f, r};
+      least = cost;
+    }
+  }
+  return best;
+}
+
+}  // namespace gpukern::gemm
