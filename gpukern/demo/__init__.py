@@ -23,7 +23,8 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, default=Path("gpukern-demo.png"), help="the picture (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the split and the order (default: 0)")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads (default: torch's choice)")
+    # The network is small: a second thread saves little, and costs much on a machine that is busy with something else.
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
     return parser
 
 
@@ -34,9 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing:
         print(f'the demo also needs {", ".join(missing)}: run  pip install "gpukern[demo]"', file=sys.stderr)
         return 2
-    if options.epochs < 1:
-        print("--epochs: at least one epoch is needed to train anything", file=sys.stderr)
-        return 2
+    for name in ("epochs", "threads"):
+        if getattr(options, name) < 1:
+            print(f"--{name}: at least 1 is needed", file=sys.stderr)
+            return 2
     return _run(options)
 
 
@@ -49,20 +51,19 @@ def _run(options: argparse.Namespace) -> int:
 
     from . import report, train
 
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    torch.set_num_threads(options.threads)
     try:
         device = torch.device(options.device if options.device is not None else selection.default_device())
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         print(f"--device {options.device}: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} thread(s)"
     print(f"device: {name}")
     print(info())
     digits = train.load_digits(options.seed, device)
     images = f"{len(digits.train)} training and {len(digits.test)} test images"
-    print(f"{images}, {options.epochs} epochs, seed {options.seed}\n")
+    print(f"{images}, {options.epochs} epochs, seed {options.seed}\n", flush=True)
     results = []
     for kit in (train.TORCH, train.GPUKERN):
         selection.reset_served()

@@ -18,11 +18,11 @@ def largest_difference(a: Sequence[float], b: Sequence[float]) -> float:
     return max((abs(x - y) for x, y in zip(a, b, strict=True)), key=lambda d: (d != d, d))
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as aligned text; the first row is the heading, the first column is left-aligned."""
+def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Rows of cells as aligned text; the first row is the heading, the first `left` columns are left-aligned."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
-        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]
     lines.insert(1, "  ".join("-" * w for w in widths))
@@ -49,11 +49,11 @@ def summary(torch_run: Result, ours: Result) -> str:
 
 
 def served_table(served: Iterable[tuple[str, str, int]]) -> str:
-    """(row, what it was called for, how often) -> text, most frequent first."""
+    """(call, the row that served it, how often) -> text, most frequent first."""
     rows = sorted(served, key=lambda entry: (-entry[2], entry[:2]))
     if not rows:
         return "no gpukern kernel served any call"
-    return table([["call", "kernel row", "count"]] + [[call, row, str(count)] for row, call, count in rows])
+    return table([("call", "kernel row", "count"), *((call, row, str(count)) for call, row, count in rows)], left=2)
 
 
 def draw(torch_run: Result, ours: Result, path: Path) -> None:
