@@ -1,0 +1,60 @@
+// The rows of one type: kernels and the switch that launches them.  Each type has a .cu of its own, so that they compile
+// side by side.
+#pragma once
+#include "kernel.cuh"
+#include "tiles.h"
+
+namespace gpukern::gemm::simt {
+
+template <class T> constexpr Type type_of();
+template <> constexpr Type type_of<half_t>() { return Type::f16; }
+template <> constexpr Type type_of<bfloat16_t>() { return Type::bf16; }
+template <> constexpr Type type_of<float>() { return Type::f32; }
+template <> constexpr Type type_of<double>() { return Type::f64; }
+template <> constexpr Type type_of<uint8_t>() { return Type::u8; }
+template <> constexpr Type type_of<int8_t>() { return Type::i8; }
+template <> constexpr Type type_of<int16_t>() { return Type::i16; }
+template <> constexpr Type type_of<int32_t>() { return Type::i32; }
+template <> constexpr Type type_of<int64_t>() { return Type::i64; }
+
+// Whether packets of `width` elements along a unit stride are aligned everywhere.
+constexpr bool packets_fit(int64_t unit, int align, int width, int size) { return unit == 1 && align >= width * size; }
+
+// Along the unit stride; with none, along the shorter one.
+constexpr bool along_k(int64_t k_stride, int64_t x_stride) {
+  const int64_t k = k_stride < 0 ? -k_stride : k_stride, x = x_stride < 0 ? -x_stride : x_stride;
+  return k_stride == 1 || (x_stride != 1 && k <= x);
+}
+
+template <class T, int BM, int BN, int BK, int TM, int TN> int run(const Problem& p, const Data& data, Stream stream) {
+  constexpr int threads = (BM / TM) * (BN / TN), size = sizeof(T);
+  using V = typename Number<T>::V;
+  using LoadA = Loader<T, BM, BK, threads>;
+  using LoadB = Loader<T, BN, BK, threads>;
+  constexpr size_t shared = 2 * BK * (LoadA::line + LoadB::line) * sizeof(V);
+  Work w{p, data, 0, along_k(p.a.column, p.a.row), along_k(p.b.row, p.b.column), false, false, false};
+  w.a_packets = packets_fit(w.a_along_k ? p.a.column : p.a.row, p.a.align, LoadA::width, size);
+  w.b_packets = packets_fit(w.b_along_k ? p.b.row : p.b.column, p.b.align, LoadB::width, size);
+  w.d_packets = packets_fit(p.d.column, p.d.align, Place<V, TM, TN, BN / (8 * TN)>::gn, size);
+  const int64_t tiles = ceil_div(p.m, BM) * ceil_div(p.n, BN), at_once = batches_per_launch(tiles);
+  for (int64_t left = p.batch; left > 0; left -= at_once, w.first_batch += at_once) {
+    const int64_t blocks = tiles * (left < at_once ? left : at_once);
+    if (const int error = platform::launch(&product<T, BM, BN, BK, TM, TN>, dim3(static_cast<unsigned>(blocks)),
+                                           dim3(threads), shared, stream, w))
+      return error;
+  }
+  return 0;
+}
+
+template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {
+  int index = 0;
+#define GPUKERN_ROW(ID, TYPES, BM, BN, BK, TM, TN) \
+  if constexpr ((TYPES & bit(type_of<T>())) != 0)  \
+    if (index == row) return run<T, BM, BN, BK, TM, TN>(p, data, stream); \
+  ++index;
+  GPUKERN_SIMT_TILES(GPUKERN_ROW)
+#undef GPUKERN_ROW
+  return -1;  // selection names no such row
+}
+
+}  // namespace gpukern::gemm::simt
