@@ -21,6 +21,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -173,8 +174,16 @@ def ninja_command() -> list[str]:
     return [str(binary)] if binary.exists() else [sys.executable, "-m", "ninja"]
 
 
-def compile_all(commands: dict[str, tuple[str, str, str]], temp: Path, count: int) -> None:
-    """commands: object -> (source, command line, short name). Runs those whose inputs changed."""
+@dataclass(frozen=True)
+class Command:
+    source: str
+    line: str
+    name: str
+    after: str = ""  # an output that must be there first
+
+
+def compile_all(commands: dict[str, Command], temp: Path, count: int) -> None:
+    """commands: output -> how it is made. Runs those whose inputs changed."""
     ninja = ninja_command()
     if not ninja:
         say("ninja is not installed: compiling with threads (pip install ninja shows progress and is tried more)")
@@ -185,8 +194,10 @@ def compile_all(commands: dict[str, tuple[str, str, str]], temp: Path, count: in
         f"builddir = {temp}",
         "rule run\n  command = $cmd\n  depfile = $out.d\n  deps = gcc\n  description = $what",
     ]
-    for obj, (source, command, what) in commands.items():
-        text.append(f"build {obj}: run {source}\n  cmd = {command.replace('$', '$$')}\n  what = {what}")
+    for out, command in commands.items():
+        after = f" | {command.after}" if command.after else ""
+        text.append(f"build {out}: run {command.source}{after}")
+        text.append(f"  cmd = {command.line.replace('$', '$$')}\n  what = {command.name}")
     write_if_changed(ROOT / temp / "build.ninja", "\n".join(text) + "\n")
     verbose = ["-v"] if os.environ.get("GPUKERN_BUILD_VERBOSE") else []
     result = subprocess.run([*ninja, "-f", str(temp / "build.ninja"), "-j", str(count), *verbose], cwd=ROOT)
@@ -196,28 +207,27 @@ def compile_all(commands: dict[str, tuple[str, str, str]], temp: Path, count: in
         print_times(temp)
 
 
-def compile_with_threads(commands: dict[str, tuple[str, str, str]], count: int) -> None:
-    def stale(obj: str, command: str) -> bool:
-        path, note = ROOT / obj, ROOT / (obj + ".cmd")
-        if not path.exists() or not note.exists() or note.read_text() != command:
+def compile_with_threads(commands: dict[str, Command], count: int) -> None:
+    def stale(out: str, line: str) -> bool:
+        path, note, depends = (ROOT / (out + suffix) for suffix in ("", ".cmd", ".d"))
+        if not (path.exists() and note.exists() and depends.exists()) or note.read_text() != line:
             return True
-        text = (ROOT / (obj + ".d")).read_text().replace("\\\n", " ")
-        read = [ROOT / p for p in text.partition(": ")[2].split()]
+        read = [ROOT / p for p in depends.read_text().replace("\\\n", " ").partition(": ")[2].split()]
         return any(not p.exists() or p.stat().st_mtime > path.stat().st_mtime for p in read)
 
-    def one(item: tuple[str, tuple[str, str, str]]) -> str:
-        obj, (_, command, what) = item
-        if not stale(obj, command):
+    def one(item: tuple[str, Command]) -> str:
+        out, command = item
+        if not stale(out, command.line):
             return ""
-        result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+        result = subprocess.run(command.line, shell=True, cwd=ROOT, capture_output=True, text=True)
         if result.returncode:
-            return f"{what}\n{result.stdout}{result.stderr}"
-        (ROOT / (obj + ".cmd")).write_text(command)
-        print(what, flush=True)
+            return f"{command.name}\n{result.stdout}{result.stderr}"
+        (ROOT / (out + ".cmd")).write_text(command.line)
+        print(command.name, flush=True)
         return ""
 
-    for obj in commands:
-        (ROOT / obj).parent.mkdir(parents=True, exist_ok=True)
+    for out in commands:
+        (ROOT / out).parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(count) as pool:
         failed = [text for text in pool.map(one, commands.items()) if text]
     if failed:
@@ -253,30 +263,36 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
         rules = self.rules(torch, gpu, temp)
         info = facts(plan, gpu, torch, cxx, rules)
         write_if_changed(ROOT / temp / "generated" / "gpukern_built.h", built_header(info))
-        commands: dict[str, tuple[str, str, str]] = {}
-        for obj in plan.objects:
-            out = (temp / "objects" / f"{obj.name}.o").as_posix()
-            compiler = cxx if obj.rule == "cxx" else shlex.quote(gpu.compiler if gpu else "")
-            # A source's own flags come last, so that its -O3 wins.
-            line = " ".join(
-                [
-                    compiler,
-                    *map(shlex.quote, (*rules[obj.rule], *obj.flags)),
-                    "-MMD",
-                    "-MF",
-                    f"{out}.d",
-                    "-c",
-                    obj.source.as_posix(),
-                    "-o",
-                    out,
-                ]
-            )
-            commands[out] = (obj.source.as_posix(), line, f"{obj.rule} {obj.name}")
+        commands = self.commands(plan, rules, cxx, gpu, temp)
         count = jobs()
         say(f"{len(commands)} objects, {count} at a time; {self.summary(plan, gpu)}")
         compile_all(commands, temp, count)
-        self.link(ext, torch, gpu, list(commands))
+        self.link(ext, torch, gpu, [out for out in commands if out.endswith(".o")])
         write_if_changed(Path(self.build_lib) / "gpukern" / "built.json", json.dumps(info, indent=1) + "\n")
+
+    @staticmethod
+    def commands(plan: Plan, rules: dict[str, list[str]], cxx: str, gpu: Gpu | None, temp: Path) -> dict[str, Command]:
+        def line(compiler: str, flags: Iterable[str], source: str, out: str) -> str:
+            return f"{compiler} {shlex.join(flags)} -MMD -MF {out}.d -c {source} -o {out}"
+
+        commands: dict[str, Command] = {}
+        header, gch = (CSRC / "torch_headers.h").as_posix(), ""
+        if ninja_command() and "Free Software Foundation" in output_of(*shlex.split(cxx), "--version"):
+            # GCC reads torch_headers.h.gch where the named header stands; the empty one is what it finds otherwise.
+            stand_in = (temp / "generated" / "torch_headers.h").as_posix()
+            write_if_changed(ROOT / stand_in, "")
+            gch = f"{stand_in}.gch"
+            commands[gch] = Command(
+                header, line(cxx, [*rules["cxx"], "-x", "c++-header"], header, gch), "torch headers"
+            )
+        for obj in plan.objects:
+            out = (temp / "objects" / f"{obj.name}.o").as_posix()
+            compiler = cxx if obj.rule == "cxx" else shlex.quote(gpu.compiler if gpu else "")
+            headers = ["-include", gch[:-4]] if gch and obj.torch else []
+            # A source's own flags come last, so that its -O3 wins.
+            text = line(compiler, [*rules[obj.rule], *headers, *obj.flags], obj.source.as_posix(), out)
+            commands[out] = Command(obj.source.as_posix(), text, f"{obj.rule} {obj.name}", gch if headers else "")
+        return commands
 
     def get_outputs(self) -> list[str]:
         outputs: list[str] = super().get_outputs()
@@ -314,8 +330,9 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
         abi = int(getattr(torch._C, "_GLIBCXX_USE_CXX11_ABI", True))
         common = f"-std=c++20 -DNDEBUG -I{CSRC} -I{(temp / 'generated').as_posix()}"
         hidden = "-fPIC -fvisibility=hidden"
+        warnings = "-Wall -Wno-unknown-pragmas -Wno-psabi -Wno-maybe-uninitialized"
         rules = {
-            "cxx": f"{common} -O2 {hidden} -fvisibility-inlines-hidden {openmp} -Wall -Wno-unknown-pragmas -Wno-psabi -Wno-maybe-uninitialized "
+            "cxx": f"{common} -O2 {hidden} -fvisibility-inlines-hidden {openmp} {warnings} "
             f"-D_GLIBCXX_USE_CXX11_ABI={abi} -DGPUKERN_TORCH={torch.__version__.split('+')[0]}".split()
             + isystem
         }

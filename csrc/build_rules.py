@@ -129,6 +129,7 @@ class Object:
     rule: str  # "cxx" or "gpu"
     flags: tuple[str, ...]
     name: str
+    torch: bool = False  # reads torch's headers, so the precompiled ones serve it
 
 
 @dataclass
@@ -153,6 +154,16 @@ def below(pattern: str) -> list[Path]:
     return sorted(p for p in found if "model" not in p.parts)
 
 
+@cache
+def reads_torch(path: Path) -> bool:
+    """Whether a source includes torch's headers, itself or through a header of ours."""
+    words = re.findall(r'^#include [<"]([^>"]+)[>"]', path.read_text(), re.M)
+    if any(word.startswith(("torch/", "ATen/", "c10/")) for word in words):
+        return True
+    ours = [folder / word for word in words for folder in (path.parent, ROOT / CSRC) if (folder / word).exists()]
+    return any(reads_torch(header.resolve()) for header in ours if header.resolve() != path)
+
+
 def plan_objects(gpu: Gpu | None) -> Plan:
     plan = Plan()
     for source in below("*.cpp"):
@@ -166,7 +177,7 @@ def plan_objects(gpu: Gpu | None) -> Plan:
                     name = "_".join(filter(None, (stem, family, word.lower())))
                     plan.objects.append(Object(source, "cxx", (*flags, *named), name))
         else:
-            plan.objects.append(Object(source, "cxx", (), stem))
+            plan.objects.append(Object(source, "cxx", (), stem, reads_torch(ROOT / source)))
     for folder in sorted({p.parent for p in (ROOT / CSRC).rglob("targets")}):
         plan.targets[folder.relative_to(ROOT / CSRC).as_posix()] = []
     if gpu:
