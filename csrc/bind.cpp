@@ -3,44 +3,142 @@
 #include <pybind11/stl.h>
 #include <torch/library.h>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+
 #include "build_info.h"
 #include "dropin/router.h"
 #include "elementwise/elementwise.h"
 #include "elementwise/functions.h"
 #include "entry/entry.h"
+#include "gemm/gemm.h"
+#include "gemm/introspect.h"
+#include "platform/device.h"
 
-TORCH_LIBRARY(gpukern, m) { gpukern::elementwise::define(m); }
+namespace elementwise = gpukern::elementwise;
+namespace gemm = gpukern::gemm;
 
-#define GPUKERN_IMPLEMENT(KEY, function, ...) \
-  TORCH_LIBRARY_IMPL(gpukern, KEY, m) { gpukern::elementwise::function(m __VA_OPT__(, ) __VA_ARGS__); }
-GPUKERN_IMPLEMENT(CPU, implement)
-GPUKERN_IMPLEMENT(CUDA, implement)
-GPUKERN_IMPLEMENT(Autograd, implement_autograd)
-GPUKERN_IMPLEMENT(ADInplaceOrView, implement_inplace)
-GPUKERN_IMPLEMENT(AutocastCPU, implement_autocast, c10::kCPU)
-GPUKERN_IMPLEMENT(AutocastCUDA, implement_autocast, c10::kCUDA)
+TORCH_LIBRARY(gpukern, m) {
+  elementwise::define(m);
+  gemm::define(m);
+}
+TORCH_LIBRARY_IMPL(gpukern, CPU, m) {
+  elementwise::implement(m);
+  gemm::implement(m);
+}
+TORCH_LIBRARY_IMPL(gpukern, CUDA, m) {
+  elementwise::implement(m);
+  gemm::implement(m);
+}
+TORCH_LIBRARY_IMPL(gpukern, Autograd, m) {
+  elementwise::implement_autograd(m);
+  gemm::implement_autograd(m);
+}
+TORCH_LIBRARY_IMPL(gpukern, ADInplaceOrView, m) {
+  elementwise::implement_inplace(m);
+  gemm::implement_inplace(m);
+}
+TORCH_LIBRARY_IMPL(gpukern, FuncTorchBatched, m) { gemm::implement_batching(m); }
+TORCH_LIBRARY_IMPL(gpukern, AutocastCPU, m) {
+  elementwise::implement_autocast(m, c10::kCPU);
+  gemm::implement_autocast(m, c10::kCPU);
+}
+TORCH_LIBRARY_IMPL(gpukern, AutocastCUDA, m) {
+  elementwise::implement_autocast(m, c10::kCUDA);
+  gemm::implement_autocast(m, c10::kCUDA);
+}
 
 namespace py = pybind11;
+using py::operator""_a;
+
+namespace {
+
+// "cuda:1" is a device that is here; any other name describes one.
+gpukern::Device device_named(const std::string& name) {
+  if (name.rfind("cuda", 0) == 0) return gpukern::current_device(name.size() > 5 ? std::stoi(name.substr(5)) : 0);
+  return gpukern::describe(name);
+}
+
+gemm::Type type_named(const std::string& name) {
+  for (int t = 0; t < gemm::kTypes; ++t)
+    if (name == gemm::name(static_cast<gemm::Type>(t))) return static_cast<gemm::Type>(t);
+  throw py::value_error("no product of ours takes " + name);
+}
+
+using Layout = std::array<int64_t, 4>;  // row, column and batch stride in elements, alignment in bytes
+gemm::Layout layout(const Layout& l) { return {l[0], l[1], l[2], static_cast<int>(l[3])}; }
+
+py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents, const std::array<Layout, 5>& layouts,
+                 double alpha, double beta, bool addend, const std::string& activation, bool residual,
+                 const std::string& device) {
+  gemm::Problem p;
+  p.type = type_named(type);
+  p.batch = extents[0];
+  p.m = extents[1];
+  p.n = extents[2];
+  p.k = extents[3];
+  p.a = layout(layouts[0]);
+  p.b = layout(layouts[1]);
+  p.c = layout(layouts[2]);
+  p.d = layout(layouts[3]);
+  p.residual = layout(layouts[4]);
+  p.epilogue.alpha = alpha;
+  p.epilogue.beta = beta;
+  p.epilogue.whole_alpha = std::llround(alpha);
+  p.epilogue.whole_beta = std::llround(beta);
+  p.epilogue.addend = addend;
+  p.epilogue.activation = gemm::activation_of(activation);
+  p.epilogue.residual = residual;
+  const gemm::Explanation e = gemm::explain(p, device_named(device));
+  return py::dict("problem"_a = e.problem, "device"_a = e.device, "row"_a = e.row, "would_run"_a = e.would_run,
+                  "refusals"_a = e.refusals);
+}
+
+py::list gemm_rows() {
+  py::list all;
+  for (const gemm::RowDescription& r : gemm::rows())
+    all.append(py::dict("name"_a = r.name, "types"_a = r.types, "targets"_a = r.targets,
+                        "tile"_a = py::make_tuple(r.bm, r.bn, r.bk), "threads"_a = r.threads,
+                        "shared_bytes"_a = r.shared));
+  return all;
+}
+
+py::list catalogue() {
+  py::list all;
+  for (const elementwise::Description& d : elementwise::describe_catalogue())
+    all.append(py::dict("name"_a = d.name, "family"_a = d.family, "args"_a = d.args, "doc"_a = d.doc,
+                        "choice"_a = d.choice, "aten"_a = d.aten, "types"_a = d.types, "inputs"_a = d.inputs,
+                        "scalars"_a = d.scalars, "ulp"_a = d.ulp, "differentiable"_a = d.differentiable,
+                        "saves_result"_a = d.saves_result));
+  return all;
+}
+
+py::object functions() {
+  auto all = elementwise::functions();
+  const auto products = gemm::functions();
+  all.insert(all.end(), products.begin(), products.end());
+  return py::reinterpret_steal<py::dict>(gpukern::entry::make_functions(all));
+}
+
+}  // namespace
 
 PYBIND11_MODULE(_C, m) {
   m.def("build_info", &gpukern::build_info_json);
+  m.def("functions", &functions);
+  m.def("check_device", [](const std::string& name) { device_named(name); });
+  m.def("cpu_capability", &elementwise::host::capability);
 
-  m.def("functions", [] {
-    return py::reinterpret_steal<py::dict>(gpukern::entry::make_functions(gpukern::elementwise::functions()));
-  });
-  m.def("elementwise_catalogue", [] {
-    py::list all;
-    for (const auto& d : gpukern::elementwise::describe_catalogue()) {
-      using py::operator""_a;
-      all.append(py::dict("name"_a = d.name, "family"_a = d.family, "args"_a = d.args, "doc"_a = d.doc,
-                          "choice"_a = d.choice, "aten"_a = d.aten, "types"_a = d.types, "inputs"_a = d.inputs,
-                          "scalars"_a = d.scalars, "ulp"_a = d.ulp, "differentiable"_a = d.differentiable,
-                          "saves_result"_a = d.saves_result));
-    }
-    return all;
-  });
-  m.def("elementwise_counts", &gpukern::elementwise::counts);
-  m.def("elementwise_reset_counts", &gpukern::elementwise::reset_counts);
+  m.def("elementwise_catalogue", &catalogue);
+  m.def("elementwise_counts", &elementwise::counts);
+  m.def("elementwise_reset_counts", &elementwise::reset_counts);
+
+  m.def("gemm_rows", &gemm_rows);
+  m.def("gemm_explain", &explain);
+  m.def("gemm_force", &gemm::set_force);
+  m.def("gemm_forced", &gemm::forced);
+  m.def("gemm_counts", &gemm::counts);
+  m.def("gemm_reset_counts", &gemm::reset_counts);
 
   m.def("routable", &gpukern::dropin::routable);
   m.def("set_routes", &gpukern::dropin::set_routes);
@@ -51,6 +149,4 @@ PYBIND11_MODULE(_C, m) {
     return all;
   });
   m.def("reset_route_stats", &gpukern::dropin::reset_stats);
-
-  m.def("cpu_capability", &gpukern::elementwise::host::capability);
 }

@@ -17,13 +17,13 @@ _C = _info.load_extension()
 from . import compile as _compile  # noqa: E402  (the extension comes first: a missing one is said in one line)
 from . import ops  # noqa: E402
 from .dropin import Stats, disable, enable, enabled_ops, reset_stats, stats  # noqa: E402
-from .info import Info, info, version  # noqa: E402
+from .info import Info, built, info  # noqa: E402
 from .ops import *  # noqa: E402, F403
-from .selection import available, explain, force  # noqa: E402
+from .selection import available, explain, force, reset_served, served  # noqa: E402
 
 _compile.register()
 
-__version__ = version()
+__version__: str = built()["version"]
 
 __all__ = [
     "Info",
@@ -36,7 +36,9 @@ __all__ = [
     "force",
     "info",
     "ops",
+    "reset_served",
     "reset_stats",
+    "served",
     "stats",
     *ops.__all__,
 ]

@@ -67,6 +67,8 @@ template <class V> GPUKERN_HD Dual<V> sqrt(Dual<V> a) {
 template <class V> GPUKERN_HD Dual<V> abs(Dual<V> a) {
   return {abs(a.v), where(a.v > V(0), a.d, where(a.v < V(0), -a.d, V(0)))};
 }
+// torch's derivative at 0 is 0.
+template <class V> GPUKERN_HD Dual<V> rectify(Dual<V> a) { return {rectify(a.v), where(a.v <= V(0), V(0), a.d)}; }
 template <class V> GPUKERN_HD Dual<V> floor(Dual<V> a) { return {floor(a.v), V(0)}; }
 template <class V> GPUKERN_HD Dual<V> trunc(Dual<V> a) { return {trunc(a.v), V(0)}; }
 // x^y.  Each partial is left out where its own factor is zero, so that 0^y and x^0 have the derivatives torch gives.

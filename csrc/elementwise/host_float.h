@@ -69,7 +69,7 @@ inline Floats tanh(Floats x) {
   const Floats a = x.abs(), z = x * x;
   const Floats p = horner(z, {-5.70498872745e-3f, 2.06390887954e-2f, -5.37397155531e-2f, 1.33314422036e-1f,
                               -3.33332819422e-1f});
-  const Floats small = fma(x * z, p, x);
+  const Floats small = x * fma(z, p, Floats(1.f));  // keeps the sign of zero
   const Floats large = Floats(1.f) - Floats(2.f) / (exp(a + a) + Floats(1.f));
   return where(a < Floats(0.625f), small, where(x < Floats(0.f), large.neg(), large));
 }

@@ -76,6 +76,8 @@ template <class V> GPUKERN_HD V negative_abs(V x) { return where(x >= V(0), -x, 
 // NaN in either place wins, as in torch.maximum.
 template <class V> GPUKERN_HD V max_nan(V a, V b) { return where((a >= b) | (a != a), a, b); }
 template <class V> GPUKERN_HD V min_nan(V a, V b) { return where((a <= b) | (a != a), a, b); }
+// max(x, 0); NaN and -0 stay what they are, as in torch.
+template <class V> GPUKERN_HD V rectify(V x) { return where(x < V(0), V(0), x); }
 template <class V> GPUKERN_HD V square(V x) { return x * x; }
 // 1 / (1 + exp(-x)) without overflow or loss in either tail.
 template <class V> GPUKERN_HD V sigmoid(V x) {

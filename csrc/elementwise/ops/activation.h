@@ -10,7 +10,7 @@ struct Relu {
   static constexpr Spec spec{.name = "relu", .args = "Tensor input", .doc = "Rectifier, max(x, 0); NaN stays NaN.",
                              .types = Types::number, .ulp = 0, .saves = Saves::result, .linear = true, .inplace_argument = true};
   static constexpr bool kOwnGrad = true;
-  template <class V> static GPUKERN_HD V apply(V x) { return where(x <= V(0), V(0), x); }
+  template <class V> static GPUKERN_HD V apply(V x) { return rectify(x); }
   template <int, class V> static GPUKERN_HD V grad(V g, V y) { return where(y <= V(0), V(0), g); }
 };
 
@@ -18,7 +18,7 @@ struct Relu6 {
   static constexpr Spec spec{.name = "relu6", .args = "Tensor input", .doc = "Rectifier with a ceiling, min(max(x, 0), 6).",
                              .ulp = 0, .linear = true, .inplace_argument = true};
   static constexpr bool kOwnGrad = true;
-  template <class V> static GPUKERN_HD V apply(V x) { return where(x <= V(0), V(0), where(x >= V(6), V(6), x)); }
+  template <class V> static GPUKERN_HD V apply(V x) { return where(x < V(0), V(0), where(x > V(6), V(6), x)); }
   template <int, class V> static GPUKERN_HD V grad(V g, V x) { return where((x <= V(0)) | (x >= V(6)), V(0), g); }
 };
 
@@ -99,7 +99,7 @@ struct Hardswish {
   static constexpr Spec spec{.name = "hardswish", .args = "Tensor input", .doc = "x * min(max(x + 3, 0), 6) / 6.", .inplace_argument = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) {
-    return x * min_nan(max_nan(x + V(3), V(0)), V(6)) / V(6);
+    return x * (min_nan(max_nan(x + V(3), V(0)), V(6)) / V(6));
   }
   template <int, class V> static GPUKERN_HD V grad(V g, V x) {
     return where(x <= V(-3), V(0), where(x < V(3), g * (x / V(3) + V(0.5)), g));

@@ -84,10 +84,13 @@ struct DivFloor {
   template <class V> static GPUKERN_HD V apply(V x, V y) {
     const V quotient = x / y, remainder = fmod(x, y);
     V q = (x - remainder) / y;
-    q = where((remainder != V(0)) & ((y < V(0)) != (remainder < V(0))), q - V(1), q);
+    const auto other_sign = ((y < V(0)) & (remainder > V(0))) | ((y > V(0)) & (remainder < V(0)));
+    q = where(other_sign, q - V(1), q);
     const V down = floor(q), rounded = where(q - down > V(0.5), down + V(1), down);
     const V signed_zero = V(0) * quotient;
-    return where(y == V(0), quotient, where(q == V(0), signed_zero, rounded));
+    // A finite x whose quotient overflows is the infinity; its remainder need not be computable.
+    const auto overflow = (quotient - quotient != V(0)) & (x - x == V(0));
+    return where((y == V(0)) | overflow, quotient, where(q == V(0), signed_zero, rounded));
   }
   template <int, class V> static GPUKERN_HD V grad(V, V, V) { return V(0); }
 };

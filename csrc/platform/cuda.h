@@ -1,0 +1,81 @@
+// The words of device code, for nvcc.
+#pragma once
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "device.h"
+
+#define GPUKERN_HD __host__ __device__ __forceinline__
+#define GPUKERN_D __device__ __forceinline__
+#define GPUKERN_KERNEL __global__ void
+#define GPUKERN_BOUNDS(threads) __launch_bounds__(threads)
+#define GPUKERN_GRID_CONST __grid_constant__
+
+namespace gpukern {
+
+using half_t = __half;
+using bfloat16_t = __nv_bfloat16;
+
+GPUKERN_HD float to_float(half_t x) { return __half2float(x); }
+GPUKERN_HD float to_float(bfloat16_t x) { return __bfloat162float(x); }
+template <class T> GPUKERN_HD T from_float(float x);
+template <> GPUKERN_HD half_t from_float<half_t>(float x) { return __float2half_rn(x); }
+template <> GPUKERN_HD bfloat16_t from_float<bfloat16_t>(float x) { return __float2bfloat16_rn(x); }
+
+GPUKERN_D void syncthreads() { __syncthreads(); }
+GPUKERN_D void syncwarp() { __syncwarp(); }
+template <class T> GPUKERN_D T shfl_xor(T v, int lanes) { return __shfl_xor_sync(~0u, v, lanes); }
+template <class T> GPUKERN_D T shfl_down(T v, int lanes) { return __shfl_down_sync(~0u, v, lanes); }
+
+GPUKERN_D char* shared_memory() {
+  extern __shared__ __align__(1024) char gpukern_shared[];
+  return gpukern_shared;
+}
+
+// N elements that are loaded or stored as one access; its address is a multiple of its size.
+template <class T, int N> struct alignas(sizeof(T) * N) Packet {
+  T v[N];
+};
+
+// A read of what nobody writes meanwhile, past L1: it is used once.
+GPUKERN_D uint4 load_streaming(const uint4* p) {
+  uint4 v;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(p));
+  return v;
+}
+template <class T, int N> GPUKERN_D Packet<T, N> load_packet(const Packet<T, N>* p) {
+  if constexpr (sizeof(Packet<T, N>) == 16) {
+    const uint4 bits = load_streaming(reinterpret_cast<const uint4*>(p));
+    Packet<T, N> packet;
+    memcpy(&packet, &bits, 16);
+    return packet;
+  } else {
+    return *p;
+  }
+}
+template <class T, int N> GPUKERN_D void store_packet(Packet<T, N>* p, const Packet<T, N>& packet) { *p = packet; }
+
+namespace platform {
+
+const char* error_string(int error);
+
+// 0, or the runtime's error.
+template <class... Parameters, class... Arguments>
+int launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream, Arguments... arguments) {
+  if (shared > 48 * 1024) {
+    const cudaError_t error = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                                   cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+    if (error != cudaSuccess) return error;
+  }
+  kernel<<<grid, block, shared, static_cast<cudaStream_t>(stream)>>>(static_cast<Parameters>(arguments)...);
+  return cudaGetLastError();
+}
+
+}  // namespace platform
+}  // namespace gpukern

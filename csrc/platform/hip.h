@@ -1,0 +1,56 @@
+// The words of device code, for clang as a HIP compiler.  The same words as cuda.h; waves have 64 lanes on CDNA.
+#pragma once
+#include <hip/hip_bf16.h>
+#include <hip/hip_fp16.h>
+#include <hip/hip_runtime.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "device.h"
+
+#define GPUKERN_HD __host__ __device__ __forceinline__
+#define GPUKERN_D __device__ __forceinline__
+#define GPUKERN_KERNEL __global__ void
+#define GPUKERN_BOUNDS(threads) __launch_bounds__(threads)
+#define GPUKERN_GRID_CONST
+
+namespace gpukern {
+
+using half_t = __half;
+using bfloat16_t = __hip_bfloat16;
+
+GPUKERN_HD float to_float(half_t x) { return __half2float(x); }
+GPUKERN_HD float to_float(bfloat16_t x) { return __bfloat162float(x); }
+template <class T> GPUKERN_HD T from_float(float x);
+template <> GPUKERN_HD half_t from_float<half_t>(float x) { return __float2half(x); }
+template <> GPUKERN_HD bfloat16_t from_float<bfloat16_t>(float x) { return __float2bfloat16(x); }
+
+GPUKERN_D void syncthreads() { __syncthreads(); }
+GPUKERN_D void syncwarp() { __builtin_amdgcn_wave_barrier(); }
+template <class T> GPUKERN_D T shfl_xor(T v, int lanes) { return __shfl_xor(v, lanes); }
+template <class T> GPUKERN_D T shfl_down(T v, int lanes) { return __shfl_down(v, lanes); }
+
+GPUKERN_D char* shared_memory() {
+  extern __shared__ __attribute__((aligned(1024))) char gpukern_shared[];
+  return gpukern_shared;
+}
+
+template <class T, int N> struct alignas(sizeof(T) * N) Packet {
+  T v[N];
+};
+template <class T, int N> GPUKERN_D Packet<T, N> load_packet(const Packet<T, N>* p) { return *p; }
+template <class T, int N> GPUKERN_D void store_packet(Packet<T, N>* p, const Packet<T, N>& packet) { *p = packet; }
+
+namespace platform {
+
+const char* error_string(int error);
+
+template <class... Parameters, class... Arguments>
+int launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream, Arguments... arguments) {
+  kernel<<<grid, block, shared, static_cast<hipStream_t>(stream)>>>(static_cast<Parameters>(arguments)...);
+  return hipGetLastError();
+}
+
+}  // namespace platform
+}  // namespace gpukern
