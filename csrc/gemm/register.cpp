@@ -157,8 +157,9 @@ template <c10::DeviceType device> void autocast_lower(const c10::OperatorHandle&
   op.callBoxed(stack);
 }
 
-const std::string kTail = "str? activation=None, Tensor? residual=None";
-const std::string kScale = "Scalar beta=1, Scalar alpha=1";
+// Literals, not strings: `define` runs while other files' statics are still being made.
+#define GPUKERN_TAIL "str? activation=None, Tensor? residual=None"
+#define GPUKERN_SCALE "Scalar beta=1, Scalar alpha=1"
 
 void define_op(torch::Library& m, const std::string& name, const std::string& tensors, const std::string& options,
                bool inplace) {
@@ -171,14 +172,14 @@ void define_op(torch::Library& m, const std::string& name, const std::string& te
 }  // namespace
 
 void define(torch::Library& m) {
-  define_op(m, "mm", "Tensor input, Tensor mat2", kTail, false);
-  define_op(m, "bmm", "Tensor input, Tensor mat2", kTail, false);
+  define_op(m, "mm", "Tensor input, Tensor mat2", GPUKERN_TAIL, false);
+  define_op(m, "bmm", "Tensor input, Tensor mat2", GPUKERN_TAIL, false);
   define_op(m, "mv", "Tensor input, Tensor vec", "", false);
-  define_op(m, "addmm", "Tensor input, Tensor mat1, Tensor mat2", kScale + ", " + kTail, true);
-  define_op(m, "baddbmm", "Tensor input, Tensor batch1, Tensor batch2", kScale + ", " + kTail, true);
-  define_op(m, "addmv", "Tensor input, Tensor mat, Tensor vec", kScale, true);
-  m.def(("matmul(Tensor input, Tensor other, *, " + kTail + ") -> Tensor").c_str(), &matmul);
-  m.def(("matmul.out(Tensor input, Tensor other, *, " + kTail + ", Tensor(a!) out) -> ()").c_str(), &matmul_out);
+  define_op(m, "addmm", "Tensor input, Tensor mat1, Tensor mat2", GPUKERN_SCALE ", " GPUKERN_TAIL, true);
+  define_op(m, "baddbmm", "Tensor input, Tensor batch1, Tensor batch2", GPUKERN_SCALE ", " GPUKERN_TAIL, true);
+  define_op(m, "addmv", "Tensor input, Tensor mat, Tensor vec", GPUKERN_SCALE, true);
+  m.def("matmul(Tensor input, Tensor other, *, " GPUKERN_TAIL ") -> Tensor", &matmul);
+  m.def("matmul.out(Tensor input, Tensor other, *, " GPUKERN_TAIL ", Tensor(a!) out) -> ()", &matmul_out);
   m.def("linear(Tensor input, Tensor weight, Tensor? bias=None, *, str? activation=None, Tensor? residual=None) -> Tensor",
         &linear);
 }
