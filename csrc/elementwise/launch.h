@@ -1,0 +1,35 @@
+// What a launch of an elementwise kernel is told: plain data, from a TensorIterator (gpu_path.cpp) or a test.
+#pragma once
+#include <cstdint>
+
+#include "../platform/device.h"
+#include "op.h"
+#include "ops/families.h"
+
+GPUKERN_ELEMENTWISE_BEGIN
+
+constexpr int kMaxDims = 8;
+constexpr int kMaxRead = 1 + kMaxInputs;  // a gradient reads g and the inputs
+
+struct Operand {
+  void* data;
+  DType dtype;
+  int64_t stride[kMaxDims];  // bytes; 0 where it is broadcast
+};
+
+struct Call {
+  int family, op, variant;  // places in the catalogue; the variants are numbered in op.h
+  Compute compute;
+  int ndim, inputs;
+  int64_t shape[kMaxDims];  // innermost first, neighbouring dimensions joined where every operand allows it
+  Operand out, in[kMaxRead];
+  double scalar[kMaxScalars];     // Compute::f32 and f64
+  int64_t iscalar[kMaxScalars];   // Compute::i64
+};
+
+// One a family: launches one variant of one of its ops on a stream; 0, or the runtime's error.
+#define GPUKERN_DECLARE_LAUNCH(family) int launch_##family(const Call&, const Device&, Stream);
+GPUKERN_FAMILIES(GPUKERN_DECLARE_LAUNCH)
+#undef GPUKERN_DECLARE_LAUNCH
+
+GPUKERN_ELEMENTWISE_END

@@ -1,0 +1,219 @@
+// How a call walks memory: plain C++, so that every decision is tested without a device.
+//
+//   rows     the innermost dimension of every operand is dense or broadcast: 16-byte packets along it.  A dense tensor is
+//            one row; a bias, a row or a column scale are rows whose other strides are 0.
+//   tile     some operand is dense along another dimension than the output: 32 x 32 tiles that turn in shared memory,
+//            so that both sides are read and written in runs.
+//   strided  anything else, mixed element types included: an element at a time, several in flight.
+//
+// Linear indices have 31 bits and are taken apart by multiplication (Divider); a larger call is cut into slices first
+// (`launch` in kernel.cuh).  Offsets are 64-bit bytes throughout.
+#pragma once
+#include <cstdint>
+
+#include "launch.h"
+
+GPUKERN_ELEMENTWISE_BEGIN
+
+constexpr int kThreads = 256;       // of a full block
+constexpr int kSmallThreads = 64;   // where full blocks would leave processors idle
+constexpr int kTile = 32;           // side of a tile; a block of 256 holds 4 of its elements a thread
+constexpr int kEach = 4;            // elements a thread of the strided and tile paths: loads in flight
+constexpr int kPacket = 16;         // bytes of an access, where addresses allow
+constexpr int64_t kIndexLimit = int64_t{1} << 31;
+
+constexpr int size_of(DType t) {
+  switch (t) {
+    case DType::f16:
+    case DType::bf16:
+    case DType::i16: return 2;
+    case DType::f32:
+    case DType::i32: return 4;
+    case DType::f64:
+    case DType::i64: return 8;
+    default: return 1;
+  }
+}
+
+// Packets a thread has in flight for each input: 64 bytes over all of them (kernels with one input read four).
+constexpr int packets_for(int inputs) { return inputs == 1 ? 4 : 2; }
+
+// n / divisor for n < 2^31, as one multiplication: Granlund and Montgomery 1994, "Division by invariant integers using
+// multiplication", figure 4.1, where n + high(n magic) cannot overflow 32 bits because n < 2^31.
+struct Divider {
+  uint32_t divisor = 1, magic = 1, shift = 0;
+  constexpr Divider() = default;
+  constexpr explicit Divider(uint32_t d) : divisor(d) {
+    while (shift < 32 && (uint64_t{1} << shift) < d) ++shift;
+    magic = static_cast<uint32_t>((((uint64_t{1} << shift) - d) << 32) / d + 1);
+  }
+  GPUKERN_HD uint32_t quotient(uint32_t n) const {
+    const uint32_t high = static_cast<uint32_t>((static_cast<uint64_t>(n) * magic) >> 32);
+    return (high + n) >> shift;
+  }
+};
+
+enum class Path : uint8_t { rows, tile, strided };
+
+// One operand, as the kernel sees it.
+struct Part {
+  char* data;
+  int64_t stride[kMaxDims];
+  DType dtype;
+  uint8_t size;     // bytes an element
+  uint8_t width;    // rows: bytes an access; 0: one element serves the whole row
+  bool across;      // tile: dense along the tile's second dimension
+  bool unaliased;   // nothing writes to it meanwhile, so it may be read past the coherent caches
+};
+
+struct Plan {
+  Path path;
+  uint8_t ndim, inputs;
+  uint8_t unroll;     // rows: packets a thread takes, at most packets_for(inputs)
+  uint8_t other;      // tile: the second dimension
+  int32_t lead;       // rows: elements before the row that its first packet covers, so that the output's are aligned
+  int threads;
+  int64_t blocks;
+  int64_t count;      // rows: packets; strided: elements; tile: tiles
+  int64_t shape[kMaxDims];
+  Divider divide[kMaxDims];   // by the extents; rows: [0] by the packets of a row; tile: [0] and [other] by the tiles
+  Part part[1 + kMaxRead];    // the output, then the inputs
+  double scalar[kMaxScalars];
+  int64_t iscalar[kMaxScalars];
+};
+
+namespace detail {
+
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The largest of 16, 8, .. 1 that divides.
+constexpr int alignment(uint64_t bits) {
+  int a = kPacket;
+  while (a > 1 && bits % a) a /= 2;
+  return a;
+}
+
+// Types that a rows kernel of one element size and one compute type reads without converting from another kind.
+constexpr bool native(DType t, Compute c) {
+  switch (c) {
+    case Compute::f32: return t == DType::f16 || t == DType::bf16 || t == DType::f32;
+    case Compute::f64: return t == DType::f64;
+    default: return t >= DType::u8;
+  }
+}
+
+inline uint64_t address(const Part& p) { return reinterpret_cast<uint64_t>(p.data); }
+
+// Full blocks where there are enough of them for two a processor, smaller ones where not.
+constexpr void spread(Plan& p, int64_t processors, int most) {
+  p.unroll = static_cast<uint8_t>(most);
+  p.threads = kThreads;
+  const int64_t enough = 2 * (processors > 0 ? processors : 1);
+  while (p.unroll > 1 && ceil_div(p.count, int64_t{p.threads} * p.unroll) < enough) p.unroll /= 2;
+  if (p.unroll == 1 && ceil_div(p.count, p.threads) < enough) p.threads = kSmallThreads;
+  p.blocks = ceil_div(p.count, int64_t{p.threads} * p.unroll);
+}
+
+}  // namespace detail
+
+// Bytes an element of the rows kernels, 0 where the call is not for them.  `conditions`: inputs of `where` that are bool
+// whatever the others are, as bits.
+constexpr int row_size(const Call& c, unsigned conditions) {
+  const int size = size_of(c.out.dtype);
+  if (!detail::native(c.out.dtype, c.compute)) return 0;
+  if (c.ndim > 0 && c.out.stride[0] != size && c.shape[0] != 1) return 0;
+  for (int k = 0; k < c.inputs; ++k) {
+    const bool condition = conditions >> k & 1;
+    if (condition ? c.in[k].dtype != DType::b8 : c.in[k].dtype != c.out.dtype) return 0;
+    const int64_t step = c.ndim > 0 ? c.in[k].stride[0] : 0;
+    if (step != 0 && step != size_of(c.in[k].dtype) && c.shape[0] != 1) return 0;
+  }
+  return size;
+}
+
+// The dimension along which an input that is not dense along dimension 0 is dense; 0 where tiles gain nothing.
+constexpr int tile_dimension(const Call& c) {
+  if (c.ndim < 2 || c.shape[0] < kTile / 2) return 0;
+  for (int k = 0; k < c.inputs; ++k) {
+    const Operand& x = c.in[k];
+    const int64_t size = size_of(x.dtype);
+    if (x.stride[0] == 0 || (x.stride[0] <= 4 * size && x.stride[0] >= -4 * size)) continue;
+    for (int d = 1; d < c.ndim; ++d)
+      if (x.stride[d] == size && c.shape[d] >= kTile / 2) return d;
+  }
+  return 0;
+}
+
+// The plan of a call of fewer than 2^31 elements, at least one.
+inline Plan make_plan(const Call& c, const Device& device, unsigned conditions, bool has_rows) {
+  Plan p{};
+  p.ndim = static_cast<uint8_t>(c.ndim);
+  p.inputs = static_cast<uint8_t>(c.inputs);
+  int64_t elements = 1;
+  for (int d = 0; d < c.ndim; ++d) {
+    p.shape[d] = c.shape[d];
+    elements *= c.shape[d];
+  }
+  for (int k = 0; k <= c.inputs; ++k) {
+    const Operand& x = k == 0 ? c.out : c.in[k - 1];
+    Part& part = p.part[k];
+    part.data = static_cast<char*>(x.data);
+    part.dtype = x.dtype;
+    part.size = static_cast<uint8_t>(size_of(x.dtype));
+    part.unaliased = x.data != c.out.data;
+    for (int d = 0; d < c.ndim; ++d) part.stride[d] = x.stride[d];
+  }
+  for (int s = 0; s < kMaxScalars; ++s) {
+    p.scalar[s] = c.scalar[s];
+    p.iscalar[s] = c.iscalar[s];
+  }
+
+  if (const int size = has_rows ? row_size(c, conditions) : 0) {
+    p.path = Path::rows;
+    if (c.ndim == 0) {  // one element is a row of one
+      p.ndim = 1;
+      p.shape[0] = 1;
+    }
+    const int64_t row = p.shape[0], each = kPacket / size;
+    uint64_t strides = 0;
+    for (int d = 1; d < p.ndim; ++d) strides |= static_cast<uint64_t>(p.part[0].stride[d]);
+    if (detail::alignment(strides) == kPacket)
+      p.lead = static_cast<int32_t>(detail::address(p.part[0]) % kPacket / size);
+    for (int k = 0; k <= c.inputs; ++k) {
+      Part& part = p.part[k];
+      if (part.stride[0] == 0 && k > 0) continue;  // broadcast along the row: width 0
+      uint64_t bits = detail::address(part) - static_cast<uint64_t>(p.lead) * part.size;
+      for (int d = 1; d < p.ndim; ++d) bits |= static_cast<uint64_t>(part.stride[d]);
+      const int whole = static_cast<int>(each) * part.size, aligned = detail::alignment(bits);
+      part.width = static_cast<uint8_t>(aligned < whole ? aligned : whole);
+    }
+    const int64_t packets = detail::ceil_div(row + p.lead, each);
+    p.count = packets * (elements / row);
+    p.divide[0] = Divider(static_cast<uint32_t>(packets));
+    for (int d = 1; d < p.ndim; ++d) p.divide[d] = Divider(static_cast<uint32_t>(p.shape[d]));
+    detail::spread(p, device.sm_count, packets_for(c.inputs));
+    return p;
+  }
+
+  for (int d = 0; d < c.ndim; ++d) p.divide[d] = Divider(static_cast<uint32_t>(c.shape[d]));
+  if (const int other = tile_dimension(c)) {
+    p.path = Path::tile;
+    p.other = static_cast<uint8_t>(other);
+    const int64_t down = detail::ceil_div(c.shape[0], kTile), along = detail::ceil_div(c.shape[other], kTile);
+    p.divide[0] = Divider(static_cast<uint32_t>(down));
+    p.divide[other] = Divider(static_cast<uint32_t>(along));
+    for (int k = 1; k <= c.inputs; ++k)
+      p.part[k].across = p.part[k].stride[other] == p.part[k].size && p.part[k].stride[0] != 0 &&
+                         p.part[k].stride[0] != p.part[k].size;
+    p.threads = kThreads;
+    p.blocks = p.count = down * along * (elements / (c.shape[0] * c.shape[other]));
+    return p;
+  }
+  p.path = Path::strided;
+  p.count = elements;
+  p.threads = detail::ceil_div(elements, kThreads * kEach) < 2 * device.sm_count ? kSmallThreads : kThreads;
+  p.blocks = detail::ceil_div(elements, int64_t{p.threads} * kEach);
+  return p;
+}
+
+GPUKERN_ELEMENTWISE_END
