@@ -339,7 +339,10 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
         if gpu and gpu.backend == "cuda":
             host = f"-Xcompiler={','.join(hidden.split())},-O2,-Wno-psabi"
             ccbin = f"-ccbin={shlex.split(os.environ['CXX'])[0]}" if os.environ.get("CXX") else ""
-            rules["gpu"] = f"{common} -O3 {host} {ccbin} -Wno-deprecated-gpu-targets --expt-relaxed-constexpr".split()
+            # A sixth of the size; nvcc has it since 12.8, and the driver that reads it is older.
+            small = "--compress-mode=size" if "compress-mode" in output_of(gpu.compiler, "--help") else ""
+            words = f"{host} {ccbin} {small} -Wno-deprecated-gpu-targets --expt-relaxed-constexpr"
+            rules["gpu"] = f"{common} -O3 {words}".split()
         elif gpu:
             rules["gpu"] = f"-x hip {common} -O3 {hidden}".split()
         return rules

@@ -110,7 +110,7 @@ py::list catalogue() {
     all.append(py::dict("name"_a = d.name, "family"_a = d.family, "args"_a = d.args, "doc"_a = d.doc,
                         "choice"_a = d.choice, "aten"_a = d.aten, "types"_a = d.types, "inputs"_a = d.inputs,
                         "scalars"_a = d.scalars, "ulp"_a = d.ulp, "differentiable"_a = d.differentiable,
-                        "saves_result"_a = d.saves_result));
+                        "saves_result"_a = d.saves_result, "variants"_a = d.variants, "saved"_a = d.saved));
   return all;
 }
 

@@ -1,7 +1,8 @@
 """What setup.py compiles, and for what: pure functions of the tree and of what was found on the machine.
 
-A `targets` file beside a .cu lists the words it is compiled for (`sm_80 sm_90a ptx gfx942`; `ptx`: also the PTX of the
-highest plain word), and elementwise/ops/families.h the families of the catalogue. No second table exists.
+A `targets` file beside a .cu lists the words it is compiled for (`sm_80 sm_90a ptx gfx942`; `ptx`: also PTX, which the
+driver compiles for whatever is newer), and elementwise/ops/families.h the families of the catalogue. No second table
+exists.
 """
 
 from __future__ import annotations
@@ -81,6 +82,17 @@ def capability(word: str) -> tuple[int, int, str]:
     return int(found[1]), int(found[2]), found[3]
 
 
+# Words without a letter use nothing that came after sm_80, or their folder would name what it needs: one pass of the
+# compiler's front end serves all of them, and their PTX every device from sm_80 on.
+SHARED_FRONT_END = 80
+
+
+def front_end(word: str) -> str:
+    """The virtual architecture of a word: 80 for sm_120, 75 for sm_75, 90a for sm_90a."""
+    number = word.partition("_")[2]
+    return str(min(int(number), SHARED_FRONT_END)) if number.isdigit() else number
+
+
 def select_cuda(words: Sequence[str], gpu: Gpu) -> list[str]:
     """The words of a folder to compile: what is wanted and nvcc knows; `ptx_N` means PTX of that capability."""
     bases = [w for w in words if w.startswith("sm_") and (not gpu.known or w.rstrip("af") in gpu.known)]
@@ -88,7 +100,7 @@ def select_cuda(words: Sequence[str], gpu: Gpu) -> list[str]:
     plain = [w for w in bases if not capability(w)[2]]
     folder_ptx = "ptx" in words and bool(plain)
     if not gpu.wanted:
-        return bases + ([f"ptx_{plain[-1][3:]}"] if folder_ptx else [])
+        return bases + ([f"ptx_{front_end(plain[-1])}"] if folder_ptx else [])
     chosen: list[str] = []
     for wish in gpu.wanted:
         text, _, ptx = wish.partition("+")
@@ -103,7 +115,7 @@ def select_cuda(words: Sequence[str], gpu: Gpu) -> list[str]:
         elif family:
             chosen.append(family[-1])
         if folder_ptx and older and (ptx or not (same or family)):
-            chosen.append(f"ptx_{older[-1][3:]}")
+            chosen.append(f"ptx_{front_end(older[-1])}")
     return sorted(set(chosen), key=lambda w: (w.startswith("ptx"), capability("sm_" + w.split("_")[1])))
 
 
@@ -211,7 +223,8 @@ def target_flags(words: Sequence[str], gpu: Gpu) -> list[str]:
     flags = []
     for word in words:
         kind, _, number = word.partition("_")
-        flags.append(f"-gencode=arch=compute_{number},code={'sm' if kind == 'sm' else 'compute'}_{number}")
+        code = f"sm_{number}" if kind == "sm" else f"compute_{front_end(word)}"
+        flags.append(f"-gencode=arch=compute_{front_end(word)},code={code}")
     return flags
 
 

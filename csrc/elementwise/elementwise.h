@@ -52,6 +52,8 @@ struct Description {
   std::string name, family, args, doc, choice, aten, types;
   int inputs, scalars, ulp;
   bool differentiable, saves_result;
+  std::vector<int> variants;  // those that exist, as op.h numbers them
+  std::vector<int> saved;     // what gradient i reads, as bits of the inputs (or of the result, as input 0)
 };
 std::vector<Description> describe_catalogue();
 

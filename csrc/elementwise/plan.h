@@ -7,7 +7,7 @@
 //   strided  anything else, mixed element types included: an element at a time, several in flight.
 //
 // Linear indices have 31 bits and are taken apart by multiplication (Divider); a larger call is cut into slices first
-// (`launch` in kernel.cuh).  Offsets are 64-bit bytes throughout.
+// (for_slices).  Offsets are 64-bit bytes throughout.
 #pragma once
 #include <cstdint>
 
@@ -17,8 +17,9 @@ GPUKERN_ELEMENTWISE_BEGIN
 
 constexpr int kThreads = 256;       // of a full block
 constexpr int kSmallThreads = 64;   // where full blocks would leave processors idle
-constexpr int kTile = 32;           // side of a tile; a block of 256 holds 4 of its elements a thread
-constexpr int kEach = 4;            // elements a thread of the strided and tile paths: loads in flight
+constexpr int kTile = 32;           // side of a tile
+constexpr int kEach = 2;            // elements a thread of the strided and tile paths: reads in flight
+constexpr int kTileThreads = kTile * kTile / kEach;
 constexpr int kPacket = 16;         // bytes of an access, where addresses allow
 constexpr int64_t kIndexLimit = int64_t{1} << 31;
 
@@ -70,13 +71,14 @@ struct Plan {
   Path path;
   uint8_t ndim, inputs;
   uint8_t unroll;     // rows: packets a thread takes, at most packets_for(inputs)
-  uint8_t other;      // tile: the second dimension
   int32_t lead;       // rows: elements before the row that its first packet covers, so that the output's are aligned
+  int formula;        // tile, strided: its number in the kernel, set by the launcher
   int threads;
   int64_t blocks;
   int64_t count;      // rows: packets; strided: elements; tile: tiles
-  int64_t shape[kMaxDims];
-  Divider divide[kMaxDims];   // by the extents; rows: [0] by the packets of a row; tile: [0] and [other] by the tiles
+  int64_t shape[kMaxDims];    // tile: dimension 1 is the other side of the tiles, whatever its place was
+  Divider divide[kMaxDims];   // by the extents; rows: [0] by the packets of a row
+  Divider tiles[2];           // tile: by the tiles along dimensions 0 and 1
   Part part[1 + kMaxRead];    // the output, then the inputs
   double scalar[kMaxScalars];
   int64_t iscalar[kMaxScalars];
@@ -84,6 +86,11 @@ struct Plan {
 
 namespace detail {
 
+constexpr void swap(int64_t& a, int64_t& b) {
+  const int64_t kept = a;
+  a = b;
+  b = kept;
+}
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The largest of 16, 8, .. 1 that divides.
@@ -195,25 +202,49 @@ inline Plan make_plan(const Call& c, const Device& device, unsigned conditions, 
     return p;
   }
 
-  for (int d = 0; d < c.ndim; ++d) p.divide[d] = Divider(static_cast<uint32_t>(c.shape[d]));
   if (const int other = tile_dimension(c)) {
     p.path = Path::tile;
-    p.other = static_cast<uint8_t>(other);
-    const int64_t down = detail::ceil_div(c.shape[0], kTile), along = detail::ceil_div(c.shape[other], kTile);
-    p.divide[0] = Divider(static_cast<uint32_t>(down));
-    p.divide[other] = Divider(static_cast<uint32_t>(along));
-    for (int k = 1; k <= c.inputs; ++k)
-      p.part[k].across = p.part[k].stride[other] == p.part[k].size && p.part[k].stride[0] != 0 &&
-                         p.part[k].stride[0] != p.part[k].size;
-    p.threads = kThreads;
-    p.blocks = p.count = down * along * (elements / (c.shape[0] * c.shape[other]));
-    return p;
+    detail::swap(p.shape[1], p.shape[other]);
+    for (int k = 0; k <= c.inputs; ++k) {
+      Part& part = p.part[k];
+      detail::swap(part.stride[1], part.stride[other]);
+      part.across = k > 0 && part.stride[1] == part.size && part.stride[0] != 0 && part.stride[0] != part.size;
+    }
+    const int64_t down = detail::ceil_div(p.shape[0], kTile), along = detail::ceil_div(p.shape[1], kTile);
+    p.tiles[0] = Divider(static_cast<uint32_t>(down));
+    p.tiles[1] = Divider(static_cast<uint32_t>(along));
+    p.threads = kTileThreads;
+    p.blocks = p.count = down * along * (elements / (p.shape[0] * p.shape[1]));
   }
+  for (int d = 0; d < c.ndim; ++d) p.divide[d] = Divider(static_cast<uint32_t>(p.shape[d]));
+  if (p.path == Path::tile) return p;
   p.path = Path::strided;
   p.count = elements;
   p.threads = detail::ceil_div(elements, kThreads * kEach) < 2 * device.sm_count ? kSmallThreads : kThreads;
   p.blocks = detail::ceil_div(elements, int64_t{p.threads} * kEach);
   return p;
+}
+
+// Cuts a call of `limit` elements or more along its longest dimension until every slice has fewer; f(slice) gives 0 or an
+// error, which ends it.
+template <class F> int for_slices(Call call, int64_t limit, F&& f) {
+  int64_t elements = 1;
+  int longest = 0;
+  for (int d = 0; d < call.ndim; ++d) {
+    elements *= call.shape[d];
+    if (call.shape[d] > call.shape[longest]) longest = d;
+  }
+  if (elements == 0) return 0;
+  if (elements < limit) return f(static_cast<const Call&>(call));
+  const int64_t half = call.shape[longest] / 2;
+  Call second = call;
+  call.shape[longest] = half;
+  second.shape[longest] -= half;
+  second.out.data = static_cast<char*>(second.out.data) + half * second.out.stride[longest];
+  for (int k = 0; k < call.inputs; ++k)
+    second.in[k].data = static_cast<char*>(second.in[k].data) + half * second.in[k].stride[longest];
+  if (const int error = for_slices(call, limit, f)) return error;
+  return for_slices(second, limit, f);
 }
 
 GPUKERN_ELEMENTWISE_END

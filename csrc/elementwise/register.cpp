@@ -391,9 +391,12 @@ std::vector<Description> describe_catalogue() {
   std::vector<Description> all;
   for (const Op& op : catalogue()) {
     const Spec& s = *op.spec;
+    std::vector<int> variants, saved(op.saved_bits, op.saved_bits + kMaxInputs);
+    for (int v = 0; v < kVariants; ++v)
+      if (op.has(v)) variants.push_back(v);
     all.push_back({s.name, family_name(op.family), s.args, s.doc, s.choice,
                    s.aten ? (*s.aten ? s.aten : "") : s.name, types[static_cast<int>(s.types)], s.inputs, s.scalars,
-                   s.ulp, op.variants > 1, op.saves_result()});
+                   s.ulp, op.variants > 1, op.saves_result(), variants, saved});
   }
   return all;
 }

@@ -11,10 +11,6 @@
 #include "../platform/device.h"
 #include "introspect.h"
 
-namespace gpukern::platform {
-const char* error_string(int code);
-}
-
 namespace gpukern::gemm {
 namespace {
 

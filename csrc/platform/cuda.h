@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "device.h"
 
 #define GPUKERN_HD __host__ __device__ __forceinline__
 #define GPUKERN_D __device__ __forceinline__
+#define GPUKERN_OUTLINE __device__ __noinline__
 #define GPUKERN_KERNEL __global__ void
 #define GPUKERN_BOUNDS(threads) __launch_bounds__(threads)
 #define GPUKERN_GRID_CONST __grid_constant__
@@ -41,7 +43,7 @@ template <class T, int N> struct alignas(sizeof(T) * N) Packet {
   T v[N];
 };
 
-// A read of what nobody writes meanwhile, past L1: it is used once.
+// A read past L1, of what nobody writes meanwhile and this processor needs once.
 GPUKERN_D uint4 load_streaming(const uint4* p) {
   uint4 v;
   asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -49,7 +51,8 @@ GPUKERN_D uint4 load_streaming(const uint4* p) {
                : "l"(p));
   return v;
 }
-template <class T, int N> GPUKERN_D Packet<T, N> load_packet(const Packet<T, N>* p) {
+template <class T, int N> GPUKERN_D Packet<T, N> load_packet(const Packet<T, N>* p) { return *p; }
+template <class T, int N> GPUKERN_D Packet<T, N> load_packet_once(const Packet<T, N>* p) {
   if constexpr (sizeof(Packet<T, N>) == 16) {
     const uint4 bits = load_streaming(reinterpret_cast<const uint4*>(p));
     Packet<T, N> packet;
@@ -62,8 +65,6 @@ template <class T, int N> GPUKERN_D Packet<T, N> load_packet(const Packet<T, N>*
 template <class T, int N> GPUKERN_D void store_packet(Packet<T, N>* p, const Packet<T, N>& packet) { *p = packet; }
 
 namespace platform {
-
-const char* error_string(int error);
 
 // 0, or the runtime's error.
 template <class... Parameters, class... Arguments>

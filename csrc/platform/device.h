@@ -16,9 +16,16 @@ struct Device {
   int wave = 0;
 };
 
+// A device of a kind ("sm_90a", "gfx942"), present or not; std::invalid_argument lists the known kinds.
 Device describe(std::string_view name);
+// The device of that ordinal, asked once; std::runtime_error where no GPU code was built or the runtime refuses.
 const Device& current_device(int ordinal);
 
 using Stream = void*;
+
+namespace platform {
+const char* error_string(int error);  // the runtime's words for an error code
+constexpr int kNoKernel = 98;         // "invalid device function", by both vendors' numbering
+}
 
 }  // namespace gpukern

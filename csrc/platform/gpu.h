@@ -5,6 +5,8 @@
 #include "cuda.h"
 #elif defined(__HIP__)
 #include "hip.h"
+#elif defined(GPUKERN_MODEL)
+#include "model/words.h"
 #else
 // Host code that shares formulas with the kernels.
 #define GPUKERN_HD inline __attribute__((always_inline))

@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "device.h"
 
 #define GPUKERN_HD __host__ __device__ __forceinline__
 #define GPUKERN_D __device__ __forceinline__
+#define GPUKERN_OUTLINE __device__ __noinline__
 #define GPUKERN_KERNEL __global__ void
 #define GPUKERN_BOUNDS(threads) __launch_bounds__(threads)
 #define GPUKERN_GRID_CONST
@@ -40,11 +42,10 @@ template <class T, int N> struct alignas(sizeof(T) * N) Packet {
   T v[N];
 };
 template <class T, int N> GPUKERN_D Packet<T, N> load_packet(const Packet<T, N>* p) { return *p; }
+template <class T, int N> GPUKERN_D Packet<T, N> load_packet_once(const Packet<T, N>* p) { return *p; }
 template <class T, int N> GPUKERN_D void store_packet(Packet<T, N>* p, const Packet<T, N>& packet) { *p = packet; }
 
 namespace platform {
-
-const char* error_string(int error);
 
 template <class... Parameters, class... Arguments>
 int launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream, Arguments... arguments) {

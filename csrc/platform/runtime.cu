@@ -1,5 +1,6 @@
 // What the runtime says of the devices that are here.  Nothing runs before the first question, so importing the package
 // starts no context and a process may still fork.
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -10,6 +11,33 @@
 namespace gpukern {
 namespace platform {
 
+#if defined(__HIP__)
+
+const char* error_string(int error) { return hipGetErrorString(static_cast<hipError_t>(error)); }
+
+namespace {
+void check(hipError_t error, int ordinal) {
+  if (error != hipSuccess)
+    throw std::runtime_error("gpukern: device " + std::to_string(ordinal) + ": " + hipGetErrorString(error));
+}
+
+Device ask(int ordinal) {
+  hipDeviceProp_t facts;
+  check(hipGetDeviceProperties(&facts, ordinal), ordinal);
+  Device d;
+  d.vendor = Vendor::amd;
+  // "gfx942:sramecc+:xnack-"
+  d.target = static_cast<int>(std::strtol(facts.gcnArchName + 3, nullptr, 16));
+  d.sm_count = facts.multiProcessorCount;
+  d.shared_bytes = static_cast<int64_t>(facts.sharedMemPerBlock);
+  d.l2_bytes = facts.l2CacheSize;
+  d.wave = facts.warpSize;
+  return d;
+}
+}  // namespace
+
+#else
+
 const char* error_string(int error) { return cudaGetErrorString(static_cast<cudaError_t>(error)); }
 
 namespace {
@@ -19,7 +47,21 @@ int attribute(cudaDeviceAttr which, int ordinal) {
     throw std::runtime_error("gpukern: device " + std::to_string(ordinal) + ": " + cudaGetErrorString(error));
   return value;
 }
+
+Device ask(int ordinal) {
+  Device d;
+  d.vendor = Vendor::nvidia;
+  d.target = 10 * attribute(cudaDevAttrComputeCapabilityMajor, ordinal) +
+             attribute(cudaDevAttrComputeCapabilityMinor, ordinal);
+  d.sm_count = attribute(cudaDevAttrMultiProcessorCount, ordinal);
+  d.shared_bytes = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, ordinal);
+  d.l2_bytes = attribute(cudaDevAttrL2CacheSize, ordinal);
+  d.wave = attribute(cudaDevAttrWarpSize, ordinal);
+  return d;
+}
 }  // namespace
+
+#endif
 }  // namespace platform
 
 const Device& current_device(int ordinal) {
@@ -27,16 +69,7 @@ const Device& current_device(int ordinal) {
   static std::map<int, Device> known;
   const std::lock_guard<std::mutex> lock(mutex);
   const auto at = known.find(ordinal);
-  if (at != known.end()) return at->second;
-  Device d;
-  d.vendor = Vendor::nvidia;
-  d.target = 10 * platform::attribute(cudaDevAttrComputeCapabilityMajor, ordinal) +
-             platform::attribute(cudaDevAttrComputeCapabilityMinor, ordinal);
-  d.sm_count = platform::attribute(cudaDevAttrMultiProcessorCount, ordinal);
-  d.shared_bytes = platform::attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, ordinal);
-  d.l2_bytes = platform::attribute(cudaDevAttrL2CacheSize, ordinal);
-  d.wave = platform::attribute(cudaDevAttrWarpSize, ordinal);
-  return known.emplace(ordinal, d).first->second;
+  return at != known.end() ? at->second : known.emplace(ordinal, platform::ask(ordinal)).first->second;
 }
 
 }  // namespace gpukern

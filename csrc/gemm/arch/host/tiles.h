@@ -10,7 +10,7 @@ constexpr const char* kName = "host";
 
 #define GPUKERN_HOST_TILES(ROW) ROW(blas, kSingle | kDouble | kWhole)
 #define GPUKERN_ROW(ID, TYPES) Row{#ID, TYPES, 1, 1, 1, 1, 1, 1, 0},
-constexpr Row kRows[] = {GPUKERN_HOST_TILES(GPUKERN_ROW)};
+inline constexpr Row kRows[] = {GPUKERN_HOST_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
 static_assert(kCount == 1, "the short path of the CPU takes row 0");

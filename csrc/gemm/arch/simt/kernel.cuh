@@ -83,7 +83,7 @@ template <class T, int X, int BK, int Threads> struct Loader {
       const int x = x_of(q, along_k), k = k_of(q, along_k);
       const int64_t left = along_k ? (x < x_left ? k_left - k : 0) : (k < k_left ? x_left - x : 0);
       if (whole && left >= width) {
-        const auto packet = load_packet(reinterpret_cast<const Packet<T, width>*>(at[i]));
+        const auto packet = load_packet_once(reinterpret_cast<const Packet<T, width>*>(at[i]));
 #pragma unroll
         for (int j = 0; j < width; ++j) held[i][j] = packet.v[j];
       } else {

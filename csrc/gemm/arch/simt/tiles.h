@@ -34,7 +34,7 @@ constexpr int64_t shared_bytes(unsigned types, int bm, int bn, int bk) {
 
 #define GPUKERN_ROW(ID, TYPES, BM, BN, BK, TM, TN) \
   Row{#ID, TYPES, BM, BN, BK, TM, TN, (BM / TM) * (BN / TN), shared_bytes(TYPES, BM, BN, BK)},
-constexpr Row kRows[] = {GPUKERN_SIMT_TILES(GPUKERN_ROW)};
+inline constexpr Row kRows[] = {GPUKERN_SIMT_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
 

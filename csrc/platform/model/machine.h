@@ -1,0 +1,110 @@
+// A machine that executes kernels on the CPU: a fiber a thread, a scheduler, shared memory that ends at unmapped pages.
+//
+// The words of device code (words.h) call in here where threads meet: barriers and warp collectives.  Everything between
+// two such calls runs undisturbed, so an order of execution is the order in which the scheduler picks threads; it is
+// decided by Settings alone and repeats exactly.
+#pragma once
+#include <cstdarg>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "fiber.h"
+
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+  constexpr uint64_t count() const { return uint64_t{x} * y * z; }
+};
+
+namespace gpukern::model {
+
+// Which thread runs next.  pct: warps have random priorities, some of which change now and then (Burckhardt et al. 2010,
+// "A randomized scheduler with probabilistic guarantees of finding bugs"); of the four it finds most faults.
+enum class Order : int { fifo, lifo, random, pct };
+
+struct Settings {
+  Order order = Order::fifo;
+  uint32_t seed = 1;
+  int wave = 32;  // lanes of a warp: 64 on CDNA
+};
+
+// A line of a kernel, and the word it says there.
+struct Place {
+  const char* word;
+  const char* file;
+  int line;
+};
+#define GPUKERN_HERE(word) \
+  ::gpukern::model::Place { word, file, line }
+
+struct Block;
+
+struct Thread {
+  Fiber fiber;
+  Block* block = nullptr;
+  int number = 0;  // in its block
+  dim3 index;
+  bool done = false, queued = false;
+  Place at{};  // where it waits, or waited last
+};
+
+// A rendezvous of the lanes of a mask.
+struct Meeting {
+  uint64_t mask = 0, arrived = 0;
+  Place at{};
+  void* argument[64] = {};
+};
+struct Warp {
+  Meeting meetings[4];  // disjoint masks may be under way at once
+};
+
+struct Barrier {
+  int arrived = 0, expected = 0;
+  Place first{};
+  std::vector<int> waiting;
+};
+
+struct Block {
+  dim3 index;
+  int live = 0;
+  char* shared = nullptr;
+  size_t shared_bytes = 0;
+  std::vector<Thread> threads;
+  std::vector<Warp> warps;
+  std::map<int, Barrier> barriers;
+};
+
+// What a launch did.
+struct Report {
+  uint64_t blocks = 0, threads = 0, barriers = 0, collectives = 0, switches = 0;
+};
+
+// ---- for words.h -----------------------------------------------------------------------------------------------------
+
+Thread& self();
+const dim3& block_dim();
+const dim3& grid_dim();
+int wave();
+
+// Ends the launch with a sentence that names kernel, block and thread.
+[[noreturn]] void fail(Place at, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+// Barrier `id` of the block, for `expected` threads (-1: all of them, and all at one line).
+void barrier(int id, int expected, bool wait, Place at);
+
+// The last lane of the mask to arrive runs `act` on everybody's argument; then all go on.
+void collective(uint64_t mask, void* argument, Place at, const std::function<void(void* const*)>& act);
+
+// ---- for launches and tests ------------------------------------------------------------------------------------------
+
+// Runs every block of a grid; "" or what went wrong.  `kernel` is its address, by which messages name it.
+std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const std::function<void()>& thread);
+
+Settings& settings();
+Report& report();            // added up since it was last cleared
+std::string& last_error();   // of the last launch on this thread of the host
+
+}  // namespace gpukern::model

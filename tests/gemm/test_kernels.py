@@ -1,0 +1,150 @@
+"""The GPU rows, executed by the machine model: every row, each of its types, ragged shapes, layouts, epilogues."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import gpukern
+import gpukern.reference
+from tests.oracle import fills, products
+from tests.platform import machine
+from tests.platform.machine import SCHEDULES, Schedule
+
+GPU_ROWS = [row for row in gpukern.available(built=False) if not row.name.startswith("host/")]
+FOLDERS = list(dict.fromkeys(row.name.split("/")[0] for row in GPU_ROWS))
+CASES = [(row, getattr(torch, t)) for row in GPU_ROWS for t in row.types]
+IDS = [f"{row.name}-{t}" for row in GPU_ROWS for t in row.types]
+FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
+FLOATING_IDS = [f"{row.name}-{t}" for row, t in FLOATING]
+
+
+def place(row: gpukern.selection.Row) -> tuple[int, int]:
+    """Folder and place in its table."""
+    folder = row.name.split("/")[0]
+    mine = [r.name for r in GPU_ROWS if r.name.startswith(folder + "/")]
+    return FOLDERS.index(folder), mine.index(row.name)
+
+
+def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
+    """Values whose sums over k are exact."""
+    if dtype.is_floating_point:
+        return fills.integers(*shape, k=k, dtype=dtype)
+    return torch.randint(0 if dtype == torch.uint8 else -9, 10, shape).to(dtype)
+
+
+def ragged(row: gpukern.selection.Row) -> list[tuple[int, int, int, int]]:
+    """(batch, m, n, k): one below, at and above a tile, thin ones, k around a step."""
+    bm, bn, bk = row.tile
+    return [
+        (1, bm, bn, bk), (1, bm + 1, bn - 1, 2 * bk + 1), (1, 1, bn + 3, bk - 1), (1, bm - 1, 1, 1),
+        (2, 5, 7, 3 * bk), (1, 2 * bm + 3, bn + 1, bk),
+    ]  # fmt: skip
+
+
+def exact(row: gpukern.selection.Row, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any) -> None:
+    if out is None:
+        out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype)
+    got = machine.product(*place(row), out, a, b, **options)
+    expected = a.double() @ b.double() if a.dtype.is_floating_point else (a.long() @ b.long()).to(a.dtype)
+    products.exactly_equal(got, expected)
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_ragged_shapes_under_every_schedule(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    for batch, m, n, k in ragged(row):
+        a, b = filled(dtype, batch, m, k, k=k), filled(dtype, batch, k, n, k=k)
+        for order, seed in SCHEDULES if (m, n) != (row.tile[0], row.tile[1]) or k > row.tile[2] else SCHEDULES[:2]:
+            exact(row, a, b, schedule=Schedule(order, seed))
+    exact(row, filled(dtype, 1, 9, 20, k=20), filled(dtype, 1, 20, 11, k=20), schedule=Schedule("pct", 9, wave=64))
+
+
+def laid_out(t: Tensor, kind: str) -> Tensor:
+    """The same matrices: row-major, column-major, with gaps, with no unit stride, or one matrix for the whole batch."""
+    if kind == "columns":
+        return t.transpose(1, 2).contiguous().transpose(1, 2)
+    if kind == "gaps":
+        wide = torch.zeros(t.shape[0], t.shape[1], t.shape[2] + 3, dtype=t.dtype)
+        wide[:, :, : t.shape[2]] = t
+        return wide[:, :, : t.shape[2]]
+    if kind == "strided":
+        wide = torch.zeros(t.shape[0], 2 * t.shape[1], 3 * t.shape[2], dtype=t.dtype)
+        wide[:, ::2, ::3] = t
+        return wide[:, ::2, ::3]
+    return t.contiguous()
+
+
+LAYOUTS = ["rows", "columns", "gaps", "strided"]
+
+
+@pytest.mark.parametrize("aligned", [False, True], ids=["at the page's end", "aligned"])
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_layouts(row: gpukern.selection.Row, dtype: torch.dtype, aligned: bool) -> None:
+    bm, bn, bk = row.tile
+    for left, right in itertools.product(LAYOUTS, LAYOUTS):
+        for m, n, k in ((bm + 2, bn + 1, bk + 5), (16, 32, 32)):
+            a, b = filled(dtype, 2, m, k, k=k), filled(dtype, 2, k, n, k=k)
+            exact(row, laid_out(a, left), laid_out(b, right), aligned=aligned)
+    a, b = filled(dtype, 1, 20, 24, k=24), filled(dtype, 3, 24, 17, k=24)
+    exact(row, a.expand(3, 20, 24), b)
+    exact(row, a, b[:1], torch.empty(1, 17, 20, dtype=dtype).transpose(1, 2))  # column-major result
+
+
+@pytest.mark.parametrize("fill", fills.FILLS)
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.dtype, fill: str) -> None:
+    a, b = fills.FILLS[fill](1, 33, 300, dtype=dtype), fills.FILLS[fill](1, 300, 35, dtype=dtype)
+    got = machine.product(*place(row), torch.empty(1, 33, 35, dtype=dtype), a, b)
+    products.check_product(got[0], a[0], b[0])
+
+
+@pytest.mark.parametrize("activation", machine.ACTIVATIONS)
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: str) -> None:
+    """alpha, beta, a bias, a column, a full addend, an activation, a residual."""
+    m, n, k = 19, 23, 18
+    a, b = fills.normal(1, m, k, dtype=dtype), fills.normal(1, k, n, dtype=dtype)
+    full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
+    for c, residual in ((None, full), (bias.expand(1, m, n), None), (column.expand(1, m, n), full), (full, bias.expand(1, m, n))):
+        alpha, beta = (1.0, 0.0) if c is None else (0.5, -2.0)
+        got = machine.product(
+            *place(row), torch.empty(1, m, n, dtype=dtype), a, b,
+            c=c, alpha=alpha, beta=beta, activation=activation, residual=residual,
+        )  # fmt: skip
+        addend = torch.zeros(1, m, n, dtype=torch.float64) if c is None else beta * c.double()
+        expected = gpukern.reference.matmul(torch.eye(m)[None], addend + alpha * (a.double() @ b.double()), activation=activation)
+        if residual is not None:
+            expected = expected + residual.double()
+        eps = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 2e-5, torch.float64: 1e-12}[dtype]
+        torch.testing.assert_close(got.double(), expected, rtol=eps, atol=eps)
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_integer_scales_and_what_is_not_read(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    a, b, c = filled(dtype, 1, 5, 6, k=6), filled(dtype, 1, 6, 7, k=6), filled(dtype, 1, 5, 7, k=6)
+    got = machine.product(*place(row), torch.empty(1, 5, 7, dtype=dtype), a, b, c=c, alpha=3, beta=2)
+    expected = 2 * c.double() + 3 * (a.double() @ b.double())
+    assert torch.equal(got, expected.to(dtype) if dtype.is_floating_point else expected.long().to(dtype))
+    if dtype.is_floating_point:  # beta = 0 reads nothing of C
+        nothing = torch.full((1, 5, 7), float("nan"), dtype=dtype)
+        got = machine.product(*place(row), torch.empty(1, 5, 7, dtype=dtype), a, b, c=nothing, beta=0)
+        products.exactly_equal(got, a.double() @ b.double())
+    empty = machine.product(
+        *place(row), torch.empty(1, 5, 7, dtype=dtype), torch.empty(1, 5, 0, dtype=dtype), torch.empty(1, 0, 7, dtype=dtype)
+    )
+    assert not empty.any()
+
+
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_nan_and_infinity_stay_in_their_row_and_column(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    a, b = fills.normal(1, 20, 33, dtype=dtype), fills.normal(1, 33, 18, dtype=dtype)
+    a[0, 3, 32], b[0, 5, 11] = float("nan"), float("inf")
+    got = machine.product(*place(row), torch.empty(1, 20, 18, dtype=dtype), a, b)[0]
+    assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == 18
+    rest = [i for i in range(20) if i != 3]
+    assert bool(got[rest, 11].isinf().all())
+    assert bool(got[rest][:, [j for j in range(18) if j != 11]].isfinite().all())
