@@ -11,6 +11,7 @@ import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Callable, Sequence
+from functools import reduce
 from types import ModuleType
 from typing import Any
 
@@ -50,16 +51,18 @@ def _promoted(tensors: Sequence[Tensor]) -> torch.dtype:
 
 
 def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
-    skip = 1 if entry["name"] == "where" else 0
-    to_float = entry["types"] == "to_float"
+    """Shape, dtype and errors are those of torch's op; strides are TensorIterator's, which not all of torch's keep."""
+    name, _, overload = (entry["aten"] or "add.Tensor").partition(".")
+    theirs = getattr(torch.ops.aten, name)
+    theirs = getattr(theirs, overload) if overload else theirs
+    fused = not entry["aten"]  # its operands broadcast and promote as those of a sum
 
     def fake(*args: Any, **kwargs: Any) -> Tensor:
         tensors = _tensors(args, kwargs)
-        dtype = _promoted(tensors[skip:])
-        rounded = kwargs.get("rounding_mode") or (entry["name"] == "div" and len(args) > 2 and args[2])
-        if to_float and not dtype.is_floating_point and not dtype.is_complex and not rounded:
-            dtype = torch.get_default_dtype()
-        return elementwise_result(tensors, dtype)
+        like: Tensor = reduce(theirs, tensors) if fused else theirs(*args, **kwargs)
+        if any(t.is_complex() for t in tensors):
+            return like  # torch's own op serves it
+        return elementwise_result(tensors, like.dtype)
 
     return fake
 
@@ -86,7 +89,32 @@ def _fake_grad(grad: Tensor, a: Any, b: Any, c: Any, op: str, i: int, j: int, sc
     return elementwise_result(tensors, dtype)
 
 
+# Below autograd, where matmul and linear have become these.
+_PRODUCTS = {
+    "mm": torch.mm,
+    "bmm": torch.bmm,
+    "mv": torch.mv,
+    "addmm": torch.addmm,
+    "baddbmm": torch.baddbmm,
+    "addmv": torch.addmv,
+}
+_TAIL = ("activation", "residual")  # change neither the shape nor the dtype
+
+
+def _fake_product(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def fake(*args: Any, **kwargs: Any) -> Tensor:
+        return theirs(*args, **{key: value for key, value in kwargs.items() if key not in _TAIL})
+
+    return fake
+
+
 def _register_fakes(names: dict[str, dict[str, Any]]) -> None:
+    for name, theirs in _PRODUCTS.items():
+        product = _fake_product(theirs)
+        torch.library.register_fake(f"gpukern::{name}", product)
+        torch.library.register_fake(f"gpukern::{name}.out", _fake_out(product))
+        if hasattr(torch.ops.gpukern, name + "_"):
+            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place)
     for name, entry in names.items():
         functional = _fake_elementwise(entry)
         torch.library.register_fake(f"gpukern::{name}", functional)

@@ -55,9 +55,14 @@ inline bool has_tangent(const at::Tensor& t) {
 inline at::Tensor tangent(const at::Tensor& t) { return t._fw_grad(/*level=*/0); }
 inline at::Tensor primal(const at::Tensor& t) { return t._fw_primal(/*level=*/0); }
 
-// A tangent takes the result's shape and dtype before it is attached.
+// A tangent takes the result's shape and dtype before it is attached.  In place, one that is there already is written
+// into: views of the tensor share it, and autograd refuses to exchange it.
 inline void attach_tangent(const at::Tensor& result, at::Tensor t, bool in_place) {
   if (!t.defined()) return;
+  if (in_place && has_tangent(result)) {
+    tangent(result).copy_(t);
+    return;
+  }
   if (!t.sym_sizes().equals(result.sym_sizes())) t = t.expand_symint(result.sym_sizes());
   if (t.scalar_type() != result.scalar_type()) t = t.to(result.scalar_type());
   result._set_fw_grad(t, /*level=*/0, in_place);

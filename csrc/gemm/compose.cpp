@@ -104,12 +104,24 @@ std::optional<std::vector<c10::SymInt>> broadcast(c10::SymIntArrayRef a, c10::Sy
   return shape;
 }
 
+// Spelled out, not -1: reshape cannot deduce an extent beside one of 0.
+c10::SymInt product_of(c10::SymIntArrayRef sizes) {
+  c10::SymInt count = 1;
+  for (const auto& n : sizes) count = count * n;
+  return count;
+}
+
 Tensor flat(const Tensor& t, const std::vector<c10::SymInt>& batch) {
   const auto sizes = t.sym_sizes();
   const c10::SymInt r = sizes[t.dim() - 2], c = sizes[t.dim() - 1];
-  c10::SymInt count = 1;
-  for (const auto& n : batch) count = count * n;
-  return t.expand_symint(joined(batch, {r, c})).reshape_symint({count, r, c});
+  return t.expand_symint(joined(batch, {r, c})).reshape_symint({product_of(batch), r, c});
+}
+
+// All but the last dimension as one.
+Tensor rows_of(const Tensor& t) {
+  const auto sizes = t.sym_sizes();
+  const size_t last = sizes.size() - 1;
+  return t.reshape_symint({product_of(sizes.slice(0, last)), sizes[last]});
 }
 
 }  // namespace
@@ -123,13 +135,12 @@ std::optional<Folded> fold(const Tensor& a, const Tensor& b) {
   if (p == 2 && q == 1) return Folded{Kind::mv, a, b, {}};
   if (p == 1 && q == 1) return Folded{Kind::mv, a.unsqueeze(0), b, std::vector<c10::SymInt>{}};
   if (p == 1 && q == 2) return Folded{Kind::mm, a.unsqueeze(0), b, joined({}, {bs[1]})};
-  if (q == 1) return Folded{Kind::mv, a.reshape_symint({-1, as[p - 1]}), b, joined(as.slice(0, p - 1), {})};
+  if (q == 1) return Folded{Kind::mv, rows_of(a), b, joined(as.slice(0, p - 1), {})};
   if (p == 1) {  // b^T a, matrix by matrix
-    const Tensor rows = b.transpose(-1, -2);
-    return Folded{Kind::mv, rows.reshape_symint({-1, as[0]}), a, joined(bs.slice(0, q - 2), {bs[q - 1]})};
+    return Folded{Kind::mv, rows_of(b.transpose(-1, -2)), a, joined(bs.slice(0, q - 2), {bs[q - 1]})};
   }
   if (q == 2 && (flattens(a) || a.requires_grad()))
-    return Folded{Kind::mm, a.reshape_symint({-1, as[p - 1]}), b, joined(as.slice(0, p - 1), {bs[1]})};
+    return Folded{Kind::mm, rows_of(a), b, joined(as.slice(0, p - 1), {bs[1]})};
   const auto batch = broadcast(as.slice(0, p - 2), bs.slice(0, q - 2));
   if (!batch) return std::nullopt;
   return Folded{Kind::bmm, flat(a, *batch), flat(b, *batch), joined(*batch, {as[p - 2], bs[q - 1]})};
@@ -163,10 +174,10 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
   if (fits && flattens(input)) {
     const auto sizes = input.sym_sizes();
     const auto shape = joined(sizes.slice(0, input.dim() - 1), {weight.sym_size(0)});
-    const Tensor rows = input.reshape_symint({-1, sizes[input.dim() - 1]});
+    const Tensor rows = rows_of(input);
     call::Optional flat_residual;
     const bool same = residual && residual->defined() && residual->sym_sizes().equals(c10::SymIntArrayRef(shape));
-    if (same) flat_residual = residual->reshape_symint({-1, weight.sym_size(0)});
+    if (same) flat_residual = rows_of(*residual);
     const bool fused = !residual || !residual->defined() || same;  // any other residual broadcasts to the full shape
     const call::Name tail = fused ? activation : call::Name();
     const Tensor t = has_bias ? call::addmm(*bias, rows, weight.t(), 1, 1, tail, flat_residual)
@@ -214,9 +225,8 @@ constexpr c10::DispatchKeySet kBatched{c10::DispatchKey::FuncTorchBatched};
 // The product of `kind` with a batch dimension in front of either factor: matmul's broadcasting does the rest.
 Tensor batched_product(Kind kind, const Unwrapped& a, const Unwrapped& b) {
   if (kind == Kind::mm || kind == Kind::bmm) {
-    if (kind == Kind::mm && a.batched != b.batched) return call::matmul(a.value, b.value);
-    if (kind == Kind::mm) return call::bmm(a.value, b.value);
-    return call::matmul(a.value, b.value);
+    // Neither: only the addend or the residual has the batch.
+    return kind == Kind::mm && a.batched && b.batched ? call::bmm(a.value, b.value) : call::matmul(a.value, b.value);
   }
   if (!b.batched) return call::matmul(a.value, b.value);
   return call::matmul(a.value, b.value.unsqueeze(-1)).squeeze(-1);
