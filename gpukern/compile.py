@@ -70,14 +70,25 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
 def _fake_out(functional: Callable[..., Tensor]) -> Callable[..., None]:
     def fake(*args: Any, out: Tensor, **kwargs: Any) -> None:
         result = functional(*args, **kwargs)
+        if result.device != out.device:
+            raise RuntimeError(
+                f"Attempting to copy from device {result.device} to device {out.device}, "
+                "but cross-device copies are not allowed!"
+            )
         if out.shape != result.shape:
             out.resize_(result.shape)
 
     return fake
 
 
-def _fake_in_place(*args: Any, **kwargs: Any) -> None:
-    return None
+def _fake_in_place(functional: Callable[..., Tensor]) -> Callable[..., None]:
+    def fake(target: Tensor, *args: Any, **kwargs: Any) -> None:
+        result = functional(target, *args, **kwargs)
+        if target.shape != result.shape:
+            shapes = list(target.shape), list(result.shape)
+            raise RuntimeError("output with shape {} doesn't match the broadcast shape {}".format(*shapes))
+
+    return fake
 
 
 def _fake_grad(grad: Tensor, a: Any, b: Any, c: Any, op: str, i: int, j: int, scalars: Sequence[Any]) -> Tensor:
@@ -90,7 +101,7 @@ def _fake_grad(grad: Tensor, a: Any, b: Any, c: Any, op: str, i: int, j: int, sc
 
 
 # Below autograd, where matmul and linear have become these.
-_PRODUCTS = {
+_PRODUCTS: dict[str, Callable[..., Tensor]] = {
     "mm": torch.mm,
     "bmm": torch.bmm,
     "mv": torch.mv,
@@ -114,13 +125,13 @@ def _register_fakes(names: dict[str, dict[str, Any]]) -> None:
         torch.library.register_fake(f"gpukern::{name}", product)
         torch.library.register_fake(f"gpukern::{name}.out", _fake_out(product))
         if hasattr(torch.ops.gpukern, name + "_"):
-            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place)
+            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(product))
     for name, entry in names.items():
         functional = _fake_elementwise(entry)
         torch.library.register_fake(f"gpukern::{name}", functional)
         torch.library.register_fake(f"gpukern::{name}.out", _fake_out(functional))
         if name != "where":
-            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place)
+            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(functional))
     torch.library.register_fake("gpukern::elementwise_grad", _fake_grad)
 
 
@@ -214,7 +225,7 @@ def _traced(name: str) -> Callable[..., Any]:
         return traced_in_place
 
     def traced(*args: Any, out: Any = None, inplace: bool = False, **kwargs: Any) -> Any:
-        if len(args) > positional:
+        if len(args) > positional and isinstance(args[positional], bool):
             args, inplace = args[:positional], args[positional]
         if inplace:
             return in_place(args, kwargs)

@@ -3,9 +3,9 @@
 // It costs what torch's own ops cost, and every transform (create_graph, functorch, forward mode, compile) works;
 // torch::autograd::Function costs 40 % more a call, refuses functorch and drops forward-mode tangents silently.
 #pragma once
+#include <ATen/ExpandUtils.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ExpandUtils.h>
 #include <torch/csrc/autograd/VariableTypeUtils.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>

@@ -230,6 +230,8 @@ Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inp
 }  // namespace
 
 std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Scalars& scalars) {
+  for (int k = 0; k < op.spec->scalars; ++k)
+    if (scalars[k].isComplex()) return std::nullopt;
   if (!on_our_device(op, in) || (op.spec->same_dtype && !same_dtypes(op, in))) return std::nullopt;
   for (int k = 0; k < op.spec->inputs; ++k)
     if ((op.spec->condition >> k & 1) && in[k]->scalar_type() != ScalarType::Bool) return std::nullopt;
@@ -245,7 +247,7 @@ std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Sca
   for (int k = 0; k < op.spec->scalars; ++k) {
     const at::Scalar& s = scalars[k];
     const bool absent = s.isFloatingPoint() && std::isinf(s.toDouble());
-    if (s.isComplex() || (s.isFloatingPoint() && !absent) || (s.isBoolean() && common != ScalarType::Bool))
+    if ((s.isFloatingPoint() && !absent) || (s.isBoolean() && common != ScalarType::Bool))
       return std::nullopt;
     if (!absent && common != ScalarType::Bool && common != ScalarType::Long) {
       // torch refuses a number that the dtype cannot hold, in words of its own

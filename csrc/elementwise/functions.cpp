@@ -27,6 +27,8 @@ std::vector<std::string> further_signatures(std::string_view name) {
     return {"Tensor input, Scalar alpha, Tensor other, *, Tensor out=None)" + old};
   if (name == "addcmul" || name == "addcdiv")
     return {"Tensor input, Scalar value, Tensor tensor1, Tensor tensor2, *, Tensor out=None)" + old};
+  if (name == "div")  // the parser lists it where no signature fits
+    return {"Tensor input, Scalar other, *, c10::string_view? rounding_mode, Tensor out=None"};
   if (name == "pow") return {"Tensor input, Scalar exponent, *, Tensor out=None",
                              "Scalar input, Tensor exponent, *, Tensor out=None"};
   if (name == "pow_") return {"Tensor input, Scalar exponent"};

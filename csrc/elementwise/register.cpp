@@ -44,6 +44,15 @@ at::Scalar number(const std::optional<at::Scalar>& s, int k) {
   return s ? *s : at::Scalar(k == 0 ? -infinity : infinity);
 }
 
+// torch's functions refuse bounds before anything else.
+void check_bounds(std::string_view op, const std::optional<at::Scalar>& low, const std::optional<at::Scalar>& high) {
+  TORCH_CHECK(low || high, "torch.", op, ": At least one of 'min' or 'max' must not be None");
+}
+void check_bounds(std::string_view op, const at::Scalar& low, const at::Scalar& high) {
+  if (op != "hardtanh" || low.isComplex() || high.isComplex()) return;
+  TORCH_CHECK_VALUE(!(low.toDouble() > high.toDouble()), "min_val cannot be greater than max_val");
+}
+
 const Op& first_of(const char* name) { return *find(name); }
 
 template <class Op_> const Op& pick() {
@@ -144,6 +153,7 @@ struct Kernels_<Op_, Types_<T...>, Types_<S...>, Types_<C...>> {
     return h;
   }
   static Scalars scalars(S... s) {
+    if constexpr (sizeof...(S) == 2) check_bounds(spec.name, s...);
     int k = 0;
     return Scalars{number(s, k++)...};
   }

@@ -108,7 +108,9 @@ c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
       const auto value = args.scalarOptional(k);
       return value ? c10::IValue(*value) : c10::IValue();
     }
-    case 'I': return args.toInt64(k);
+    case 'I':
+      if (type == torch::ParameterType::SCALARTYPE) return static_cast<int64_t>(args.scalartype(k));
+      return args.toInt64(k);
     case 'B': return args.toBool(k);
     case 'c': {
       const auto value = args.stringViewOptional(k);
@@ -130,6 +132,10 @@ c10::OperatorHandle overload_for(const Function& f, const torch::PythonArgs& arg
   return *f.op;
 }
 
+std::optional<c10::OperatorHandle> find_op(const std::string& name, const std::string& overload) {
+  return c10::Dispatcher::singleton().findSchema({"gpukern::" + name, overload});
+}
+
 PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   HANDLE_TH_ERRORS
   torch::ParsedArgs<kMaxParameters> storage;
@@ -146,6 +152,7 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   const bool own_out = to_out && f.out && op.operator_name().overload_name != "Tensor";
   if (own_out) op = *f.out;
   else if (in_place) op = *f.in_place;
+  if (index_of(parsed, "out_dtype") >= 0) op = *find_op(f.name, own_out ? "dtype_out" : "dtype");
   torch::jit::Stack stack;
   for (const c10::Argument& arg : op.schema().arguments()) {
     const int k = index_of(parsed, arg.name());
@@ -202,10 +209,6 @@ PyObject* enter(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* n
   }
   return slow_vector(f, args, n, names);
   END_HANDLE_TH_ERRORS
-}
-
-std::optional<c10::OperatorHandle> find_op(const std::string& name, const std::string& overload) {
-  return c10::Dispatcher::singleton().findSchema({"gpukern::" + name, overload});
 }
 
 Function* make(const Declaration& d) {

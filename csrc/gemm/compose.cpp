@@ -3,6 +3,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/functorch/BatchedTensorImpl.h>
 #include <ATen/ops/add.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mul.h>
 #include <torch/library.h>
@@ -56,7 +57,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, Name activation, const Optional&
 }
 Tensor linear(const Tensor& input, const Tensor& weight, const Optional& bias, Name activation,
               const Optional& residual) {
-  static const auto op = handle<Tensor(const Tensor&, const Tensor&, const Optional&, Name, const Optional&)>("gpukern::linear");
+  static const auto op =
+      handle<Tensor(const Tensor&, const Tensor&, const Optional&, Name, const Optional&)>("gpukern::linear");
   return op.call(input, weight, bias, activation, residual);
 }
 
@@ -165,6 +167,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, call::Name activation, const cal
 Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& bias, call::Name activation,
               const call::Optional& residual) {
   const bool has_bias = bias && bias->defined();
+  if (input.dim() == 0 || weight.dim() > 2) return call::finish(at::linear(input, weight, bias), activation, residual);
   if (input.dim() == 2 && weight.dim() == 2) {
     if (!has_bias) return call::mm(input, weight.t(), activation, residual);
     if (bias->dim() == 1) return call::addmm(*bias, input, weight.t(), 1, 1, activation, residual);
@@ -190,7 +193,8 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
   return call::finish(out, activation, residual);
 }
 
-// --- vmap -------------------------------------------------------------------------------------------------------------
+// --- vmap
+// -------------------------------------------------------------------------------------------------------------
 
 namespace {
 

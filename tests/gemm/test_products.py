@@ -1,4 +1,4 @@
-"""Products against float64: every form, layout and type, exact integers, NaN rules, and what a product must not touch."""
+"""Products against float64: every form, layout and type, exact integers, NaN, and what a product must not touch."""
 
 from __future__ import annotations
 
@@ -110,7 +110,10 @@ def test_nan_and_infinity_go_where_they_belong() -> None:
 @pytest.mark.parametrize("strides", [None, (1, 9), (40, 2)])
 @pytest.mark.parametrize("offset", [0, 1])
 def test_out_is_written_and_nothing_else(dtype: torch.dtype, strides: tuple[int, int] | None, offset: int) -> None:
-    a, b = poison.guarded_copy(fills.normal(9, 8, dtype=dtype), offset), poison.guarded_copy(fills.normal(8, 12, dtype=dtype))
+    a, b = (
+        poison.guarded_copy(fills.normal(9, 8, dtype=dtype), offset),
+        poison.guarded_copy(fills.normal(8, 12, dtype=dtype)),
+    )
     out = poison.guarded((9, 12), dtype, strides=strides, offset=offset)
     assert gpukern.mm(a.view, b.view, out=out.view) is out.view
     products.check_product(out.view, a.view, b.view)
@@ -239,13 +242,16 @@ def test_counts_say_which_row_served() -> None:
 
 def test_a_forced_row_that_cannot_serve_is_refused() -> None:
     a = torch.randn(4, 4)
-    with gpukern.force("simt"), pytest.raises(RuntimeError, match="simt was forced and cannot serve .*this device is the CPU"):
+    with (
+        gpukern.force("simt"),
+        pytest.raises(RuntimeError, match="simt was forced and cannot serve .*this device is the CPU"),
+    ):
         gpukern.mm(a, a)
     with gpukern.force("host"):
         torch.testing.assert_close(gpukern.mm(a, a), a @ a)
         gpukern.addmm(a, a, a, out=(out := torch.empty(4, 4)))
         torch.testing.assert_close(out, a + a @ a)
-    with pytest.raises(ValueError, match="known are simt, simt/s128x128"), gpukern.force("cublas"):
+    with pytest.raises(ValueError, match=r"known are simt, simt/s128x128"), gpukern.force("cublas"):
         pass
 
 
