@@ -201,6 +201,18 @@ def _register_batching(names: dict[str, dict[str, Any]]) -> None:
 # --- Dynamo ----------------------------------------------------------------------------------------------------------
 
 
+def _number_beside(number: float, tensor: Tensor) -> Tensor:
+    """A 0-dim tensor that promotes as the number would."""
+    dtype = tensor.dtype  # torch.result_type would break the graph
+    if isinstance(number, float) and not (dtype.is_floating_point or dtype.is_complex):
+        dtype = torch.get_default_dtype()
+    elif dtype == torch.bool and not isinstance(number, bool):
+        dtype = torch.int64
+    elif tensor.dim() > 0 and dtype in (torch.float16, torch.bfloat16):
+        dtype = torch.float32  # not rounded before it is used
+    return torch.full((), number, dtype=dtype, device=tensor.device)
+
+
 def _traced(name: str) -> Callable[..., Any]:
     """What Dynamo traces in place of the C function: the same call on the dispatcher's op."""
     base = name[:-1] if name.endswith("_") else name
@@ -225,6 +237,8 @@ def _traced(name: str) -> Callable[..., Any]:
         return traced_in_place
 
     def traced(*args: Any, out: Any = None, inplace: bool = False, **kwargs: Any) -> Any:
+        if tensors == 2 and len(args) > 1 and isinstance(args[0], (int, float)) and isinstance(args[1], Tensor):
+            args = (_number_beside(args[0], args[1]), *args[1:])  # only the second operand may be a number
         if len(args) > positional and isinstance(args[positional], bool):
             args, inplace = args[:positional], args[positional]
         if inplace:

@@ -1,6 +1,9 @@
 #include "entry.h"
 
 #include <ATen/ScalarOps.h>
+#include <ATen/ops/result_type.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <c10/core/impl/TorchDispatchModeTLS.h>
 #include <torch/csrc/utils/python_arg_parser.h>
 
 #include <cstdio>
@@ -95,6 +98,27 @@ Tensor wrapped(const at::Scalar& s) {
   return t;
 }
 
+// Under a mode (tracing, fake tensors) a wrapped number would be recorded as a bare one, which the op does not take: it is
+// made by an op that the mode sees, in a dtype that promotes as the number would beside the first tensor.
+Tensor recorded(const at::Scalar& s, torch::PythonArgs& args) {
+  for (size_t k = 0; k < args.signature.params.size(); ++k) {
+    if (args.signature.params[k].type_ != torch::ParameterType::TENSOR || !THPVariable_Check(args.args[k])) continue;
+    const Tensor t = args.tensor(static_cast<int>(k));
+    if (t.scalar_type() == c10::kBool && args.signature.params[k].name == "condition") continue;
+    c10::ScalarType type = at::result_type(t, s);
+    if (t.dim() > 0 && at::isReducedFloatingType(type)) type = c10::kFloat;  // not rounded before it is used
+    if (t.dim() > 0 && at::isIntegralType(type, false)) type = c10::kLong;
+    return at::scalar_tensor(s, at::TensorOptions(type));
+  }
+  return wrapped(s);
+}
+
+Tensor tensor_or_number(torch::PythonArgs& args, int k) {
+  const bool is_number = args.signature.params[k].type_ == torch::ParameterType::SCALAR || !THPVariable_Check(args.args[k]);
+  if (!is_number) return args.tensor(k);
+  return c10::impl::TorchDispatchModeTLS::any_modes_set() ? recorded(args.scalar(k), args) : wrapped(args.scalar(k));
+}
+
 c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
   const auto type = args.signature.params[k].type_;
   const bool optional = arg.type()->kind() == c10::TypeKind::OptionalType;
@@ -102,7 +126,7 @@ c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
     case 'T':
     case 't':
       if (args.isNone(k) && optional) return {};
-      return type == torch::ParameterType::SCALAR ? wrapped(args.scalar(k)) : args.tensor(k);
+      return tensor_or_number(args, k);
     case 'S': return args.scalar(k);
     case 's': {
       const auto value = args.scalarOptional(k);

@@ -1,7 +1,7 @@
 """Bad input: the exception's type and the first line of its text are torch's for the same call of torch's function.
 
-What torch has no words for (unknown activation, unknown row, a device nobody built for) gets a sentence that says what to
-do.
+What torch has no words for (unknown activation, unknown row, a device nobody built for) gets a sentence that says what
+to do.
 """
 
 from __future__ import annotations
@@ -338,8 +338,8 @@ for name, args in (("mm", (y, y)), ("relu", (y,)), ("add", (y, y)), ("exp_", (y,
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_unbuilt_device_is_torchs_with_one_warning_or_under_strict_an_error(strict: bool) -> None:
-    """A device that torch knows and nothing is built for, as mps would be; torch's own op fails there, which shows who was
-    asked."""
+    """A device that torch knows and nothing is built for, as mps would be; torch's own op fails there, which shows that it
+    was asked."""
     done = subprocess.run(
         [sys.executable, "-c", STAND_IN],
         env={**os.environ, "GPUKERN_STRICT": "1" if strict else "0"},
@@ -359,6 +359,7 @@ def test_unbuilt_device_is_torchs_with_one_warning_or_under_strict_an_error(stri
         assert all(text.startswith(missing) and "'python -m gpukern info'" in text for text in said)
 
 
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 def test_sparse_and_quantised_tensors_had_no_elementwise_kernel() -> None:
     """Without a gradient the call went below autograd, where nothing was registered for their keys."""
     sparse = torch.eye(3).to_sparse()

@@ -244,7 +244,7 @@ def test_a_forced_row_that_cannot_serve_is_refused() -> None:
     a = torch.randn(4, 4)
     with (
         gpukern.force("simt"),
-        pytest.raises(RuntimeError, match="simt was forced and cannot serve .*this device is the CPU"),
+        pytest.raises(RuntimeError, match=r"simt was forced and cannot serve .*this device is the CPU"),
     ):
         gpukern.mm(a, a)
     with gpukern.force("host"):
