@@ -27,8 +27,6 @@ std::vector<std::string> further_signatures(std::string_view name) {
     return {"Tensor input, Scalar alpha, Tensor other, *, Tensor out=None)" + old};
   if (name == "addcmul" || name == "addcdiv")
     return {"Tensor input, Scalar value, Tensor tensor1, Tensor tensor2, *, Tensor out=None)" + old};
-  if (name == "div")  // the parser lists it where no signature fits
-    return {"Tensor input, Scalar other, *, c10::string_view? rounding_mode, Tensor out=None"};
   if (name == "pow") return {"Tensor input, Scalar exponent, *, Tensor out=None",
                              "Scalar input, Tensor exponent, *, Tensor out=None"};
   if (name == "pow_") return {"Tensor input, Scalar exponent"};
@@ -39,6 +37,8 @@ std::vector<std::string> further_signatures(std::string_view name) {
   if (name == "clamp") return {"Tensor input, Tensor? min=None, Tensor? max=None, *, Tensor out=None"};
   if (name == "clamp_min" || name == "clamp_max")
     return {"Tensor input, Scalar " + std::string(name.substr(6)) + ", *, Tensor out=None"};
+  if (name == "div")  // the parser lists it where no signature fits
+    return {"Tensor input, Scalar other, *, c10::string_view? rounding_mode, Tensor out=None"};
   return {};
 }
 

@@ -1,4 +1,4 @@
-"""What torch's tracers and modes see of the ops: opcheck, compile, export, make_fx, vmap, subclasses, modes, autocast."""
+"""What tracers and modes see of the ops: opcheck, compile, export, make_fx, vmap, subclasses, modes, autocast."""
 
 from __future__ import annotations
 

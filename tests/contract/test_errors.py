@@ -338,8 +338,7 @@ for name, args in (("mm", (y, y)), ("relu", (y,)), ("add", (y, y)), ("exp_", (y,
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_unbuilt_device_is_torchs_with_one_warning_or_under_strict_an_error(strict: bool) -> None:
-    """A device that torch knows and nothing is built for, as mps would be; torch's own op fails there, which shows that it
-    was asked."""
+    """Something torch knows and nothing is built for, as mps would be; its own op fails there, so it was asked."""
     done = subprocess.run(
         [sys.executable, "-c", STAND_IN],
         env={**os.environ, "GPUKERN_STRICT": "1" if strict else "0"},
