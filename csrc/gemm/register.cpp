@@ -7,6 +7,7 @@
 #include <ATen/ops/matmul.h>
 #include <torch/library.h>
 
+#include "../autograd/node.h"
 #include "autograd.h"
 #include "compose.h"
 
@@ -156,6 +157,23 @@ void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Ref out
   out.copy_(result);
 }
 
+void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual, Ref out) {
+  const bool has_bias = bias && bias->defined();
+  if (input.dim() == 2 && weight.dim() == 2 && !has_bias)
+    return handle<void(Ref, Ref, Name, const Optional&, Ref)>("gpukern::mm", "out")
+        .call(input, weight.t(), activation, residual, out);
+  if (input.dim() == 2 && weight.dim() == 2 && bias->dim() == 1)
+    return handle<void(Ref, Ref, Ref, Num, Num, Name, const Optional&, Ref)>("gpukern::addmm", "out")
+        .call(*bias, input, weight.t(), 1, 1, activation, residual, out);
+  const Tensor none;
+  autograd::refuse_out_with_grad("linear", out, input, weight, has_bias ? *bias : none, residual ? *residual : none);
+  const Tensor result = call::linear(input, weight, bias, activation, residual);
+  TORCH_CHECK(out.scalar_type() == result.scalar_type(), "Expected out tensor to have dtype ", result.dtype(),
+              ", but got ", out.dtype(), " instead");
+  at::native::resize_output(out, result.sizes());
+  out.copy_(result);
+}
+
 // torch's products with `out_dtype`: its own kernels serve them, by the same arguments.
 void wide(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const auto& own = op.schema().operator_name();
@@ -213,6 +231,10 @@ void define(torch::Library& m) {
       "linear(Tensor input, Tensor weight, Tensor? bias=None, *, str? activation=None, Tensor? residual=None) -> "
       "Tensor",
       &linear);
+  m.def(
+      "linear.out(Tensor input, Tensor weight, Tensor? bias=None, *, str? activation=None, Tensor? residual=None, "
+      "Tensor(a!) out) -> ()",
+      &linear_out);
   define_wide(m, "mm", "Tensor input, Tensor mat2", "");
   define_wide(m, "bmm", "Tensor input, Tensor mat2", "");
   define_wide(m, "addmm", "Tensor input, Tensor mat1, Tensor mat2", GPUKERN_SCALE);
