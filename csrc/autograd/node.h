@@ -65,6 +65,7 @@ inline void attach_tangent(const at::Tensor& result, at::Tensor t, bool in_place
   }
   if (!t.sym_sizes().equals(result.sym_sizes())) t = t.expand_symint(result.sym_sizes());
   if (t.scalar_type() != result.scalar_type()) t = t.to(result.scalar_type());
+  if (in_place && has_tangent(result)) t = tangent(result).copy_(t);  // a tangent can be written to, not replaced
   result._set_fw_grad(t, /*level=*/0, in_place);
 }
 

@@ -145,13 +145,19 @@ c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
 }
 
 // The op that a parsed call means.  Two overloads differ in whether bounds are tensors (clamp).
-c10::OperatorHandle overload_for(const Function& f, const torch::PythonArgs& args) {
-  if (f.name != "clamp" && f.name != "pow") return *f.op;
+c10::OperatorHandle overload_for(const Function& f, torch::PythonArgs& args, bool to_out) {
+  const bool clamp = f.name == "clamp" || f.name == "clamp_";
+  if (!clamp && f.name != "pow" && f.name != "lerp") return *f.op;
   for (const auto& param : args.signature.params) {
-    if (f.name == "clamp" && param.name == "min" && param.type_ == torch::ParameterType::TENSOR)
-      return c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::clamp", "Tensor");
+    if (clamp && param.name == "min" && param.type_ == torch::ParameterType::TENSOR)
+      return c10::Dispatcher::singleton().findSchemaOrThrow(("gpukern::" + f.name).c_str(),
+                                                            to_out ? "Tensor_out" : "Tensor");
     if (f.name == "pow" && param.name == "exponent" && param.type_ == torch::ParameterType::SCALAR)
       return c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::pow", "Scalar");
+    // a number that no weight tensor can be made of: torch's words for it
+    if (f.name == "lerp" && param.name == "weight" && param.type_ == torch::ParameterType::SCALAR &&
+        (args.scalar(2).isComplex() || !at::isFloatingType(args.tensor(0).scalar_type())))
+      return c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::lerp", "Scalar");
   }
   return *f.op;
 }
@@ -171,10 +177,9 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   const int out_at = index_of(parsed, "out"), inplace_at = index_of(parsed, "inplace");
   const bool to_out = out_at >= 0 && !parsed.isNone(out_at);
   const bool in_place = inplace_at >= 0 && parsed.toBool(inplace_at);
-  c10::OperatorHandle op = overload_for(f, parsed);
-  Tensor copied;  // `out=` of an overload that has none: computed, then copied
-  const bool own_out = to_out && f.out && op.operator_name().overload_name != "Tensor";
-  if (own_out) op = *f.out;
+  c10::OperatorHandle op = overload_for(f, parsed, to_out);
+  const bool own_out = to_out && f.out;  // else computed, then copied
+  if (own_out && op.operator_name().overload_name != "Tensor_out") op = *f.out;
   else if (in_place) op = *f.in_place;
   if (index_of(parsed, "out_dtype") >= 0) op = *find_op(f.name, own_out ? "dtype_out" : "dtype");
   torch::jit::Stack stack;
@@ -243,7 +248,9 @@ Function* make(const Declaration& d) {
   f->out = find_op(d.name, "out");
   if (d.inplace) f->in_place = find_op(d.name + "_", "");
   const c10::FunctionSchema& schema = f->op->schema();
-  std::vector<std::string> signatures{d.name + "(" + parameters(schema, d.inplace, bool(f->out), true) + ")"};
+  std::vector<std::string> signatures;
+  for (const std::string& first : d.before) signatures.push_back(d.name + "(" + first + ")");
+  signatures.push_back(d.name + "(" + parameters(schema, d.inplace, bool(f->out), true) + ")");
   for (const std::string& more : d.signatures)
     signatures.push_back(d.name + "(" + more + (more.find(')') == more.npos ? ")" : ""));
   f->parser = std::make_unique<torch::PythonArgParser>(signatures, /*traceable=*/false);
