@@ -31,6 +31,11 @@ TORCH_LIBRARY_IMPL(gpukern, CUDA, m) {
   elementwise::implement(m);
   gemm::implement(m);
 }
+// Everything else: sparse, quantised, a device that nothing is built for.  Torch's own ops serve it.
+TORCH_LIBRARY_IMPL(gpukern, CompositeExplicitAutograd, m) {
+  elementwise::implement(m);  // they find that they do not take it
+  gemm::implement_elsewhere(m);
+}
 TORCH_LIBRARY_IMPL(gpukern, Autograd, m) {
   elementwise::implement_autograd(m);
   gemm::implement_autograd(m);

@@ -10,6 +10,9 @@ own functions, `gpukern.explain("matmul", a, b)` says which kernel serves a call
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 from . import info as _info
 
 _C = _info.load_extension()
@@ -24,6 +27,14 @@ from .selection import available, explain, force, reset_served, served  # noqa: 
 _compile.register()
 
 __version__: str = built()["version"]
+
+
+def __getattr__(name: str) -> _Any:
+    """gpukern.nn and gpukern.reference are imported when they are first named: most programs need neither."""
+    if name in ("nn", "reference"):
+        return _import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Info",

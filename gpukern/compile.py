@@ -11,6 +11,7 @@ import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Callable, Sequence
+from functools import reduce
 from types import ModuleType
 from typing import Any
 
@@ -50,16 +51,18 @@ def _promoted(tensors: Sequence[Tensor]) -> torch.dtype:
 
 
 def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
-    skip = 1 if entry["name"] == "where" else 0
-    to_float = entry["types"] == "to_float"
+    """Shape, dtype and errors are those of torch's op; strides are TensorIterator's, which not all of torch's keep."""
+    name, _, overload = (entry["aten"] or "add.Tensor").partition(".")
+    theirs = getattr(torch.ops.aten, name)
+    theirs = getattr(theirs, overload) if overload else theirs
+    fused = not entry["aten"]  # its operands broadcast and promote as those of a sum
 
     def fake(*args: Any, **kwargs: Any) -> Tensor:
         tensors = _tensors(args, kwargs)
-        dtype = _promoted(tensors[skip:])
-        rounded = kwargs.get("rounding_mode") or (entry["name"] == "div" and len(args) > 2 and args[2])
-        if to_float and not dtype.is_floating_point and not dtype.is_complex and not rounded:
-            dtype = torch.get_default_dtype()
-        return elementwise_result(tensors, dtype)
+        like: Tensor = reduce(theirs, tensors) if fused else theirs(*args, **kwargs)
+        if any(t.is_complex() for t in tensors):
+            return like  # torch's own op serves it
+        return elementwise_result(tensors, like.dtype)
 
     return fake
 
@@ -67,14 +70,25 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
 def _fake_out(functional: Callable[..., Tensor]) -> Callable[..., None]:
     def fake(*args: Any, out: Tensor, **kwargs: Any) -> None:
         result = functional(*args, **kwargs)
+        if result.device != out.device:
+            raise RuntimeError(
+                f"Attempting to copy from device {result.device} to device {out.device}, "
+                "but cross-device copies are not allowed!"
+            )
         if out.shape != result.shape:
             out.resize_(result.shape)
 
     return fake
 
 
-def _fake_in_place(*args: Any, **kwargs: Any) -> None:
-    return None
+def _fake_in_place(functional: Callable[..., Tensor]) -> Callable[..., None]:
+    def fake(target: Tensor, *args: Any, **kwargs: Any) -> None:
+        result = functional(target, *args, **kwargs)
+        if target.shape != result.shape:
+            shapes = list(target.shape), list(result.shape)
+            raise RuntimeError("output with shape {} doesn't match the broadcast shape {}".format(*shapes))
+
+    return fake
 
 
 def _fake_grad(grad: Tensor, a: Any, b: Any, c: Any, op: str, i: int, j: int, scalars: Sequence[Any]) -> Tensor:
@@ -86,13 +100,38 @@ def _fake_grad(grad: Tensor, a: Any, b: Any, c: Any, op: str, i: int, j: int, sc
     return elementwise_result(tensors, dtype)
 
 
+# Below autograd, where matmul and linear have become these.
+_PRODUCTS: dict[str, Callable[..., Tensor]] = {
+    "mm": torch.mm,
+    "bmm": torch.bmm,
+    "mv": torch.mv,
+    "addmm": torch.addmm,
+    "baddbmm": torch.baddbmm,
+    "addmv": torch.addmv,
+}
+_TAIL = ("activation", "residual")  # change neither the shape nor the dtype
+
+
+def _fake_product(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def fake(*args: Any, **kwargs: Any) -> Tensor:
+        return theirs(*args, **{key: value for key, value in kwargs.items() if key not in _TAIL})
+
+    return fake
+
+
 def _register_fakes(names: dict[str, dict[str, Any]]) -> None:
+    for name, theirs in _PRODUCTS.items():
+        product = _fake_product(theirs)
+        torch.library.register_fake(f"gpukern::{name}", product)
+        torch.library.register_fake(f"gpukern::{name}.out", _fake_out(product))
+        if hasattr(torch.ops.gpukern, name + "_"):
+            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(product))
     for name, entry in names.items():
         functional = _fake_elementwise(entry)
         torch.library.register_fake(f"gpukern::{name}", functional)
         torch.library.register_fake(f"gpukern::{name}.out", _fake_out(functional))
         if name != "where":
-            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place)
+            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(functional))
     torch.library.register_fake("gpukern::elementwise_grad", _fake_grad)
 
 
@@ -162,6 +201,18 @@ def _register_batching(names: dict[str, dict[str, Any]]) -> None:
 # --- Dynamo ----------------------------------------------------------------------------------------------------------
 
 
+def _number_beside(number: float, tensor: Tensor) -> Tensor:
+    """A 0-dim tensor that promotes as the number would."""
+    dtype = tensor.dtype  # torch.result_type would break the graph
+    if isinstance(number, float) and not (dtype.is_floating_point or dtype.is_complex):
+        dtype = torch.get_default_dtype()
+    elif dtype == torch.bool and not isinstance(number, bool):
+        dtype = torch.int64
+    elif tensor.dim() > 0 and dtype in (torch.float16, torch.bfloat16):
+        dtype = torch.float32  # not rounded before it is used
+    return torch.full((), number, dtype=dtype, device=tensor.device)
+
+
 def _traced(name: str) -> Callable[..., Any]:
     """What Dynamo traces in place of the C function: the same call on the dispatcher's op."""
     base = name[:-1] if name.endswith("_") else name
@@ -186,7 +237,9 @@ def _traced(name: str) -> Callable[..., Any]:
         return traced_in_place
 
     def traced(*args: Any, out: Any = None, inplace: bool = False, **kwargs: Any) -> Any:
-        if len(args) > positional:
+        if tensors == 2 and len(args) > 1 and isinstance(args[0], (int, float)) and isinstance(args[1], Tensor):
+            args = (_number_beside(args[0], args[1]), *args[1:])  # only the second operand may be a number
+        if len(args) > positional and isinstance(args[positional], bool):
             args, inplace = args[:positional], args[positional]
         if inplace:
             return in_place(args, kwargs)

@@ -141,7 +141,8 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     extras: dict[str, Any] = {key: kwargs.pop(key) for key in ("activation", "residual", "out") if key in kwargs}
     check(*map(_on_meta, args), **{key: _on_meta(value) for key, value in kwargs.items()})  # torch's errors
     given = dict(zip(names, args)) | kwargs
-    product = build(*(given.pop(name) for name in names if name in given), **given)
+    tensors = [given.pop(name) for name in names if name in given]
+    product = build(*tensors, **given)
     dtype = str(product.a.dtype).removeprefix("torch.")
     shape = (product.a.shape[0], product.a.shape[1], product.b.shape[2])
     extents = (*shape, product.a.shape[2])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import zlib
 
 import hypothesis
@@ -36,6 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     capability = torch.backends.cpu.get_cpu_capability()
     return f"gpukern: seed {SEED} (GPUKERN_TEST_SEED), {torch.get_num_threads()} threads, torch {torch.__version__} on {capability}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was compared with torch's own samples; a test of that module fails where one differs."""
+    module = sys.modules.get("tests.contract.test_opinfo")
+    if module is not None and module.compared:
+        forms = ", ".join(f"{count} {form}" for form, count in module.compared.items())
+        terminalreporter.write_line(f"OpInfo samples compared with torch: {module.compared.total()} ({forms})")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

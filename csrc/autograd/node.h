@@ -3,9 +3,9 @@
 // It costs what torch's own ops cost, and every transform (create_graph, functorch, forward mode, compile) works;
 // torch::autograd::Function costs 40 % more a call, refuses functorch and drops forward-mode tangents silently.
 #pragma once
+#include <ATen/ExpandUtils.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ExpandUtils.h>
 #include <torch/csrc/autograd/VariableTypeUtils.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
@@ -55,11 +55,17 @@ inline bool has_tangent(const at::Tensor& t) {
 inline at::Tensor tangent(const at::Tensor& t) { return t._fw_grad(/*level=*/0); }
 inline at::Tensor primal(const at::Tensor& t) { return t._fw_primal(/*level=*/0); }
 
-// A tangent takes the result's shape and dtype before it is attached.
+// A tangent takes the result's shape and dtype before it is attached.  In place, one that is there already is written
+// into: views of the tensor share it, and autograd refuses to exchange it.
 inline void attach_tangent(const at::Tensor& result, at::Tensor t, bool in_place) {
   if (!t.defined()) return;
+  if (in_place && has_tangent(result)) {
+    tangent(result).copy_(t);
+    return;
+  }
   if (!t.sym_sizes().equals(result.sym_sizes())) t = t.expand_symint(result.sym_sizes());
   if (t.scalar_type() != result.scalar_type()) t = t.to(result.scalar_type());
+  if (in_place && has_tangent(result)) t = tangent(result).copy_(t);  // a tangent can be written to, not replaced
   result._set_fw_grad(t, /*level=*/0, in_place);
 }
 

@@ -168,9 +168,10 @@ Tensor autograd_call(const Op& op, const Inputs& in, const Scalars& scalars, c10
   if (node) {
     for (int k = 0; k < n; ++k) node->shape[k].record(*in[k], result);
     torch::autograd::set_history(result, node);
-    if (op.saves_result()) node->saved[0] = SavedVariable(result, true);
   }
   if (tangents) autograd::attach_tangent(result, forward_tangent(op, in, scalars, result), false);
+  // After the tangent, which is saved with it: forward over reverse differentiates the saved result.
+  if (node && op.saves_result()) node->saved[0] = SavedVariable(result, true);
   return result;
 }
 
@@ -217,13 +218,13 @@ void autograd_inplace(const Op& op, const Inputs& in, const Scalars& scalars, c1
   if (node) {
     for (int k = 0; k < n; ++k) node->shape[k].record(*in[k], self);
     torch::autograd::rebase_history(self, node);
-    if (op.saves_result()) node->saved[0] = SavedVariable(self, true, self.is_view());
   }
   if (tangents) {
     if (op.saves_result()) tangent = forward_tangent(op, in, scalars, self);
     if (!tangent.defined()) tangent = at::zeros_like(self);
     autograd::attach_tangent(self, tangent, true);
   }
+  if (node && op.saves_result()) node->saved[0] = SavedVariable(self, true, self.is_view());
 }
 
 // --- gradients are ops themselves -----------------------------------------------------------------------------------

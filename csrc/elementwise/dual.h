@@ -44,9 +44,7 @@ template <class V> GPUKERN_HD Dual<V> expm1(Dual<V> a) {
   return {e, (e + V(1)) * a.d};
 }
 template <class V> GPUKERN_HD Dual<V> log(Dual<V> a) { return {log(a.v), a.d / a.v}; }
-template <class V> GPUKERN_HD Dual<V> log2(Dual<V> a) {
-  return {log2(a.v), a.d / (a.v * V(0.69314718055994530942))};
-}
+template <class V> GPUKERN_HD Dual<V> log2(Dual<V> a) { return {log2(a.v), a.d / (a.v * V(0.69314718055994530942))}; }
 template <class V> GPUKERN_HD Dual<V> log1p(Dual<V> a) { return {log1p(a.v), a.d / (a.v + V(1))}; }
 template <class V> GPUKERN_HD Dual<V> sin(Dual<V> a) { return {sin(a.v), cos(a.v) * a.d}; }
 template <class V> GPUKERN_HD Dual<V> cos(Dual<V> a) { return {cos(a.v), -sin(a.v) * a.d}; }
@@ -60,6 +58,7 @@ template <class V> GPUKERN_HD Dual<V> erf(Dual<V> a) {
 template <class V> GPUKERN_HD Dual<V> erfc(Dual<V> a) {
   return {erfc(a.v), V(-1.12837916709551257390) * exp(-(a.v * a.v)) * a.d};
 }
+template <class V> GPUKERN_HD Dual<V> normal_cdf(Dual<V> a) { return {normal_cdf(a.v), normal_pdf(a.v) * a.d}; }
 template <class V> GPUKERN_HD Dual<V> sqrt(Dual<V> a) {
   const V r = sqrt(a.v);
   return {r, a.d / (r + r)};

@@ -72,8 +72,7 @@ bool on_our_device(const Op& op, const Inputs& in) {
   c10::Device device(c10::kCPU);
   for (int k = 0; k < op.spec->inputs; ++k) {
     const Tensor& t = *in[k];
-    if (t.layout() != c10::kStrided || t.is_quantized() || t.is_nested() || !storage(t.scalar_type()))
-      return false;
+    if (t.layout() != c10::kStrided || t.is_quantized() || t.is_nested() || !storage(t.scalar_type())) return false;
     if (t.device() == device || (t.is_cpu() && t.dim() == 0)) continue;
     if (!device.is_cpu()) return false;
     for (int earlier = 0; earlier < k; ++earlier)
@@ -81,6 +80,29 @@ bool on_our_device(const Op& op, const Inputs& in) {
     device = t.device();
   }
   return device.is_cpu() || device.is_meta() || gpu_path::serves(device);
+}
+
+// Whether conversion to an integer type changes the number in a 0-dim tensor, the only kind of operand that may be
+// wider than the type it is computed in: a negative one beside uint8 counts as what it wraps to, as in torch.
+bool wraps(const Tensor& t, ScalarType to) {
+  if (t.scalar_type() == to || t.dim() != 0 || t.scalar_type() == ScalarType::Bool) return false;
+  if (!t.is_cpu() || to == ScalarType::Bool) return true;
+  const int64_t v = [&]() -> int64_t {
+    switch (t.scalar_type()) {
+      case ScalarType::Byte: return *t.const_data_ptr<uint8_t>();
+      case ScalarType::Char: return *t.const_data_ptr<int8_t>();
+      case ScalarType::Short: return *t.const_data_ptr<int16_t>();
+      case ScalarType::Int: return *t.const_data_ptr<int32_t>();
+      default: return *t.const_data_ptr<int64_t>();
+    }
+  }();
+  switch (to) {
+    case ScalarType::Byte: return v != static_cast<uint8_t>(v);
+    case ScalarType::Char: return v != static_cast<int8_t>(v);
+    case ScalarType::Short: return v != static_cast<int16_t>(v);
+    case ScalarType::Int: return v != static_cast<int32_t>(v);
+    default: return false;
+  }
 }
 
 struct Numbers {  // the scalars in the compute type
@@ -92,8 +114,9 @@ struct Numbers {  // the scalars in the compute type
       if (compute == Compute::i64) {
         // an absent bound arrives as an infinity
         const bool infinite = s[k].isFloatingPoint();
-        i64[k] = !infinite ? s[k].toLong()
-                 : s[k].toDouble() < 0 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
+        i64[k] = !infinite             ? s[k].toLong()
+                 : s[k].toDouble() < 0 ? std::numeric_limits<int64_t>::min()
+                                       : std::numeric_limits<int64_t>::max();
       } else {
         f64[k] = s[k].toDouble();
         f32[k] = static_cast<float>(f64[k]);
@@ -101,8 +124,9 @@ struct Numbers {  // the scalars in the compute type
     }
   }
   const void* data(Compute compute) const {
-    return compute == Compute::f32 ? static_cast<const void*>(f32)
-           : compute == Compute::f64 ? static_cast<const void*>(f64) : static_cast<const void*>(i64);
+    return compute == Compute::f32   ? static_cast<const void*>(f32)
+           : compute == Compute::f64 ? static_cast<const void*>(f64)
+                                     : static_cast<const void*>(i64);
   }
 };
 
@@ -170,8 +194,7 @@ struct HostCall {
       }
       loop(buffer[0], in, n * rows, scalars);
       const host::Store store = stage->store[compute][static_cast<int>(dtype[0])];
-      for (int64_t r = 0; r < rows; ++r)
-        store(out + r * outer[0], buffer[0] + r * n * compute_size, strides[0], n);
+      for (int64_t r = 0; r < rows; ++r) store(out + r * outer[0], buffer[0] + r * n * compute_size, strides[0], n);
     }
   }
 };
@@ -189,9 +212,8 @@ void run_host(at::TensorIteratorBase& iter, const Op& op, int variant, Compute c
     call.dtype[k] = *storage(iter.dtype(k));
     call.size[k] = static_cast<int64_t>(c10::elementSize(iter.dtype(k)));
   }
-  iter.for_each([&call](char** data, const int64_t* strides, int64_t n0, int64_t n1) {
-    call.run(data, strides, n0, n1);
-  });
+  iter.for_each(
+      [&call](char** data, const int64_t* strides, int64_t n0, int64_t n1) { call.run(data, strides, n0, n1); });
 }
 
 // Served calls: [op][0 host, 1 gpu].  Relaxed: only the totals matter.
@@ -208,10 +230,14 @@ Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inp
     if (!operands[k]->is_cpu()) device = operands[k]->device();
   at::TensorIteratorConfig config;
   config.set_check_mem_overlap(true).check_all_same_dtype(false).allow_cpu_scalars(true).add_borrowed_output(output);
-  std::array<Tensor, kMaxOperands> moved;  // a number beside tensors of a GPU
+  std::array<Tensor, kMaxOperands> moved;  // a number beside tensors of a GPU, or one that its type does not hold
   for (int k = 0; k < inputs; ++k) {
     if (!device.is_cpu() && operands[k]->is_cpu()) {
       moved[k] = at::full({}, operands[k]->item(), operands[k]->options().device(device));
+      config.add_borrowed_const_input(moved[k]);
+    } else if (variant == 0 && compute == Compute::i64 && !(op.spec->condition >> k & 1) &&
+               wraps(*operands[k], dtype)) {
+      moved[k] = operands[k]->to(dtype);
       config.add_borrowed_const_input(moved[k]);
     } else {
       config.add_borrowed_const_input(*operands[k]);
@@ -230,9 +256,14 @@ Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inp
 }  // namespace
 
 std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Scalars& scalars) {
+  for (int k = 0; k < op.spec->scalars; ++k)
+    if (scalars[k].isComplex()) return std::nullopt;
   if (!on_our_device(op, in) || (op.spec->same_dtype && !same_dtypes(op, in))) return std::nullopt;
   for (int k = 0; k < op.spec->inputs; ++k)
     if ((op.spec->condition >> k & 1) && in[k]->scalar_type() != ScalarType::Bool) return std::nullopt;
+  if (op.spec->refuses_bool)
+    for (int k = 0; k < op.spec->inputs; ++k)
+      if (in[k]->scalar_type() == ScalarType::Bool) return std::nullopt;
   const ScalarType common = common_dtype(op, in);
   if (is_float(common)) return common;
   if (!storage(common)) return std::nullopt;
@@ -245,7 +276,7 @@ std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Sca
   for (int k = 0; k < op.spec->scalars; ++k) {
     const at::Scalar& s = scalars[k];
     const bool absent = s.isFloatingPoint() && std::isinf(s.toDouble());
-    if (s.isComplex() || (s.isFloatingPoint() && !absent) || (s.isBoolean() && common != ScalarType::Bool))
+    if ((s.isFloatingPoint() && !absent) || (s.isBoolean() && common != ScalarType::Bool))
       return std::nullopt;
     if (!absent && common != ScalarType::Bool && common != ScalarType::Long) {
       // torch refuses a number that the dtype cannot hold, in words of its own
@@ -285,7 +316,8 @@ std::vector<std::pair<std::string, int64_t>> counts() {
     if (*op.spec->choice) name += std::string(".") + op.spec->choice;
     const std::string paths[] = {std::string("host/") + host::capability(), "gpu"};
     for (int p = 0; p < 2; ++p)
-      if (const int64_t n = served[op.id][p].load(std::memory_order_relaxed)) all.emplace_back(name + " " + paths[p], n);
+      if (const int64_t n = served[op.id][p].load(std::memory_order_relaxed))
+        all.emplace_back(name + " " + paths[p], n);
   }
   return all;
 }

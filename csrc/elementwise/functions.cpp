@@ -23,20 +23,28 @@ std::string document(const Op& op) {
 std::vector<std::string> further_signatures(std::string_view name) {
   // torch's old order of arguments; it accepts them, and names them in no message
   const std::string old = "|deprecated";
-  if (name == "add" || name == "sub")
-    return {"Tensor input, Scalar alpha, Tensor other, *, Tensor out=None)" + old};
+  if (name == "add" || name == "sub") return {"Tensor input, Scalar alpha, Tensor other, *, Tensor out=None)" + old};
   if (name == "addcmul" || name == "addcdiv")
     return {"Tensor input, Scalar value, Tensor tensor1, Tensor tensor2, *, Tensor out=None)" + old};
-  if (name == "pow") return {"Tensor input, Scalar exponent, *, Tensor out=None",
-                             "Scalar input, Tensor exponent, *, Tensor out=None"};
+  if (name == "pow")
+    return {"Tensor input, Scalar exponent, *, Tensor out=None", "Scalar input, Tensor exponent, *, Tensor out=None"};
   if (name == "pow_") return {"Tensor input, Scalar exponent"};
-  if (name == "where") return {"Tensor condition, Scalar input, Tensor other, *, Tensor out=None",
-                               "Tensor condition, Tensor input, Scalar other, *, Tensor out=None"};
+  if (name == "where")
+    return {"Tensor condition, Scalar input, Tensor other, *, Tensor out=None",
+            "Tensor condition, Tensor input, Scalar other, *, Tensor out=None"};
   if (name == "lerp") return {"Tensor input, Tensor end, Scalar weight, *, Tensor out=None"};
   if (name == "lerp_") return {"Tensor input, Tensor end, Scalar weight"};
-  if (name == "clamp") return {"Tensor input, Tensor? min=None, Tensor? max=None, *, Tensor out=None"};
   if (name == "clamp_min" || name == "clamp_max")
     return {"Tensor input, Scalar " + std::string(name.substr(6)) + ", *, Tensor out=None"};
+  if (name == "div")  // the parser lists it where no signature fits
+    return {"Tensor input, Scalar other, *, c10::string_view? rounding_mode, Tensor out=None"};
+  return {};
+}
+
+// A 0-dim tensor is a number to the parser, so bounds that are tensors come first, as in torch.
+std::vector<std::string> signatures_before(std::string_view name) {
+  if (name == "clamp") return {"Tensor input, Tensor? min=None, Tensor? max=None, *, Tensor out=None"};
+  if (name == "clamp_") return {"Tensor input, Tensor? min=None, Tensor? max=None"};
   return {};
 }
 
@@ -49,14 +57,19 @@ std::vector<entry::Declaration> functions() {
     const std::string name = op.spec->name;
     if (name == last || name == "clamp_tensor") continue;
     last = op.spec->name;
-    all.push_back({name, document(op), op.spec->inplace_argument, further_signatures(name)});
+    all.push_back({name, document(op), op.spec->inplace_argument, further_signatures(name), signatures_before(name)});
     if (!op.spec->condition)
-      all.push_back({name + "_", "In-place form of " + name + "; returns input.", false,
-                     further_signatures(name + "_")});
+      all.push_back({name + "_", "In-place form of " + name + "; returns input.", false, further_signatures(name + "_"),
+                     signatures_before(name + "_")});
   }
-  all.push_back({"bias_act",
-                 "activation(input + bias), bias along dimension `dim`.\n\nShapes: input any, bias (input.size(dim),).  "
-                 "Choices of activation: " + choices("add_act") + ".", false, {}});
+  all.push_back(
+      {"bias_act",
+       "activation(input + bias), bias along dimension `dim`.\n\nShapes: input any, bias (input.size(dim),).  "
+       "Choices of activation: " +
+           choices("add_act") + ".",
+       false,
+       {},
+       {}});
   return all;
 }
 

@@ -1,4 +1,5 @@
-// The vocabulary of math.h for the SIMD registers of the CPU: ATen's Vectorized, whose functions are Sleef's (<= 1 ulp).
+// The vocabulary of math.h for the SIMD registers of the CPU: ATen's Vectorized, whose functions are Sleef's (<= 1
+// ulp).
 #pragma once
 #include <ATen/cpu/vec/vec.h>
 
@@ -21,6 +22,7 @@ template <class T> inline Vec<T> sqrt(Vec<T> x) { return x.sqrt(); }
 template <class T> inline Vec<T> floor(Vec<T> x) { return x.floor(); }
 template <class T> inline Vec<T> trunc(Vec<T> x) { return x.trunc(); }
 template <class T> inline Vec<T> abs(Vec<T> x) { return x.abs(); }
+template <class T> inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) { return at::vec::fmadd(a, b, c); }
 template <class T> inline Vec<T> pow(Vec<T> x, Vec<T> y) { return x.pow(y); }
 template <class T> inline Vec<T> fmod(Vec<T> x, Vec<T> y) { return x.fmod(y); }
 

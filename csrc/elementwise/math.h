@@ -9,16 +9,16 @@
 // The CPU loops compile this folder once a vector capability.  Each copy lives in a namespace of its own: the linker
 // keeps one copy of an inline function, and a baseline processor must not end up in the AVX-512 one.
 #ifdef CPU_CAPABILITY
-#define GPUKERN_ELEMENTWISE_BEGIN \
+#define GPUKERN_ELEMENTWISE_BEGIN  \
   namespace gpukern::elementwise { \
   inline namespace CPU_CAPABILITY {
 #else
-#define GPUKERN_ELEMENTWISE_BEGIN \
+#define GPUKERN_ELEMENTWISE_BEGIN  \
   namespace gpukern::elementwise { \
   inline namespace common {
 #endif
 #define GPUKERN_ELEMENTWISE_END \
-  } \
+  }                             \
   }
 
 // The baseline of x86 runs on scalars, which the compiler vectorises where it can: ATen's registers for it are arrays.
@@ -35,8 +35,8 @@ GPUKERN_HD float where(bool m, float a, float b) { return m ? a : b; }
 GPUKERN_HD double where(bool m, double a, double b) { return m ? a : b; }
 GPUKERN_HD int64_t where(bool m, int64_t a, int64_t b) { return m ? a : b; }
 
-#define GPUKERN_UNARY(NAME, F32, F64)                    \
-  GPUKERN_HD float NAME(float x) { return F32(x); }      \
+#define GPUKERN_UNARY(NAME, F32, F64)               \
+  GPUKERN_HD float NAME(float x) { return F32(x); } \
   GPUKERN_HD double NAME(double x) { return F64(x); }
 GPUKERN_UNARY(exp, ::expf, ::exp)
 GPUKERN_UNARY(exp2, ::exp2f, ::exp2)
@@ -55,6 +55,8 @@ GPUKERN_UNARY(trunc, ::truncf, ::trunc)
 GPUKERN_UNARY(abs, ::fabsf, ::fabs)
 #undef GPUKERN_UNARY
 
+GPUKERN_HD float fma(float a, float b, float c) { return ::fmaf(a, b, c); }
+GPUKERN_HD double fma(double a, double b, double c) { return ::fma(a, b, c); }
 GPUKERN_HD float pow(float x, float y) { return ::powf(x, y); }
 GPUKERN_HD double pow(double x, double y) { return ::pow(x, y); }
 GPUKERN_HD float fmod(float x, float y) { return ::fmodf(x, y); }
@@ -84,8 +86,18 @@ template <class V> GPUKERN_HD V sigmoid(V x) {
   const V e = exp(negative_abs(x));
   return where(x >= V(0), V(1), e) / (V(1) + e);
 }
-// The normal distribution function; 1 + erf would cancel for x < -1.
-template <class V> GPUKERN_HD V normal_cdf(V x) { return V(0.5) * erfc(x * V(-0.70710678118654752440)); }
+// The normal distribution function, erfc(-x / sqrt(2)) / 2; 1 + erf would cancel for x < -1.  In the tail the rounding
+// of erfc's argument counts x^2 times: the argument is `a` and a `rest`, which erfc's slope over erfc, about a +
+// sqrt(a^2 + 4 / pi), brings to the result.
+template <class V> GPUKERN_HD V normal_cdf(V x) {
+  const V high = V(-0.707106769084930419921875), low = V(-1.21016171044789694e-8);
+  const V rounded = x * high;
+  const auto inside = (x > V(-64)) & (x < V(64));  // beyond, erfc is 0 or 2 and squares may overflow
+  const V error = where(inside, fma(x, low, fma(x, high, -rounded)), V(0));
+  const V a = rounded + error, rest = error - (a - rounded);
+  const V slope = a + sqrt(fma(a, a, V(1.27323954473516268615)));
+  return V(0.5) * erfc(a) * where(inside & (x < V(0)), V(1) - slope * rest, V(1));
+}
 template <class V> GPUKERN_HD V normal_pdf(V x) { return V(0.39894228040143267794) * exp(V(-0.5) * x * x); }
 
 GPUKERN_ELEMENTWISE_END

@@ -36,15 +36,15 @@ enum class Saves : uint8_t { inputs, result };
 constexpr int kMaxInputs = 3, kMaxScalars = 3;
 
 struct Spec {
-  const char* name;       // public name; torch's where torch has the op
-  const char* args;       // torch's signature, without the result
-  const char* doc;        // one sentence and the formula
+  const char* name;  // public name; torch's where torch has the op
+  const char* args;  // torch's signature, without the result
+  const char* doc;   // one sentence and the formula
   Types types = Types::floating;
-  int inputs = 1;         // tensor operands
-  int scalars = 0;        // number operands, after the tensors in `apply`
-  int ulp = 1;            // promise for 16-bit results: distance from the correctly rounded value over all patterns
-  const char* choice = "";      // one op of several under a name, picked by a string argument ("tanh" of gelu)
-  const char* aten = nullptr;   // torch's own op where its dispatcher name differs; "" where torch has none
+  int inputs = 1;           // tensor operands
+  int scalars = 0;          // number operands, after the tensors in `apply`
+  int ulp = 1;              // promise for 16-bit results: distance from the correctly rounded value over all patterns
+  const char* choice = "";  // one op of several under a name, picked by a string argument ("tanh" of gelu)
+  const char* aten = nullptr;  // torch's own op where its dispatcher name differs; "" where torch has none
   Saves saves = Saves::inputs;
   uint8_t needs[kMaxInputs] = {7, 7, 7};  // inputs that gradient I reads, as bits
   uint8_t differentiable = 7;             // inputs that have a gradient, as bits
@@ -54,6 +54,8 @@ struct Spec {
   uint8_t condition = 0;                  // inputs that only choose, and take no part in type promotion, as bits
   bool inplace_argument = false;          // torch's function has `inplace=False`
   bool same_dtype = false;                // torch refuses to mix dtypes here
+  bool refuses_bool = false;              // torch refuses a bool operand beside other types, too
+  bool exact_out = false;                 // torch's out= takes the result's dtype only
   // Where f depends on one sum: every gradient is gradient `shared`, times input `factor[I]` where that is not -1.
   int8_t shared = -1;
   int8_t factor[kMaxInputs] = {-1, -1, -1};
@@ -148,8 +150,8 @@ template <class Op_, int I, int J> struct Second {
     Dual<V> dx[n], ds[scalars + 1];
     for (int k = 0; k < n; ++k) dx[k] = Dual<V>(x[k], V(k == J ? 1 : 0));
     for (int k = 0; k < scalars; ++k) ds[k] = Dual<V>(s[k], V(0));
-    return Grad<Op, I>::formula(Dual<V>(in[0], V(0)), static_cast<const Dual<V>*>(dx),
-                                static_cast<const Dual<V>*>(ds)).d;
+    return Grad<Op, I>::formula(Dual<V>(in[0], V(0)), static_cast<const Dual<V>*>(dx), static_cast<const Dual<V>*>(ds))
+        .d;
   }
 };
 
@@ -171,14 +173,21 @@ template <class Op> constexpr bool has_integers() { return Op::spec.types >= Typ
 
 // Kernel<Op, variant>: the type of one variant, for tables that are filled by index.
 namespace detail {
-template <class Op, int Variant, int Kind> struct Pick { using type = Value<Op>; };
-template <class Op, int Variant> struct Pick<Op, Variant, 1> { using type = Grad<Op, Variant - 1>; };
+template <class Op, int Variant, int Kind> struct Pick {
+  using type = Value<Op>;
+};
+template <class Op, int Variant> struct Pick<Op, Variant, 1> {
+  using type = Grad<Op, Variant - 1>;
+};
 template <class Op, int Variant> struct Pick<Op, Variant, 2> {
   static constexpr int at = Variant - 1 - kMaxInputs;
   using type = Second<Op, at / kMaxInputs, at % kMaxInputs>;
 };
 }  // namespace detail
 template <class Op, int Variant>
-using Kernel = typename detail::Pick<Op, Variant, Variant == 0 ? 0 : Variant <= kMaxInputs ? 1 : 2>::type;
+using Kernel = typename detail::Pick<Op, Variant,
+                                     Variant == 0            ? 0
+                                     : Variant <= kMaxInputs ? 1
+                                                             : 2>::type;
 
 GPUKERN_ELEMENTWISE_END

@@ -3,6 +3,8 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
+#include <ATen/ops/lerp.h>
+#include <ATen/ops/pow.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <torch/library.h>
 
@@ -22,8 +24,12 @@ namespace gpukern::elementwise {
 namespace {
 
 template <class... T> struct Types_ {};
-template <class T, int N, class... Ts> struct Repeat { using type = typename Repeat<T, N - 1, T, Ts...>::type; };
-template <class T, class... Ts> struct Repeat<T, 0, Ts...> { using type = Types_<Ts...>; };
+template <class T, int N, class... Ts> struct Repeat {
+  using type = typename Repeat<T, N - 1, T, Ts...>::type;
+};
+template <class T, class... Ts> struct Repeat<T, 0, Ts...> {
+  using type = Types_<Ts...>;
+};
 
 constexpr bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
@@ -44,6 +50,15 @@ at::Scalar number(const std::optional<at::Scalar>& s, int k) {
   return s ? *s : at::Scalar(k == 0 ? -infinity : infinity);
 }
 
+// torch's functions refuse bounds before anything else.
+void check_bounds(std::string_view op, const std::optional<at::Scalar>& low, const std::optional<at::Scalar>& high) {
+  TORCH_CHECK(low || high, "torch.", op, ": At least one of 'min' or 'max' must not be None");
+}
+void check_bounds(std::string_view op, const at::Scalar& low, const at::Scalar& high) {
+  if (op != "hardtanh" || low.isComplex() || high.isComplex()) return;
+  TORCH_CHECK_VALUE(!(low.toDouble() > high.toDouble()), "min_val cannot be greater than max_val");
+}
+
 const Op& first_of(const char* name) { return *find(name); }
 
 template <class Op_> const Op& pick() {
@@ -58,14 +73,15 @@ template <class Op_> const Op& pick(std::string_view choice) {
   TORCH_CHECK(name != "gelu" && name != "geglu", "approximate argument must be either none or tanh.");
   TORCH_CHECK(name != "div", "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '", choice,
               "'");
-  TORCH_CHECK_VALUE(false, "gpukern.", name, "(): unknown activation '", choice, "'; it must be one of ",
-                    choices(name), ".");
+  TORCH_CHECK_VALUE(false, "gpukern.", name, "(): unknown activation '", choice, "'; it must be one of ", choices(name),
+                    ".");
 }
 template <class Op_> const Op& pick(std::optional<std::string_view> choice) {
   return choice ? pick<Op_>(*choice) : pick<Op_>();
 }
 
-// --- forms that write into an argument: one boxed kernel each for all ops ----------------------------------------------
+// --- forms that write into an argument: one boxed kernel each for all ops
+// ----------------------------------------------
 
 using torch::jit::Stack;
 
@@ -144,6 +160,7 @@ struct Kernels_<Op_, Types_<T...>, Types_<S...>, Types_<C...>> {
     return h;
   }
   static Scalars scalars(S... s) {
+    if constexpr (sizeof...(S) == 2) check_bounds(spec.name, s...);
     int k = 0;
     return Scalars{number(s, k++)...};
   }
@@ -160,11 +177,10 @@ struct Kernels_<Op_, Types_<T...>, Types_<S...>, Types_<C...>> {
     const Inputs in{&t...};
     const Scalars numbers = scalars(s...);
     const auto dtype = result_dtype(op, in, numbers);
-    if (dtype && c10::canCast(*dtype, o.scalar_type()) &&
+    if (dtype && (spec.exact_out ? *dtype == o.scalar_type() : c10::canCast(*dtype, o.scalar_type())) &&
         o.layout() == c10::kStrided && o.device() == device_of(in))
       run_out(op, in, numbers, *dtype, o);
-    else
-      twin_out(op, in, numbers, o);
+    else twin_out(op, in, numbers, o);
   }
   static void inplace(T... t, S... s, C... c) {
     const Op& op = pick<Op_>(c...);
@@ -174,8 +190,7 @@ struct Kernels_<Op_, Types_<T...>, Types_<S...>, Types_<C...>> {
     const Tensor& self = *in[0];
     if (dtype && c10::canCast(*dtype, self.scalar_type()) && self.device() == device_of(in) && fits(in))
       run_out(op, in, numbers, *dtype, self);
-    else
-      twin_inplace(op, in, numbers);
+    else twin_inplace(op, in, numbers);
   }
   static c10::Device device_of(const Inputs& in) {
     for (int k = 0; k < spec.inputs; ++k)
@@ -211,8 +226,7 @@ struct Kernels_<Op_, Types_<T...>, Types_<S...>, Types_<C...>> {
 
   static std::string out_schema() {
     const std::string args = spec.args;
-    return std::string(spec.name) + ".out(" + args + (contains(args, "*") ? ", " : ", *, ") +
-           "Tensor(a!) out) -> ()";
+    return std::string(spec.name) + ".out(" + args + (contains(args, "*") ? ", " : ", *, ") + "Tensor(a!) out) -> ()";
   }
   static std::string inplace_schema() {
     const std::string args = spec.args;
@@ -234,7 +248,8 @@ struct Kernels_<Op_, Types_<T...>, Types_<S...>, Types_<C...>> {
     m.impl(spec.name, &autograd_call_);
     m.impl((std::string(spec.name) + ".out").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_autograd_out>());
     if (has_inplace)
-      m.impl((std::string(spec.name) + "_").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_autograd_inplace>());
+      m.impl((std::string(spec.name) + "_").c_str(),
+             torch::CppFunction::makeFromBoxedFunction<&boxed_autograd_inplace>());
   }
   static void implement_inplace(torch::Library& m) {
     m.impl((std::string(spec.name) + ".out").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_bump>());
@@ -243,8 +258,8 @@ struct Kernels_<Op_, Types_<T...>, Types_<S...>, Types_<C...>> {
   }
 };
 template <class Op_>
-using Kernels = Kernels_<Op_, typename Signature<Op_>::Tensors, typename Signature<Op_>::Numbers,
-                         typename Signature<Op_>::Choices>;
+using Kernels =
+    Kernels_<Op_, typename Signature<Op_>::Tensors, typename Signature<Op_>::Numbers, typename Signature<Op_>::Choices>;
 
 // Calls f for the first op of each name: the others are its choices.
 template <class F, class... Ops> void for_names(F&& f, List<Ops...>) {
@@ -257,7 +272,8 @@ template <class F> void for_all(F&& f) {
 #undef GPUKERN_EACH
 }
 
-// --- numbers in place of tensors: what torch's Python binding does with a wrapped number ------------------------------
+// --- numbers in place of tensors: what torch's Python binding does with a wrapped number
+// ------------------------------
 
 // A 0-dim tensor that promotes as the number would beside `t`.
 Tensor like_number(const at::Scalar& s, const Tensor& t) {
@@ -278,6 +294,12 @@ template <class... T> Tensor invoke(const char* name, T... args) {
       .typed<Tensor(T...)>()
       .call(args...);
 }
+template <class... T> void write(const char* name, const char* overload, T... args) {
+  c10::Dispatcher::singleton()
+      .findSchemaOrThrow((std::string("gpukern::") + name).c_str(), overload)
+      .typed<void(T...)>()
+      .call(args...);
+}
 using Ref = const Tensor&;
 using Num = const at::Scalar&;
 
@@ -288,7 +310,10 @@ Tensor div_scalar(Ref x, Num y, std::optional<std::string_view> mode) {
   return invoke<Ref, Ref, std::optional<std::string_view>>("div", x, like_number(y, x), mode);
 }
 Tensor pow_scalar(Ref x, Num y) {
-  if (!y.isComplex() && at::isFloatingType(x.scalar_type())) {  // exact and far cheaper than pow
+  // a complex power, a power of bool, and what torch refuses of numbers only
+  const bool negative = y.isIntegral(true) && y.toLong() < 0 && at::isIntegralType(x.scalar_type(), true);
+  if (y.isComplex() || x.scalar_type() == at::kBool || negative) return at::pow(x, y);
+  if (at::isFloatingType(x.scalar_type())) {  // exact and far cheaper than pow
     if (y.equal(2)) return invoke<Ref>("square", x);
     if (y.equal(0.5)) return invoke<Ref>("sqrt", x);
   }
@@ -298,6 +323,7 @@ Tensor pow_self(Num x, Ref y) { return invoke<Ref, Ref>("pow", like_number(x, y)
 Tensor where_self(Ref c, Num x, Ref y) { return invoke<Ref, Ref, Ref>("where", c, like_number(x, y), y); }
 Tensor where_other(Ref c, Ref x, Num y) { return invoke<Ref, Ref, Ref>("where", c, x, like_number(y, x)); }
 Tensor lerp_scalar(Ref x, Ref y, Num w) {
+  if (w.isComplex() || !at::isFloatingType(x.scalar_type())) return at::lerp(x, y, w);
   const Tensor weight = at::scalar_tensor(w, at::TensorOptions(x.scalar_type()));
   return invoke<Ref, Ref, Ref>("lerp", x, y, weight);
 }
@@ -306,6 +332,18 @@ Tensor clamp_tensors(Ref x, const OptionalTensor& low, const OptionalTensor& hig
   if (!high) return invoke<Ref, Ref>("clamp_min", x, *low);
   if (!low) return invoke<Ref, Ref>("clamp_max", x, *high);
   return invoke<Ref, Ref, Ref>("clamp_tensor", x, *low, *high);
+}
+void clamp_tensors_out(Ref x, const OptionalTensor& low, const OptionalTensor& high, Ref out) {
+  TORCH_CHECK(low || high, "torch.clamp: At least one of 'min' or 'max' must not be None");
+  if (!high) write<Ref, Ref, Ref>("clamp_min", "out", x, *low, out);
+  else if (!low) write<Ref, Ref, Ref>("clamp_max", "out", x, *high, out);
+  else write<Ref, Ref, Ref, Ref>("clamp_tensor", "out", x, *low, *high, out);
+}
+void clamp_tensors_inplace(Ref x, const OptionalTensor& low, const OptionalTensor& high) {
+  TORCH_CHECK(low || high, "torch.clamp: At least one of 'min' or 'max' must not be None");
+  if (!high) write<Ref, Ref>("clamp_min_", "", x, *low);
+  else if (!low) write<Ref, Ref>("clamp_max_", "", x, *high);
+  else write<Ref, Ref, Ref>("clamp_tensor_", "", x, *low, *high);
 }
 Tensor bias_act(Ref x, Ref bias, std::string_view activation, int64_t dim) {
   TORCH_CHECK(bias.dim() == 1, "gpukern.bias_act(): bias must have one dimension, got ", bias.dim(), ".");
@@ -318,7 +356,8 @@ Tensor bias_act(Ref x, Ref bias, std::string_view activation, int64_t dim) {
                                             activation);
 }
 
-// --- autocast: torch's own policy for each op --------------------------------------------------------------------------
+// --- autocast: torch's own policy for each op
+// --------------------------------------------------------------------------
 
 template <c10::DeviceType device> void autocast_fp32(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const c10::impl::ExcludeDispatchKeyGuard guard(at::autocast::get_autocast_dispatch_key_from_device_type(device));
@@ -349,8 +388,9 @@ template <c10::DeviceType device> void autocast_promote(const c10::OperatorHandl
 
 void define(torch::Library& m) {
   for_all([&](auto kernels) { kernels.define(m); });
-  m.def("elementwise_grad(Tensor grad, Tensor? a, Tensor? b, Tensor? c, str op, int i, int j, Scalar[] scalars)"
-        " -> Tensor");
+  m.def(
+      "elementwise_grad(Tensor grad, Tensor? a, Tensor? b, Tensor? c, str op, int i, int j, Scalar[] scalars)"
+      " -> Tensor");
   m.def("add.Scalar(Tensor input, Scalar other, *, Scalar alpha=1) -> Tensor", &add_scalar);
   m.def("sub.Scalar(Tensor input, Scalar other, *, Scalar alpha=1) -> Tensor", &sub_scalar);
   m.def("mul.Scalar(Tensor input, Scalar other) -> Tensor", &mul_scalar);
@@ -361,6 +401,9 @@ void define(torch::Library& m) {
   m.def("where.other_Scalar(Tensor condition, Tensor input, Scalar other) -> Tensor", &where_other);
   m.def("lerp.Scalar(Tensor input, Tensor end, Scalar weight) -> Tensor", &lerp_scalar);
   m.def("clamp.Tensor(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor", &clamp_tensors);
+  m.def("clamp.Tensor_out(Tensor input, Tensor? min=None, Tensor? max=None, *, Tensor(a!) out) -> ()",
+        &clamp_tensors_out);
+  m.def("clamp_.Tensor(Tensor(a!) input, Tensor? min=None, Tensor? max=None) -> ()", &clamp_tensors_inplace);
   m.def("bias_act(Tensor input, Tensor bias, str activation='relu', int dim=-1) -> Tensor", &bias_act);
 }
 

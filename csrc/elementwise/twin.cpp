@@ -1,5 +1,5 @@
-// torch's own op with the same arguments: for what our kernels do not take, and for torch's words on what torch does not
-// take either.  The schema is matched by position, so the twin needs no table but Spec::aten.
+// torch's own op with the same arguments: for what our kernels do not take, and for torch's words on what torch does
+// not take either.  The schema is matched by position, so the twin needs no table but Spec::aten.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
 #include <c10/util/Exception.h>
@@ -43,8 +43,9 @@ OperatorHandle functional(const Op& op) {
 std::optional<OperatorHandle> with_out(const Op& op) {
   const auto [name, overload] = aten_name(op);
   const size_t wanted = functional(op).schema().arguments().size() + 1;
-  for (const std::string& candidate : {std::string("out"), overload + "_out", std::string("out_mode"),
-                                       std::string("self_out")}) {
+  // the overload's own first: `clamp_min.out` has as many arguments as `clamp_min.Tensor_out`, of other types
+  for (const std::string& candidate :
+       {overload + "_out", std::string("out"), std::string("out_mode"), std::string("self_out")}) {
     const auto handle = schema(name, candidate);
     if (handle && handle->schema().arguments().size() == wanted) return handle;
   }
@@ -75,8 +76,7 @@ torch::jit::Stack arguments(const OperatorHandle& handle, const Op& op, const In
       // an absent bound of clamp travels as an infinity
       if (arg.type()->kind() == c10::TypeKind::OptionalType && s.isFloatingPoint() && std::isinf(s.toDouble()))
         stack.emplace_back();
-      else
-        stack.emplace_back(s);
+      else stack.emplace_back(s);
     } else if (is_string(arg.type()) && *op.spec->choice) stack.emplace_back(std::string(op.spec->choice));
     else stack.emplace_back(arg.default_value().value_or(c10::IValue()));
   }
@@ -100,7 +100,8 @@ void report_device(const Op& op, const Inputs& in) {
     static std::set<c10::DeviceType> told;
     const std::lock_guard<std::mutex> lock(mutex);
     if (told.insert(device.type()).second)
-      TORCH_WARN("gpukern: no kernel is built for device ", device, ", so torch's own ops serve it; run 'python -m "
+      TORCH_WARN("gpukern: no kernel is built for device ", device,
+                 ", so torch's own ops serve it; run 'python -m "
                  "gpukern info' to see what is built and how to build the rest.");
     return;
   }
@@ -111,8 +112,8 @@ Tensor composed(const Op& op, const Inputs& in) {
   const std::string_view name = op.spec->name, choice = op.spec->choice;
   for (int k = 0; k < op.spec->inputs; ++k)
     TORCH_CHECK_TYPE(at::isFloatingType(in[k]->scalar_type()) && in[k]->layout() == c10::kStrided, "gpukern.", name,
-                     "(): expected dense tensors of float16, bfloat16, float32 or float64, got ",
-                     in[k]->scalar_type(), " with layout ", in[k]->layout(), "; convert them first.");
+                     "(): expected dense tensors of float16, bfloat16, float32 or float64, got ", in[k]->scalar_type(),
+                     " with layout ", in[k]->layout(), "; convert them first.");
   const auto unary = [&](std::string_view op_name, std::string_view op_choice, const Tensor& x) {
     return twin(*find(op_name, op_choice), Inputs{&x}, Scalars{});
   };

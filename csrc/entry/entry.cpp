@@ -1,6 +1,9 @@
 #include "entry.h"
 
 #include <ATen/ScalarOps.h>
+#include <ATen/ops/result_type.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <c10/core/impl/TorchDispatchModeTLS.h>
 #include <torch/csrc/utils/python_arg_parser.h>
 
 #include <cstdio>
@@ -95,6 +98,27 @@ Tensor wrapped(const at::Scalar& s) {
   return t;
 }
 
+// Under a mode (tracing, fake tensors) a wrapped number would be recorded as a bare one, which the op does not take: it is
+// made by an op that the mode sees, in a dtype that promotes as the number would beside the first tensor.
+Tensor recorded(const at::Scalar& s, torch::PythonArgs& args) {
+  for (size_t k = 0; k < args.signature.params.size(); ++k) {
+    if (args.signature.params[k].type_ != torch::ParameterType::TENSOR || !THPVariable_Check(args.args[k])) continue;
+    const Tensor t = args.tensor(static_cast<int>(k));
+    if (t.scalar_type() == c10::kBool && args.signature.params[k].name == "condition") continue;
+    c10::ScalarType type = at::result_type(t, s);
+    if (t.dim() > 0 && at::isReducedFloatingType(type)) type = c10::kFloat;  // not rounded before it is used
+    if (t.dim() > 0 && at::isIntegralType(type, false)) type = c10::kLong;
+    return at::scalar_tensor(s, at::TensorOptions(type));
+  }
+  return wrapped(s);
+}
+
+Tensor tensor_or_number(torch::PythonArgs& args, int k) {
+  const bool is_number = args.signature.params[k].type_ == torch::ParameterType::SCALAR || !THPVariable_Check(args.args[k]);
+  if (!is_number) return args.tensor(k);
+  return c10::impl::TorchDispatchModeTLS::any_modes_set() ? recorded(args.scalar(k), args) : wrapped(args.scalar(k));
+}
+
 c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
   const auto type = args.signature.params[k].type_;
   const bool optional = arg.type()->kind() == c10::TypeKind::OptionalType;
@@ -102,13 +126,15 @@ c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
     case 'T':
     case 't':
       if (args.isNone(k) && optional) return {};
-      return type == torch::ParameterType::SCALAR ? wrapped(args.scalar(k)) : args.tensor(k);
+      return tensor_or_number(args, k);
     case 'S': return args.scalar(k);
     case 's': {
       const auto value = args.scalarOptional(k);
       return value ? c10::IValue(*value) : c10::IValue();
     }
-    case 'I': return args.toInt64(k);
+    case 'I':
+      if (type == torch::ParameterType::SCALARTYPE) return static_cast<int64_t>(args.scalartype(k));
+      return args.toInt64(k);
     case 'B': return args.toBool(k);
     case 'c': {
       const auto value = args.stringViewOptional(k);
@@ -119,15 +145,25 @@ c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
 }
 
 // The op that a parsed call means.  Two overloads differ in whether bounds are tensors (clamp).
-c10::OperatorHandle overload_for(const Function& f, const torch::PythonArgs& args) {
-  if (f.name != "clamp" && f.name != "pow") return *f.op;
+c10::OperatorHandle overload_for(const Function& f, torch::PythonArgs& args, bool to_out) {
+  const bool clamp = f.name == "clamp" || f.name == "clamp_";
+  if (!clamp && f.name != "pow" && f.name != "lerp") return *f.op;
   for (const auto& param : args.signature.params) {
-    if (f.name == "clamp" && param.name == "min" && param.type_ == torch::ParameterType::TENSOR)
-      return c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::clamp", "Tensor");
+    if (clamp && param.name == "min" && param.type_ == torch::ParameterType::TENSOR)
+      return c10::Dispatcher::singleton().findSchemaOrThrow(("gpukern::" + f.name).c_str(),
+                                                            to_out ? "Tensor_out" : "Tensor");
     if (f.name == "pow" && param.name == "exponent" && param.type_ == torch::ParameterType::SCALAR)
       return c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::pow", "Scalar");
+    // a number that no weight tensor can be made of: torch's words for it
+    if (f.name == "lerp" && param.name == "weight" && param.type_ == torch::ParameterType::SCALAR &&
+        (args.scalar(2).isComplex() || !at::isFloatingType(args.tensor(0).scalar_type())))
+      return c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::lerp", "Scalar");
   }
   return *f.op;
+}
+
+std::optional<c10::OperatorHandle> find_op(const std::string& name, const std::string& overload) {
+  return c10::Dispatcher::singleton().findSchema({"gpukern::" + name, overload});
 }
 
 PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
@@ -141,11 +177,11 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   const int out_at = index_of(parsed, "out"), inplace_at = index_of(parsed, "inplace");
   const bool to_out = out_at >= 0 && !parsed.isNone(out_at);
   const bool in_place = inplace_at >= 0 && parsed.toBool(inplace_at);
-  c10::OperatorHandle op = overload_for(f, parsed);
-  Tensor copied;  // `out=` of an overload that has none: computed, then copied
-  const bool own_out = to_out && f.out && op.operator_name().overload_name != "Tensor";
-  if (own_out) op = *f.out;
+  c10::OperatorHandle op = overload_for(f, parsed, to_out);
+  const bool own_out = to_out && f.out;  // else computed, then copied
+  if (own_out && op.operator_name().overload_name != "Tensor_out") op = *f.out;
   else if (in_place) op = *f.in_place;
+  if (index_of(parsed, "out_dtype") >= 0) op = *find_op(f.name, own_out ? "dtype_out" : "dtype");
   torch::jit::Stack stack;
   for (const c10::Argument& arg : op.schema().arguments()) {
     const int k = index_of(parsed, arg.name());
@@ -204,10 +240,6 @@ PyObject* enter(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* n
   END_HANDLE_TH_ERRORS
 }
 
-std::optional<c10::OperatorHandle> find_op(const std::string& name, const std::string& overload) {
-  return c10::Dispatcher::singleton().findSchema({"gpukern::" + name, overload});
-}
-
 Function* make(const Declaration& d) {
   auto f = std::make_unique<Function>();
   f->name = d.name;
@@ -216,7 +248,9 @@ Function* make(const Declaration& d) {
   f->out = find_op(d.name, "out");
   if (d.inplace) f->in_place = find_op(d.name + "_", "");
   const c10::FunctionSchema& schema = f->op->schema();
-  std::vector<std::string> signatures{d.name + "(" + parameters(schema, d.inplace, bool(f->out), true) + ")"};
+  std::vector<std::string> signatures;
+  for (const std::string& first : d.before) signatures.push_back(d.name + "(" + first + ")");
+  signatures.push_back(d.name + "(" + parameters(schema, d.inplace, bool(f->out), true) + ")");
   for (const std::string& more : d.signatures)
     signatures.push_back(d.name + "(" + more + (more.find(')') == more.npos ? ")" : ""));
   f->parser = std::make_unique<torch::PythonArgParser>(signatures, /*traceable=*/false);

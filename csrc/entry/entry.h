@@ -18,6 +18,7 @@ struct Declaration {
   std::string doc;
   bool inplace = false;                 // torch's function has `inplace=False`
   std::vector<std::string> signatures;  // further parameter lists, tried after the schema's own, in torch's notation
+  std::vector<std::string> before;      // and tried before it
 };
 
 // name -> callable, as a new dict; every function says it belongs to the module `gpukern`.

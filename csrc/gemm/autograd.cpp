@@ -59,8 +59,7 @@ struct ProductBackward : autograd::Node {
     variable_list result(first + 2);
     if (!g.defined()) return result;
     if (addend && task_should_compute_output(0)) result[0] = scaled(c_shape.restore(g), beta);
-    if (task_should_compute_output(first))
-      result[first] = scaled(gradient_a(kind, g, b.unpack(), a_transposed), alpha);
+    if (task_should_compute_output(first)) result[first] = scaled(gradient_a(kind, g, b.unpack(), a_transposed), alpha);
     if (task_should_compute_output(first + 1))
       result[first + 1] = scaled(gradient_b(kind, g, a.unpack(), b_transposed), alpha);
     return result;
@@ -126,7 +125,8 @@ Tensor forward_tangent(const Args& x, const Tensor& result) {
 
 bool differentiated(const Args& x) {
   return needs_graph(x) || any_tangent(x) ||
-         (x.residual && ((at::GradMode::is_enabled() && x.residual->requires_grad()) || autograd::has_tangent(*x.residual)));
+         (x.residual &&
+          ((at::GradMode::is_enabled() && x.residual->requires_grad()) || autograd::has_tangent(*x.residual)));
 }
 
 Tensor plain_call(const Args& x) {
@@ -142,7 +142,8 @@ Tensor plain_call(const Args& x) {
 Tensor autograd_call(const Args& x, c10::function_ref<Tensor()> below) {
   if (!ours(x)) {
     const Tensor product = twin({x.kind, x.a, x.b, x.c, x.beta, x.alpha});
-    return x.plain() ? product : call::finish(product, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
+    return x.plain() ? product
+                     : call::finish(product, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
   }
   // A derivative needs what the fused tail does not keep: the same ops one by one.
   if (!x.plain() && differentiated(x)) {

@@ -3,6 +3,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/functorch/BatchedTensorImpl.h>
 #include <ATen/ops/add.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mul.h>
 #include <torch/library.h>
@@ -56,7 +57,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, Name activation, const Optional&
 }
 Tensor linear(const Tensor& input, const Tensor& weight, const Optional& bias, Name activation,
               const Optional& residual) {
-  static const auto op = handle<Tensor(const Tensor&, const Tensor&, const Optional&, Name, const Optional&)>("gpukern::linear");
+  static const auto op =
+      handle<Tensor(const Tensor&, const Tensor&, const Optional&, Name, const Optional&)>("gpukern::linear");
   return op.call(input, weight, bias, activation, residual);
 }
 
@@ -104,12 +106,24 @@ std::optional<std::vector<c10::SymInt>> broadcast(c10::SymIntArrayRef a, c10::Sy
   return shape;
 }
 
+// Spelled out, not -1: reshape cannot deduce an extent beside one of 0.
+c10::SymInt product_of(c10::SymIntArrayRef sizes) {
+  c10::SymInt count = 1;
+  for (const auto& n : sizes) count = count * n;
+  return count;
+}
+
 Tensor flat(const Tensor& t, const std::vector<c10::SymInt>& batch) {
   const auto sizes = t.sym_sizes();
   const c10::SymInt r = sizes[t.dim() - 2], c = sizes[t.dim() - 1];
-  c10::SymInt count = 1;
-  for (const auto& n : batch) count = count * n;
-  return t.expand_symint(joined(batch, {r, c})).reshape_symint({count, r, c});
+  return t.expand_symint(joined(batch, {r, c})).reshape_symint({product_of(batch), r, c});
+}
+
+// All but the last dimension as one.
+Tensor rows_of(const Tensor& t) {
+  const auto sizes = t.sym_sizes();
+  const size_t last = sizes.size() - 1;
+  return t.reshape_symint({product_of(sizes.slice(0, last)), sizes[last]});
 }
 
 }  // namespace
@@ -123,13 +137,12 @@ std::optional<Folded> fold(const Tensor& a, const Tensor& b) {
   if (p == 2 && q == 1) return Folded{Kind::mv, a, b, {}};
   if (p == 1 && q == 1) return Folded{Kind::mv, a.unsqueeze(0), b, std::vector<c10::SymInt>{}};
   if (p == 1 && q == 2) return Folded{Kind::mm, a.unsqueeze(0), b, joined({}, {bs[1]})};
-  if (q == 1) return Folded{Kind::mv, a.reshape_symint({-1, as[p - 1]}), b, joined(as.slice(0, p - 1), {})};
+  if (q == 1) return Folded{Kind::mv, rows_of(a), b, joined(as.slice(0, p - 1), {})};
   if (p == 1) {  // b^T a, matrix by matrix
-    const Tensor rows = b.transpose(-1, -2);
-    return Folded{Kind::mv, rows.reshape_symint({-1, as[0]}), a, joined(bs.slice(0, q - 2), {bs[q - 1]})};
+    return Folded{Kind::mv, rows_of(b.transpose(-1, -2)), a, joined(bs.slice(0, q - 2), {bs[q - 1]})};
   }
   if (q == 2 && (flattens(a) || a.requires_grad()))
-    return Folded{Kind::mm, a.reshape_symint({-1, as[p - 1]}), b, joined(as.slice(0, p - 1), {bs[1]})};
+    return Folded{Kind::mm, rows_of(a), b, joined(as.slice(0, p - 1), {bs[1]})};
   const auto batch = broadcast(as.slice(0, p - 2), bs.slice(0, q - 2));
   if (!batch) return std::nullopt;
   return Folded{Kind::bmm, flat(a, *batch), flat(b, *batch), joined(*batch, {as[p - 2], bs[q - 1]})};
@@ -154,6 +167,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, call::Name activation, const cal
 Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& bias, call::Name activation,
               const call::Optional& residual) {
   const bool has_bias = bias && bias->defined();
+  if (input.dim() == 0 || weight.dim() > 2) return call::finish(at::linear(input, weight, bias), activation, residual);
   if (input.dim() == 2 && weight.dim() == 2) {
     if (!has_bias) return call::mm(input, weight.t(), activation, residual);
     if (bias->dim() == 1) return call::addmm(*bias, input, weight.t(), 1, 1, activation, residual);
@@ -163,10 +177,10 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
   if (fits && flattens(input)) {
     const auto sizes = input.sym_sizes();
     const auto shape = joined(sizes.slice(0, input.dim() - 1), {weight.sym_size(0)});
-    const Tensor rows = input.reshape_symint({-1, sizes[input.dim() - 1]});
+    const Tensor rows = rows_of(input);
     call::Optional flat_residual;
     const bool same = residual && residual->defined() && residual->sym_sizes().equals(c10::SymIntArrayRef(shape));
-    if (same) flat_residual = residual->reshape_symint({-1, weight.sym_size(0)});
+    if (same) flat_residual = rows_of(*residual);
     const bool fused = !residual || !residual->defined() || same;  // any other residual broadcasts to the full shape
     const call::Name tail = fused ? activation : call::Name();
     const Tensor t = has_bias ? call::addmm(*bias, rows, weight.t(), 1, 1, tail, flat_residual)
@@ -179,7 +193,8 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
   return call::finish(out, activation, residual);
 }
 
-// --- vmap -------------------------------------------------------------------------------------------------------------
+// --- vmap
+// -------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -214,9 +229,8 @@ constexpr c10::DispatchKeySet kBatched{c10::DispatchKey::FuncTorchBatched};
 // The product of `kind` with a batch dimension in front of either factor: matmul's broadcasting does the rest.
 Tensor batched_product(Kind kind, const Unwrapped& a, const Unwrapped& b) {
   if (kind == Kind::mm || kind == Kind::bmm) {
-    if (kind == Kind::mm && a.batched != b.batched) return call::matmul(a.value, b.value);
-    if (kind == Kind::mm) return call::bmm(a.value, b.value);
-    return call::matmul(a.value, b.value);
+    // Neither: only the addend or the residual has the batch.
+    return kind == Kind::mm && a.batched && b.batched ? call::bmm(a.value, b.value) : call::matmul(a.value, b.value);
   }
   if (!b.batched) return call::matmul(a.value, b.value);
   return call::matmul(a.value, b.value.unsqueeze(-1)).squeeze(-1);

@@ -62,9 +62,7 @@ template <class F> void for_tensors(const Args& args, F&& f) {
   if (args.residual) f(*args.residual);
 }
 
-Activation activation(const Args& args) {
-  return args.activation ? activation_of(*args.activation) : Activation::none;
-}
+Activation activation(const Args& args) { return args.activation ? activation_of(*args.activation) : Activation::none; }
 
 // Extensions have no words of torch's: what a fused tail needs.
 void check_tail(const Args& args) {
@@ -78,7 +76,8 @@ void check_tail(const Args& args) {
 void check_residual_shape(const Args& args, const Tensor& out) {
   if (args.residual)
     TORCH_CHECK(at::is_expandable_to(args.residual->sizes(), out.sizes()), "gpukern.", op_name(args),
-                "(): residual of shape ", args.residual->sizes(), " does not broadcast to the product's ", out.sizes(), ".");
+                "(): residual of shape ", args.residual->sizes(), " does not broadcast to the product's ", out.sizes(),
+                ".");
 }
 
 }  // namespace
@@ -103,7 +102,8 @@ void report_device(const Args& args) {
     static std::set<c10::DeviceType> told;
     const std::lock_guard<std::mutex> lock(mutex);
     if (told.insert(device.type()).second)
-      TORCH_WARN("gpukern: no kernel is built for device ", device, ", so torch's own products serve it; run 'python -m "
+      TORCH_WARN("gpukern: no kernel is built for device ", device,
+                 ", so torch's own products serve it; run 'python -m "
                  "gpukern info' to see what is built and how to build the rest.");
   });
 }
@@ -127,21 +127,26 @@ void twin_out(const Args& x, const Tensor& result) {
   }
 }
 
-bool well_formed(const Args& x) {
+std::optional<std::vector<int64_t>> result_shape(const Args& x) {
   const int64_t ranks[3][2] = {{2, 2}, {3, 3}, {2, 1}};
   const auto& rank = ranks[static_cast<int>(x.kind)];
-  if (x.a.dim() != rank[0] || x.b.dim() != rank[1]) return false;
+  if (x.a.dim() != rank[0] || x.b.dim() != rank[1]) return std::nullopt;
   const auto a = x.a.sizes(), b = x.b.sizes();
-  if (x.kind == Kind::bmm ? a[0] != b[0] || a[2] != b[1] : a[1] != b[0]) return false;
+  if (x.kind == Kind::bmm ? a[0] != b[0] || a[2] != b[1] : a[1] != b[0]) return std::nullopt;
+  if (x.kind == Kind::mm) return std::vector<int64_t>{a[0], b[1]};
+  if (x.kind == Kind::bmm) return std::vector<int64_t>{a[0], a[1], b[2]};
+  return std::vector<int64_t>{a[0]};
+}
+
+bool well_formed(const Args& x) {
+  const auto result = result_shape(x);
+  if (!result) return false;
   if (x.a.scalar_type() != x.b.scalar_type() || x.a.device() != x.b.device()) return false;
   if (!x.c) return true;
   if (x.c->scalar_type() != x.a.scalar_type() || x.c->device() != x.a.device()) return false;
   if (x.beta->isComplex() || x.alpha->isComplex()) return false;
   if (!at::isFloatingType(x.a.scalar_type()) && (x.beta->isFloatingPoint() || x.alpha->isFloatingPoint())) return false;
-  const std::vector<int64_t> result = x.kind == Kind::mm    ? std::vector<int64_t>{a[0], b[1]}
-                                      : x.kind == Kind::bmm ? std::vector<int64_t>{a[0], a[1], b[2]}
-                                                            : std::vector<int64_t>{a[0]};
-  return at::is_expandable_to(x.c->sizes(), result);
+  return at::is_expandable_to(x.c->sizes(), *result);
 }
 
 Tensor run(const Args& x) {
@@ -155,7 +160,8 @@ Tensor run(const Args& x) {
     }
     return out;
   }
-  if (!well_formed(x) || !(x.a.is_cpu() || ours(x))) return call::finish(twin(x), x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
+  if (!well_formed(x) || !(x.a.is_cpu() || ours(x)))
+    return call::finish(twin(x), x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
   Tensor out = gpu_path::empty_result(x);
   run_out(x, out);
   return out;
@@ -172,7 +178,8 @@ void run_out(const Args& x, const Tensor& out) {
     }
     return;
   }
-  if (!well_formed(x) || !(x.a.is_cpu() || ours(x)) || out.scalar_type() != x.a.scalar_type() || out.device() != x.a.device()) {
+  if (!well_formed(x) || !(x.a.is_cpu() || ours(x)) || out.scalar_type() != x.a.scalar_type() ||
+      out.device() != x.a.device()) {
     twin_out(x, out);
     if (!x.plain()) host::finish(out, activation(x), x.residual);
     return;
@@ -186,7 +193,8 @@ void run_out(const Args& x, const Tensor& out) {
   const Choice choice = select(problem, device, built(), force());
   if (!choice) {
     const Explanation why = explain(problem, device);
-    const std::string reason = why.refusals.empty() ? "" : why.refusals.back().first + ": " + why.refusals.back().second;
+    const std::string reason =
+        why.refusals.empty() ? "" : why.refusals.back().first + ": " + why.refusals.back().second;
     for (const auto& [row, said] : why.refusals)
       TORCH_CHECK(!anything_forced() || !(row == forced() || forced().starts_with(row + "/")), "gpukern: ", forced(),
                   " was forced and cannot serve ", why.problem, " on ", why.device, ": ", said,
@@ -206,7 +214,8 @@ void run_out(const Args& x, const Tensor& out) {
   gpu_path::launch(choice, problem, x, out);
 }
 
-// --- the functions of gemm.h ------------------------------------------------------------------------------------------
+// --- the functions of gemm.h
+// ------------------------------------------------------------------------------------------
 
 Tensor mm(const Tensor& a, const Tensor& b) { return run({Kind::mm, a, b}); }
 Tensor bmm(const Tensor& a, const Tensor& b) { return run({Kind::bmm, a, b}); }
@@ -215,13 +224,13 @@ void mm_out(const Tensor& a, const Tensor& b, const Tensor& out) { run_out({Kind
 void bmm_out(const Tensor& a, const Tensor& b, const Tensor& out) { run_out({Kind::bmm, a, b}, out); }
 void mv_out(const Tensor& a, const Tensor& b, const Tensor& out) { run_out({Kind::mv, a, b}, out); }
 
-#define GPUKERN_SUM(NAME, KIND)                                                                                       \
-  Tensor NAME(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {           \
-    return run({Kind::KIND, a, b, &c, &beta, &alpha});                                                                \
-  }                                                                                                                   \
-  void NAME##_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,         \
-                  const Tensor& out) {                                                                                \
-    run_out({Kind::KIND, a, b, &c, &beta, &alpha}, out);                                                              \
+#define GPUKERN_SUM(NAME, KIND)                                                                               \
+  Tensor NAME(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {   \
+    return run({Kind::KIND, a, b, &c, &beta, &alpha});                                                        \
+  }                                                                                                           \
+  void NAME##_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha, \
+                  const Tensor& out) {                                                                        \
+    run_out({Kind::KIND, a, b, &c, &beta, &alpha}, out);                                                      \
   }
 GPUKERN_SUM(addmm, mm)
 GPUKERN_SUM(baddbmm, bmm)

@@ -45,14 +45,17 @@ Tensor addmv(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& be
 void mm_out(const Tensor& a, const Tensor& b, const Tensor& out);
 void bmm_out(const Tensor& a, const Tensor& b, const Tensor& out);
 void mv_out(const Tensor& a, const Tensor& b, const Tensor& out);
-void addmm_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha, const Tensor& out);
+void addmm_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
+               const Tensor& out);
 void baddbmm_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
                  const Tensor& out);
-void addmv_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha, const Tensor& out);
+void addmv_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
+               const Tensor& out);
 
 // Registration, for bind.cpp.
 void define(torch::Library& m);
 void implement(torch::Library& m);
+void implement_elsewhere(torch::Library& m);  // where nothing here is built for: torch's own
 void implement_autograd(torch::Library& m);
 void implement_inplace(torch::Library& m);
 void implement_batching(torch::Library& m);

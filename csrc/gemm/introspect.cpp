@@ -88,8 +88,8 @@ std::vector<RowDescription> rows() {
   for (int f = 0; f < kFolderCount; ++f)
     for (int r = 0; r < kFolders[f].count; ++r) {
       const Row& row = kFolders[f].rows[r];
-      RowDescription d{full_name(f, r), kFolders[f].name, row.id,     {},          "",        row.bm,
-                       row.bn,          row.bk,           row.tm,     row.tn,      row.threads, row.shared};
+      RowDescription d{full_name(f, r), kFolders[f].name, row.id, {},     "",          row.bm,
+                       row.bn,          row.bk,           row.tm, row.tn, row.threads, row.shared};
       for (int t = 0; t < kTypes; ++t)
         if (row.types & bit(static_cast<Type>(t))) d.types.emplace_back(name(static_cast<Type>(t)));
       const char* words = built().targets[f];

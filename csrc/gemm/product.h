@@ -33,6 +33,8 @@ void run_out(const Args& args, const Tensor& out);
 
 // The Problem of a product whose shapes fit; out may be undefined (then a new row-major result is meant).
 Problem problem_of(const Args& args, const Tensor& out);
+// The product's shape; nothing where the factors do not multiply.
+std::optional<std::vector<int64_t>> result_shape(const Args& args);
 // Whether shapes and types are what torch's product takes.
 bool well_formed(const Args& args);
 

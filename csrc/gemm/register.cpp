@@ -4,8 +4,10 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
 #include <ATen/native/Resize.h>
+#include <ATen/ops/matmul.h>
 #include <torch/library.h>
 
+#include "../autograd/node.h"
 #include "autograd.h"
 #include "compose.h"
 
@@ -59,12 +61,14 @@ template <class Op, class... P> struct Kernels<Op, Tensor(P...)> {
     return h;
   }
   static const auto& op_out() {
-    static const auto h = c10::Dispatcher::singleton().findSchemaOrThrow(Op::name, "out").template typed<void(P..., Ref)>();
+    static const auto h =
+        c10::Dispatcher::singleton().findSchemaOrThrow(Op::name, "out").template typed<void(P..., Ref)>();
     return h;
   }
   static const auto& op_inplace() {
-    static const auto h =
-        c10::Dispatcher::singleton().findSchemaOrThrow((std::string(Op::name) + "_").c_str(), "").template typed<void(P...)>();
+    static const auto h = c10::Dispatcher::singleton()
+                              .findSchemaOrThrow((std::string(Op::name) + "_").c_str(), "")
+                              .template typed<void(P...)>();
     return h;
   }
 
@@ -72,17 +76,23 @@ template <class Op, class... P> struct Kernels<Op, Tensor(P...)> {
   static void backend_out(P... p, Ref out) { run_out(Sig::args(kind, p...), out); }
   static void backend_inplace(P... p) {
     const Args x = Sig::args(kind, p...);
-    const auto self = x.c->sizes().vec();
-    TORCH_CHECK(!well_formed(x) || self == result_shape(x), "The expanded size of the tensor must match: gpukern.", op_name(x),
-                "_() keeps the shape ", x.c->sizes(), " of its input, which is not the product's; use ", op_name(x), "().");
+    const auto shape = result_shape(x);
+    TORCH_CHECK(!shape || x.c->sizes() == *shape, "Bad in-place call: input tensor size ", x.c->sizes(),
+                " and output tensor size ", at::IntArrayRef(*shape), " should match");  // run_out would resize it
     run_out(x, *x.c);
   }
-  static std::vector<int64_t> result_shape(const Args& x) {
-    const auto a = x.a.sizes(), b = x.b.sizes();
-    if (kind == Kind::mm) return {a[0], b[1]};
-    if (kind == Kind::bmm) return {a[0], a[1], b[2]};
-    return {a[0]};
+
+  // Of tensors that are not ours, and whose keys have no autograd above (inference mode).
+  static Tensor elsewhere(P... p) {
+    const Args x = Sig::args(kind, p...);
+    return call::finish(twin(x), x.activation, x.residual ? Optional(*x.residual) : Optional());
   }
+  static void elsewhere_out(P... p, Ref out) {
+    const Args x = Sig::args(kind, p...);
+    twin_out(x, out);
+    if (!x.plain()) out.copy_(call::finish(out, x.activation, x.residual ? Optional(*x.residual) : Optional()));
+  }
+  static void elsewhere_inplace(P... p) { elsewhere_out(p..., *Sig::args(kind, p...).c); }
 
   static Tensor differentiable(Keys keys, P... p) {
     return autograd_call(Sig::args(kind, p...), [&] { return op().redispatch(below_autograd(keys), p...); });
@@ -136,14 +146,44 @@ void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Ref out
   TORCH_CHECK(!(at::GradMode::is_enabled() && (a.requires_grad() || b.requires_grad() || out.requires_grad())),
               "matmul(): functions with out=... arguments don't support automatic differentiation, but one of the "
               "arguments requires grad.");
+  if (out.scalar_type() != a.scalar_type() || out.device() != a.device()) {  // torch's words for its refusal
+    Tensor written = out;
+    at::matmul_out(written, a, b);
+    written.copy_(call::finish(written, activation, residual));
+    return;
+  }
   const Tensor result = call::matmul(a, b, activation, residual);
+  at::native::resize_output(out, result.sizes());
+  out.copy_(result);
+}
+
+void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual, Ref out) {
+  const bool has_bias = bias && bias->defined();
+  if (input.dim() == 2 && weight.dim() == 2 && !has_bias)
+    return handle<void(Ref, Ref, Name, const Optional&, Ref)>("gpukern::mm", "out")
+        .call(input, weight.t(), activation, residual, out);
+  if (input.dim() == 2 && weight.dim() == 2 && bias->dim() == 1)
+    return handle<void(Ref, Ref, Ref, Num, Num, Name, const Optional&, Ref)>("gpukern::addmm", "out")
+        .call(*bias, input, weight.t(), 1, 1, activation, residual, out);
+  const Tensor none;
+  autograd::refuse_out_with_grad("linear", out, input, weight, has_bias ? *bias : none, residual ? *residual : none);
+  const Tensor result = call::linear(input, weight, bias, activation, residual);
   TORCH_CHECK(out.scalar_type() == result.scalar_type(), "Expected out tensor to have dtype ", result.dtype(),
               ", but got ", out.dtype(), " instead");
   at::native::resize_output(out, result.sizes());
   out.copy_(result);
 }
 
-// --- autocast: torch's lower-precision policy --------------------------------------------------------------------------
+// torch's products with `out_dtype`: its own kernels serve them, by the same arguments.
+void wide(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  const auto& own = op.schema().operator_name();
+  const std::string name = "aten::" + own.name.substr(own.name.find("::") + 2);
+  c10::Dispatcher::singleton().findSchemaOrThrow(name.c_str(), own.overload_name.c_str()).callBoxed(stack);
+  if (op.schema().returns().empty()) torch::jit::drop(*stack, 1);
+}
+
+// --- autocast: torch's lower-precision policy
+// --------------------------------------------------------------------------
 
 template <c10::DeviceType device> void autocast_lower(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const c10::impl::ExcludeDispatchKeyGuard guard(at::autocast::get_autocast_dispatch_key_from_device_type(device));
@@ -169,6 +209,13 @@ void define_op(torch::Library& m, const std::string& name, const std::string& te
   if (inplace) m.def((name + "_(Tensor(a!)" + tensors.substr(6) + star + ") -> ()").c_str());
 }
 
+void define_wide(torch::Library& m, const std::string& name, const std::string& tensors, const std::string& options) {
+  const std::string type = ", ScalarType out_dtype", star = options.empty() ? ", *" : ", *, " + options;
+  const auto kernel = [] { return torch::CppFunction::makeFromBoxedFunction<&wide>(); };
+  m.def((name + ".dtype(" + tensors + type + (options.empty() ? "" : star) + ") -> Tensor").c_str(), kernel());
+  m.def((name + ".dtype_out(" + tensors + type + star + ", Tensor(a!) out) -> ()").c_str(), kernel());
+}
+
 }  // namespace
 
 void define(torch::Library& m) {
@@ -180,8 +227,18 @@ void define(torch::Library& m) {
   define_op(m, "addmv", "Tensor input, Tensor mat, Tensor vec", GPUKERN_SCALE, true);
   m.def("matmul(Tensor input, Tensor other, *, " GPUKERN_TAIL ") -> Tensor", &matmul);
   m.def("matmul.out(Tensor input, Tensor other, *, " GPUKERN_TAIL ", Tensor(a!) out) -> ()", &matmul_out);
-  m.def("linear(Tensor input, Tensor weight, Tensor? bias=None, *, str? activation=None, Tensor? residual=None) -> Tensor",
-        &linear);
+  m.def(
+      "linear(Tensor input, Tensor weight, Tensor? bias=None, *, str? activation=None, Tensor? residual=None) -> "
+      "Tensor",
+      &linear);
+  m.def(
+      "linear.out(Tensor input, Tensor weight, Tensor? bias=None, *, str? activation=None, Tensor? residual=None, "
+      "Tensor(a!) out) -> ()",
+      &linear_out);
+  define_wide(m, "mm", "Tensor input, Tensor mat2", "");
+  define_wide(m, "bmm", "Tensor input, Tensor mat2", "");
+  define_wide(m, "addmm", "Tensor input, Tensor mat1, Tensor mat2", GPUKERN_SCALE);
+  define_wide(m, "baddbmm", "Tensor input, Tensor batch1, Tensor batch2", GPUKERN_SCALE);
 }
 
 void implement(torch::Library& m) {
@@ -192,6 +249,16 @@ void implement(torch::Library& m) {
   for_pairs(both);
   for_sums(both);
   for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.backend_inplace); });
+}
+
+void implement_elsewhere(torch::Library& m) {
+  const auto both = [&](auto k, std::string name) {
+    m.impl(name.c_str(), &k.elsewhere);
+    m.impl((name + ".out").c_str(), &k.elsewhere_out);
+  };
+  for_pairs(both);
+  for_sums(both);
+  for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.elsewhere_inplace); });
 }
 
 void implement_autograd(torch::Library& m) {
@@ -235,21 +302,31 @@ std::vector<entry::Declaration> functions() {
       "residual: a tensor that broadcasts to the result, added last.  Both are fused where no gradient is needed."
       "\n\nTypes: float16 and bfloat16 (accumulated in float32), float32, float64, and integers, which wrap.";
   const std::string old = "|deprecated";
+  const std::string pair = "Tensor input, Tensor mat2, ScalarType out_dtype, *, Tensor out=None";
+  const std::string scaled = ", ScalarType out_dtype, *, Scalar beta=1, Scalar alpha=1, Tensor out=None";
   return {
-      {"mm", "Matrix product of two matrices, (m, k) and (k, n)." + tail, false, {}},
-      {"bmm", "Matrix by matrix product of two batches, (b, m, k) and (b, k, n)." + tail, false, {}},
+      {"mm", "Matrix product of two matrices, (m, k) and (k, n)." + tail, false, {pair}},
+      {"bmm", "Matrix by matrix product of two batches, (b, m, k) and (b, k, n)." + tail, false, {pair}},
       {"mv", "Matrix times vector, (m, k) and (k,).", false, {}},
       {"matmul", "Matrix product with torch.matmul's rules for vectors and batches." + tail, false, {}},
       {"linear", "input @ weight.T + bias; input (*, k), weight (n, k), bias (n,)." + tail, false, {}},
-      {"addmm", "beta * input + alpha * (mat1 @ mat2); input broadcasts; beta=0 does not read it." + tail, false,
-       {"Scalar beta, Tensor input, Scalar alpha, Tensor mat1, Tensor mat2, *, Tensor out=None)" + old,
+      {"addmm",
+       "beta * input + alpha * (mat1 @ mat2); input broadcasts; beta=0 does not read it." + tail,
+       false,
+       {"Tensor input, Tensor mat1, Tensor mat2" + scaled,
+        "Scalar beta, Tensor input, Scalar alpha, Tensor mat1, Tensor mat2, *, Tensor out=None)" + old,
         "Scalar beta, Tensor input, Tensor mat1, Tensor mat2, *, Tensor out=None)" + old}},
       {"addmm_", "In-place form of addmm; returns input.", false, {}},
-      {"baddbmm", "beta * input + alpha * (batch1 @ batch2), batch by batch." + tail, false,
-       {"Scalar beta, Tensor input, Scalar alpha, Tensor batch1, Tensor batch2, *, Tensor out=None)" + old,
+      {"baddbmm",
+       "beta * input + alpha * (batch1 @ batch2), batch by batch." + tail,
+       false,
+       {"Tensor input, Tensor batch1, Tensor batch2" + scaled,
+        "Scalar beta, Tensor input, Scalar alpha, Tensor batch1, Tensor batch2, *, Tensor out=None)" + old,
         "Scalar beta, Tensor input, Tensor batch1, Tensor batch2, *, Tensor out=None)" + old}},
       {"baddbmm_", "In-place form of baddbmm; returns input.", false, {}},
-      {"addmv", "beta * input + alpha * (mat @ vec).", false,
+      {"addmv",
+       "beta * input + alpha * (mat @ vec).",
+       false,
        {"Scalar beta, Tensor input, Scalar alpha, Tensor mat, Tensor vec, *, Tensor out=None)" + old,
         "Scalar beta, Tensor input, Tensor mat, Tensor vec, *, Tensor out=None)" + old}},
       {"addmv_", "In-place form of addmv; returns input.", false, {}},

@@ -36,7 +36,7 @@ def same(ours: Tensor, theirs: Tensor, tolerance: float = 1e-9) -> None:
     assert torch.allclose(ours, theirs, rtol=tolerance, atol=tolerance), (ours - theirs).abs().max()
 
 
-def both_ways(ours: nn.Module, theirs: nn.Module, x: Tensor) -> None:
+def both_ways(ours: nn.Module, theirs: nn.Module, x: Tensor, tolerance: float = 1e-9) -> None:
     """Equal results and equal gradients of the input and of every parameter, in float64."""
     inputs = [x.clone().requires_grad_(), x.clone().requires_grad_()]
     results = [module(value) for module, value in zip((ours, theirs), inputs)]
@@ -47,14 +47,16 @@ def both_ways(ours: nn.Module, theirs: nn.Module, x: Tensor) -> None:
         for module, value, result in zip((ours, theirs), inputs, results)
     ]
     for a, b in zip(*grads):
-        same(a, b)
+        same(a, b, tolerance)
 
 
 @pytest.mark.parametrize(("name", "options"), [(n, o) for n, choices in ACTIVATIONS.items() for o in choices])
 def test_activation(name: str, options: dict[str, float]) -> None:
     ours, theirs = getattr(gpukern.nn, name)(**options), getattr(nn, name)(**options)
     assert isinstance(ours, type(theirs)) and repr(ours) == repr(theirs)
-    both_ways(ours, theirs, torch.randn(3, 50, dtype=torch.float64) * 4)
+    # torch's gradient of hardsigmoid multiplies by 1 / 6 as a float32, in float64 too
+    tolerance = 1e-7 if name == "Hardsigmoid" else 1e-9
+    both_ways(ours, theirs, torch.randn(3, 50, dtype=torch.float64) * 4, tolerance)
 
 
 @pytest.mark.parametrize(

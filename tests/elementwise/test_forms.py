@@ -84,12 +84,14 @@ def test_numbers_first_and_deprecated_order() -> None:
 
 @pytest.mark.parametrize("case", FIRST, ids=ids(FIRST))
 def test_shape_and_strides_of_the_result(case: Case) -> None:
-    """TensorIterator's rule for strides: permuted in, permuted out."""
+    """TensorIterator's rule for strides: permuted in, permuted out; of every op, so that a chain of them stays so."""
+    # These three of torch's own allocate by other rules (relu6 and hardtanh where nothing is computed).
+    theirs = torch.neg if case.name in ("logsigmoid", "relu6", "hardtanh") else case.eager
     shapes: list[tuple[int, ...]] = [(), (0,), (0, 3), (2, 3, 4), (2, 3, 4, 5), (1, 2, 1, 3, 2, 1, 2)]
     for shape, layout in itertools.product(shapes, strategies.LAYOUTS):
         types = [torch.bool if k == 0 and case.has_condition else torch.float32 for k in range(case.inputs)]
         x = [strategies.laid_out(shape, t, layout) for t in types]
-        assert outcome(case.ours, *x) == outcome(case.eager, *x), (shape, layout)
+        assert outcome(case.ours, *x) == outcome(theirs, *x), (shape, layout)
 
 
 @pytest.mark.parametrize("case", FIRST, ids=ids(FIRST))
@@ -104,31 +106,30 @@ def test_fuzz_shapes_strides_types(case: Case, data: st.DataObject) -> None:
         tensors[0] = tensors[0] > 0
     try:
         expected = case.eager(*tensors)
-    except RuntimeError:
-        assert outcome(case.ours, *tensors)[0] is RuntimeError
+    except RuntimeError:  # and NotImplementedError, which is one
+        assert outcome(case.ours, *tensors) == outcome(case.eager, *tensors)
         return
     got = case.ours(*tensors)
     assert got.shape == expected.shape and got.dtype == expected.dtype
     dense = [t.expand(got.shape).contiguous() if t.dim() else t for t in tensors]
     again = case.ours(*dense)
+    # vector bodies and tails give the same bits
     same = (
         torch.equal(got, again)
         if not got.is_floating_point()
-        else (bool((ulps.distance(got, again.expand(got.shape)) <= tail_steps(case)).all()))
+        else bool((ulps.distance(got, again.expand(got.shape)) == 0).all())
     )
     assert same, [(t.dtype, t.shape, t.stride()) for t in tensors]
     if not got.is_floating_point():
         assert torch.equal(got, expected)
 
 
-def tail_steps(case: Case) -> int:
-    """0: vector bodies and scalar tails give the same bits."""
-    return 0
-
-
 @pytest.mark.parametrize("case", FIRST, ids=ids(FIRST))
 def test_out(case: Case) -> None:
-    """Right size kept, empty resized in silence, wrong size resized with torch's warning, dtype cast or refused."""
+    """Right size kept, empty resized in silence, wrong size resized with torch's warning, dtype cast or refused.
+
+    Whether a dtype is cast or refused, and in which words, is torch's choice op by op.
+    """
     inputs = case.smooth_inputs((3, 4), torch.float32)
     expected = case.ours(*inputs)
     for out in (torch.full((3, 4), torch.nan), torch.empty(0), torch.full((4, 3), torch.nan).t()):
@@ -139,11 +140,13 @@ def test_out(case: Case) -> None:
     with pytest.warns(UserWarning, match="An output with one or more elements was resized"):
         out = case.ours(*inputs, out=torch.empty(7))
     assert torch.equal(out, expected)
-    wide = torch.empty(3, 4, dtype=torch.float64)
-    case.ours(*inputs, out=wide)
-    torch.testing.assert_close(wide, expected.double(), rtol=1e-6, atol=1e-6)
-    with pytest.raises(RuntimeError, match="result type Float can't be cast to the desired output type Long"):
-        case.ours(*inputs, out=torch.empty(3, 4, dtype=torch.int64))
+    theirs = case.out_form() or torch.square  # what torch has no name for is cast as most ops are
+    for dtype in (torch.float64, torch.int64):
+        out, torchs = torch.empty(3, 4, dtype=dtype), torch.empty(3, 4, dtype=dtype)
+        arguments = inputs if theirs is not torch.square else inputs[-1:]
+        assert outcome(case.ours, *inputs, out=out) == outcome(theirs, *arguments, out=torchs)
+        if outcome(theirs, *arguments, out=torchs)[0] is dtype:
+            torch.testing.assert_close(out, expected.double(), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("offset", [0, 1, 3])
@@ -239,10 +242,7 @@ def test_more_than_2_31_elements_of_a_stride_0_input() -> None:
 
 @pytest.mark.parametrize("case", FIRST, ids=ids(FIRST))
 def test_bitwise_the_same_every_time(case: Case) -> None:
-    inputs = [
-        t.repeat(40, 40) if t.is_floating_point() else t.repeat(40, 40)
-        for t in case.smooth_inputs((9, 9), torch.float32)
-    ]
+    inputs = [t.repeat(40, 40) for t in case.smooth_inputs((9, 9), torch.float32)]
     first = case.ours(*inputs)
     for _ in range(5):
         assert torch.equal(case.ours(*inputs), first)

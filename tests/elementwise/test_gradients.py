@@ -90,7 +90,11 @@ def test_sum_backward(case: Case) -> None:
 def test_broadcast_operands_get_their_own_shape(case: Case) -> None:
     shapes: list[tuple[int, ...]] = [(4, 1, 5), (3, 1), (1,)]
     inputs = [case.smooth_inputs(s)[k] for k, s in zip(range(case.inputs), shapes)]
-    ours, theirs = gradients(case.ours, inputs, lambda g: g), gradients(case.eager, inputs, lambda g: g)
+
+    def expanded(*tensors: Tensor) -> Tensor:  # torch.clamp's own backward refuses operands that broadcast
+        return case.eager(*torch.broadcast_tensors(*tensors))
+
+    ours, theirs = gradients(case.ours, inputs, lambda g: g), gradients(expanded, inputs, lambda g: g)
     for mine, other in zip(ours, theirs):
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9)
 
@@ -107,6 +111,11 @@ def test_only_one_operand_requires_grad(case: Case) -> None:
             x[k].requires_grad_()
             results.append(torch.autograd.grad(function(*x).sum(), x[k])[0])
         torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-9)
+
+
+def steps(case: Case) -> float:
+    """Relative distance from torch's float64 gradient; torch multiplies hardsigmoid's by 1/6 rounded to float32."""
+    return 2.0**-24 if case.name == "hardsigmoid" else 1e-9
 
 
 def kinks(case: Case) -> list[Tensor]:
@@ -128,39 +137,45 @@ def test_gradient_at_kinks_and_ties_is_torchs(case: Case) -> None:
     inputs = kinks(case)
     ours, theirs = gradients(case.ours, inputs, lambda g: g), gradients(case.eager, inputs, lambda g: g)
     for mine, other in zip(ours, theirs):
-        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9, equal_nan=True)
+        torch.testing.assert_close(mine, other, rtol=steps(case), atol=1e-9, equal_nan=True)
 
 
-def overwritten(function: Callable[..., Tensor], tensors: list[Tensor], which: int) -> str | None:
-    """The message of backward() after argument `which` (or, for -1, the result) was overwritten."""
+def overwritten(function: Callable[..., Tensor], tensors: list[Tensor], which: int | None) -> str | list[Tensor]:
+    """The message of backward() after argument `which` (or, for -1, the result) was overwritten; or the gradients."""
     inputs = [t.clone().requires_grad_() if t.is_floating_point() else t.clone() for t in tensors]
     held = [t * 1 if t.is_floating_point() else t for t in inputs]
     result = function(*held)
-    target = result if which < 0 else held[which]
-    with torch.no_grad():
-        target.mul_(0) if target.is_floating_point() else target.logical_not_()
+    if which is not None:
+        target = result if which < 0 else held[which]
+        with torch.no_grad():
+            target.mul_(0) if target.is_floating_point() else target.logical_not_()
     try:
         result.sum().backward()
     except RuntimeError as error:
         return str(error)
-    return None
+    return [t.grad for t in inputs if t.grad is not None]
 
 
 @pytest.mark.parametrize("case", FIRST, ids=ids(FIRST))
 def test_overwritten_saved_tensor_raises_as_in_torch(case: Case) -> None:
-    """Where torch raises, so do we, with torch's words; a gradient that is silently wrong never comes out."""
-    if case.family == "fused":
-        message = overwritten(case.ours, case.smooth_inputs((4,)), 0)
-        needed = case.choice != "none" or case.name != "add_act"
-        assert (message is not None) == needed or (case.choice == "none")
-        return
+    """Torch's words, or the gradient of what was there; one that is silently wrong never comes out.
+
+    We raise where torch does, but where the gradient does not need what torch keeps: the result of pow, which we
+    compute again, and the operands of a rounded division, whose gradient is zero.
+    """
+    inputs = case.smooth_inputs((4,))
+    undisturbed = overwritten(case.ours, inputs, None)
     for which in range(-1, case.inputs):
-        theirs = overwritten(case.eager, case.smooth_inputs((4,)), which)
-        ours = overwritten(case.ours, case.smooth_inputs((4,)), which)
-        if theirs is not None:
-            assert ours is not None, f"operand {which}: torch raises, gpukern does not"
-        if ours is not None:
+        ours = overwritten(case.ours, inputs, which)
+        if isinstance(ours, str):
             assert "has been modified by an inplace operation" in ours
+            continue
+        for mine, right in zip(ours, undisturbed, strict=True):
+            assert torch.equal(mine, right), f"operand {which}"
+        if case.family == "fused":
+            assert which < 0 or case.choice == "none", f"operand {which}: the activation reads it"
+        elif isinstance(overwritten(case.eager, inputs, which), str):
+            assert (case.name, which) == ("pow", -1) or case.choice in ("trunc", "floor"), f"operand {which}"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +260,7 @@ def test_forward_mode_alone(case: Case) -> None:
                 tangents.append(fwd.unpack_dual(function(*x)).tangent)
         if tangents[1] is not None:
             assert tangents[0] is not None, "the tangent was dropped"
-            torch.testing.assert_close(tangents[0], tangents[1], rtol=1e-9, atol=1e-9)
+            torch.testing.assert_close(tangents[0], tangents[1], rtol=steps(case), atol=1e-9)
 
 
 def test_backward_twice_needs_retain_graph() -> None:

@@ -1,4 +1,4 @@
-"""Planted faults: broken products and broken elementwise kernels that the gates must kill, and correct ones they must not.
+"""Planted faults: broken products and elementwise kernels that the gates must kill, and correct ones they must not.
 
 Each takes what a kernel takes and gives a result with one fault.  A gate that lets one live is not a gate.
 """

@@ -14,19 +14,19 @@ _LARGEST = {torch.float16: 4, torch.bfloat16: 4, torch.float32: 8, torch.float64
 
 def normal(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Zero-mean: errors and sums grow as the square root."""
-    return torch.randn(*shape, dtype=torch.float64).to(dtype)
+    return torch.randn(shape, dtype=torch.float64).to(dtype)
 
 
 def uniform(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """[0, 1): nothing cancels, so a truncating accumulator shows its bias."""
-    return torch.rand(*shape, dtype=torch.float64).to(dtype)
+    return torch.rand(shape, dtype=torch.float64).to(dtype)
 
 
 def wide(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Exponents over 2^(+-20) (2^(+-6) for float16): a tolerance relative to the largest element sees nothing here."""
     reach = 6 if dtype == torch.float16 else 20
     exponent = torch.randint(-reach, reach + 1, shape).to(torch.float64)
-    return (torch.randn(*shape, dtype=torch.float64) * 2.0**exponent).to(dtype)
+    return (torch.randn(shape, dtype=torch.float64) * 2.0**exponent).to(dtype)
 
 
 def cancelling(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

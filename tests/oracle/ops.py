@@ -43,7 +43,7 @@ ACTIVATIONS: dict[str, Function] = {
     "sigmoid": _sigmoid,
     "tanh": torch.tanh,
     "mish": lambda x: x * torch.tanh(torch.logaddexp(x, torch.zeros_like(x))),
-    "hardswish": F.hardswish,
+    "hardswish": lambda x: x * (torch.clamp(x + 3, 0, 6) / 6),  # torch's x * clamp overflows at a sixth of the range
 }
 
 # In float64, of tensors and the same keywords.  Everything else: torch's function of the same name.
@@ -73,6 +73,7 @@ _TORCH_ACTIVATIONS: dict[str, Function] = {
     "silu": F.silu,
     "sigmoid": torch.sigmoid,
     "mish": F.mish,
+    "hardswish": F.hardswish,
 }
 EAGER: dict[str, Function] = {
     "add_act": lambda x, y, activation="relu": _TORCH_ACTIVATIONS[activation](x + y),
@@ -156,6 +157,16 @@ class Case:
         function = torch_function(self.name)
         assert function is not None, f"{self.name} needs an entry in EAGER"
         return function(*tensors, **self.kwargs, **more)
+
+    def out_form(self) -> Function | None:
+        """torch's function with `out=`, the one of aten where Python's has none; None where torch has neither."""
+        name = self.aten.split(".")[0]
+        if self.name == "relu":
+            return torch.ops.aten.relu.out  # type: ignore[no-any-return]
+        function = getattr(torch._C._nn, name, None) or getattr(torch, name, None)
+        if function is None or self.name == "relu6":
+            return None
+        return lambda *tensors, out: function(*tensors, **self.kwargs, out=out)
 
     def reference(self, *tensors: Tensor) -> Tensor:
         """In float64."""

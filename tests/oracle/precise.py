@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import mpmath
+import numpy
 import torch
 from torch import Tensor
+
+from .ops import ACTIVATIONS, Case
 
 mp = mpmath.mp.clone()
 mp.dps = 50
@@ -42,6 +45,26 @@ PRECISE: dict[str, Precise] = {
     "logsigmoid": lambda x: -mp.log1p(mp.exp(-x)),
     "elu": lambda x: x if x > 0 else mp.expm1(x),
 }
+
+# Sums with a product in them, of numpy arrays.
+SUMS: dict[str, Callable[..., Any]] = {
+    "add": lambda x, y, alpha=1: x + alpha * y,
+    "sub": lambda x, y, alpha=1: x - alpha * y,
+    "lerp": lambda x, y, w: x + w * (y - x),
+    "addcmul": lambda x, a, b, value=1: x + value * a * b,
+    "addcdiv": lambda x, a, b, value=1: x + value * a / b,
+    "scale_shift_act": lambda x, a, b, activation="relu": x * a + b,
+}
+
+
+def once_rounded(case: Case, operands: list[Tensor], compute: torch.dtype) -> Tensor:
+    """The sum in long double (64 digits, exponents to 2^16383), rounded to the compute type; then the activation."""
+    wide = [t.to(torch.float64).numpy().astype(numpy.longdouble) for t in operands]
+    with numpy.errstate(all="ignore"):
+        exact = SUMS[case.name](*wide, **case.kwargs).astype(numpy.float64)
+    rounded = torch.from_numpy(exact).to(compute)
+    return ACTIVATIONS[case.kwargs.get("activation", "none")](rounded.to(torch.float64))
+
 
 POSITIVE = {"sqrt", "rsqrt", "log", "log2"}
 

@@ -6,79 +6,123 @@ GPUKERN_ELEMENTWISE_BEGIN
 namespace arithmetic {
 
 struct Abs {
-  static constexpr Spec spec{.name = "abs", .args = "Tensor input", .doc = "Absolute value, |x|.",
-                             .types = Types::number, .ulp = 0, .linear = true};
+  static constexpr Spec spec{.name = "abs",
+                             .args = "Tensor input",
+                             .doc = "Absolute value, |x|.",
+                             .types = Types::number,
+                             .ulp = 0,
+                             .linear = true,
+                             .exact_out = true};
   template <class V> static GPUKERN_HD V apply(V x) { return abs(x); }
 };
 
 struct Neg {
-  static constexpr Spec spec{.name = "neg", .args = "Tensor input", .doc = "Negation, -x.", .types = Types::number,
-                             .ulp = 0, .needs = {0}, .linear = true};
+  static constexpr Spec spec{.name = "neg",
+                             .args = "Tensor input",
+                             .doc = "Negation, -x.",
+                             .types = Types::number,
+                             .ulp = 0,
+                             .needs = {0},
+                             .linear = true,
+                             .exact_out = true};
   template <class V> static GPUKERN_HD V apply(V x) { return -x; }
 };
 
 struct Sign {
-  static constexpr Spec spec{.name = "sign", .args = "Tensor input", .doc = "Sign: -1, 0 or 1; 0 for NaN, as torch.",
-                             .types = Types::all, .ulp = 0, .needs = {0}, .linear = true};
+  static constexpr Spec spec{.name = "sign",
+                             .args = "Tensor input",
+                             .doc = "Sign: -1, 0 or 1; 0 for NaN, as torch.",
+                             .types = Types::all,
+                             .ulp = 0,
+                             .needs = {0},
+                             .linear = true,
+                             .exact_out = true};
   static constexpr bool kOwnGrad = true;
-  template <class V> static GPUKERN_HD V apply(V x) {
-    return where(x > V(0), V(1), where(x < V(0), V(-1), V(0)));
-  }
+  template <class V> static GPUKERN_HD V apply(V x) { return where(x > V(0), V(1), where(x < V(0), V(-1), V(0))); }
   template <int, class V> static GPUKERN_HD V grad(V, V) { return V(0); }
 };
 
 struct Square {
-  static constexpr Spec spec{.name = "square", .args = "Tensor input", .doc = "Square, x * x.",
-                             .types = Types::number, .ulp = 0};
+  static constexpr Spec spec{
+      .name = "square", .args = "Tensor input", .doc = "Square, x * x.", .types = Types::number, .ulp = 0};
   template <class V> static GPUKERN_HD V apply(V x) { return x * x; }
 };
 
 struct Add {
-  static constexpr Spec spec{.name = "add", .args = "Tensor input, Tensor other, *, Scalar alpha=1",
-                             .doc = "Sum, input + alpha * other.", .types = Types::all, .inputs = 2, .scalars = 1,
-                             .needs = {0, 0}, .passes = 1, .passes_if_one = 2, .linear = true};
+  static constexpr Spec spec{.name = "add",
+                             .args = "Tensor input, Tensor other, *, Scalar alpha=1",
+                             .doc = "Sum, input + alpha * other.",
+                             .types = Types::all,
+                             .inputs = 2,
+                             .scalars = 1,
+                             .needs = {0, 0},
+                             .passes = 1,
+                             .passes_if_one = 2,
+                             .linear = true};
   template <class V> static GPUKERN_HD V apply(V x, V y, V alpha) { return x + alpha * y; }
 };
 
 struct Sub {
-  static constexpr Spec spec{.name = "sub", .args = "Tensor input, Tensor other, *, Scalar alpha=1",
-                             .doc = "Difference, input - alpha * other.", .types = Types::number, .inputs = 2,
-                             .scalars = 1, .needs = {0, 0}, .passes = 1, .linear = true};
+  static constexpr Spec spec{.name = "sub",
+                             .args = "Tensor input, Tensor other, *, Scalar alpha=1",
+                             .doc = "Difference, input - alpha * other.",
+                             .types = Types::number,
+                             .inputs = 2,
+                             .scalars = 1,
+                             .needs = {0, 0},
+                             .passes = 1,
+                             .linear = true,
+                             .refuses_bool = true};
   template <class V> static GPUKERN_HD V apply(V x, V y, V alpha) { return x - alpha * y; }
 };
 
 struct Mul {
-  static constexpr Spec spec{.name = "mul", .args = "Tensor input, Tensor other", .doc = "Product, input * other.",
-                             .types = Types::all, .inputs = 2, .needs = {2, 1}};
+  static constexpr Spec spec{.name = "mul",
+                             .args = "Tensor input, Tensor other",
+                             .doc = "Product, input * other.",
+                             .types = Types::all,
+                             .inputs = 2,
+                             .needs = {2, 1}};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return x * y; }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) { return I == 0 ? g * y : g * x; }
 };
 
 struct Div {
-  static constexpr Spec spec{.name = "div", .args = "Tensor input, Tensor other, *, str? rounding_mode=None",
+  static constexpr Spec spec{.name = "div",
+                             .args = "Tensor input, Tensor other, *, str? rounding_mode=None",
                              .doc = "Quotient, input / other; rounding_mode 'trunc' or 'floor' rounds it.",
-                             .types = Types::to_float, .inputs = 2, .needs = {2, 3}};
+                             .types = Types::to_float,
+                             .inputs = 2,
+                             .needs = {2, 3}};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return x / y; }
-  template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
-    return I == 0 ? g / y : -g * ((x / y) / y);
-  }
+  template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) { return I == 0 ? g / y : -g * ((x / y) / y); }
 };
 
 struct DivTrunc {
-  static constexpr Spec spec{.name = "div", .args = "Tensor input, Tensor other, *, str? rounding_mode=None",
-                             .doc = "Quotient rounded towards zero.", .types = Types::floating, .inputs = 2,
-                             .choice = "trunc", .needs = {0, 0}, .linear = true};
+  static constexpr Spec spec{.name = "div",
+                             .args = "Tensor input, Tensor other, *, str? rounding_mode=None",
+                             .doc = "Quotient rounded towards zero.",
+                             .types = Types::floating,
+                             .inputs = 2,
+                             .choice = "trunc",
+                             .needs = {0, 0},
+                             .linear = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return trunc(x / y); }
   template <int, class V> static GPUKERN_HD V grad(V, V, V) { return V(0); }
 };
 
 struct DivFloor {
-  static constexpr Spec spec{.name = "div", .args = "Tensor input, Tensor other, *, str? rounding_mode=None",
-                             .doc = "Quotient rounded down.", .types = Types::floating, .inputs = 2,
-                             .choice = "floor", .needs = {0, 0}, .linear = true};
+  static constexpr Spec spec{.name = "div",
+                             .args = "Tensor input, Tensor other, *, str? rounding_mode=None",
+                             .doc = "Quotient rounded down.",
+                             .types = Types::floating,
+                             .inputs = 2,
+                             .choice = "floor",
+                             .needs = {0, 0},
+                             .linear = true};
   static constexpr bool kOwnGrad = true;
   // Python's floor division: from the remainder, since floor(x / y) is off by one where x / y rounds up to an integer.
   template <class V> static GPUKERN_HD V apply(V x, V y) {
@@ -96,8 +140,11 @@ struct DivFloor {
 };
 
 struct Pow {
-  static constexpr Spec spec{.name = "pow", .args = "Tensor input, Tensor exponent",
-                             .doc = "Power, input ** exponent.", .types = Types::number, .inputs = 2};
+  static constexpr Spec spec{.name = "pow",
+                             .args = "Tensor input, Tensor exponent",
+                             .doc = "Power, input ** exponent.",
+                             .types = Types::number,
+                             .inputs = 2};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return pow(x, y); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
@@ -108,9 +155,13 @@ struct Pow {
 
 // Ties share the gradient, as in torch.
 struct Maximum {
-  static constexpr Spec spec{.name = "maximum", .args = "Tensor input, Tensor other",
-                             .doc = "Larger of two; NaN if either is NaN.", .types = Types::all, .inputs = 2,
-                             .ulp = 0, .linear = true};
+  static constexpr Spec spec{.name = "maximum",
+                             .args = "Tensor input, Tensor other",
+                             .doc = "Larger of two; NaN if either is NaN.",
+                             .types = Types::all,
+                             .inputs = 2,
+                             .ulp = 0,
+                             .linear = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return max_nan(x, y); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
@@ -120,9 +171,13 @@ struct Maximum {
 };
 
 struct Minimum {
-  static constexpr Spec spec{.name = "minimum", .args = "Tensor input, Tensor other",
-                             .doc = "Smaller of two; NaN if either is NaN.", .types = Types::all, .inputs = 2,
-                             .ulp = 0, .linear = true};
+  static constexpr Spec spec{.name = "minimum",
+                             .args = "Tensor input, Tensor other",
+                             .doc = "Smaller of two; NaN if either is NaN.",
+                             .types = Types::all,
+                             .inputs = 2,
+                             .ulp = 0,
+                             .linear = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return min_nan(x, y); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
@@ -132,9 +187,13 @@ struct Minimum {
 };
 
 struct Fmax {
-  static constexpr Spec spec{.name = "fmax", .args = "Tensor input, Tensor other",
-                             .doc = "Larger of two; the other one if one is NaN.", .types = Types::all, .inputs = 2,
-                             .ulp = 0, .linear = true};
+  static constexpr Spec spec{.name = "fmax",
+                             .args = "Tensor input, Tensor other",
+                             .doc = "Larger of two; the other one if one is NaN.",
+                             .types = Types::all,
+                             .inputs = 2,
+                             .ulp = 0,
+                             .linear = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return where((x >= y) | (y != y), x, y); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
@@ -143,9 +202,13 @@ struct Fmax {
 };
 
 struct Fmin {
-  static constexpr Spec spec{.name = "fmin", .args = "Tensor input, Tensor other",
-                             .doc = "Smaller of two; the other one if one is NaN.", .types = Types::all, .inputs = 2,
-                             .ulp = 0, .linear = true};
+  static constexpr Spec spec{.name = "fmin",
+                             .args = "Tensor input, Tensor other",
+                             .doc = "Smaller of two; the other one if one is NaN.",
+                             .types = Types::all,
+                             .inputs = 2,
+                             .ulp = 0,
+                             .linear = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return where((x <= y) | (y != y), x, y); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {

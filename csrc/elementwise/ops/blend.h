@@ -6,10 +6,18 @@ GPUKERN_ELEMENTWISE_BEGIN
 namespace blend {
 
 struct Where {
-  static constexpr Spec spec{.name = "where", .args = "Tensor condition, Tensor input, Tensor other",
-                             .doc = "input where condition, else other.", .types = Types::all, .inputs = 3, .ulp = 0,
-                             .aten = "where.self", .needs = {0, 1, 1}, .differentiable = 6, .linear = true,
-                             .condition = 1};
+  static constexpr Spec spec{.name = "where",
+                             .args = "Tensor condition, Tensor input, Tensor other",
+                             .doc = "input where condition, else other.",
+                             .types = Types::all,
+                             .inputs = 3,
+                             .ulp = 0,
+                             .aten = "where.self",
+                             .needs = {0, 1, 1},
+                             .differentiable = 6,
+                             .linear = true,
+                             .condition = 1,
+                             .exact_out = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V c, V x, V y) { return where(c != V(0), x, y); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V c, V, V) {
@@ -18,9 +26,14 @@ struct Where {
 };
 
 struct Clamp {
-  static constexpr Spec spec{.name = "clamp", .args = "Tensor input, Scalar? min=None, Scalar? max=None",
+  static constexpr Spec spec{.name = "clamp",
+                             .args = "Tensor input, Scalar? min=None, Scalar? max=None",
                              .doc = "input held between min and max; max where min > max; NaN stays NaN.",
-                             .types = Types::number, .scalars = 2, .ulp = 0, .linear = true};
+                             .types = Types::number,
+                             .scalars = 2,
+                             .ulp = 0,
+                             .linear = true,
+                             .exact_out = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V low, V high) { return min_nan(max_nan(x, low), high); }
   template <int, class V> static GPUKERN_HD V grad(V g, V x, V low, V high) {
@@ -29,8 +42,13 @@ struct Clamp {
 };
 
 struct ClampMin {
-  static constexpr Spec spec{.name = "clamp_min", .args = "Tensor input, Tensor min", .doc = "input, but at least min.",
-                             .types = Types::number, .inputs = 2, .ulp = 0, .linear = true};
+  static constexpr Spec spec{.name = "clamp_min",
+                             .args = "Tensor input, Tensor min",
+                             .doc = "input, but at least min.",
+                             .types = Types::number,
+                             .inputs = 2,
+                             .ulp = 0,
+                             .linear = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V low) { return max_nan(x, low); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V low) {
@@ -39,8 +57,13 @@ struct ClampMin {
 };
 
 struct ClampMax {
-  static constexpr Spec spec{.name = "clamp_max", .args = "Tensor input, Tensor max", .doc = "input, but at most max.",
-                             .types = Types::number, .inputs = 2, .ulp = 0, .linear = true};
+  static constexpr Spec spec{.name = "clamp_max",
+                             .args = "Tensor input, Tensor max",
+                             .doc = "input, but at most max.",
+                             .types = Types::number,
+                             .inputs = 2,
+                             .ulp = 0,
+                             .linear = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V high) { return min_nan(x, high); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V high) {
@@ -49,9 +72,14 @@ struct ClampMax {
 };
 
 struct ClampTensor {
-  static constexpr Spec spec{.name = "clamp_tensor", .args = "Tensor input, Tensor min, Tensor max",
-                             .doc = "input held between two tensors.", .types = Types::number, .inputs = 3, .ulp = 0,
-                             .aten = "clamp.Tensor", .linear = true};
+  static constexpr Spec spec{.name = "clamp_tensor",
+                             .args = "Tensor input, Tensor min, Tensor max",
+                             .doc = "input held between two tensors.",
+                             .types = Types::number,
+                             .inputs = 3,
+                             .ulp = 0,
+                             .aten = "clamp.Tensor",
+                             .linear = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V low, V high) { return min_nan(max_nan(x, low), high); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V low, V high) {
@@ -63,10 +91,15 @@ struct ClampTensor {
 
 // From the nearer end, so that weight 0 and 1 give the ends exactly.
 struct Lerp {
-  static constexpr Spec spec{.name = "lerp", .args = "Tensor input, Tensor end, Tensor weight",
-                             .doc = "input + weight * (end - input).", .types = Types::floating, .inputs = 3,
-                             .aten = "lerp.Tensor", .needs = {4, 4, 3},
-                             .same_dtype = true};
+  static constexpr Spec spec{.name = "lerp",
+                             .args = "Tensor input, Tensor end, Tensor weight",
+                             .doc = "input + weight * (end - input).",
+                             .types = Types::floating,
+                             .inputs = 3,
+                             .aten = "lerp.Tensor",
+                             .needs = {4, 4, 3},
+                             .same_dtype = true,
+                             .exact_out = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y, V w) {
     const V d = y - x;
@@ -80,9 +113,14 @@ struct Lerp {
 };
 
 struct Addcmul {
-  static constexpr Spec spec{.name = "addcmul", .args = "Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1",
-                             .doc = "input + value * tensor1 * tensor2.", .types = Types::number, .inputs = 3,
-                             .scalars = 1, .needs = {0, 4, 2}, .passes = 1};
+  static constexpr Spec spec{.name = "addcmul",
+                             .args = "Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1",
+                             .doc = "input + value * tensor1 * tensor2.",
+                             .types = Types::number,
+                             .inputs = 3,
+                             .scalars = 1,
+                             .needs = {0, 4, 2},
+                             .passes = 1};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V a, V b, V value) { return x + value * a * b; }
   template <int I, class V> static GPUKERN_HD V grad(V g, V, V a, V b, V value) {
@@ -93,9 +131,14 @@ struct Addcmul {
 };
 
 struct Addcdiv {
-  static constexpr Spec spec{.name = "addcdiv", .args = "Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1",
-                             .doc = "input + value * tensor1 / tensor2.", .types = Types::floating, .inputs = 3,
-                             .scalars = 1, .needs = {0, 4, 6}, .passes = 1};
+  static constexpr Spec spec{.name = "addcdiv",
+                             .args = "Tensor input, Tensor tensor1, Tensor tensor2, *, Scalar value=1",
+                             .doc = "input + value * tensor1 / tensor2.",
+                             .types = Types::floating,
+                             .inputs = 3,
+                             .scalars = 1,
+                             .needs = {0, 4, 6},
+                             .passes = 1};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V a, V b, V value) { return x + value * (a / b); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V, V a, V b, V value) {

@@ -20,7 +20,7 @@ Tensor product(const Args& x) {
     default: break;
   }
   if (x.c) return at::cpu::addmv(*x.c, x.a, x.b, *x.beta, *x.alpha);
-  Tensor out = at::cpu::empty({x.a.dim() ? x.a.sizes()[0] : 0}, x.a.options());
+  Tensor out = at::cpu::empty({x.a.dim() ? x.a.sizes()[0] : 0}, x.b.options());
   product_out(x, out);
   return out;
 }
@@ -40,7 +40,8 @@ void product_out(const Args& x, const Tensor& result) {
         break;
       }
       // mv is addmv with a beta of 0, which reads nothing of its addend; the addend only has to have the shape.
-      if (out.dim() != 1 || (x.a.dim() && out.sizes()[0] != x.a.sizes()[0])) out.resize_({x.a.dim() ? x.a.sizes()[0] : 0});
+      if (out.dim() != 1 || (x.a.dim() && out.sizes()[0] != x.a.sizes()[0]))
+        out.resize_({x.a.dim() ? x.a.sizes()[0] : 0});
       at::cpu::addmv_out(out, out, x.a, x.b, 0, 1);
   }
 }

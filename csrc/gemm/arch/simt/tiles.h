@@ -68,16 +68,18 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
   return nullptr;
 }
 
-// Modelled cycles: the tiles one SM gets, each as slow as the slowest of instruction issue (4 warps a cycle: the
-// multiply-adds, the reads of shared memory, and about 6 more a step of k), shared memory (128 bytes a cycle) and L2
-// (about 46 bytes a cycle and SM); a lone block waits for its own latency.  The constants are leads from published
-// measurements; a tuning run on a device re-ranks rows, it adds none.
+// Modelled cycles a step of k: the tiles one SM gets, each as slow as the slowest of instruction issue (4 warps a
+// cycle), shared memory (128 bytes a cycle) and L2 (about 46 bytes a cycle and SM); a lone block waits for its own
+// latency.  A thread issues its multiply-adds, its reads of shared memory, about 4 instructions for each value it
+// brings from global memory (load, widen, store, address: what a 64x64 tile saves over four of 32x32), and 2 to go on.
+// The constants are leads from published measurements; a tuning run on a device re-ranks rows, it adds none.
 constexpr double cost(const Row& r, const Problem& p, const Device& d) {
   const double sms = d.sm_count > 0 ? d.sm_count : 1;
   const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch);
   const double turns = tiles <= sms ? 1 : tiles / sms;  // tiles of one SM share it, so a last uneven turn costs little
   const double wide = r.types == kSingle ? 1 : 2, warps = r.threads / 32.0;
-  const double issue = warps / 4 * (r.tm * r.tn * wide + (r.tm + r.tn) / 2.0 + 6);
+  const double loaded = double(r.bm + r.bn) / r.threads;
+  const double issue = warps / 4 * (r.tm * r.tn * wide + (r.tm + r.tn) / 2.0 + 4 * loaded + 2);
   const double shared = warps * (r.tm + r.tn) / 4.0 * wide;
   const double l2 = (r.bm + r.bn) * double(bytes(p.type)) / 46.0;
   const double busy = issue > shared ? (issue > l2 ? issue : l2) : (shared > l2 ? shared : l2);
