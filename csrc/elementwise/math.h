@@ -96,7 +96,8 @@ template <class V> GPUKERN_HD V normal_cdf(V x) {
   const V error = where(inside, fma(x, low, fma(x, high, -rounded)), V(0));
   const V a = rounded + error, rest = error - (a - rounded);
   const V slope = a + sqrt(fma(a, a, V(1.27323954473516268615)));
-  return V(0.5) * erfc(a) * where(inside & (x < V(0)), V(1) - slope * rest, V(1));
+  // one product, since erfc may be subnormal where x times this is not
+  return erfc(a) * where(inside & (x < V(0)), fma(V(-0.5) * slope, rest, V(0.5)), V(0.5));
 }
 template <class V> GPUKERN_HD V normal_pdf(V x) { return V(0.39894228040143267794) * exp(V(-0.5) * x * x); }
 

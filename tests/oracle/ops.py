@@ -34,6 +34,11 @@ def _gelu(x: Tensor, approximate: str = "none") -> Tensor:
     return 0.5 * x * torch.special.erfc(-x * 0.5**0.5)
 
 
+def _sqrt(x: Tensor) -> Tensor:
+    with numpy.errstate(invalid="ignore"):
+        return torch.from_numpy(numpy.sqrt(x.numpy()))  # correctly rounded, which torch's vectors are not
+
+
 ACTIVATIONS: dict[str, Function] = {
     "none": lambda x: x,
     "relu": F.relu,
@@ -48,7 +53,7 @@ ACTIVATIONS: dict[str, Function] = {
 
 # In float64, of tensors and the same keywords.  Everything else: torch's function of the same name.
 REFERENCES: dict[str, Function] = {
-    "sqrt": lambda x: torch.from_numpy(numpy.sqrt(x.numpy())),  # correctly rounded, which torch's vectors are not
+    "sqrt": _sqrt,
     "sigmoid": _sigmoid,
     "silu": _silu,
     "gelu": _gelu,
