@@ -59,6 +59,13 @@ def outcome(call: Callable[[], Any]) -> Any:
             return type(error).__name__, (str(error).splitlines() or [""])[0]
 
 
+def exact(op: OpInfo, dtype: torch.dtype, args: list[Any], kwargs: dict[str, Any], theirs: Any) -> Any:
+    """torch's result, except where it rounds twice: a 16-bit quotient before it is cut to an integer (17.95 to 18)."""
+    if op.name != "div" or dtype != torch.bfloat16 or not kwargs.get("rounding_mode") or not isinstance(theirs, Tensor):
+        return theirs
+    return op(*[a.double() if isinstance(a, Tensor) else a for a in args], **kwargs).to(theirs.dtype)
+
+
 def same(got: Any, expected: Any, what: str) -> None:
     if not isinstance(expected, Tensor):
         assert got == expected, what
@@ -84,7 +91,7 @@ def compare(op: OpInfo, dtype: torch.dtype, reference: bool = False) -> None:
     in_place = getattr(gpukern, op.name.rpartition(".")[2] + "_", None)
     for number, (args, kwargs, broadcast) in enumerate(samples(op, dtype, reference)):
         what = f"{op.formatted_name} {dtype} sample {number}"
-        expected = outcome(lambda: op(*args, **kwargs))
+        expected = exact(op, dtype, args, kwargs, outcome(lambda: op(*args, **kwargs)))
         same(outcome(lambda: mine(*args, **kwargs)), expected, what)
         compared["result"] += 1
         if op.supports_out and isinstance(expected, Tensor):
@@ -97,6 +104,7 @@ def compare(op: OpInfo, dtype: torch.dtype, reference: bool = False) -> None:
         if in_place and op.inplace_variant and not broadcast and isinstance(args[0], Tensor):
             target, theirs = args[0].clone(), args[0].clone()
             expected = outcome(lambda: op.inplace_variant(theirs, *args[1:], **kwargs))
+            expected = exact(op, dtype, args, kwargs, expected)
             got = outcome(lambda: in_place(target, *args[1:], **kwargs))
             same(got, expected, f"{what} in place")
             assert not isinstance(expected, Tensor) or got is target
@@ -122,7 +130,8 @@ def test_gradients_of_samples(op: OpInfo) -> None:
         results = []
         for function in (mine, op):
             leaves = [
-                a.detach().clone().requires_grad_() if isinstance(a, Tensor) and a.is_floating_point() else a for a in args
+                a.detach().clone().requires_grad_() if isinstance(a, Tensor) and a.is_floating_point() else a
+                for a in args
             ]
             wanted = [a for a in leaves if isinstance(a, Tensor) and a.requires_grad]
             result = function(*leaves, **kwargs)
