@@ -31,7 +31,8 @@ std::vector<std::string> further_signatures(std::string_view name) {
   if (name == "pow_") return {"Tensor input, Scalar exponent"};
   if (name == "where")
     return {"Tensor condition, Scalar input, Tensor other, *, Tensor out=None",
-            "Tensor condition, Tensor input, Scalar other, *, Tensor out=None"};
+            "Tensor condition, Tensor input, Scalar other, *, Tensor out=None",
+            "Tensor condition, Scalar input, Scalar other, *, Tensor out=None"};
   if (name == "lerp") return {"Tensor input, Tensor end, Scalar weight, *, Tensor out=None"};
   if (name == "lerp_") return {"Tensor input, Tensor end, Scalar weight"};
   if (name == "clamp_min" || name == "clamp_max")

@@ -24,9 +24,8 @@ const Tensor* pointer(const Optional& t) { return t && t->defined() ? &*t : null
 Keys below_autograd(Keys k) { return k & c10::after_autograd_keyset; }
 Keys below_inplace(Keys k) { return k & c10::after_ADInplaceOrView_keyset; }
 
-template <class F> const c10::TypedOperatorHandle<F>& handle(const char* name, const char* overload) {
-  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name, overload).typed<F>();
-  return op;
+template <class F> c10::TypedOperatorHandle<F> handle(const char* name, const char* overload) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload).typed<F>();
 }
 
 // The three shapes a signature has: `args` makes the one struct of it.
@@ -159,12 +158,13 @@ void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Ref out
 
 void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual, Ref out) {
   const bool has_bias = bias && bias->defined();
-  if (input.dim() == 2 && weight.dim() == 2 && !has_bias)
-    return handle<void(Ref, Ref, Name, const Optional&, Ref)>("gpukern::mm", "out")
-        .call(input, weight.t(), activation, residual, out);
-  if (input.dim() == 2 && weight.dim() == 2 && bias->dim() == 1)
-    return handle<void(Ref, Ref, Ref, Num, Num, Name, const Optional&, Ref)>("gpukern::addmm", "out")
-        .call(*bias, input, weight.t(), 1, 1, activation, residual, out);
+  if (input.dim() == 2 && weight.dim() == 2 && (!has_bias || bias->dim() == 1)) {
+    static const auto mm = handle<void(Ref, Ref, Name, const Optional&, Ref)>("gpukern::mm", "out");
+    static const auto addmm =
+        handle<void(Ref, Ref, Ref, Num, Num, Name, const Optional&, Ref)>("gpukern::addmm", "out");
+    return has_bias ? addmm.call(*bias, input, weight.t(), 1, 1, activation, residual, out)
+                    : mm.call(input, weight.t(), activation, residual, out);
+  }
   const Tensor none;
   autograd::refuse_out_with_grad("linear", out, input, weight, has_bias ? *bias : none, residual ? *residual : none);
   const Tensor result = call::linear(input, weight, bias, activation, residual);

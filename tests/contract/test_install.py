@@ -109,7 +109,7 @@ def cuda(*wanted: str, known: tuple[str, ...] = KNOWN) -> rules.Gpu:
 @pytest.mark.parametrize(
     ("targets", "wanted", "compiled"),
     [
-        ("sm_80 sm_90 sm_120 ptx", "", "sm_80 sm_90 sm_120 ptx_120"),
+        ("sm_80 sm_90 sm_120 ptx", "", "sm_80 sm_90 sm_120 ptx_80"),
         ("sm_80 sm_90 sm_120", "", "sm_80 sm_90 sm_120"),
         ("sm_80 sm_90 ptx", "8.0", "sm_80"),
         ("sm_80 sm_90 ptx", "8.6", "sm_80"),  # runs on a later minor version of its major
@@ -117,8 +117,9 @@ def cuda(*wanted: str, known: tuple[str, ...] = KNOWN) -> rules.Gpu:
         ("sm_90a", "9.0", "sm_90a"),  # the same chip
         ("sm_90a", "10.0", ""),  # but no other
         ("sm_90a", "", "sm_90a"),
-        ("sm_80 sm_90 ptx", "10.0", "ptx_90"),  # nothing of that major: the newest older PTX
+        ("sm_80 sm_90 ptx", "10.0", "ptx_80"),  # nothing of that major: PTX
         ("sm_80 sm_90 ptx", "7.0", ""),
+        ("sm_75 sm_80 ptx", "7.5+PTX", "sm_75 ptx_75"),
         ("sm_80 sm_90 ptx", "8.0+PTX 9.0", "sm_80 sm_90 ptx_80"),
         ("sm_100 sm_120 ptx", "10.3", "sm_100"),
         ("sm_80 gfx942 gfx1100", "", "sm_80"),
@@ -128,10 +129,21 @@ def test_cuda_targets(targets: str, wanted: str, compiled: str) -> None:
     assert rules.select_cuda(targets.split(), cuda(*wanted.split())) == compiled.split()
 
 
+def test_plain_words_share_a_front_end() -> None:
+    flags = rules.target_flags(["sm_75", "sm_80", "sm_120", "sm_90a", "ptx_80"], cuda())
+    assert [f.removeprefix("-gencode=") for f in flags] == [
+        "arch=compute_75,code=sm_75",
+        "arch=compute_80,code=sm_80",
+        "arch=compute_80,code=sm_120",
+        "arch=compute_90a,code=sm_90a",
+        "arch=compute_80,code=compute_80",
+    ]
+
+
 def test_cuda_targets_are_those_the_compiler_knows() -> None:
     old = cuda(known=("sm_70", "sm_80", "sm_90"))
     targets = ["sm_80", "sm_90", "sm_90a", "sm_120", "ptx"]
-    assert rules.select_cuda(targets, old) == ["sm_80", "sm_90", "sm_90a", "ptx_90"]
+    assert rules.select_cuda(targets, old) == ["sm_80", "sm_90", "sm_90a", "ptx_80"]
 
 
 @pytest.mark.parametrize(

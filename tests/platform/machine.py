@@ -70,7 +70,7 @@ def library() -> ctypes.CDLL:
     import ninja
 
     commands = compile_commands()
-    lines = ["rule cc\n  command = $cmd\n  depfile = $out.d\n  deps = gcc\n  description = model $out"]
+    lines = [f"builddir = {FOLDER.as_posix()}", "rule cc\n  command = $cmd\n  depfile = $out.d\n  deps = gcc\n  description = model $out"]
     for out, command in commands.items():
         source = shlex.split(command)[-3]
         lines.append(f"build {out}: cc {source}\n  cmd = {command}")
