@@ -312,7 +312,7 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
     @staticmethod
     def find_cxx() -> str:
         asked = os.environ.get("CXX")
-        found = asked or shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
+        found = asked or shutil.which("g++") or shutil.which("clang++") or shutil.which("c++") or ""
         if not found or not shutil.which(shlex.split(found)[0]):
             named = f" named {asked}" if asked else ""
             stop(f"no C++ compiler{named}; install g++ >= 11 or set CXX, then run: {INSTALL}")

@@ -1,7 +1,7 @@
-"""What gpukern costs on a CPU, as ratios to torch in one run: `python benchmarks/cpu_cost.py [--quick] [--only calls|large]`.
+"""What gpukern costs on a CPU, as ratios to torch in one run: `python benchmarks/cpu_cost.py [--quick]`.
 
-Ours and torch's are timed by turns (A B A B ..), so that a change of the machine's speed meets both; a ratio is the median
-over the turns, with its 20th and 80th percentile.  Calls are timed on one thread, 16M-element ops on all of them.
+Ours and torch's are timed by turns (A B A B ..), so that a change of the machine's speed meets both; a ratio is the
+median over the turns, with its 20th and 80th percentile.  Calls are timed on one thread, 16M elements on all.
 Inputs are random normal numbers.  Figures of this kind move with load: run it on an idle machine.
 """
 
@@ -42,8 +42,9 @@ class Line:
         else:
             kept, sign = self.ratio <= self.limit, "<="
         verdict = ("goal met" if kept else "goal missed") if self.goal else ("kept" if kept else "MISSED")
-        spread = f"{self.low:5.2f} .. {self.high:4.2f}"
-        return f"{self.name:34} {self.ours:10.2f} {self.theirs:10.2f}  {self.ratio:5.2f}  ({spread})  {sign} {self.limit:<4}  {verdict}"
+        times = f"{self.name:34} {self.ours:10.2f} {self.theirs:10.2f}"
+        spread = f"{self.ratio:5.2f}  ({self.low:5.2f} .. {self.high:4.2f})"
+        return f"{times}  {spread}  {sign} {self.limit:<4}  {verdict}"
 
 
 def seconds(call: Call, count: int) -> float:
@@ -66,7 +67,14 @@ def compare(name: str, ours: Call, theirs: Call, limit: float, count: int, turns
     ratios = sorted((o / m if limit >= 1.5 else m / o) for m, o in zip(mine, other, strict=True))
     low, high = ratios[len(ratios) // 5], ratios[-1 - len(ratios) // 5]
     return Line(
-        name, 1e6 * statistics.median(mine), 1e6 * statistics.median(other), low, statistics.median(ratios), high, limit, goal
+        name,
+        1e6 * statistics.median(mine),
+        1e6 * statistics.median(other),
+        low,
+        statistics.median(ratios),
+        high,
+        limit,
+        goal,
     )
 
 
@@ -111,11 +119,40 @@ def routes(count: int, turns: int) -> Iterator[Line]:
         yield Line(name, mine, theirs, low, statistics.median(ratios), high, limit)
 
 
-UNARY = (
-    "abs neg sign square sqrt rsqrt reciprocal exp exp2 expm1 log log2 log1p sin cos tanh sigmoid erf relu relu6 leaky_relu "
-    "elu gelu gelu-tanh silu mish softplus hardswish hardsigmoid hardtanh logsigmoid"
-).split()
-BINARY = "add sub mul div pow maximum minimum fmax fmin".split()
+UNARY = [
+    "abs",
+    "neg",
+    "sign",
+    "square",
+    "sqrt",
+    "rsqrt",
+    "reciprocal",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log1p",
+    "sin",
+    "cos",
+    "tanh",
+    "sigmoid",
+    "erf",
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "gelu-tanh",
+    "silu",
+    "mish",
+    "softplus",
+    "hardswish",
+    "hardsigmoid",
+    "hardtanh",
+    "logsigmoid",
+]
+BINARY = ["add", "sub", "mul", "div", "pow", "maximum", "minimum", "fmax", "fmin"]
 
 
 def of_torch(name: str) -> Callable[..., Tensor]:
@@ -153,7 +190,9 @@ def large(turns: int) -> Iterator[Line]:
     yield compare("clamp", lambda: gpukern.clamp(x, -1, 1), lambda: torch.clamp(x, -1, 1), 1.1, 1, turns)
     yield compare("lerp", lambda: gpukern.lerp(x, y, weight), lambda: torch.lerp(x, y, weight), 1.1, 1, turns)
     yield compare("addcmul", lambda: gpukern.addcmul(x, y, z), lambda: torch.addcmul(x, y, z), 1.1, 1, turns)
-    yield compare("addcdiv", lambda: gpukern.addcdiv(x, y, positive), lambda: torch.addcdiv(x, y, positive), 1.1, 1, turns)
+    yield compare(
+        "addcdiv", lambda: gpukern.addcdiv(x, y, positive), lambda: torch.addcdiv(x, y, positive), 1.1, 1, turns
+    )
     yield compare("exp(out=)", lambda: gpukern.exp(x, out=out), lambda: torch.exp(x, out=out), 1.1, 1, turns)
 
 
@@ -162,7 +201,11 @@ def fused(turns: int) -> Iterator[Line]:
     rows = torch.randn(4096, LARGE // 4096)
     bias, x, y = torch.randn(LARGE // 4096), torch.randn(LARGE), torch.randn(LARGE)
     pairs: list[tuple[str, Call, Call]] = [
-        ("bias_act gelu tanh", lambda: gpukern.bias_act(rows, bias, "gelu_tanh"), lambda: F.gelu(rows + bias, approximate="tanh")),
+        (
+            "bias_act gelu tanh",
+            lambda: gpukern.bias_act(rows, bias, "gelu_tanh"),
+            lambda: F.gelu(rows + bias, approximate="tanh"),
+        ),
         ("bias_act silu", lambda: gpukern.bias_act(rows, bias, "silu"), lambda: F.silu(rows + bias)),
         ("swiglu", lambda: gpukern.swiglu(x, y), lambda: F.silu(x) * y),
         ("add_act relu", lambda: gpukern.add_act(x, y, "relu"), lambda: F.relu(x + y)),
@@ -178,7 +221,8 @@ def main() -> int:
     parser.add_argument("--only", choices=["calls", "large"], help="one half of it")
     options = parser.parse_args()
     threads = torch.get_num_threads()
-    print(f"torch {torch.__version__}, gpukern {gpukern.__version__}, {torch.backends.cpu.get_cpu_capability()}, {threads} threads")
+    capability = torch.backends.cpu.get_cpu_capability()
+    print(f"torch {torch.__version__}, gpukern {gpukern.__version__}, {capability}, {threads} threads")
     print(f"{'':34} {'ours us':>10} {'torch us':>10}  ratio  (20 .. 80 %)      limit")
     turns, count = (7, 500) if options.quick else (41, 4000)
     missed = 0

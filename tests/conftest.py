@@ -36,7 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"gpukern: seed {SEED} (GPUKERN_TEST_SEED), {torch.get_num_threads()} threads, torch {torch.__version__} on {capability}"
+    machine = f"{torch.get_num_threads()} threads, torch {torch.__version__} on {capability}"
+    return f"gpukern: seed {SEED} (GPUKERN_TEST_SEED), {machine}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -20,13 +20,16 @@ template <class O> unsigned variant_bits() {
   return bits;
 }
 
-std::string key_of(const Spec& spec) {
-  return *spec.choice ? std::string(spec.name) + "." + spec.choice : spec.name;
-}
+std::string key_of(const Spec& spec) { return *spec.choice ? std::string(spec.name) + "." + spec.choice : spec.name; }
 
 template <class... Ops> void append(std::vector<Op>& all, int family, List<Ops...>) {
   int index = 0;
-  ((all.push_back(Op{&Ops::spec, key_of(Ops::spec), static_cast<int>(all.size()), family, index++, variant_bits<Ops>(),
+  ((all.push_back(Op{&Ops::spec,
+                     key_of(Ops::spec),
+                     static_cast<int>(all.size()),
+                     family,
+                     index++,
+                     variant_bits<Ops>(),
                      Ops::spec.saves == Saves::result ? 1 : Ops::spec.inputs,
                      {saved_bits<Ops>(0), saved_bits<Ops>(1), saved_bits<Ops>(2)}})),
    ...);

@@ -11,10 +11,10 @@ namespace gpukern::elementwise {
 
 struct Op {
   const Spec* spec;
-  std::string key;             // "silu", or "gelu.tanh" where there is a choice
-  int id, family, index;       // place in the catalogue, family, place in the family's list
-  unsigned variants;           // bits of has_variant
-  int saved;                   // operands a gradient formula can read: the inputs, or 1 for the result
+  std::string key;        // "silu", or "gelu.tanh" where there is a choice
+  int id, family, index;  // place in the catalogue, family, place in the family's list
+  unsigned variants;      // bits of has_variant
+  int saved;              // operands a gradient formula can read: the inputs, or 1 for the result
   unsigned saved_bits[kMaxInputs];
 
   bool has(int variant) const { return variants >> variant & 1; }

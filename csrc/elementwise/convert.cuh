@@ -11,10 +11,18 @@
 GPUKERN_ELEMENTWISE_BEGIN
 
 template <int Size> struct BitsOf;
-template <> struct BitsOf<1> { using type = uint8_t; };
-template <> struct BitsOf<2> { using type = uint16_t; };
-template <> struct BitsOf<4> { using type = uint32_t; };
-template <> struct BitsOf<8> { using type = uint64_t; };
+template <> struct BitsOf<1> {
+  using type = uint8_t;
+};
+template <> struct BitsOf<2> {
+  using type = uint16_t;
+};
+template <> struct BitsOf<4> {
+  using type = uint32_t;
+};
+template <> struct BitsOf<8> {
+  using type = uint64_t;
+};
 template <int Size> using Bits = typename BitsOf<Size>::type;
 
 template <class To, class From> GPUKERN_HD To bits_as(From from) {
@@ -24,8 +32,8 @@ template <class To, class From> GPUKERN_HD To bits_as(From from) {
   return to;
 }
 
-// A packet whose address is not aligned, or that reaches over an end of its row: in pieces of `width` bytes, or element by
-// element.  Out of line: a kernel has one in a thousand of these, or is bound by memory.
+// A packet whose address is not aligned, or that reaches over an end of its row: in pieces of `width` bytes, or element
+// by element.  Out of line: a kernel has one in a thousand of these, or is bound by memory.
 template <int Size, int E, int Piece = E>
 GPUKERN_D void whole_pieces(Packet<Bits<Size>, E>& to, const Bits<Size>* from, int width) {
   using P = Packet<Bits<Size>, Piece>;

@@ -276,8 +276,7 @@ std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Sca
   for (int k = 0; k < op.spec->scalars; ++k) {
     const at::Scalar& s = scalars[k];
     const bool absent = s.isFloatingPoint() && std::isinf(s.toDouble());
-    if ((s.isFloatingPoint() && !absent) || (s.isBoolean() && common != ScalarType::Bool))
-      return std::nullopt;
+    if ((s.isFloatingPoint() && !absent) || (s.isBoolean() && common != ScalarType::Bool)) return std::nullopt;
     if (!absent && common != ScalarType::Bool && common != ScalarType::Long) {
       // torch refuses a number that the dtype cannot hold, in words of its own
       const int bits = 8 * static_cast<int>(c10::elementSize(common));

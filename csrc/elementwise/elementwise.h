@@ -21,8 +21,8 @@ using at::Tensor;
 using Inputs = std::array<const Tensor*, kMaxInputs>;  // an op's tensors; null behind the last
 using Scalars = std::array<at::Scalar, kMaxScalars>;   // an op's numbers
 
-// Dtype in which an op computes these inputs and returns its result, torch's rule; nullopt where no kernel of ours takes
-// them (complex, sparse, quantised, a dtype torch refuses, a device that nothing is built for).
+// Dtype in which an op computes these inputs and returns its result, torch's rule; nullopt where no kernel of ours
+// takes them (complex, sparse, quantised, a dtype torch refuses, a device that nothing is built for).
 std::optional<c10::ScalarType> result_dtype(const Op& op, const Inputs& in, const Scalars& scalars);
 
 // Below autograd: runs the op into a new tensor, or into `out` (resized as torch resizes).

@@ -1,7 +1,9 @@
 // The GPU kernels of one family (GPUKERN_FAMILY), and the launcher that finds them.
 #define GPUKERN_STRING_(x) #x
 #define GPUKERN_STRING(x) GPUKERN_STRING_(x)
+// clang-format off
 #define GPUKERN_PATH_(x) ops/x.h
+// clang-format on
 #define GPUKERN_PATH(x) GPUKERN_STRING(GPUKERN_PATH_(x))
 #include GPUKERN_PATH(GPUKERN_FAMILY)
 

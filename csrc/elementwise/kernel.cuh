@@ -3,12 +3,12 @@
 //   rows<K, V, Size>   memory in 16-byte packets:   out  |lead|####|####|####|##  |     one row, U packets a thread,
 //                                                   in    ....####|####|####|##        all loads before the arithmetic
 //   any<L, V, N>       an element at a time, of any type and stride, two a thread; or a 32 x 32 tile, where operands
-//                      that are dense along the other dimension turn in shared memory.  One kernel has all formulas of a
-//                      family that read N operands, and picks one by number: the address arithmetic is compiled once
+//                      that are dense along the other dimension turn in shared memory.  One kernel has all formulas of
+//                      a family that read N operands, and picks one by number: the address arithmetic is compiled once
 //
-// The ladder: one element a thread -> packets (half types: x2 and more) -> several packets in flight (64 bytes a thread,
-// 48 KB a processor) -> no address arithmetic that the plan can do once.  What a formula computes is in ops/; what memory
-// looks like is in plan.h; a changed formula cannot break an address and the other way round.
+// The ladder: one element a thread -> packets (half types: x2 and more) -> several packets in flight (64 bytes a
+// thread, 48 KB a processor) -> no address arithmetic that the plan can do once.  What a formula computes is in ops/;
+// what memory looks like is in plan.h; a changed formula cannot break an address and the other way round.
 #pragma once
 #include "../platform/gpu.h"
 #include "convert.cuh"
@@ -47,7 +47,7 @@ template <class K, class V> GPUKERN_D V compute(const V (&x)[K::inputs], const P
   return K::run(static_cast<const V*>(x), static_cast<const V*>(s));
 }
 
-// ---- rows ------------------------------------------------------------------------------------------------------------
+// ---- rows ---------------------------------------------------------------------------------------
 
 // Where packet q lies: the position of its first element in its row, and every operand's row.
 template <int Operands> struct Spot {
@@ -95,12 +95,12 @@ GPUKERN_D Packet<Bits<Size>, E> read(const Part& part, const char* row, int64_t 
 }
 
 template <int Size, int E>
-GPUKERN_D void write(const Part& part, int64_t row, int64_t position, int64_t length, const Packet<Bits<Size>, E>& packet) {
+GPUKERN_D void write(const Part& part, int64_t row, int64_t position, int64_t length,
+                     const Packet<Bits<Size>, E>& packet) {
   auto* to = reinterpret_cast<Bits<Size>*>(part.data + row) + position;
   if (position >= 0 && position + E <= length && part.width == Size * E)
     store_packet(reinterpret_cast<Packet<Bits<Size>, E>*>(to), packet);
-  else
-    write_pieces<Size, E>(to, packet, part.width, position, length);
+  else write_pieces<Size, E>(to, packet, part.width, position, length);
 }
 
 // Copies of a formula in a kernel: one hides another's latency, and cheap ones are not drowned by the loop's own work.
@@ -113,8 +113,7 @@ template <int Step, class T, int E> GPUKERN_D void shift(Packet<T, E>& packet) {
   for (int j = 0; j + Step < E; ++j) packet.v[j] = packet.v[j + Step];
 }
 
-template <class K, class V, int Size>
-GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) rows(GPUKERN_GRID_CONST const Plan p) {
+template <class K, class V, int Size> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) rows(GPUKERN_GRID_CONST const Plan p) {
   constexpr int E = kPacket / Size, U = packets_for(K::inputs), N = K::inputs;
   constexpr unsigned condition = Conditions<K>::bits;
   const int64_t first = int64_t{blockIdx.x} * (int64_t{blockDim.x} * p.unroll) + threadIdx.x;
@@ -155,7 +154,8 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) rows(GPUKERN_GRID_CONST const Plan p) {
         V x[N];
 #pragma unroll
         for (int k = 0; k < N; ++k)
-          x[k] = (condition >> k & 1) ? V(in[0][k].v[j] != 0 ? 1 : 0) : decode_row<V, Size>(in[0][k].v[j], p.part[0].dtype);
+          x[k] = (condition >> k & 1) ? V(in[0][k].v[j] != 0 ? 1 : 0)
+                                      : decode_row<V, Size>(in[0][k].v[j], p.part[0].dtype);
         results[j] = encode_row<V, Size>(compute<K, V>(x, p), p.part[0].dtype);
       }
       shift<step>(out);
@@ -174,7 +174,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) rows(GPUKERN_GRID_CONST const Plan p) {
   }
 }
 
-// ---- strided and tiles -----------------------------------------------------------------------------------------------
+// ---- strided and tiles --------------------------------------------------------------------------
 
 // The offsets of one element: its linear index, taken apart.
 template <int Operands> GPUKERN_D void locate(const Plan& p, uint32_t index, int64_t (&offset)[Operands]) {
@@ -262,7 +262,7 @@ template <class L, class V, int N> GPUKERN_KERNEL GPUKERN_BOUNDS(kTileThreads) a
   bool inside[E];
 
   // Operands that lie as `across` says; every read is under way before the first is used.
-  const auto fetch = [&](bool across, V (&x)[E][N]) {
+  const auto fetch = [&](bool across, V(&x)[E][N]) {
 #pragma unroll
     for (int e = 0; e < E; ++e) {
       const int step = slow + e * (kTileThreads / kTile);
@@ -321,12 +321,13 @@ template <class L, class V, int N> GPUKERN_KERNEL GPUKERN_BOUNDS(kTileThreads) a
   }
 }
 
-// ---- launching -------------------------------------------------------------------------------------------------------
+// ---- launching ----------------------------------------------------------------------------------
 
 using Function = void (*)(const Plan);
 
-// The rows kernels of one variant, null where none is compiled: `any` then serves, whose reads of neighbours are runs too.
-// Second derivatives have no rows, and double has them for values only: what they would gain is not worth their code.
+// The rows kernels of one variant, null where none is compiled: `any` then serves, whose reads of neighbours are runs
+// too. Second derivatives have no rows, and double has them for values only: what they would gain is not worth their
+// code.
 struct RowKernels {
   Function by_size[3][4] = {};  // by compute type and element size 1, 2, 4, 8
   unsigned conditions = 0;

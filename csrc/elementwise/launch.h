@@ -23,8 +23,8 @@ struct Call {
   int ndim, inputs;
   int64_t shape[kMaxDims];  // innermost first, neighbouring dimensions joined where every operand allows it
   Operand out, in[kMaxRead];
-  double scalar[kMaxScalars];     // Compute::f32 and f64
-  int64_t iscalar[kMaxScalars];   // Compute::i64
+  double scalar[kMaxScalars];    // Compute::f32 and f64
+  int64_t iscalar[kMaxScalars];  // Compute::i64
 };
 
 // One a family: launches one variant of one of its ops on a stream; 0, or the runtime's error.

@@ -1,6 +1,7 @@
 // How a call walks memory: plain C++, so that every decision is tested without a device.
 //
-//   rows     the innermost dimension of every operand is dense or broadcast: 16-byte packets along it.  A dense tensor is
+//   rows     the innermost dimension of every operand is dense or broadcast: 16-byte packets along it.  A dense tensor
+//   is
 //            one row; a bias, a row or a column scale are rows whose other strides are 0.
 //   tile     some operand is dense along another dimension than the output: 32 x 32 tiles that turn in shared memory,
 //            so that both sides are read and written in runs.
@@ -15,12 +16,12 @@
 
 GPUKERN_ELEMENTWISE_BEGIN
 
-constexpr int kThreads = 256;       // of a full block
-constexpr int kSmallThreads = 64;   // where full blocks would leave processors idle
-constexpr int kTile = 32;           // side of a tile
-constexpr int kEach = 2;            // elements a thread of the strided and tile paths: reads in flight
+constexpr int kThreads = 256;      // of a full block
+constexpr int kSmallThreads = 64;  // where full blocks would leave processors idle
+constexpr int kTile = 32;          // side of a tile
+constexpr int kEach = 2;           // elements a thread of the strided and tile paths: reads in flight
 constexpr int kTileThreads = kTile * kTile / kEach;
-constexpr int kPacket = 16;         // bytes of an access, where addresses allow
+constexpr int kPacket = 16;  // bytes of an access, where addresses allow
 constexpr int64_t kIndexLimit = int64_t{1} << 31;
 
 constexpr int size_of(DType t) {
@@ -61,25 +62,25 @@ struct Part {
   char* data;
   int64_t stride[kMaxDims];
   DType dtype;
-  uint8_t size;     // bytes an element
-  uint8_t width;    // rows: bytes an access; 0: one element serves the whole row
-  bool across;      // tile: dense along the tile's second dimension
-  bool unaliased;   // nothing writes to it meanwhile, so it may be read past the coherent caches
+  uint8_t size;    // bytes an element
+  uint8_t width;   // rows: bytes an access; 0: one element serves the whole row
+  bool across;     // tile: dense along the tile's second dimension
+  bool unaliased;  // nothing writes to it meanwhile, so it may be read past the coherent caches
 };
 
 struct Plan {
   Path path;
   uint8_t ndim, inputs;
-  uint8_t unroll;     // rows: packets a thread takes, at most packets_for(inputs)
-  int32_t lead;       // rows: elements before the row that its first packet covers, so that the output's are aligned
-  int formula;        // tile, strided: its number in the kernel, set by the launcher
+  uint8_t unroll;  // rows: packets a thread takes, at most packets_for(inputs)
+  int32_t lead;    // rows: elements before the row that its first packet covers, so that the output's are aligned
+  int formula;     // tile, strided: its number in the kernel, set by the launcher
   int threads;
   int64_t blocks;
-  int64_t count;      // rows: packets; strided: elements; tile: tiles
-  int64_t shape[kMaxDims];    // tile: dimension 1 is the other side of the tiles, whatever its place was
-  Divider divide[kMaxDims];   // by the extents; rows: [0] by the packets of a row
-  Divider tiles[2];           // tile: by the tiles along dimensions 0 and 1
-  Part part[1 + kMaxRead];    // the output, then the inputs
+  int64_t count;             // rows: packets; strided: elements; tile: tiles
+  int64_t shape[kMaxDims];   // tile: dimension 1 is the other side of the tiles, whatever its place was
+  Divider divide[kMaxDims];  // by the extents; rows: [0] by the packets of a row
+  Divider tiles[2];          // tile: by the tiles along dimensions 0 and 1
+  Part part[1 + kMaxRead];   // the output, then the inputs
   double scalar[kMaxScalars];
   int64_t iscalar[kMaxScalars];
 };
@@ -123,8 +124,8 @@ constexpr void spread(Plan& p, int64_t processors, int most) {
 
 }  // namespace detail
 
-// Bytes an element of the rows kernels, 0 where the call is not for them.  `conditions`: inputs of `where` that are bool
-// whatever the others are, as bits.
+// Bytes an element of the rows kernels, 0 where the call is not for them.  `conditions`: inputs of `where` that are
+// bool whatever the others are, as bits.
 constexpr int row_size(const Call& c, unsigned conditions) {
   const int size = size_of(c.out.dtype);
   if (!detail::native(c.out.dtype, c.compute)) return 0;
@@ -225,8 +226,8 @@ inline Plan make_plan(const Call& c, const Device& device, unsigned conditions, 
   return p;
 }
 
-// Cuts a call of `limit` elements or more along its longest dimension until every slice has fewer; f(slice) gives 0 or an
-// error, which ends it.
+// Cuts a call of `limit` elements or more along its longest dimension until every slice has fewer; f(slice) gives 0 or
+// an error, which ends it.
 template <class F> int for_slices(Call call, int64_t limit, F&& f) {
   int64_t elements = 1;
   int longest = 0;

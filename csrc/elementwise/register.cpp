@@ -80,8 +80,7 @@ template <class Op_> const Op& pick(std::optional<std::string_view> choice) {
   return choice ? pick<Op_>(*choice) : pick<Op_>();
 }
 
-// --- forms that write into an argument: one boxed kernel each for all ops
-// ----------------------------------------------
+// ---- forms that write into an argument: one boxed kernel each for all ops -----------------------
 
 using torch::jit::Stack;
 
@@ -272,8 +271,7 @@ template <class F> void for_all(F&& f) {
 #undef GPUKERN_EACH
 }
 
-// --- numbers in place of tensors: what torch's Python binding does with a wrapped number
-// ------------------------------
+// ---- numbers in place of tensors: what torch's Python binding does with a wrapped number --------
 
 // A 0-dim tensor that promotes as the number would beside `t`.
 Tensor like_number(const at::Scalar& s, const Tensor& t) {
@@ -356,8 +354,7 @@ Tensor bias_act(Ref x, Ref bias, std::string_view activation, int64_t dim) {
                                             activation);
 }
 
-// --- autocast: torch's own policy for each op
-// --------------------------------------------------------------------------
+// ---- autocast: torch's own policy for each op ---------------------------------------------------
 
 template <c10::DeviceType device> void autocast_fp32(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const c10::impl::ExcludeDispatchKeyGuard guard(at::autocast::get_autocast_dispatch_key_from_device_type(device));
@@ -437,9 +434,9 @@ std::vector<Description> describe_catalogue() {
     std::vector<int> variants, saved(op.saved_bits, op.saved_bits + kMaxInputs);
     for (int v = 0; v < kVariants; ++v)
       if (op.has(v)) variants.push_back(v);
-    all.push_back({s.name, family_name(op.family), s.args, s.doc, s.choice,
-                   s.aten ? (*s.aten ? s.aten : "") : s.name, types[static_cast<int>(s.types)], s.inputs, s.scalars,
-                   s.ulp, op.variants > 1, op.saves_result(), variants, saved});
+    all.push_back({s.name, family_name(op.family), s.args, s.doc, s.choice, s.aten ? (*s.aten ? s.aten : "") : s.name,
+                   types[static_cast<int>(s.types)], s.inputs, s.scalars, s.ulp, op.variants > 1, op.saves_result(),
+                   variants, saved});
   }
   return all;
 }

@@ -98,8 +98,8 @@ Tensor wrapped(const at::Scalar& s) {
   return t;
 }
 
-// Under a mode (tracing, fake tensors) a wrapped number would be recorded as a bare one, which the op does not take: it is
-// made by an op that the mode sees, in a dtype that promotes as the number would beside the first tensor.
+// Under a mode (tracing, fake tensors) a wrapped number would be recorded as a bare one, which the op does not take: it
+// is made by an op that the mode sees, in a dtype that promotes as the number would beside the first tensor.
 Tensor recorded(const at::Scalar& s, torch::PythonArgs& args) {
   for (size_t k = 0; k < args.signature.params.size(); ++k) {
     if (args.signature.params[k].type_ != torch::ParameterType::TENSOR || !THPVariable_Check(args.args[k])) continue;
@@ -114,7 +114,8 @@ Tensor recorded(const at::Scalar& s, torch::PythonArgs& args) {
 }
 
 Tensor tensor_or_number(torch::PythonArgs& args, int k) {
-  const bool is_number = args.signature.params[k].type_ == torch::ParameterType::SCALAR || !THPVariable_Check(args.args[k]);
+  const bool is_number =
+      args.signature.params[k].type_ == torch::ParameterType::SCALAR || !THPVariable_Check(args.args[k]);
   if (!is_number) return args.tensor(k);
   return c10::impl::TorchDispatchModeTLS::any_modes_set() ? recorded(args.scalar(k), args) : wrapped(args.scalar(k));
 }

@@ -111,9 +111,8 @@ template <class... A> class TypedFast final : public Fast {
   TypedFast(const std::string& name, bool has_out)
       : op_(c10::Dispatcher::singleton().findSchemaOrThrow(name.c_str(), "").typed<Tensor(A...)>()) {
     if (has_out)
-      out_.emplace(c10::Dispatcher::singleton()
-                       .findSchemaOrThrow(name.c_str(), "out")
-                       .typed<void(A..., const Tensor&)>());
+      out_.emplace(
+          c10::Dispatcher::singleton().findSchemaOrThrow(name.c_str(), "out").typed<void(A..., const Tensor&)>());
     for (const c10::Argument& arg : op_.schema().arguments()) {
       defaults_.push_back(arg.default_value());
       positional_ += !arg.kwarg_only();
@@ -172,12 +171,22 @@ inline std::unique_ptr<Fast> make_fast(const std::string& letters, const std::st
   using I = int64_t;
   using Make = std::unique_ptr<Fast> (*)(const std::string&, bool);
   static const std::pair<const char*, Make> known[] = {
-      {"T", &make_typed<T>},         {"TS", &make_typed<T, S>},     {"TSS", &make_typed<T, S, S>},
-      {"Tss", &make_typed<T, s, s>}, {"TC", &make_typed<T, C>},     {"TT", &make_typed<T, T>},
-      {"TTS", &make_typed<T, T, S>}, {"TTC", &make_typed<T, T, C>}, {"TTc", &make_typed<T, T, c>},
-      {"TTT", &make_typed<T, T, T>}, {"TTTS", &make_typed<T, T, T, S>}, {"TTTC", &make_typed<T, T, T, C>},
-      {"TTct", &make_typed<T, T, c, t>},                  {"TTtct", &make_typed<T, T, t, c, t>},
-      {"TTTSSct", &make_typed<T, T, T, S, S, c, t>},      {"TTTSS", &make_typed<T, T, T, S, S>},
+      {"T", &make_typed<T>},
+      {"TS", &make_typed<T, S>},
+      {"TSS", &make_typed<T, S, S>},
+      {"Tss", &make_typed<T, s, s>},
+      {"TC", &make_typed<T, C>},
+      {"TT", &make_typed<T, T>},
+      {"TTS", &make_typed<T, T, S>},
+      {"TTC", &make_typed<T, T, C>},
+      {"TTc", &make_typed<T, T, c>},
+      {"TTT", &make_typed<T, T, T>},
+      {"TTTS", &make_typed<T, T, T, S>},
+      {"TTTC", &make_typed<T, T, T, C>},
+      {"TTct", &make_typed<T, T, c, t>},
+      {"TTtct", &make_typed<T, T, t, c, t>},
+      {"TTTSSct", &make_typed<T, T, T, S, S, c, t>},
+      {"TTTSS", &make_typed<T, T, T, S, S>},
   };
   for (const auto& [key, make] : known)
     if (letters == key) return make(op, has_out);

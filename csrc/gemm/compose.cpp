@@ -193,8 +193,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
   return call::finish(out, activation, residual);
 }
 
-// --- vmap
-// -------------------------------------------------------------------------------------------------------------
+// ---- vmap ---------------------------------------------------------------------------------------
 
 namespace {
 

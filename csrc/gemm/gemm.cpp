@@ -214,8 +214,7 @@ void run_out(const Args& x, const Tensor& out) {
   gpu_path::launch(choice, problem, x, out);
 }
 
-// --- the functions of gemm.h
-// ------------------------------------------------------------------------------------------
+// ---- the functions of gemm.h --------------------------------------------------------------------
 
 Tensor mm(const Tensor& a, const Tensor& b) { return run({Kind::mm, a, b}); }
 Tensor bmm(const Tensor& a, const Tensor& b) { return run({Kind::bmm, a, b}); }

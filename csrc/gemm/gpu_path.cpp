@@ -141,8 +141,8 @@ void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& 
   const auto address = [](const Tensor* t) -> const void* { return t ? t->const_data_ptr() : nullptr; };
   const Data data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()};
   int error = 0;
-#define GPUKERN_LAUNCH(f)                     \
-  if constexpr (GPUKERN_BUILT_##f)            \
+#define GPUKERN_LAUNCH(f)          \
+  if constexpr (GPUKERN_BUILT_##f) \
     if (choice.folder == folder_index(f::kName)) error = f::launch(choice.row, problem, data, stream);
   GPUKERN_GEMM_GPU_FOLDERS(GPUKERN_LAUNCH)
 #undef GPUKERN_LAUNCH

@@ -18,7 +18,7 @@ struct RowDescription {
   std::vector<std::string> types;  // "float16", ..
   std::string targets;
   int bm, bn, bk, tm, tn, threads;
-  int64_t shared;                  // bytes of shared memory a block takes
+  int64_t shared;  // bytes of shared memory a block takes
 };
 std::vector<RowDescription> rows();  // best folder first, rows in the table's order
 

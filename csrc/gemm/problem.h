@@ -1,6 +1,7 @@
 // What a matrix product is, as plain data: no torch, no CUDA.  Selection, kernels, tests and explain() all speak of it.
 //
-//   D = activation(alpha * A B + beta * C) + residual          A: m x k, B: k x n, C, D, residual: m x n; `batch` of them
+//   D = activation(alpha * A B + beta * C) + residual          A: m x k, B: k x n, C, D, residual: m x n; `batch` of
+//   them
 #pragma once
 #include <cstdint>
 

@@ -182,8 +182,7 @@ void wide(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   if (op.schema().returns().empty()) torch::jit::drop(*stack, 1);
 }
 
-// --- autocast: torch's lower-precision policy
-// --------------------------------------------------------------------------
+// ---- autocast: torch's lower-precision policy ---------------------------------------------------
 
 template <c10::DeviceType device> void autocast_lower(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const c10::impl::ExcludeDispatchKeyGuard guard(at::autocast::get_autocast_dispatch_key_from_device_type(device));

@@ -1,4 +1,5 @@
-// The arch folders, best first.  A new one is a folder and a line here: selection, explain() and the tests read the list.
+// The arch folders, best first.  A new one is a folder and a line here: selection, explain() and the tests read the
+// list.
 #pragma once
 #include <string_view>
 

@@ -30,6 +30,8 @@ constexpr TileIndex tile_at(int64_t index, int64_t rows, int64_t columns) {
 }
 
 // Matrices that one launch takes when each has `tiles` tiles; 0 where not even one fits.
-constexpr int64_t batches_per_launch(int64_t tiles) { return tiles > kGridLimit ? 0 : kGridLimit / (tiles > 0 ? tiles : 1); }
+constexpr int64_t batches_per_launch(int64_t tiles) {
+  return tiles > kGridLimit ? 0 : kGridLimit / (tiles > 0 ? tiles : 1);
+}
 
 }  // namespace gpukern::gemm

@@ -16,11 +16,11 @@ constexpr int64_t kKilo = 1024, kMega = 1024 * 1024;
 // One device of each kind; counts are those of the part most people have.
 constexpr Known kKnown[] = {
     {"cpu", {Vendor::host, 0, 1, 0, 0, 1}},
-    {"sm_75", {Vendor::nvidia, 75, 40, 64 * kKilo, 4 * kMega, 32}},       // T4
-    {"sm_80", {Vendor::nvidia, 80, 108, 163 * kKilo, 40 * kMega, 32}},    // A100
-    {"sm_86", {Vendor::nvidia, 86, 84, 99 * kKilo, 6 * kMega, 32}},       // A40
-    {"sm_89", {Vendor::nvidia, 89, 142, 99 * kKilo, 96 * kMega, 32}},     // L40
-    {"sm_90", {Vendor::nvidia, 90, 132, 227 * kKilo, 50 * kMega, 32}},    // H100, H200
+    {"sm_75", {Vendor::nvidia, 75, 40, 64 * kKilo, 4 * kMega, 32}},     // T4
+    {"sm_80", {Vendor::nvidia, 80, 108, 163 * kKilo, 40 * kMega, 32}},  // A100
+    {"sm_86", {Vendor::nvidia, 86, 84, 99 * kKilo, 6 * kMega, 32}},     // A40
+    {"sm_89", {Vendor::nvidia, 89, 142, 99 * kKilo, 96 * kMega, 32}},   // L40
+    {"sm_90", {Vendor::nvidia, 90, 132, 227 * kKilo, 50 * kMega, 32}},  // H100, H200
     {"sm_90a", {Vendor::nvidia, 90, 132, 227 * kKilo, 50 * kMega, 32}},
     {"sm_100", {Vendor::nvidia, 100, 148, 227 * kKilo, 126 * kMega, 32}},  // B200
     {"sm_120", {Vendor::nvidia, 120, 170, 99 * kKilo, 96 * kMega, 32}},    // RTX 5090

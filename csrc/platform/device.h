@@ -26,6 +26,6 @@ using Stream = void*;
 namespace platform {
 const char* error_string(int error);  // the runtime's words for an error code
 constexpr int kNoKernel = 98;         // "invalid device function", by both vendors' numbering
-}
+}  // namespace platform
 
 }  // namespace gpukern

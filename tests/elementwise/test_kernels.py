@@ -78,7 +78,9 @@ def test_values(case: Case, dtype: torch.dtype) -> None:
         else torch.cat([fills.special(dtype).roll(k), fills.normal(1037, dtype=dtype) * 3])[:1037]
         for k in range(case.inputs)
     ]
-    if case.name in ("pow", "div") or "tanh" in case.choice or case.name.endswith("_act"):  # of specials the CPU's tests speak
+    if (
+        case.name in ("pow", "div") or "tanh" in case.choice or case.name.endswith("_act")
+    ):  # of specials the CPU's tests speak
         tensors = case.smooth_inputs((1037,), dtype)
     agrees(run(case, tensors), case.ours(*tensors), case.id)
 
@@ -91,7 +93,9 @@ INTEGERS = [c for c in FIRST if c.types in ("number", "all")]
 def test_integers(case: Case, dtype: torch.dtype) -> None:
     if dtype == torch.bool and case.types != "all":
         return
-    tensors = [strategies.filled((533,), torch.bool if k == 0 and case.has_condition else dtype) for k in range(case.inputs)]
+    tensors = [
+        strategies.filled((533,), torch.bool if k == 0 and case.has_condition else dtype) for k in range(case.inputs)
+    ]
     if case.name == "pow":
         tensors[1] = tensors[1].abs()
     if case.name == "clamp":
@@ -156,7 +160,9 @@ def test_broadcasting(case: Case) -> None:
     """Biases, scales and numbers beside dense, sliced and transposed tensors."""
     full = (6, 40, 24)
     others: list[tuple[int, ...]] = [(24,), (40, 1), (6, 1, 1), (1,), (6, 1, 24), (1, 40, 24), ()]
-    for small, layout, dtype in itertools.product(others, ("dense", "sliced", "transposed"), (torch.float32, torch.float16)):
+    for small, layout, dtype in itertools.product(
+        others, ("dense", "sliced", "transposed"), (torch.float32, torch.float16)
+    ):
         for at in range(case.inputs):
             tensors = operands(case, full, dtype, layout)
             kind = tensors[at].dtype
@@ -169,8 +175,12 @@ def test_tiles_under_every_schedule(schedule: tuple[str, int]) -> None:
     """The one path whose threads share memory: one, two and three operands turned, ragged tiles, other dimensions."""
     swiglu, addcmul, silu = (next(c for c in FIRST if c.id == name) for name in ("swiglu", "addcmul", "silu"))
     for case, turned in ((silu, 1), (swiglu, 1), (swiglu, 2), (addcmul, 3)):
-        for shape, dtype in itertools.product([(33, 70), (64, 32), (3, 40, 50)], (torch.float32, torch.float16, torch.float64)):
-            tensors = [strategies.laid_out(shape, dtype, "transposed" if k < turned else "dense") for k in range(case.inputs)]
+        for shape, dtype in itertools.product(
+            [(33, 70), (64, 32), (3, 40, 50)], (torch.float32, torch.float16, torch.float64)
+        ):
+            tensors = [
+                strategies.laid_out(shape, dtype, "transposed" if k < turned else "dense") for k in range(case.inputs)
+            ]
             like = torch.empty(shape, dtype=dtype)
             for wave in (32, 64):
                 machine.report()
@@ -194,7 +204,16 @@ def test_misaligned_addresses(offset: int) -> None:
 
 @pytest.mark.parametrize("case", PATHS, ids=ids(PATHS))
 def test_mixed_types(case: Case) -> None:
-    kinds = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8, torch.int64, torch.bool, torch.uint8]
+    kinds = [
+        torch.float16,
+        torch.bfloat16,
+        torch.float32,
+        torch.float64,
+        torch.int8,
+        torch.int64,
+        torch.bool,
+        torch.uint8,
+    ]
     for a, b in itertools.product(kinds, kinds):
         types = [torch.bool if k == 0 and case.has_condition else (a, b, a)[k] for k in range(case.inputs)]
         tensors = [strategies.filled((9, 31), t) for t in types]

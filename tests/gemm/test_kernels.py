@@ -109,14 +109,21 @@ def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: s
     m, n, k = 19, 23, 18
     a, b = fills.normal(1, m, k, dtype=dtype), fills.normal(1, k, n, dtype=dtype)
     full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
-    for c, residual in ((None, full), (bias.expand(1, m, n), None), (column.expand(1, m, n), full), (full, bias.expand(1, m, n))):
+    for c, residual in (
+        (None, full),
+        (bias.expand(1, m, n), None),
+        (column.expand(1, m, n), full),
+        (full, bias.expand(1, m, n)),
+    ):
         alpha, beta = (1.0, 0.0) if c is None else (0.5, -2.0)
         got = machine.product(
             *place(row), torch.empty(1, m, n, dtype=dtype), a, b,
             c=c, alpha=alpha, beta=beta, activation=activation, residual=residual,
         )  # fmt: skip
         addend = torch.zeros(1, m, n, dtype=torch.float64) if c is None else beta * c.double()
-        expected = gpukern.reference.matmul(torch.eye(m)[None], addend + alpha * (a.double() @ b.double()), activation=activation)
+        expected = gpukern.reference.matmul(
+            torch.eye(m)[None], addend + alpha * (a.double() @ b.double()), activation=activation
+        )
         if residual is not None:
             expected = expected + residual.double()
         eps = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 2e-5, torch.float64: 1e-12}[dtype]
@@ -134,7 +141,10 @@ def test_integer_scales_and_what_is_not_read(row: gpukern.selection.Row, dtype: 
         got = machine.product(*place(row), torch.empty(1, 5, 7, dtype=dtype), a, b, c=nothing, beta=0)
         products.exactly_equal(got, a.double() @ b.double())
     empty = machine.product(
-        *place(row), torch.empty(1, 5, 7, dtype=dtype), torch.empty(1, 5, 0, dtype=dtype), torch.empty(1, 0, 7, dtype=dtype)
+        *place(row),
+        torch.empty(1, 5, 7, dtype=dtype),
+        torch.empty(1, 5, 0, dtype=dtype),
+        torch.empty(1, 0, 7, dtype=dtype),
     )
     assert not empty.any()
 

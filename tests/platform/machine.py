@@ -70,13 +70,18 @@ def library() -> ctypes.CDLL:
     import ninja
 
     commands = compile_commands()
-    lines = [f"builddir = {FOLDER.as_posix()}", "rule cc\n  command = $cmd\n  depfile = $out.d\n  deps = gcc\n  description = model $out"]
+    lines = [
+        f"builddir = {FOLDER.as_posix()}",
+        "rule cc\n  command = $cmd\n  depfile = $out.d\n  deps = gcc\n  description = model $out",
+    ]
     for out, command in commands.items():
         source = shlex.split(command)[-3]
         lines.append(f"build {out}: cc {source}\n  cmd = {command}")
     whole = (FOLDER / "libgpukern_model.so").as_posix()
     link = f"{os.environ.get('CXX', 'c++')} -shared {' '.join(commands)} -o {whole} -ldl"
-    lines.append(f"rule link\n  command = {link}\n  description = model {whole}\nbuild {whole}: link {' '.join(commands)}")
+    lines.append(
+        f"rule link\n  command = {link}\n  description = model {whole}\nbuild {whole}: link {' '.join(commands)}"
+    )
     rules.write_if_changed(ROOT / FOLDER / "build.ninja", "\n".join(lines) + "\n")
     command = [str(Path(ninja.BIN_DIR) / "ninja"), "-f", (FOLDER / "build.ninja").as_posix()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -212,7 +217,9 @@ def elementwise(
     arguments = _call(place, target.view, [s.view for s in sources], compute or out.dtype, processors, slice_limit)
     numbers = [*scalars, *[0.0] * (3 - len(scalars))]
     whole = [int(v) if abs(v) < 2**63 else (2**63 - 1 if v > 0 else -(2**63)) for v in numbers]
-    error = library().gpukern_model_elementwise(*arguments, _array(ctypes.c_double, numbers), _array(ctypes.c_int64, whole))
+    error = library().gpukern_model_elementwise(
+        *arguments, _array(ctypes.c_double, numbers), _array(ctypes.c_int64, whole)
+    )
     if error:
         raise ModelError(error.decode())
     for s in sources[1 if in_place else 0 :]:
@@ -222,7 +229,12 @@ def elementwise(
 
 
 def _call(
-    place: tuple[int, int, int], out: Tensor, inputs: Sequence[Tensor], compute: torch.dtype, processors: int, limit: int
+    place: tuple[int, int, int],
+    out: Tensor,
+    inputs: Sequence[Tensor],
+    compute: torch.dtype,
+    processors: int,
+    limit: int,
 ) -> list[Any]:
     """The arguments that a launch and a plan share."""
     shape, strides = iteration(out, inputs)
@@ -281,8 +293,9 @@ def _layout(t: Tensor | None) -> list[int]:
 
 
 def product(
-    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *, c: Tensor | None = None, alpha: float = 1, beta: float = 1,
-    activation: str = "none", residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False,
+    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
+    c: Tensor | None = None, alpha: float = 1, beta: float = 1, activation: str = "none",
+    residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False,
 ) -> Tensor:  # fmt: skip
     """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c and the residual, (batch, m, n)."""
     set_schedule(schedule or Schedule())
@@ -294,8 +307,9 @@ def product(
     pointers = [views["a"], views["b"], views["c"], views["residual"], target.view]
     kind = PRODUCT_TYPES.index(a.dtype)
     addend = c is not None and beta != 0
+    flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
     error = library().gpukern_model_product(
-        _array(ctypes.c_int, [folder, row, kind, ACTIVATIONS.index(activation), int(addend), int(residual is not None)]),
+        _array(ctypes.c_int, [folder, row, kind, *flags]),
         _array(ctypes.c_int64, [a.shape[0], a.shape[1], b.shape[2], a.shape[2]]),
         _array(ctypes.c_int64, [v for t in layouts for v in _layout(t)]),
         _array(ctypes.c_void_p, [None if t is None else t.data_ptr() for t in pointers]),

@@ -16,18 +16,38 @@ struct None {
   static constexpr const char* choice = "none";
   template <class V> static GPUKERN_HD V apply(V x) { return x; }
 };
-struct Relu : Named<activation::Relu> { static constexpr const char* choice = "relu"; };
-struct Gelu : Named<activation::Gelu> { static constexpr const char* choice = "gelu"; };
-struct GeluTanh : Named<activation::GeluTanh> { static constexpr const char* choice = "gelu_tanh"; };
-struct Silu : Named<activation::Silu> { static constexpr const char* choice = "silu"; };
-struct Sigmoid : Named<math::Sigmoid> { static constexpr const char* choice = "sigmoid"; };
-struct Tanh : Named<math::Tanh> { static constexpr const char* choice = "tanh"; };
-struct Mish : Named<activation::Mish> { static constexpr const char* choice = "mish"; };
-struct Hardswish : Named<activation::Hardswish> { static constexpr const char* choice = "hardswish"; };
+struct Relu : Named<activation::Relu> {
+  static constexpr const char* choice = "relu";
+};
+struct Gelu : Named<activation::Gelu> {
+  static constexpr const char* choice = "gelu";
+};
+struct GeluTanh : Named<activation::GeluTanh> {
+  static constexpr const char* choice = "gelu_tanh";
+};
+struct Silu : Named<activation::Silu> {
+  static constexpr const char* choice = "silu";
+};
+struct Sigmoid : Named<math::Sigmoid> {
+  static constexpr const char* choice = "sigmoid";
+};
+struct Tanh : Named<math::Tanh> {
+  static constexpr const char* choice = "tanh";
+};
+struct Mish : Named<activation::Mish> {
+  static constexpr const char* choice = "mish";
+};
+struct Hardswish : Named<activation::Hardswish> {
+  static constexpr const char* choice = "hardswish";
+};
 
 template <class Act> struct AddAct {
-  static constexpr Spec spec{.name = "add_act", .args = "Tensor input, Tensor other, str activation='relu'",
-                             .doc = "activation(input + other).", .inputs = 2, .choice = Act::choice, .aten = "",
+  static constexpr Spec spec{.name = "add_act",
+                             .args = "Tensor input, Tensor other, str activation='relu'",
+                             .doc = "activation(input + other).",
+                             .inputs = 2,
+                             .choice = Act::choice,
+                             .aten = "",
                              .shared = 0};
   template <class V> static GPUKERN_HD V apply(V x, V y) { return Act::apply(x + y); }
 };
@@ -35,14 +55,22 @@ template <class Act> struct AddAct {
 template <class Act> struct ScaleShiftAct {
   static constexpr Spec spec{.name = "scale_shift_act",
                              .args = "Tensor input, Tensor scale, Tensor shift, str activation='relu'",
-                             .doc = "activation(input * scale + shift).", .inputs = 3, .choice = Act::choice,
-                             .aten = "", .shared = 2, .factor = {1, 0, -1}};
+                             .doc = "activation(input * scale + shift).",
+                             .inputs = 3,
+                             .choice = Act::choice,
+                             .aten = "",
+                             .shared = 2,
+                             .factor = {1, 0, -1}};
   template <class V> static GPUKERN_HD V apply(V x, V scale, V shift) { return Act::apply(x * scale + shift); }
 };
 
 struct Swiglu {
-  static constexpr Spec spec{.name = "swiglu", .args = "Tensor gate, Tensor up", .doc = "silu(gate) * up.",
-                             .inputs = 2, .aten = "", .needs = {3, 1}};
+  static constexpr Spec spec{.name = "swiglu",
+                             .args = "Tensor gate, Tensor up",
+                             .doc = "silu(gate) * up.",
+                             .inputs = 2,
+                             .aten = "",
+                             .needs = {3, 1}};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return activation::Silu::apply(x) * y; }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
@@ -52,8 +80,12 @@ struct Swiglu {
 };
 
 template <class Act> struct GegluOf {
-  static constexpr Spec spec{.name = "geglu", .args = "Tensor gate, Tensor up, *, str approximate='none'",
-                             .doc = "gelu(gate) * up.", .inputs = 2, .choice = Act::spec.choice, .aten = "",
+  static constexpr Spec spec{.name = "geglu",
+                             .args = "Tensor gate, Tensor up, *, str approximate='none'",
+                             .doc = "gelu(gate) * up.",
+                             .inputs = 2,
+                             .choice = Act::spec.choice,
+                             .aten = "",
                              .needs = {3, 1}};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return Act::apply(x) * y; }
@@ -63,11 +95,11 @@ template <class Act> struct GegluOf {
   }
 };
 
-using Ops = List<AddAct<None>, AddAct<Relu>, AddAct<Gelu>, AddAct<GeluTanh>, AddAct<Silu>, AddAct<Sigmoid>,
-                 AddAct<Tanh>, AddAct<Mish>, AddAct<Hardswish>, ScaleShiftAct<None>, ScaleShiftAct<Relu>,
-                 ScaleShiftAct<Gelu>, ScaleShiftAct<GeluTanh>, ScaleShiftAct<Silu>, ScaleShiftAct<Sigmoid>,
-                 ScaleShiftAct<Tanh>, ScaleShiftAct<Mish>, ScaleShiftAct<Hardswish>, Swiglu,
-                 GegluOf<activation::Gelu>, GegluOf<activation::GeluTanh>>;
+using Ops =
+    List<AddAct<None>, AddAct<Relu>, AddAct<Gelu>, AddAct<GeluTanh>, AddAct<Silu>, AddAct<Sigmoid>, AddAct<Tanh>,
+         AddAct<Mish>, AddAct<Hardswish>, ScaleShiftAct<None>, ScaleShiftAct<Relu>, ScaleShiftAct<Gelu>,
+         ScaleShiftAct<GeluTanh>, ScaleShiftAct<Silu>, ScaleShiftAct<Sigmoid>, ScaleShiftAct<Tanh>, ScaleShiftAct<Mish>,
+         ScaleShiftAct<Hardswish>, Swiglu, GegluOf<activation::Gelu>, GegluOf<activation::GeluTanh>>;
 
 }  // namespace fused
 GPUKERN_ELEMENTWISE_END

@@ -6,103 +6,127 @@ GPUKERN_ELEMENTWISE_BEGIN
 namespace math {
 
 struct Sqrt {
-  static constexpr Spec spec{.name = "sqrt", .args = "Tensor input", .doc = "Square root.", .types = Types::to_float,
-                             .ulp = 0, .saves = Saves::result};
+  static constexpr Spec spec{.name = "sqrt",
+                             .args = "Tensor input",
+                             .doc = "Square root.",
+                             .types = Types::to_float,
+                             .ulp = 0,
+                             .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return sqrt(x); }
   template <int, class V> static GPUKERN_HD V grad(V g, V y) { return g / (y + y); }
 };
 
 struct Rsqrt {
-  static constexpr Spec spec{.name = "rsqrt", .args = "Tensor input", .doc = "Reciprocal square root, 1 / sqrt(x).",
-                             .types = Types::to_float, .saves = Saves::result};
+  static constexpr Spec spec{.name = "rsqrt",
+                             .args = "Tensor input",
+                             .doc = "Reciprocal square root, 1 / sqrt(x).",
+                             .types = Types::to_float,
+                             .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return V(1) / sqrt(x); }
   template <int, class V> static GPUKERN_HD V grad(V g, V y) { return V(-0.5) * g * (y * y * y); }
 };
 
 struct Reciprocal {
-  static constexpr Spec spec{.name = "reciprocal", .args = "Tensor input", .doc = "Reciprocal, 1 / x.",
-                             .types = Types::to_float, .ulp = 0, .saves = Saves::result};
+  static constexpr Spec spec{.name = "reciprocal",
+                             .args = "Tensor input",
+                             .doc = "Reciprocal, 1 / x.",
+                             .types = Types::to_float,
+                             .ulp = 0,
+                             .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return V(1) / x; }
   template <int, class V> static GPUKERN_HD V grad(V g, V y) { return -g * (y * y); }
 };
 
 struct Exp {
-  static constexpr Spec spec{.name = "exp", .args = "Tensor input", .doc = "Exponential function, e^x.",
-                             .types = Types::to_float, .saves = Saves::result};
+  static constexpr Spec spec{.name = "exp",
+                             .args = "Tensor input",
+                             .doc = "Exponential function, e^x.",
+                             .types = Types::to_float,
+                             .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return exp(x); }
   template <int, class V> static GPUKERN_HD V grad(V g, V y) { return g * y; }
 };
 
 struct Exp2 {
-  static constexpr Spec spec{.name = "exp2", .args = "Tensor input", .doc = "Power of two, 2^x.",
-                             .types = Types::to_float, .saves = Saves::result};
+  static constexpr Spec spec{.name = "exp2",
+                             .args = "Tensor input",
+                             .doc = "Power of two, 2^x.",
+                             .types = Types::to_float,
+                             .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return exp2(x); }
   template <int, class V> static GPUKERN_HD V grad(V g, V y) { return g * y * V(0.69314718055994530942); }
 };
 
 struct Expm1 {
-  static constexpr Spec spec{.name = "expm1", .args = "Tensor input", .doc = "e^x - 1, accurate near 0.",
-                             .types = Types::to_float, .saves = Saves::result};
+  static constexpr Spec spec{.name = "expm1",
+                             .args = "Tensor input",
+                             .doc = "e^x - 1, accurate near 0.",
+                             .types = Types::to_float,
+                             .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return expm1(x); }
   template <int, class V> static GPUKERN_HD V grad(V g, V y) { return g * (y + V(1)); }
 };
 
 struct Log {
-  static constexpr Spec spec{.name = "log", .args = "Tensor input", .doc = "Natural logarithm.",
-                             .types = Types::to_float};
+  static constexpr Spec spec{
+      .name = "log", .args = "Tensor input", .doc = "Natural logarithm.", .types = Types::to_float};
   template <class V> static GPUKERN_HD V apply(V x) { return log(x); }
 };
 
 struct Log2 {
-  static constexpr Spec spec{.name = "log2", .args = "Tensor input", .doc = "Logarithm to base 2.",
-                             .types = Types::to_float};
+  static constexpr Spec spec{
+      .name = "log2", .args = "Tensor input", .doc = "Logarithm to base 2.", .types = Types::to_float};
   template <class V> static GPUKERN_HD V apply(V x) { return log2(x); }
 };
 
 struct Log1p {
-  static constexpr Spec spec{.name = "log1p", .args = "Tensor input", .doc = "log(1 + x), accurate near 0.",
-                             .types = Types::to_float};
+  static constexpr Spec spec{
+      .name = "log1p", .args = "Tensor input", .doc = "log(1 + x), accurate near 0.", .types = Types::to_float};
   template <class V> static GPUKERN_HD V apply(V x) { return log1p(x); }
 };
 
 struct Sin {
-  static constexpr Spec spec{.name = "sin", .args = "Tensor input", .doc = "Sine; x in radians.",
-                             .types = Types::to_float};
+  static constexpr Spec spec{
+      .name = "sin", .args = "Tensor input", .doc = "Sine; x in radians.", .types = Types::to_float};
   template <class V> static GPUKERN_HD V apply(V x) { return sin(x); }
 };
 
 struct Cos {
-  static constexpr Spec spec{.name = "cos", .args = "Tensor input", .doc = "Cosine; x in radians.",
-                             .types = Types::to_float};
+  static constexpr Spec spec{
+      .name = "cos", .args = "Tensor input", .doc = "Cosine; x in radians.", .types = Types::to_float};
   template <class V> static GPUKERN_HD V apply(V x) { return cos(x); }
 };
 
 struct Tanh {
-  static constexpr Spec spec{.name = "tanh", .args = "Tensor input", .doc = "Hyperbolic tangent.",
-                             .types = Types::to_float, .saves = Saves::result};
+  static constexpr Spec spec{.name = "tanh",
+                             .args = "Tensor input",
+                             .doc = "Hyperbolic tangent.",
+                             .types = Types::to_float,
+                             .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return tanh(x); }
   template <int, class V> static GPUKERN_HD V grad(V g, V y) { return g * (V(1) - y * y); }
 };
 
 struct Sigmoid {
-  static constexpr Spec spec{.name = "sigmoid", .args = "Tensor input",
+  static constexpr Spec spec{.name = "sigmoid",
+                             .args = "Tensor input",
                              .doc = "Logistic function, 1 / (1 + e^-x); neither tail overflows.",
-                             .types = Types::to_float, .saves = Saves::result};
+                             .types = Types::to_float,
+                             .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return sigmoid(x); }
   template <int, class V> static GPUKERN_HD V grad(V g, V y) { return g * (V(1) - y) * y; }
 };
 
 struct Erf {
-  static constexpr Spec spec{.name = "erf", .args = "Tensor input", .doc = "Error function.",
-                             .types = Types::to_float};
+  static constexpr Spec spec{.name = "erf", .args = "Tensor input", .doc = "Error function.", .types = Types::to_float};
   template <class V> static GPUKERN_HD V apply(V x) { return erf(x); }
 };
 

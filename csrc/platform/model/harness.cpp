@@ -1,5 +1,5 @@
-// What a test calls: launches under the model behind plain C functions.  Every function returns "" or what went wrong, as
-// text that lives until the next call on the same thread.
+// What a test calls: launches under the model behind plain C functions.  Every function returns "" or what went wrong,
+// as text that lives until the next call on the same thread.
 #include "../../elementwise/plan.h"
 #include "../../gemm/registry.h"
 #include "machine.h"
@@ -65,8 +65,8 @@ GPUKERN_EXPORT void gpukern_model_report(uint64_t* counts) {
   model::report() = {};
 }
 
-// which: family, place in it, variant, compute type, dimensions, inputs, processors, elements a slice at most (0: 2^31).
-// operands: the output, then the inputs, each with kMaxDims strides in bytes; shape and strides innermost first.
+// which: family, place in it, variant, compute type, dimensions, inputs, processors, elements a slice at most (0:
+// 2^31). operands: the output, then the inputs, each with kMaxDims strides in bytes; shape and strides innermost first.
 GPUKERN_EXPORT const char* gpukern_model_elementwise(const int* which, const int64_t* shape, void* const* data,
                                                      const int* dtypes, const int64_t* strides, const double* scalars,
                                                      const int64_t* whole_scalars) {
@@ -114,7 +114,8 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
   p.c = layout(layouts + 8);
   p.d = layout(layouts + 12);
   p.residual = layout(layouts + 16);
-  p.epilogue = {alpha, beta, whole_alpha, whole_beta, which[4] != 0, static_cast<gemm::Activation>(which[3]), which[5] != 0};
+  p.epilogue = {alpha,        beta, whole_alpha, whole_beta, which[4] != 0, static_cast<gemm::Activation>(which[3]),
+                which[5] != 0};
   const gemm::Data d{data[0], data[1], data[2], data[3], data[4]};
 #define GPUKERN_LAUNCH(folder) \
   if (which[0] == gemm::folder_index(gemm::folder::kName)) return answer(gemm::folder::launch(which[1], p, d, nullptr));

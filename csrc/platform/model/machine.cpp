@@ -25,7 +25,8 @@ struct Region {
     const size_t wanted = pages(bytes) + 2 * kPage;
     if (mapped < wanted) {
       release();
-      map = static_cast<char*>(mmap(nullptr, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+      map = static_cast<char*>(
+          mmap(nullptr, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
       if (map == MAP_FAILED) std::abort();
       mapped = wanted;
       mprotect(map, kPage, PROT_NONE);
@@ -155,7 +156,8 @@ void Machine::describe_deadlock() {
   error = name_of(kernel) + ": deadlock in block (" + std::to_string(block.index.x) + "," +
           std::to_string(block.index.y) + "," + std::to_string(block.index.z) + "):";
   for (const auto& [where, who] : waiting)
-    error += " " + std::to_string(who.first) + " threads (" + std::to_string(who.second) + " ..) wait in " + where + ";";
+    error +=
+        " " + std::to_string(who.first) + " threads (" + std::to_string(who.second) + " ..) wait in " + where + ";";
   error.pop_back();
 }
 
@@ -210,7 +212,8 @@ void on_fault(int, siginfo_t* info, void*) {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   const Block& block = machine->block;
   const char* address = static_cast<const char*>(info->si_addr);
-  const bool shared = address >= block.shared + block.shared_bytes && address < block.shared + block.shared_bytes + kPage;
+  const bool shared =
+      address >= block.shared + block.shared_bytes && address < block.shared + block.shared_bytes + kPage;
   fail(machine->current->at, "%s out of bounds: address %p%s", shared ? "shared memory" : "memory", info->si_addr,
        shared ? " lies behind the bytes that were asked for" : "");
 }

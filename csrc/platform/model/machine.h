@@ -1,8 +1,8 @@
 // A machine that executes kernels on the CPU: a fiber a thread, a scheduler, shared memory that ends at unmapped pages.
 //
-// The words of device code (words.h) call in here where threads meet: barriers and warp collectives.  Everything between
-// two such calls runs undisturbed, so an order of execution is the order in which the scheduler picks threads; it is
-// decided by Settings alone and repeats exactly.
+// The words of device code (words.h) call in here where threads meet: barriers and warp collectives.  Everything
+// between two such calls runs undisturbed, so an order of execution is the order in which the scheduler picks threads;
+// it is decided by Settings alone and repeats exactly.
 #pragma once
 #include <cstdarg>
 #include <cstdint>
@@ -21,8 +21,8 @@ struct dim3 {
 
 namespace gpukern::model {
 
-// Which thread runs next.  pct: warps have random priorities, some of which change now and then (Burckhardt et al. 2010,
-// "A randomized scheduler with probabilistic guarantees of finding bugs"); of the four it finds most faults.
+// Which thread runs next.  pct: warps have random priorities, some of which change now and then (Burckhardt et al.
+// 2010, "A randomized scheduler with probabilistic guarantees of finding bugs"); of the four it finds most faults.
 enum class Order : int { fifo, lifo, random, pct };
 
 struct Settings {
@@ -82,7 +82,7 @@ struct Report {
   uint64_t blocks = 0, threads = 0, barriers = 0, collectives = 0, switches = 0;
 };
 
-// ---- for words.h -----------------------------------------------------------------------------------------------------
+// ---- for words.h --------------------------------------------------------------------------------
 
 Thread& self();
 const dim3& block_dim();
@@ -98,13 +98,13 @@ void barrier(int id, int expected, bool wait, Place at);
 // The last lane of the mask to arrive runs `act` on everybody's argument; then all go on.
 void collective(uint64_t mask, void* argument, Place at, const std::function<void(void* const*)>& act);
 
-// ---- for launches and tests ------------------------------------------------------------------------------------------
+// ---- for launches and tests ---------------------------------------------------------------------
 
 // Runs every block of a grid; "" or what went wrong.  `kernel` is its address, by which messages name it.
 std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const std::function<void()>& thread);
 
 Settings& settings();
-Report& report();            // added up since it was last cleared
-std::string& last_error();   // of the last launch on this thread of the host
+Report& report();           // added up since it was last cleared
+std::string& last_error();  // of the last launch on this thread of the host
 
 }  // namespace gpukern::model

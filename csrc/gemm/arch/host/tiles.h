@@ -20,7 +20,8 @@ constexpr Reason serves(const Device& d) {
 }
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  return !floating(p.type) && p.epilogue.activation != Activation::none ? "an activation needs a floating type" : nullptr;
+  return !floating(p.type) && p.epilogue.activation != Activation::none ? "an activation needs a floating type"
+                                                                        : nullptr;
 }
 constexpr Reason refuses(const Row&, const Problem&, const Device&) { return nullptr; }
 constexpr double cost(const Row&, const Problem& p, const Device&) {

@@ -8,9 +8,9 @@
 //     |    | t0 | t1 |  | t0 | t1 |                padded by 16 bytes a line
 //     v    +----+----+  +----+----+        k+1 is on its way from global memory to registers while k is multiplied
 //
-// The ladder: one value a thread -> shared tiles (x8) -> register tiles (x8) -> 16-byte loads -> two buffers, one barrier
-// a step -> bands of tiles that share L2 (schedule.h).  Layouts are a run-time matter: each operand is walked along its
-// unit stride with packets where addresses allow, element by element with any strides where they do not.
+// The ladder: one value a thread -> shared tiles (x8) -> register tiles (x8) -> 16-byte loads -> two buffers, one
+// barrier a step -> bands of tiles that share L2 (schedule.h).  Layouts are a run-time matter: each operand is walked
+// along its unit stride with packets where addresses allow, element by element with any strides where they do not.
 #pragma once
 #include "../../../platform/gpu.h"
 #include "../../epilogue.h"
@@ -40,7 +40,8 @@ template <> struct Number<bfloat16_t> : Rounded<bfloat16_t> {};
 template <> struct Number<float> : Native<float> {};
 template <> struct Number<double> : Native<double> {};
 
-// What a launch passes.  walk_*: the operand is walked along k (else along its row or column); packets_*: 16-byte loads.
+// What a launch passes.  walk_*: the operand is walked along k (else along its row or column); packets_*: 16-byte
+// loads.
 struct Work {
   Problem p;
   Data data;
@@ -53,10 +54,10 @@ constexpr int min_of(int a, int b) { return a < b ? a : b; }
 // Brings an X x BK tile from global memory to shared memory, by way of registers.
 template <class T, int X, int BK, int Threads> struct Loader {
   using V = typename Number<T>::V;
-  static constexpr int each = X * BK / Threads;                        // elements a thread
-  static constexpr int width = min_of(16 / int(sizeof(T)), each);      // elements a packet
+  static constexpr int each = X * BK / Threads;                    // elements a thread
+  static constexpr int width = min_of(16 / int(sizeof(T)), each);  // elements a packet
   static constexpr int packets = each / width;
-  static constexpr int group = min_of(16 / int(sizeof(V)), width);     // elements a store to shared memory
+  static constexpr int group = min_of(16 / int(sizeof(V)), width);  // elements a store to shared memory
   static constexpr int line = X + 16 / int(sizeof(V));
   static_assert(each % width == 0 && BK % width == 0 && X % width == 0 && width % group == 0);
 
@@ -200,7 +201,8 @@ GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST 
   const int64_t batch = w.first_batch + tile.batch, row0 = tile.row * BM, column0 = tile.column * BN;
   LoadA a;
   LoadB b;
-  a.start(static_cast<const T*>(w.data.a) + batch * p.a.batch + row0 * p.a.row, thread, p.a.row, p.a.column, w.a_along_k);
+  a.start(static_cast<const T*>(w.data.a) + batch * p.a.batch + row0 * p.a.row, thread, p.a.row, p.a.column,
+          w.a_along_k);
   b.start(static_cast<const T*>(w.data.b) + batch * p.b.batch + column0 * p.b.column, thread, p.b.column, p.b.row,
           w.b_along_k);
   const auto load = [&](int64_t k) {

@@ -1,5 +1,5 @@
-// The rows of one type: kernels and the switch that launches them.  Each type has a .cu of its own, so that they compile
-// side by side.
+// The rows of one type: kernels and the switch that launches them.  Each type has a .cu of its own, so that they
+// compile side by side.
 #pragma once
 #include "kernel.cuh"
 #include "tiles.h"
@@ -48,8 +48,8 @@ template <class T, int BM, int BN, int BK, int TM, int TN> int run(const Problem
 
 template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {
   int index = 0;
-#define GPUKERN_ROW(ID, TYPES, BM, BN, BK, TM, TN) \
-  if constexpr ((TYPES & bit(type_of<T>())) != 0)  \
+#define GPUKERN_ROW(ID, TYPES, BM, BN, BK, TM, TN)                        \
+  if constexpr ((TYPES & bit(type_of<T>())) != 0)                         \
     if (index == row) return run<T, BM, BN, BK, TM, TN>(p, data, stream); \
   ++index;
   GPUKERN_SIMT_TILES(GPUKERN_ROW)
