@@ -1,4 +1,4 @@
-"""What gpukern costs on a CPU, as ratios to torch in one run: `python benchmarks/cpu_cost.py [--quick]`.
+"""What gpukern costs on a CPU, as ratios to torch in one run: `python -m benchmarks.cpu_cost [--quick]`.
 
 Ours and torch's are timed by turns (A B A B ..), so that a change of the machine's speed meets both; a ratio is the
 median over the turns, with its 20th and 80th percentile.  Calls are timed on one thread, 16M elements on all.

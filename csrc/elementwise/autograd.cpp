@@ -76,10 +76,13 @@ bool any_tangent(const Tensor* const* tensors, int n) {
   return false;
 }
 
+// A SavedVariable is large, and many ops save none: an empty place costs a flag.
+using Saved = std::optional<SavedVariable>;
+
 struct ElementwiseBackward : Node {
   const Op* op = nullptr;
   Scalars scalars;
-  SavedVariable saved[kMaxInputs];
+  Saved saved[kMaxInputs];
   InputShape shape[kMaxInputs];
 
   variable_list apply(variable_list&& grads) override {
@@ -93,7 +96,7 @@ struct ElementwiseBackward : Node {
       const unsigned bits = reads(*op, i, scalars);
       for (int k = 0; k < op->saved; ++k) {
         if (!(bits >> k & 1) || operands[k]) continue;
-        unpacked[k] = op->saves_result() ? saved[k].unpack(autograd::self(*this)) : saved[k].unpack();
+        unpacked[k] = op->saves_result() ? saved[k]->unpack(autograd::self(*this)) : saved[k]->unpack();
         operands[k] = &unpacked[k];
       }
       if (op->spec->shared >= 0) {  // one kernel serves every input
@@ -107,7 +110,8 @@ struct ElementwiseBackward : Node {
     return result;
   }
   void release_variables() override {
-    for (auto& s : saved) s.reset_data();
+    for (Saved& s : saved)
+      if (s) s->reset_data();
   }
   std::string name() const override { return "Gpukern_" + op->key + "Backward"; }
 };
@@ -116,14 +120,14 @@ struct ElementwiseBackward : Node {
 NodePtr<ElementwiseBackward> make(const Op& op, const Inputs& in, const Scalars& scalars, const Tensor* in_place) {
   auto node = make_node<ElementwiseBackward>();
   node->op = &op;
-  node->scalars = scalars;
+  for (int k = 0; k < op.spec->scalars; ++k) node->scalars[k] = scalars[k];
   node->set_next_edges(edges(in.data(), op.spec->inputs));
   if (op.saves_result()) return node;
   unsigned bits = 0;
   for (int i = 0; i < op.spec->inputs; ++i)
     if (node->should_compute_output(i)) bits |= reads(op, i, scalars);
   for (int k = 0; k < op.saved; ++k)
-    if (bits >> k & 1) node->saved[k] = SavedVariable(k == 0 && in_place ? *in_place : *in[k], false);
+    if (bits >> k & 1) node->saved[k].emplace(k == 0 && in_place ? *in_place : *in[k], false);
   return node;
 }
 
@@ -171,7 +175,7 @@ Tensor autograd_call(const Op& op, const Inputs& in, const Scalars& scalars, c10
   }
   if (tangents) autograd::attach_tangent(result, forward_tangent(op, in, scalars, result), false);
   // After the tangent, which is saved with it: forward over reverse differentiates the saved result.
-  if (node && op.saves_result()) node->saved[0] = SavedVariable(result, true);
+  if (node && op.saves_result()) node->saved[0].emplace(result, true);
   return result;
 }
 
@@ -224,7 +228,7 @@ void autograd_inplace(const Op& op, const Inputs& in, const Scalars& scalars, c1
     if (!tangent.defined()) tangent = at::zeros_like(self);
     autograd::attach_tangent(self, tangent, true);
   }
-  if (node && op.saves_result()) node->saved[0] = SavedVariable(self, true, self.is_view());
+  if (node && op.saves_result()) node->saved[0].emplace(self, true, self.is_view());
 }
 
 // --- gradients are ops themselves -----------------------------------------------------------------------------------
