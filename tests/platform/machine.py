@@ -12,7 +12,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,11 +34,13 @@ SCHEDULES = [("fifo", 1), ("lifo", 1), *(("pct", seed) for seed in range(1, 6))]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which thread runs next, and how many lanes a warp has."""
+    """Which thread runs next, how many lanes a warp has, and what is watched."""
 
     order: str = "fifo"
     seed: int = 1
     wave: int = 32
+    check: bool = True
+    count: bool = False
 
 
 class ModelError(RuntimeError):
@@ -52,6 +54,8 @@ def compile_commands() -> dict[str, str]:
     """Object file -> the command that makes it: every .cu as plain C++, and the machine."""
     cxx = os.environ.get("CXX", "c++")
     flags = "-std=c++20 -O1 -g1 -fPIC -Wall -Wno-unknown-pragmas -Wno-maybe-uninitialized -DGPUKERN_MODEL -Icsrc"
+    # The compiler announces every access of a kernel; csrc/platform/model/hooks.cpp answers.
+    watched = "-fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-threadsafe-statics"
     commands = {}
     sources = [p for p in rules.below("*.cu") if p.parent != Path("csrc/platform")]
     sources += sorted(p.relative_to(ROOT) for p in (ROOT / "csrc/platform/model").glob("*.cpp"))
@@ -60,7 +64,8 @@ def compile_commands() -> dict[str, str]:
         for family in rules.families() if source == Path("csrc/elementwise/gpu.cu") else [""]:
             named = f"-DGPUKERN_FAMILY={family}" if family else ""
             out = (FOLDER / f"{stem}{'_' + family if family else ''}.o").as_posix()
-            commands[out] = f"{cxx} {flags} {named} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+            own = watched if source.suffix == ".cu" else ""
+            commands[out] = f"{cxx} {flags} {own} {named} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
     return commands
 
 
@@ -87,7 +92,7 @@ def library() -> ctypes.CDLL:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:]
     found = ctypes.CDLL(str(ROOT / whole))
-    for name in ("elementwise", "product"):
+    for name in ("elementwise", "product", "counts"):
         getattr(found, f"gpukern_model_{name}").restype = ctypes.c_char_p
     return found
 
@@ -110,17 +115,27 @@ class Guarded:
         end = base + len(self._map) - _PAGE
         for page in (base, end):
             assert _libc.mprotect(ctypes.c_void_p(page), _PAGE, mmap.PROT_READ * 0) == 0
-        self._base = base
+        self._base, self._end = base, end
         start = end - room
         buffer = (ctypes.c_char * max(room, 1)).from_address(start) if room else bytearray(1)
         self.bytes = torch.frombuffer(buffer, dtype=torch.uint8, count=max(room, 1))
         self.bytes.copy_(torch.randint(0, 256, (len(self.bytes),), dtype=torch.uint8))
+        self.view_bytes = extent * size
         typed = self.bytes[: extent * size].view(like.dtype) if extent else torch.empty(0, dtype=like.dtype)
         self.view = typed.as_strided(like.shape, like.stride(), 0) if extent else like.clone()
 
     def __del__(self) -> None:
         for page in (self._base, self._base + len(self._map) - _PAGE):
             _libc.mprotect(ctypes.c_void_p(page), _PAGE, mmap.PROT_READ | mmap.PROT_WRITE)
+
+    def watch(self, name: str, writable: bool) -> None:
+        """Tells the model whose memory this is."""
+        if not self.view.numel():
+            return
+        start = self.bytes.data_ptr()
+        pointers = (start, start + self.view_bytes, self._base + _PAGE, self._end)
+        addresses = [ctypes.c_void_p(p) for p in pointers]
+        library().gpukern_model_buffer(name.encode(), *addresses, int(writable))
 
     def fill(self, values: Tensor) -> Guarded:
         """Writes the values; expanded dimensions once."""
@@ -154,7 +169,8 @@ class Guarded:
 
 
 def set_schedule(schedule: Schedule) -> None:
-    library().gpukern_model_schedule(ORDERS[schedule.order], ctypes.c_uint32(schedule.seed), schedule.wave)
+    order, seed = ORDERS[schedule.order], ctypes.c_uint32(schedule.seed)
+    library().gpukern_model_schedule(order, seed, schedule.wave, int(schedule.check), int(schedule.count))
 
 
 def report() -> dict[str, int]:
@@ -162,6 +178,14 @@ def report() -> dict[str, int]:
     counts = (ctypes.c_uint64 * 5)()
     library().gpukern_model_report(counts)
     return dict(zip(("blocks", "threads", "barriers", "collectives", "switches"), counts))
+
+
+def watch(inputs: Mapping[str, Guarded], output: Guarded) -> None:
+    """These are the buffers of the next launch, and no others."""
+    library().gpukern_model_forget_buffers()
+    for name, buffer in inputs.items():
+        buffer.watch(name, False)
+    output.watch("output", True)
 
 
 def _array(kind: Any, values: Sequence[Any]) -> Any:
@@ -214,6 +238,7 @@ def elementwise(
     sources = [Guarded(t, aligned=aligned).fill(t) for t in inputs]
     if in_place:
         sources[0] = target.fill(inputs[0])
+    watch({f"input {k}": s for k, s in enumerate(sources) if s is not target}, target)
     arguments = _call(place, target.view, [s.view for s in sources], compute or out.dtype, processors, slice_limit)
     numbers = [*scalars, *[0.0] * (3 - len(scalars))]
     whole = [int(v) if abs(v) < 2**63 else (2**63 - 1 if v > 0 else -(2**63)) for v in numbers]
@@ -302,6 +327,7 @@ def product(
     target = Guarded(out, aligned=aligned).poison()
     given = {"a": a, "b": b, "c": c, "residual": residual}
     memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
+    watch(memory, target)
     views = {name: memory[name].view if name in memory else None for name in given}
     layouts = [views["a"], views["b"], views["c"], target.view, views["residual"]]
     pointers = [views["a"], views["b"], views["c"], views["residual"], target.view]

@@ -2,7 +2,7 @@
 // as text that lives until the next call on the same thread.
 #include "../../elementwise/plan.h"
 #include "../../gemm/registry.h"
-#include "machine.h"
+#include "memory.h"
 
 namespace {
 
@@ -53,8 +53,25 @@ extern "C" {
 
 #define GPUKERN_EXPORT __attribute__((visibility("default")))
 
-GPUKERN_EXPORT void gpukern_model_schedule(int order, uint32_t seed, int wave) {
-  model::settings() = {static_cast<model::Order>(order), seed, wave};
+GPUKERN_EXPORT void gpukern_model_schedule(int order, uint32_t seed, int wave, int check, int count) {
+  model::settings() = {static_cast<model::Order>(order), seed, wave, check != 0, count != 0};
+}
+
+// The buffers of the next launches; any access outside them, where it can be told, is a fault.
+GPUKERN_EXPORT void gpukern_model_forget_buffers() { model::buffers().clear(); }
+GPUKERN_EXPORT void gpukern_model_buffer(const char* name, const char* begin, const char* end, const char* low,
+                                         const char* high, int writable) {
+  model::buffers().push_back({name, begin, end, low, high, writable != 0});
+}
+
+// A line a source line: what its requests moved, since the last call (see LineCount).
+GPUKERN_EXPORT const char* gpukern_model_counts() {
+  static thread_local std::string text;
+  text.clear();
+  for (const model::LineCount& c : model::take_counts())
+    text += c.line + (c.shared ? " shared" : " global") + (c.write ? " write " : " read ") + std::to_string(c.requests) +
+            " " + std::to_string(c.bytes) + " " + std::to_string(c.wavefronts) + " " + std::to_string(c.ideal) + "\n";
+  return text.c_str();
 }
 
 // blocks, threads, barriers, collectives, switches since the last call

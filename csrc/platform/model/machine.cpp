@@ -1,28 +1,30 @@
 #include "machine.h"
 
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
-#include <cxxabi.h>
-#include <dlfcn.h>
-#include <sys/mman.h>
+#include "memory.h"
 
 namespace gpukern::model {
 namespace {
 
-constexpr size_t kStack = 128 << 10, kPage = 4096;
+constexpr size_t kStack = 128 << 10, kPage = 4096, kSharedAlignment = 1024;
 
-size_t pages(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
-
-// Memory with an unmapped page before it and one right behind its last byte.
+// Memory with an unmapped page before it and one behind it.
 struct Region {
   char* map = nullptr;
   size_t mapped = 0;
 
-  char* reserve(size_t bytes) {  // the start of `bytes` that end at the unmapped page
-    const size_t wanted = pages(bytes) + 2 * kPage;
+  char* reserve(size_t bytes) {
+    const size_t wanted = (bytes + kPage - 1) / kPage * kPage + 2 * kPage;
     if (mapped < wanted) {
       release();
       map = static_cast<char*>(
@@ -32,7 +34,7 @@ struct Region {
       mprotect(map, kPage, PROT_NONE);
       mprotect(map + mapped - kPage, kPage, PROT_NONE);
     }
-    return map + mapped - kPage - bytes;
+    return map + kPage;
   }
   void release() {
     if (mapped) munmap(map, mapped);
@@ -48,9 +50,13 @@ std::string name_of(const void* function) {
   std::string name = readable ? readable : info.dli_sname;
   std::free(readable);
   for (const char* noise : {"gpukern::", "elementwise::", "common::", "void "})
-    for (size_t at; (at = name.find(noise)) != name.npos;) name.erase(at, std::strlen(noise));
-  const size_t arguments = name.rfind('(');
-  return name.substr(0, arguments);
+    for (size_t at; (at = name.find(noise)) != std::string::npos;) name.erase(at, std::strlen(noise));
+  return name.substr(0, name.rfind('('));
+}
+
+std::string text_of(const Place& p) {
+  const char* slash = std::strrchr(p.file, '/');
+  return std::string(p.word) + " at " + (slash ? slash + 1 : p.file) + ":" + std::to_string(p.line);
 }
 
 struct Machine {
@@ -59,41 +65,32 @@ struct Machine {
   const std::function<void()>* thread = nullptr;
   Settings settings;
   Report report;
-  Block block;
+  std::vector<Block> blocks;  // of the cluster that runs
+  std::vector<Region> shared;
+  Region stacks;
   Fiber scheduler;
   Thread* current = nullptr;
-  std::vector<int> ready;
-  std::vector<uint32_t> priority;  // a warp each; the smallest runs first
+  std::vector<Thread*> ready;
+  std::vector<std::function<void()>> pending;
+  std::vector<uint32_t> priority;  // a warp each, and the asynchronous work last; the smallest runs first
   uint32_t state = 1;
   std::string error;
-  Region stacks, shared;
+  int live = 0;
 
   uint32_t random() {  // xorshift (Marsaglia 2003)
     state ^= state << 13;
     state ^= state >> 17;
     return state ^= state << 5;
   }
-  void wake(int number) {
-    Thread& t = block.threads[number];
-    if (t.done || t.queued) return;
-    t.queued = true;
-    ready.push_back(number);
-  }
   void leave() { Fiber::swap(current->fiber, scheduler); }
-  void wait(Place at) {
-    current->at = at;
-    leave();
-  }
   bool shuffled() const { return settings.order == Order::random || settings.order == Order::pct; }
-  // Lets others overtake, where the order is a random one.
-  void yield() {
-    if (!shuffled()) return;
-    wake(current->number);
-    leave();
-  }
+  size_t warp_of(const Thread& t) const { return t.id / settings.wave; }
 
-  void run_block(dim3 index, size_t bytes, uint64_t number);
-  int pick();
+  void run_cluster(uint64_t first_block, size_t bytes);
+  void start(Block& block, uint32_t first_id, char* stacks_at);
+  Thread* pick();
+  bool pending_goes_first();
+  void run_pending();
   void describe_deadlock();
 };
 
@@ -102,11 +99,7 @@ thread_local Settings host_settings;
 thread_local Report host_report;
 thread_local std::string host_error;
 
-void release_barrier(Barrier& b) {
-  const std::vector<int> waiting = std::move(b.waiting);
-  b = Barrier{};
-  for (const int t : waiting) machine->wake(t);
-}
+struct Stop {};  // thrown to the scheduler by a failure outside any thread
 
 void thread_entry() {
   (*machine->thread)();
@@ -117,91 +110,132 @@ void thread_entry() {
       fail(b.first, "thread %d ends while %d threads wait here for the whole block", me.number, b.arrived);
   me.done = true;
   --block.live;
+  --machine->live;
   machine->leave();
   std::abort();  // nobody resumes a thread that is done
 }
 
-int Machine::pick() {
+Thread* Machine::pick() {
   size_t at = 0;
   if (settings.order == Order::lifo) at = ready.size() - 1;
   if (settings.order == Order::random) at = random() % ready.size();
   if (settings.order == Order::pct) {
     if (random() % 64 == 0) priority[random() % priority.size()] = random();
     uint32_t lowest = ~0u;
-    for (size_t i = 0; i < ready.size(); ++i) {
-      const uint32_t p = priority[ready[i] / settings.wave];
-      if (p < lowest) {
-        lowest = p;
+    for (size_t i = 0; i < ready.size(); ++i)
+      if (priority[warp_of(*ready[i])] < lowest) {
+        lowest = priority[warp_of(*ready[i])];
         at = i;
       }
-    }
   }
-  const int number = ready[at];
+  Thread* const t = ready[at];
   ready.erase(ready.begin() + static_cast<ptrdiff_t>(at));
-  return number;
+  return t;
 }
 
-std::string text_of(const Place& p) {
-  const char* slash = std::strrchr(p.file, '/');
-  return std::string(p.word) + " at " + (slash ? slash + 1 : p.file) + ":" + std::to_string(p.line);
+// Asynchronous work happens at once (fifo), at the last moment (lifo), or whenever.
+bool Machine::pending_goes_first() {
+  if (pending.empty()) return false;
+  if (ready.empty() || settings.order == Order::fifo) return true;
+  if (settings.order == Order::lifo) return false;
+  if (settings.order == Order::random) return random() % 8 == 0;
+  for (const Thread* t : ready)
+    if (priority[warp_of(*t)] < priority.back()) return false;
+  return true;
+}
+
+void Machine::run_pending() {
+  const size_t at = shuffled() ? random() % pending.size() : 0;
+  const std::function<void()> act = std::move(pending[at]);
+  pending.erase(pending.begin() + static_cast<ptrdiff_t>(at));
+  current = nullptr;
+  try {
+    act();
+  } catch (const Stop&) {
+  }
 }
 
 void Machine::describe_deadlock() {
-  std::map<std::string, std::pair<int, int>> waiting;  // where -> how many, and one of them
-  for (const Thread& t : block.threads)
-    if (!t.done) {
-      auto& entry = waiting[text_of(t.at)];
-      if (entry.first++ == 0) entry.second = t.number;
-    }
-  error = name_of(kernel) + ": deadlock in block (" + std::to_string(block.index.x) + "," +
-          std::to_string(block.index.y) + "," + std::to_string(block.index.z) + "):";
+  std::map<std::string, std::pair<int, const Thread*>> waiting;  // where -> how many, and one of them
+  for (const Block& block : blocks)
+    for (const Thread& t : block.threads)
+      if (!t.done) {
+        auto& entry = waiting[text_of(t.at)];
+        if (entry.first++ == 0) entry.second = &t;
+      }
+  const dim3& b = blocks[0].index;
+  error = name_of(kernel) + ": deadlock in block (" + std::to_string(b.x) + "," + std::to_string(b.y) + "," +
+          std::to_string(b.z) + "):";
   for (const auto& [where, who] : waiting)
-    error +=
-        " " + std::to_string(who.first) + " threads (" + std::to_string(who.second) + " ..) wait in " + where + ";";
+    error += " " + std::to_string(who.first) + " threads (" + std::to_string(who.second->number) + " ..) wait in " +
+             where + ";";
   error.pop_back();
 }
 
-void Machine::run_block(dim3 index, size_t bytes, uint64_t number) {
+void Machine::start(Block& block, uint32_t first_id, char* stacks_at) {
   const int count = static_cast<int>(block_dim.count());
-  block.index = index;
   block.live = count;
   block.barriers.clear();
-  block.warps.assign((count + settings.wave - 1) / settings.wave, Warp{});
-  block.threads.assign(count, Thread{});
-  // 16-byte aligned from the front and ending at the unmapped page, as far as both are possible.
-  block.shared_bytes = (bytes + 15) / 16 * 16;
-  block.shared = shared.reserve(block.shared_bytes);
-  std::memset(block.shared, 0xff, block.shared_bytes);  // poison: a NaN in every floating type
-  ready.clear();
-  state = settings.seed * 2654435761u + static_cast<uint32_t>(number) * 40503u;
-  if (state == 0) state = 1;
-  priority.resize(block.warps.size());
-  for (uint32_t& p : priority) p = random();
-  char* const base = stacks.reserve(count * kStack);
+  block.warps.assign((count + settings.wave - 1) / settings.wave, Warp());
+  block.threads.clear();
+  block.threads.resize(count);
   for (int t = 0; t < count; ++t) {
     Thread& thread_ = block.threads[t];
     thread_.block = &block;
     thread_.number = t;
+    thread_.id = first_id + t;
     thread_.index = dim3(t % block_dim.x, t / block_dim.x % block_dim.y, t / (block_dim.x * block_dim.y));
-    thread_.fiber.start(base + t * kStack, kStack, &thread_entry);
-    wake(t);
+    thread_.fiber.start(stacks_at + t * kStack, kStack, &thread_entry);
+    wake(thread_);
   }
-  while (block.live && error.empty()) {
+}
+
+void Machine::run_cluster(uint64_t first_block, size_t bytes) {
+  const size_t count = block_dim.count();
+  ready.clear();
+  pending.clear();
+  state = settings.seed * 2654435761u + static_cast<uint32_t>(first_block) * 40503u;
+  if (state == 0) state = 1;
+  live = static_cast<int>(count * blocks.size());
+  priority.resize((count * blocks.size() + settings.wave - 1) / settings.wave + 1);
+  for (uint32_t& p : priority) p = random();
+  char* const base = stacks.reserve(count * blocks.size() * kStack);
+  for (size_t rank = 0; rank < blocks.size(); ++rank) {
+    Block& block = blocks[rank];
+    const uint64_t i = first_block + rank;
+    block.index = dim3(i % grid.x, i / grid.x % grid.y, static_cast<unsigned>(i / grid.x / grid.y));
+    block.rank = static_cast<int>(rank);
+    block.shared_bytes = (bytes + 15) / 16 * 16;
+    char* const room = shared[rank].reserve(block.shared_bytes + kSharedAlignment);
+    block.shared = room + (kSharedAlignment - reinterpret_cast<uintptr_t>(room) % kSharedAlignment) % kSharedAlignment;
+    std::memset(block.shared, 0xff, block.shared_bytes);  // poison: a NaN in every floating type
+    start(block, static_cast<uint32_t>(rank * count), base + rank * count * kStack);
+  }
+  start_block_memory();
+  while (live && error.empty()) {
+    if (pending_goes_first()) {
+      run_pending();
+      continue;
+    }
     if (ready.empty()) {
       describe_deadlock();
       break;
     }
-    current = &block.threads[pick()];
+    current = pick();
     current->queued = false;
     ++report.switches;
     Fiber::swap(scheduler, current->fiber);
   }
-  ++report.blocks;
-  report.threads += count;
+  if (error.empty() && !pending.empty())
+    error = name_of(kernel) + ": the block ends with " + std::to_string(pending.size()) + " asynchronous operations under way";
+  current = nullptr;
+  end_block_memory();
+  report.blocks += blocks.size();
+  report.threads += count * blocks.size();
 }
 
 // A wild address faults on the fiber that used it, which becomes the failure of its launch.
-void on_fault(int, siginfo_t* info, void*) {
+void on_fault(int, siginfo_t* info, void* context) {
   if (!machine || !machine->current) {
     std::signal(SIGSEGV, SIG_DFL);
     return;
@@ -209,13 +243,15 @@ void on_fault(int, siginfo_t* info, void*) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGSEGV);
+  sigaddset(&set, SIGBUS);
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  const Block& block = machine->block;
-  const char* address = static_cast<const char*>(info->si_addr);
-  const bool shared =
-      address >= block.shared + block.shared_bytes && address < block.shared + block.shared_bytes + kPage;
-  fail(machine->current->at, "%s out of bounds: address %p%s", shared ? "shared memory" : "memory", info->si_addr,
-       shared ? " lies behind the bytes that were asked for" : "");
+  std::string line = "an unknown line";
+#if defined(__x86_64__)
+  line = line_of(reinterpret_cast<const void*>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]));
+#else
+  (void)context;
+#endif
+  fail({}, "a wild access to %p, at %s", info->si_addr, line.c_str());
 }
 
 class Faults {
@@ -238,30 +274,68 @@ class Faults {
 
 }  // namespace
 
+bool running() { return machine && machine->current; }
 Thread& self() { return *machine->current; }
+Block& block_of(int rank) { return machine->blocks[rank]; }
+int cluster_size() { return static_cast<int>(machine->blocks.size()); }
 const dim3& block_dim() { return machine->block_dim; }
 const dim3& grid_dim() { return machine->grid; }
-int wave() { return machine->settings.wave; }
+const Settings& running_settings() { return machine->settings; }
+uint32_t random() { return machine->random(); }
+
+void wake(Thread& t) {
+  if (t.done || t.queued) return;
+  t.queued = true;
+  machine->ready.push_back(&t);
+}
+void wait(Place at) {
+  machine->current->at = at;
+  machine->leave();
+}
+void yield() {
+  if (!machine->shuffled()) return;
+  wake(*machine->current);
+  machine->leave();
+}
+void later(std::function<void()> act) { machine->pending.push_back(std::move(act)); }
+
+void release(Gathered& into) {
+  Thread& me = self();
+  into.add(me.known, me.id, me.own++);
+}
+void acquire(const Known& known) {
+  Thread& me = self();
+  if (!me.known) {
+    me.known = known;
+  } else if (me.known != known) {
+    auto both = std::make_shared<Clock>(*me.known);
+    join(*both, *known);
+    me.known = std::move(both);
+  }
+}
 
 void fail(Place at, const char* format, ...) {
-  char sentence[768];
+  char sentence[1024];
   va_list arguments;
   va_start(arguments, format);
   std::vsnprintf(sentence, sizeof sentence, format, arguments);
   va_end(arguments);
-  const Thread& t = *machine->current;
-  const dim3& b = t.block->index;
-  char where[160];
-  std::snprintf(where, sizeof where, "block (%u,%u,%u) thread %d (warp %d, lane %d)", b.x, b.y, b.z, t.number,
-                t.number / machine->settings.wave, t.number % machine->settings.wave);
+  std::string who = "an asynchronous operation";
+  if (const Thread* t = machine->current) {
+    const dim3& b = t->block->index;
+    char text[160];
+    std::snprintf(text, sizeof text, "block (%u,%u,%u) thread %d (warp %d, lane %d)", b.x, b.y, b.z, t->number,
+                  t->number / wave(), t->number % wave());
+    who = text;
+  }
   if (machine->error.empty())
-    machine->error = name_of(machine->kernel) + ": " + where + ": " + sentence +
-                     (at.word ? std::string("; ") + text_of(at) : std::string());
+    machine->error = name_of(machine->kernel) + ": " + who + ": " + sentence + (at.word ? "; " + text_of(at) : "");
+  if (!machine->current) throw Stop{};
   machine->leave();
   std::abort();
 }
 
-void barrier(int id, int expected, bool wait, Place at) {
+void barrier(int id, int expected, bool wait_here, Place at) {
   ++machine->report.barriers;
   Thread& me = self();
   Barrier& b = me.block->barriers[id];
@@ -273,25 +347,32 @@ void barrier(int id, int expected, bool wait, Place at) {
   } else if (expected < 0 && (b.first.line != at.line || std::strcmp(b.first.file, at.file) != 0)) {
     fail(at, "the block's threads meet at two different barriers, here and at line %d", b.first.line);
   }
-  if (expected >= 0 && (expected == 0 || expected % machine->settings.wave))
+  if (expected >= 0 && (expected == 0 || expected % wave()))
     fail(at, "barrier %d is for %d threads, which are not whole warps", id, expected);
   ++b.arrived;
+  release(b.gathered);
   const int all = expected < 0 ? static_cast<int>(me.block->threads.size()) : expected;
-  if (b.arrived > all) fail(at, "%d threads arrive at barrier %d, which is for %d", b.arrived, id, all);
   if (b.arrived == all) {
-    release_barrier(b);
-    machine->yield();
+    const Known known = b.gathered.take();
+    const std::vector<Thread*> waiting = std::move(b.waiting);
+    b = Barrier();
+    for (Thread* t : waiting) {
+      t->known = known;  // it knew no more when it arrived
+      wake(*t);
+    }
+    if (wait_here) acquire(known);
+    yield();
     return;
   }
-  if (!wait) return;
-  b.waiting.push_back(me.number);
-  machine->wait(at);
+  if (!wait_here) return;
+  b.waiting.push_back(&me);
+  wait(at);
 }
 
-void collective(uint64_t mask, void* argument, Place at, const std::function<void(void* const*)>& act) {
+void collective(uint64_t mask, void* argument, Place at, const std::function<void(void* const*)>& act, bool orders) {
   ++machine->report.collectives;
   Thread& me = self();
-  const int lanes = machine->settings.wave, lane = me.number % lanes, first = me.number - lane;
+  const int lanes = wave(), lane = me.number % lanes, first = me.number - lane;
   if (!(mask >> lane & 1)) fail(at, "the calling lane is not in the mask %llx", static_cast<unsigned long long>(mask));
   Warp& warp = me.block->warps[me.number / lanes];
   Meeting* meeting = nullptr;
@@ -311,32 +392,44 @@ void collective(uint64_t mask, void* argument, Place at, const std::function<voi
   }
   meeting->argument[lane] = argument;
   meeting->arrived |= uint64_t{1} << lane;
+  if (orders) release(meeting->gathered);
   if (meeting->arrived != mask) {
-    machine->wait(at);
+    wait(at);
     return;
   }
   act(meeting->argument);
   meeting->arrived = 0;
-  for (int l = 0; l < lanes; ++l)
-    if ((mask >> l & 1) && l != lane) machine->wake(first + l);
-  machine->yield();
+  const Known known = orders ? meeting->gathered.take() : nullptr;
+  for (int l = 0; l < lanes; ++l) {
+    if (!(mask >> l & 1)) continue;
+    Thread& t = me.block->threads[first + l];
+    if (orders) t.known = known;
+    if (l != lane) wake(t);
+  }
+  yield();
 }
 
-std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const std::function<void()>& thread) {
+std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const std::function<void()>& thread,
+                dim3 cluster) {
+  const std::string shape = "(" + std::to_string(grid.x) + "," + std::to_string(grid.y) + "," + std::to_string(grid.z) + ")";
   if (grid.count() == 0 || block.count() == 0 || block.count() > 1024 || grid.x > 2147483647u || grid.y > 65535 ||
       grid.z > 65535)
-    return name_of(kernel) + ": no device launches a grid of (" + std::to_string(grid.x) + "," +
-           std::to_string(grid.y) + "," + std::to_string(grid.z) + ") with blocks of " + std::to_string(block.count());
+    return name_of(kernel) + ": no device launches a grid of " + shape + " with blocks of " + std::to_string(block.count());
+  if (cluster.y != 1 || cluster.z != 1 || cluster.x == 0 || cluster.x > 16 || grid.x % cluster.x)
+    return name_of(kernel) + ": clusters of " + std::to_string(cluster.count()) + " do not divide a grid of " + shape;
   Machine m;
   m.kernel = kernel;
   m.grid = grid;
   m.block_dim = block;
   m.thread = &thread;
   m.settings = host_settings;
+  m.blocks = std::vector<Block>(cluster.x);
+  m.shared = std::vector<Region>(cluster.x);
   machine = &m;
   const Faults faults;
-  for (uint64_t i = 0; i < grid.count() && m.error.empty(); ++i)
-    m.run_block(dim3(i % grid.x, i / grid.x % grid.y, static_cast<unsigned>(i / grid.x / grid.y)), shared, i);
+  start_memory();
+  for (uint64_t i = 0; i < grid.count() && m.error.empty(); i += cluster.x) m.run_cluster(i, shared);
+  end_memory();
   machine = nullptr;
   host_report.blocks += m.report.blocks;
   host_report.threads += m.report.threads;
@@ -349,5 +442,32 @@ std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const 
 Settings& settings() { return host_settings; }
 Report& report() { return host_report; }
 std::string& last_error() { return host_error; }
+
+std::string line_of(const void* address) {
+  static thread_local std::map<const void*, std::string> known;
+  const auto at = known.find(address);
+  if (at != known.end()) return at->second;
+  std::string found = "an unknown line";
+  Dl_info info;
+  if (dladdr(address, &info) && info.dli_fname) {
+    // A return address is behind the call that it belongs to.
+    const auto offset = static_cast<const char*>(address) - static_cast<const char*>(info.dli_fbase) - 1;
+    char command[1024];
+    std::snprintf(command, sizeof command, "addr2line -i -e '%s' %#tx 2>/dev/null", info.dli_fname, offset);
+    if (FILE* const pipe = popen(command, "r")) {
+      char line[512];
+      while (std::fgets(line, sizeof line, pipe)) {
+        line[std::strcspn(line, " \n")] = 0;
+        const char* const slash = std::strrchr(line, '/');
+        if (found == "an unknown line" || std::strstr(found.c_str(), "model/")) found = line;
+        if (std::strstr(line, "platform/model/")) continue;
+        found = slash ? slash + 1 : line;
+        break;
+      }
+      pclose(pipe);
+    }
+  }
+  return known[address] = found;
+}
 
 }  // namespace gpukern::model

@@ -1,16 +1,18 @@
 // A machine that executes kernels on the CPU: a fiber a thread, a scheduler, shared memory that ends at unmapped pages.
 //
-// The words of device code (words.h) call in here where threads meet: barriers and warp collectives.  Everything
-// between two such calls runs undisturbed, so an order of execution is the order in which the scheduler picks threads;
-// it is decided by Settings alone and repeats exactly.
+// The words of device code (words.h) call in here where threads meet: barriers and warp collectives.  Everything between
+// two such calls runs undisturbed, so an order of execution is the order in which the scheduler picks threads; it is
+// decided by Settings alone and repeats exactly.  What the threads read and write is watched by memory.h.
 #pragma once
 #include <cstdarg>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "clocks.h"
 #include "fiber.h"
 
 struct dim3 {
@@ -21,14 +23,16 @@ struct dim3 {
 
 namespace gpukern::model {
 
-// Which thread runs next.  pct: warps have random priorities, some of which change now and then (Burckhardt et al.
-// 2010, "A randomized scheduler with probabilistic guarantees of finding bugs"); of the four it finds most faults.
+// Which thread runs next.  pct: warps have random priorities, some of which change now and then (Burckhardt et al. 2010,
+// "A randomized scheduler with probabilistic guarantees of finding bugs"); of the four it finds most faults.
 enum class Order : int { fifo, lifo, random, pct };
 
 struct Settings {
   Order order = Order::fifo;
   uint32_t seed = 1;
-  int wave = 32;  // lanes of a warp: 64 on CDNA
+  int wave = 32;       // lanes of a warp: 64 on CDNA
+  bool check = true;   // races and uninitialised reads
+  bool count = false;  // bank conflicts and global transactions, by line
 };
 
 // A line of a kernel, and the word it says there.
@@ -45,10 +49,13 @@ struct Block;
 struct Thread {
   Fiber fiber;
   Block* block = nullptr;
-  int number = 0;  // in its block
+  int number = 0;   // in its block
+  uint32_t id = 0;  // in its cluster
   dim3 index;
   bool done = false, queued = false;
-  Place at{};  // where it waits, or waited last
+  Place at{};        // where it waits, or waited last
+  uint32_t own = 1;  // its clock
+  Known known;       // what it knows of the others'
 };
 
 // A rendezvous of the lanes of a mask.
@@ -56,6 +63,7 @@ struct Meeting {
   uint64_t mask = 0, arrived = 0;
   Place at{};
   void* argument[64] = {};
+  Gathered gathered;
 };
 struct Warp {
   Meeting meetings[4];  // disjoint masks may be under way at once
@@ -64,15 +72,17 @@ struct Warp {
 struct Barrier {
   int arrived = 0, expected = 0;
   Place first{};
-  std::vector<int> waiting;
+  std::vector<Thread*> waiting;
+  Gathered gathered;
 };
 
 struct Block {
   dim3 index;
+  int rank = 0;  // in its cluster
   int live = 0;
   char* shared = nullptr;
   size_t shared_bytes = 0;
-  std::vector<Thread> threads;
+  std::deque<Thread> threads;
   std::vector<Warp> warps;
   std::map<int, Barrier> barriers;
 };
@@ -82,29 +92,53 @@ struct Report {
   uint64_t blocks = 0, threads = 0, barriers = 0, collectives = 0, switches = 0;
 };
 
-// ---- for words.h --------------------------------------------------------------------------------
+// ---- for words.h and its kin ------------------------------------------------------------------------
 
+bool running();  // whether a thread of the model calls
 Thread& self();
+Block& block_of(int rank);  // of the cluster that runs
+int cluster_size();
 const dim3& block_dim();
 const dim3& grid_dim();
-int wave();
+const Settings& running_settings();
+inline int wave() { return running_settings().wave; }
+uint32_t random();  // of the schedule
 
-// Ends the launch with a sentence that names kernel, block and thread.
+// Ends the launch with a sentence that names kernel, block, thread and line.
 [[noreturn]] void fail(Place at, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+// The running thread stops until `wake`.
+void wait(Place at);
+void wake(Thread& thread);
+// Lets others overtake, where the order is a random one.
+void yield();
+
+// What happened before reaches whoever acquires what was gathered here.
+void release(Gathered& into);
+void acquire(const Known& known);
 
 // Barrier `id` of the block, for `expected` threads (-1: all of them, and all at one line).
 void barrier(int id, int expected, bool wait, Place at);
 
-// The last lane of the mask to arrive runs `act` on everybody's argument; then all go on.
-void collective(uint64_t mask, void* argument, Place at, const std::function<void(void* const*)>& act);
+// The last lane of the mask to arrive runs `act` on everybody's argument; then all go on.  `orders`: memory too.
+void collective(uint64_t mask, void* argument, Place at, const std::function<void(void* const*)>& act,
+                bool orders = false);
 
-// ---- for launches and tests ---------------------------------------------------------------------
+// Things that happen beside the threads (asynchronous copies): `act` runs at some moment that the schedule picks.
+void later(std::function<void()> act);
 
-// Runs every block of a grid; "" or what went wrong.  `kernel` is its address, by which messages name it.
-std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const std::function<void()>& thread);
+// ---- for launches and tests --------------------------------------------------------------------------
 
-Settings& settings();
+// Runs every block of a grid, `cluster` of them together; "" or what went wrong.  `kernel` is its address, by which
+// messages name it.
+std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const std::function<void()>& thread,
+                dim3 cluster = dim3());
+
+Settings& settings();       // of the next launch on this thread of the host
 Report& report();           // added up since it was last cleared
 std::string& last_error();  // of the last launch on this thread of the host
+
+// "kernel.cuh:123" of an address in the library, the innermost line that is not the model's own.
+std::string line_of(const void* address);
 
 }  // namespace gpukern::model

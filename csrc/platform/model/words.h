@@ -48,7 +48,7 @@ template <class T, class F> T shuffle(T value, F source, Place at) {
 }  // namespace model
 
 inline void syncwarp(GPUKERN_SAID_AT) {
-  model::collective(model::full_mask(), nullptr, GPUKERN_HERE("syncwarp"), [](void* const*) {});
+  model::collective(model::full_mask(), nullptr, GPUKERN_HERE("syncwarp"), [](void* const*) {}, true);
 }
 template <class T> T shfl_xor(T v, int lanes, GPUKERN_SAID_AT) {
   return model::shuffle(v, [lanes](int lane) { return lane ^ lanes; }, GPUKERN_HERE("shfl_xor"));

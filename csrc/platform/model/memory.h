@@ -1,0 +1,60 @@
+// What threads read and write, watched: the compiler is asked to announce every access of a kernel to memory, as it would
+// to its own race detector (-fsanitize=thread), and the announcements come here (hooks.cpp).
+//
+// Found: reads of shared memory that nobody wrote; two accesses to a byte, one of them a write, that no barrier orders;
+// accesses outside the buffers of a launch, and writes to its inputs.  Counted, where asked: the banks of shared memory
+// and the 32-byte sectors of global memory that each request of a warp touches.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "machine.h"
+
+namespace gpukern::model {
+
+// A buffer of global memory: [begin, end) may be used; [low, high) around it is known to be nobody else's.
+struct Buffer {
+  std::string name;
+  const char *begin, *end, *low, *high;
+  bool writable;
+};
+std::vector<Buffer>& buffers();  // of the next launch on this thread of the host; empty: global memory is not watched
+
+// By the scheduler.
+void start_memory();         // of a launch
+void start_block_memory();   // of the cluster that is about to run
+void end_block_memory();
+void end_memory();
+
+// One access of the running thread.  `pc`: where.
+void access(const char* address, size_t bytes, bool write, const void* pc);
+
+// An access to shared memory on behalf of `thread`, as it stood when it asked for it; for asynchronous copies.
+struct Agent {
+  uint32_t id, own;
+  Known known;
+};
+Agent agent_of(const Thread& thread);
+void shared_access(Block& block, size_t offset, size_t bytes, bool write, const Agent& agent, Place at);
+
+// Shared addresses as device code has them: 32 bits, the block's rank in the top byte.
+uint32_t shared_address(const void* pointer, Place at);
+// The memory of an address, checked: bounds, alignment.
+char* shared_pointer(uint32_t address, size_t bytes, size_t alignment, Place at);
+Block& shared_block(uint32_t address, Place at);
+size_t shared_offset(uint32_t address);
+
+// What was counted in the launches since the last call, by line.
+struct LineCount {
+  std::string line;
+  bool shared, write;
+  uint64_t requests = 0;    // of warps
+  uint64_t bytes = 0;       // of threads
+  uint64_t wavefronts = 0;  // shared: passes over the banks; global: sectors of 32 bytes
+  uint64_t ideal = 0;       // the fewest that would move these bytes
+};
+std::vector<LineCount> take_counts();
+
+}  // namespace gpukern::model
