@@ -2,8 +2,8 @@
 #include "memory.h"
 
 #define GPUKERN_HOOK extern "C" __attribute__((visibility("default"), used)) void
-#define GPUKERN_ACCESS(NAME, BYTES, WRITE)                                                        \
-  GPUKERN_HOOK NAME(void* address) {                                                              \
+#define GPUKERN_ACCESS(NAME, BYTES, WRITE)                                                          \
+  GPUKERN_HOOK NAME(void* address) {                                                                \
     gpukern::model::access(static_cast<char*>(address), BYTES, WRITE, __builtin_return_address(0)); \
   }
 GPUKERN_ACCESS(__tsan_read1, 1, false)

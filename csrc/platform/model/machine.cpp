@@ -227,7 +227,8 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
     Fiber::swap(scheduler, current->fiber);
   }
   if (error.empty() && !pending.empty())
-    error = name_of(kernel) + ": the block ends with " + std::to_string(pending.size()) + " asynchronous operations under way";
+    error = name_of(kernel) + ": the block ends with " + std::to_string(pending.size()) +
+            " asynchronous operations under way";
   current = nullptr;
   end_block_memory();
   report.blocks += blocks.size();
@@ -411,10 +412,12 @@ void collective(uint64_t mask, void* argument, Place at, const std::function<voi
 
 std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const std::function<void()>& thread,
                 dim3 cluster) {
-  const std::string shape = "(" + std::to_string(grid.x) + "," + std::to_string(grid.y) + "," + std::to_string(grid.z) + ")";
+  const std::string shape =
+      "(" + std::to_string(grid.x) + "," + std::to_string(grid.y) + "," + std::to_string(grid.z) + ")";
   if (grid.count() == 0 || block.count() == 0 || block.count() > 1024 || grid.x > 2147483647u || grid.y > 65535 ||
       grid.z > 65535)
-    return name_of(kernel) + ": no device launches a grid of " + shape + " with blocks of " + std::to_string(block.count());
+    return name_of(kernel) + ": no device launches a grid of " + shape + " with blocks of " +
+           std::to_string(block.count());
   if (cluster.y != 1 || cluster.z != 1 || cluster.x == 0 || cluster.x > 16 || grid.x % cluster.x)
     return name_of(kernel) + ": clusters of " + std::to_string(cluster.count()) + " do not divide a grid of " + shape;
   Machine m;

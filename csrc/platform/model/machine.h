@@ -1,8 +1,8 @@
 // A machine that executes kernels on the CPU: a fiber a thread, a scheduler, shared memory that ends at unmapped pages.
 //
-// The words of device code (words.h) call in here where threads meet: barriers and warp collectives.  Everything between
-// two such calls runs undisturbed, so an order of execution is the order in which the scheduler picks threads; it is
-// decided by Settings alone and repeats exactly.  What the threads read and write is watched by memory.h.
+// The words of device code (words.h) call in here where threads meet: barriers and warp collectives.  Everything
+// between two such calls runs undisturbed, so an order of execution is the order in which the scheduler picks threads;
+// it is decided by Settings alone and repeats exactly.  What the threads read and write is watched by memory.h.
 #pragma once
 #include <cstdarg>
 #include <cstdint>
@@ -23,8 +23,8 @@ struct dim3 {
 
 namespace gpukern::model {
 
-// Which thread runs next.  pct: warps have random priorities, some of which change now and then (Burckhardt et al. 2010,
-// "A randomized scheduler with probabilistic guarantees of finding bugs"); of the four it finds most faults.
+// Which thread runs next.  pct: warps have random priorities, some of which change now and then (Burckhardt et al.
+// 2010, "A randomized scheduler with probabilistic guarantees of finding bugs"); of the four it finds most faults.
 enum class Order : int { fifo, lifo, random, pct };
 
 struct Settings {

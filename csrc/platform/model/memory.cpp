@@ -38,9 +38,9 @@ struct Request {
 using Key = std::tuple<const Block*, int, const void*, uint32_t>;  // block, warp, line, how often it came by
 
 struct Memory {
-  std::vector<SharedShadow> shared;                            // by rank
-  std::vector<std::vector<GlobalCell>> global;                 // by buffer
-  std::map<Key, Request> requests;                             // of the cluster that runs
+  std::vector<SharedShadow> shared;                              // by rank
+  std::vector<std::vector<GlobalCell>> global;                   // by buffer
+  std::map<Key, Request> requests;                               // of the cluster that runs
   std::vector<std::unordered_map<const void*, uint32_t>> times;  // by thread: how often a line came by
   uint64_t block_number = 0;
 };
@@ -63,11 +63,13 @@ Place place_of(const void* pc, const char* word) {
   return {word, kept.c_str(), line};
 }
 
-void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const Agent& agent, const void* pc, Place at) {
+void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const Agent& agent, const void* pc,
+           Place at) {
   for (size_t i = offset; i < offset + bytes; ++i) {
     Cell& cell = shadow.cells[i];
     if (!write && !shadow.written[i])
-      fail(pc ? place_of(pc, "a read") : at, "shared memory at offset %zu is read before anything was written there", i);
+      fail(pc ? place_of(pc, "a read") : at, "shared memory at offset %zu is read before anything was written there",
+           i);
     if (cell.writer != kNobody && !ordered(cell.writer, cell.write_clock, agent))
       fail(pc ? place_of(pc, write ? "a write" : "a read") : at,
            "race: shared memory at offset %zu is %s here, and thread %u wrote it (%s) with no barrier between", i,
@@ -76,8 +78,8 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const 
       for (int r = 0; r < kReaders; ++r)
         if (cell.reader[r] != kNobody && !ordered(cell.reader[r], cell.read_clock[r], agent))
           fail(pc ? place_of(pc, "a write") : at,
-               "race: shared memory at offset %zu is written here, and thread %u read it (%s) with no barrier between", i,
-               cell.reader[r], where(cell.read_pc).c_str());
+               "race: shared memory at offset %zu is written here, and thread %u read it (%s) with no barrier between",
+               i, cell.reader[r], where(cell.read_pc).c_str());
       cell.writer = static_cast<uint16_t>(agent.id);
       cell.write_clock = agent.own;
       cell.write_pc = pc;
@@ -107,12 +109,13 @@ void touch_global(size_t which, size_t offset, size_t bytes, bool write, const T
   for (size_t i = offset; i < offset + bytes; ++i) {
     GlobalCell& cell = cells[i];
     if (!clear(cell.writer, cell.write_clock) || (write && !clear(cell.reader, cell.read_clock)))
-      fail(place_of(pc, write ? "a write" : "a read"),
-           "race: byte %zu of '%s' is %s here, and thread %u of block %llu %s it with nothing between", i,
-           host_buffers[which].name.c_str(), write ? "written" : "read",
-           static_cast<uint32_t>(clear(cell.writer, cell.write_clock) ? cell.reader : cell.writer),
-           static_cast<unsigned long long>((clear(cell.writer, cell.write_clock) ? cell.reader : cell.writer) >> 32) - 1,
-           clear(cell.writer, cell.write_clock) ? "read" : "wrote");
+      fail(
+          place_of(pc, write ? "a write" : "a read"),
+          "race: byte %zu of '%s' is %s here, and thread %u of block %llu %s it with nothing between", i,
+          host_buffers[which].name.c_str(), write ? "written" : "read",
+          static_cast<uint32_t>(clear(cell.writer, cell.write_clock) ? cell.reader : cell.writer),
+          static_cast<unsigned long long>((clear(cell.writer, cell.write_clock) ? cell.reader : cell.writer) >> 32) - 1,
+          clear(cell.writer, cell.write_clock) ? "read" : "wrote");
     if (write) {
       cell.writer = me;
       cell.write_clock = t.own;
@@ -222,8 +225,8 @@ void access(const char* address, size_t bytes, bool write, const void* pc) {
     if (address < b.shared || address >= b.shared + b.shared_bytes) continue;
     const size_t offset = address - b.shared;
     if (offset + bytes > b.shared_bytes)
-      fail(place_of(pc, write ? "a write" : "a read"), "%zu bytes at offset %zu of the %zu bytes of shared memory", bytes,
-           offset, b.shared_bytes);
+      fail(place_of(pc, write ? "a write" : "a read"), "%zu bytes at offset %zu of the %zu bytes of shared memory",
+           bytes, offset, b.shared_bytes);
     if (s.check) touch(memory.shared[rank], offset, bytes, write, agent_of(self()), pc, {});
     if (s.count) note(address, bytes, write, true, pc);
     return;
@@ -256,7 +259,8 @@ uint32_t shared_address(const void* pointer, Place at) {
 
 Block& shared_block(uint32_t address, Place at) {
   const int rank = static_cast<int>(address >> 24);
-  if (rank >= cluster_size()) fail(at, "shared address %#x names block %d of a cluster of %d", address, rank, cluster_size());
+  if (rank >= cluster_size())
+    fail(at, "shared address %#x names block %d of a cluster of %d", address, rank, cluster_size());
   return block_of(rank);
 }
 size_t shared_offset(uint32_t address) { return (address & 0xffffff) - kBase; }

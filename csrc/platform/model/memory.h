@@ -1,5 +1,5 @@
-// What threads read and write, watched: the compiler is asked to announce every access of a kernel to memory, as it would
-// to its own race detector (-fsanitize=thread), and the announcements come here (hooks.cpp).
+// What threads read and write, watched: the compiler is asked to announce every access of a kernel to memory, as it
+// would to its own race detector (-fsanitize=thread), and the announcements come here (hooks.cpp).
 //
 // Found: reads of shared memory that nobody wrote; two accesses to a byte, one of them a write, that no barrier orders;
 // accesses outside the buffers of a launch, and writes to its inputs.  Counted, where asked: the banks of shared memory
@@ -23,8 +23,8 @@ struct Buffer {
 std::vector<Buffer>& buffers();  // of the next launch on this thread of the host; empty: global memory is not watched
 
 // By the scheduler.
-void start_memory();         // of a launch
-void start_block_memory();   // of the cluster that is about to run
+void start_memory();        // of a launch
+void start_block_memory();  // of the cluster that is about to run
 void end_block_memory();
 void end_memory();
 
