@@ -2,7 +2,7 @@
 
     result, report = gpukern.model.run("matmul", a, b, row="simt/s64x64", schedule="pct", seed=7)
 
-A fault of the kernel (a race, a read of memory nobody wrote, an access out of bounds, a deadlock, a misaligned packet) is
+A fault of the kernel (a race, a read of what nobody wrote, an access out of bounds, a deadlock, a misaligned packet) is
 a `ModelError` that names kernel, block, thread and source line.  docs/model.md tells how to debug a kernel with it, and
 what it cannot show.
 """
@@ -88,8 +88,8 @@ def run(
 
     op: the name of a gpukern product ("matmul", "addmm", ..) or elementwise function ("silu", ..), then its arguments.
     row: a product's row ("simt/s64x64"; `gpukern.available(built=False)` lists them), else the one an H100 would run.
-    schedule: "fifo", "lifo", "random" or "pct", which with the seed decides the order in which threads run.  wave: lanes
-    of a warp, 32 or 64.  check: races and uninitialised reads.  count: bytes, bank conflicts and sectors by source line
+    schedule: "fifo", "lifo", "random" or "pct", which with the seed decides the order of the threads.  wave: lanes of a
+    warp, 32 or 64.  check: races and uninitialised reads.  count: bytes, bank conflicts and sectors by source line
     (for small shapes: every request is kept until its block ends).
 
     ModelError where the kernel does what no kernel may; torch's errors for wrong arguments; ValueError for an unknown

@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--wave", type=int, choices=(32, 64), default=32, help="lanes of a warp")
     parser.add_argument(
-        "--transpose", default="", help="letters of the product's operands that are column-major: a, b, ab"
+        "--transpose", default="", help="operands of the product that are column-major: a, b, ab"
     )
     return parser
 

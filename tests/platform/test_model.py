@@ -68,7 +68,7 @@ def test_elementwise_ops_with_their_numbers_and_choices() -> None:
 
 
 def test_sectors_worked_out_by_hand() -> None:
-    """4096 floats: 512 sectors each way when dense; every second one of 8192: a warp's 32 lie in 256 bytes, 8 sectors."""
+    """4096 floats: 512 sectors each way when dense; every second of 8192: a warp's 32 lie in 256 bytes, 8 sectors."""
     report = model.run("neg", torch.randn(4096))[1]
     assert report.moved("global", "read") == report.moved("global", "write") == 4096 * 4
     for kind in ("read", "write"):
@@ -82,8 +82,8 @@ def test_sectors_worked_out_by_hand() -> None:
 
 
 def test_bank_conflicts_worked_out_by_hand() -> None:
-    """Tiles turn through lines of 33 words: no conflict.  The product's transposing store writes 4 lines of 36 words at a
-    time, 16 banks apart: two of the four meet, so each of its requests takes two passes."""
+    """Tiles turn through lines of 33 words: no conflict.  The product's transposing store writes 4 lines of 36 words at
+    a time, 16 banks apart: two of the four meet, so each of its requests takes two passes."""
     turned = model.run("neg", torch.randn(64, 64).t().contiguous().t(), count=True)[1]
     assert turned.bank_conflicts == 0
     report = model.run("add", torch.randn(64, 64), torch.randn(64, 64).t())[1]
