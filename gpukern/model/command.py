@@ -28,9 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--schedule", default="pct", help="fifo, lifo, random or pct (default)")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--wave", type=int, choices=(32, 64), default=32, help="lanes of a warp")
-    parser.add_argument(
-        "--transpose", default="", help="operands of the product that are column-major: a, b, ab"
-    )
+    parser.add_argument("--transpose", default="", help="operands of the product that are column-major: a, b, ab")
     return parser
 
 
