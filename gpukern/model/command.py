@@ -77,8 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     print(report)
     expected = getattr(reference, options.op)(*arguments)
-    error = (result.double() - expected).abs().max().item()
+    off = (result.double() - expected).abs().max().item()
     size = expected.abs().max().item()
-    print(f"largest error {error:.2e}, of values up to {size:.3g}, against the float64 reference")
+    print(f"largest error {off:.2e}, of values up to {size:.3g}, against the float64 reference")
     limit = {"float64": 1e-10, "float32": 1e-4}.get(options.dtype, 2e-2) * max(size, 1.0)
-    return 0 if error <= limit else 1
+    return 0 if off <= limit else 1

@@ -185,9 +185,18 @@ def plan(out: Tensor, inputs: Sequence[Tensor], *, conditions: int = 0, processo
     """The plan of a call over these tensors, as they lie in memory."""
     found = (ctypes.c_int64 * 16)()
     library().gpukern_model_plan(*_call((0, 0, 0), out, inputs, out.dtype, processors, 0), conditions, found)
-    path, *facts = found[:6]
+    path, unroll, lead, threads, blocks, count = found[:6]
     parts = found[6 : 6 + 2 * (len(inputs) + 1)]
-    return Plan(("rows", "tile", "strided")[path], *facts, tuple(parts[::2]), tuple(map(bool, parts[1::2])))
+    return Plan(
+        ("rows", "tile", "strided")[path],
+        unroll,
+        lead,
+        threads,
+        blocks,
+        count,
+        tuple(parts[::2]),
+        tuple(map(bool, parts[1::2])),
+    )
 
 
 # ---- products --------------------------------------------------------------------------------------------------------
