@@ -32,12 +32,14 @@ build: $(STAMP)
 demo: build
 	@$(PY) -m gpukern demo
 
+# One test process a core (TEST_JOBS=0: in this one).
+TEST_JOBS ?= auto
 test: build
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n $(TEST_JOBS)
 
 # Without the tests marked slow (exhaustive patterns, training).
 test-fast: build
-	@$(PY) -m pytest -m "not slow"
+	@$(PY) -m pytest -n $(TEST_JOBS) -m "not slow"
 
 CXX_FILES = $(shell find csrc tests -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu')
 

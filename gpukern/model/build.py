@@ -7,6 +7,7 @@ user's cache folder, under a name made of their contents.  Compiling takes about
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -86,6 +87,12 @@ def build() -> Path:
     """Compiles what changed; the library's path.  RuntimeError with the compiler's words where it fails."""
     to = folder()
     to.mkdir(parents=True, exist_ok=True)
+    with (to / "lock").open("w") as lock:  # two processes that start at once compile once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build(to)
+
+
+def _build(to: Path) -> Path:
     library = to / "libgpukern_model.so"
     objects = commands(to)
     link = f"{compiler()} -shared {' '.join(objects)} -o {library}.new -ldl && mv {library}.new {library}"

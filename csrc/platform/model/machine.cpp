@@ -212,6 +212,7 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
     start(block, static_cast<uint32_t>(rank * count), base + rank * count * kStack);
   }
   start_block_memory();
+  window = {false, base, base + count * blocks.size() * kStack};
   while (live && error.empty()) {
     if (pending_goes_first()) {
       run_pending();
@@ -224,7 +225,9 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
     current = pick();
     current->queued = false;
     ++report.switches;
+    window.watching = true;
     Fiber::swap(scheduler, current->fiber);
+    window.watching = false;
   }
   if (error.empty() && !pending.empty())
     error = name_of(kernel) + ": the block ends with " + std::to_string(pending.size()) +

@@ -48,8 +48,16 @@ thread_local Memory memory;
 thread_local std::vector<Buffer> host_buffers;
 thread_local std::map<std::pair<const void*, bool>, LineCount> counted;  // by line and whether it writes
 
-bool ordered(uint32_t thread, uint32_t clock, const Agent& agent) {
-  return thread == agent.id || (agent.known && thread < agent.known->size() && (*agent.known)[thread] >= clock);
+// Whoever makes an access, without the cost of keeping what it knows alive.
+struct Who {
+  uint32_t id, own;
+  const Clock* known;
+  explicit Who(const Thread& t) : id(t.id), own(t.own), known(t.known.get()) {}
+  explicit Who(const Agent& a) : id(a.id), own(a.own), known(a.known.get()) {}
+};
+
+bool ordered(uint32_t thread, uint32_t clock, const Who& who) {
+  return thread == who.id || (who.known && thread < who.known->size() && (*who.known)[thread] >= clock);
 }
 
 std::string where(const void* pc) { return pc ? line_of(pc) : "an asynchronous copy"; }
@@ -63,8 +71,7 @@ Place place_of(const void* pc, const char* word) {
   return {word, kept.c_str(), line};
 }
 
-void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const Agent& agent, const void* pc,
-           Place at) {
+void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const Who& agent, const void* pc, Place at) {
   for (size_t i = offset; i < offset + bytes; ++i) {
     Cell& cell = shadow.cells[i];
     if (!write && !shadow.written[i])
@@ -101,7 +108,7 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const 
 
 void touch_global(size_t which, size_t offset, size_t bytes, bool write, const Thread& t, const void* pc) {
   std::vector<GlobalCell>& cells = memory.global[which];
-  const Agent agent = agent_of(t);
+  const Who agent(t);
   const uint64_t block = (memory.block_number + t.block->rank + 1) << 32, me = block | t.id;
   const auto clear = [&](uint64_t who, uint32_t clock) {
     return who == 0 || ((who ^ me) >> 32 == 0 && ordered(static_cast<uint32_t>(who), clock, agent));
@@ -183,6 +190,8 @@ void add_up(const Key& key, const Request& r) {
 
 }  // namespace
 
+constinit thread_local Window window{};
+
 std::vector<Buffer>& buffers() { return host_buffers; }
 
 void start_memory() {
@@ -214,11 +223,10 @@ void end_memory() { memory = Memory(); }
 Agent agent_of(const Thread& t) { return {t.id, t.own, t.known}; }
 
 void shared_access(Block& block, size_t offset, size_t bytes, bool write, const Agent& agent, Place at) {
-  if (running_settings().check) touch(memory.shared[block.rank], offset, bytes, write, agent, nullptr, at);
+  if (running_settings().check) touch(memory.shared[block.rank], offset, bytes, write, Who(agent), nullptr, at);
 }
 
 void access(const char* address, size_t bytes, bool write, const void* pc) {
-  if (!running()) return;
   const Settings& s = running_settings();
   for (int rank = 0; rank < cluster_size(); ++rank) {
     const Block& b = block_of(rank);
@@ -227,7 +235,7 @@ void access(const char* address, size_t bytes, bool write, const void* pc) {
     if (offset + bytes > b.shared_bytes)
       fail(place_of(pc, write ? "a write" : "a read"), "%zu bytes at offset %zu of the %zu bytes of shared memory",
            bytes, offset, b.shared_bytes);
-    if (s.check) touch(memory.shared[rank], offset, bytes, write, agent_of(self()), pc, {});
+    if (s.check) touch(memory.shared[rank], offset, bytes, write, Who(self()), pc, {});
     if (s.count) note(address, bytes, write, true, pc);
     return;
   }
