@@ -48,7 +48,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"OpInfo samples compared with torch: {module.compared.total()} ({forms})")
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Under GPUKERN_RECORD=1 a green session writes down what the machine model ran."""
+    if os.environ.get("GPUKERN_RECORD") == "1":
+        from tests.platform import record
+
+        print(f"\ngpukern: {record.write_modelled(exitstatus == 0)}")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if record := sys.modules.get("tests.platform.record"):
+        record.RECORD.item = item.nodeid
     seed = (SEED * 1_000_003 + zlib.crc32(item.nodeid.encode())) % 2**32
     random.seed(seed)
     numpy.random.seed(seed)

@@ -26,6 +26,8 @@ sys.path.insert(0, str(ROOT / "csrc"))
 
 import build_rules as rules  # noqa: E402
 
+from tests.platform import record  # noqa: E402
+
 FOLDER = Path("build") / "model"
 MAX_DIMS = 8
 ORDERS = {"fifo": 0, "lifo": 1, "random": 2, "pct": 3}
@@ -39,6 +41,9 @@ class Schedule:
     order: str = "fifo"
     seed: int = 1
     wave: int = 32
+
+    def __str__(self) -> str:
+        return f"{self.order} {self.seed}, {self.wave} lanes"
 
 
 class ModelError(RuntimeError):
@@ -222,6 +227,7 @@ def elementwise(
     )
     if error:
         raise ModelError(error.decode())
+    record.RECORD.note("families", record.families()[place[0]], str(schedule or Schedule()))
     for s in sources[1 if in_place else 0 :]:
         s.untouched()
     target.check_gaps()
@@ -317,6 +323,7 @@ def product(
     )  # fmt: skip
     if error:
         raise ModelError(error.decode())
+    record.RECORD.note("rows", record.row_at(folder, row), str(schedule or Schedule()))
     for m in memory.values():
         m.untouched()
     target.check_gaps()
