@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import gpukern
+from tests.gpu import device
 from tests.platform import record
 
 HERE = torch.cuda.is_available() and any(gpukern.built().get("targets", {}).values())
@@ -19,7 +20,5 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """GPUKERN_GPU_FACTS names a file for how many tests ran and the worst rho of each row."""
     path = os.environ.get("GPUKERN_GPU_FACTS")
     if path and HERE and exitstatus == 0 and session.testscollected:
-        from tests.gpu import test_products
-
-        facts = {"tests": session.testscollected, "rho": test_products.RHO}
+        facts = {"tests": session.testscollected, "rho": device.RHO}
         record.write_atomically(Path(path), facts)

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+RHO: dict[str, float] = {}  # the worst that the tests met of each row and type, published with the results
+
 
 def output_of(*command: str) -> str:
     """Standard output of a command, "" where it fails or is not there."""
