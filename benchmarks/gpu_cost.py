@@ -72,7 +72,7 @@ class Bench:
             call(i)
         end.record()
         end.synchronize()
-        return start.elapsed_time(end) / 1e3 / count
+        return float(start.elapsed_time(end)) / 1e3 / count
 
     @property
     def l2(self) -> int:
@@ -115,7 +115,7 @@ class Bench:
 
 
 def wrong_product(got: Tensor, a: Tensor, b: Tensor) -> str:
-    """"" or what is wrong, by the componentwise bound, some rows at a time."""
+    """ "" or what is wrong, by the componentwise bound, some rows at a time."""
     rows = max(1, CHUNK // max(1, b.shape[1]))
     for at in range(0, a.shape[0], rows):
         verdict = products.judge_product(got[at : at + rows], a[at : at + rows], b)
@@ -125,7 +125,7 @@ def wrong_product(got: Tensor, a: Tensor, b: Tensor) -> str:
 
 
 def wrong_values(got: Tensor, call: Call, inputs: Sequence[Tensor], places: int) -> str:
-    """"" or what is wrong, in units in the last place of the value that float64 gives."""
+    """ "" or what is wrong, in units in the last place of the value that float64 gives."""
     for at in range(0, got.numel(), CHUNK):
         part = [t[at : at + CHUNK].double() for t in inputs]
         expected = call(*part).to(got.dtype)

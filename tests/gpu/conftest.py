@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import gpukern
+from gpukern.info import built
 from tests.gpu import device
 from tests.platform import record
 
-HERE = torch.cuda.is_available() and any(gpukern.built().get("targets", {}).values())
+HERE = torch.cuda.is_available() and any(built().get("targets", {}).values())
 collect_ignore_glob = [] if HERE else ["test_*.py"]
 
 

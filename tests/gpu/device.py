@@ -78,7 +78,7 @@ def clocks() -> dict[str, str]:
     if torch.version.hip:
         text = output_of("rocm-smi", "--showclocks")
         found = re.findall(r"(sclk|mclk) clock level.*?\((\d+Mhz)\)", text)
-        return {name: value for name, value in found[:2]}
+        return dict(found[:2])
     fields = ("clocks.sm", "clocks.mem", "clocks.max.sm", "power.draw", "power.limit", "temperature.gpu")
     return {name: value for name, value in zip(fields, _smi(*fields)) if value}
 

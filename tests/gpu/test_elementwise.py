@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import gpukern
+from tests.elementwise.test_values import EDGES, FLOAT32_ULPS, tanh_argument, underflow
 from tests.oracle import fills, strategies, ulps
 from tests.oracle.ops import CASES, FIRST, UNARY, Case, ids
 
@@ -41,12 +42,16 @@ def test_all_65536_patterns(case: Case, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("case", UNARY, ids=ids(UNARY))
 def test_float32_by_strata(case: Case) -> None:
-    """A million patterns over all exponents, within 4 places of float64."""
-    x = ulps.stratified(torch.float32, 1 << 20)
+    """A million patterns over all exponents: exact where the CPU is held to that, else its allowance and 2 places."""
+    x = ulps.stratified(torch.float32, 1 << 20, EDGES)
+    allowed = torch.zeros(len(x), dtype=torch.float64)
+    if case.ulp:
+        magnified = tanh_argument(x) if case.choice == "tanh" else 0
+        allowed += FLOAT32_ULPS.get(case.name, 2) + 2 + magnified + underflow(case, x)
     got, expected = case.ours(x.cuda()).cpu(), case.reference(x).to(torch.float32)
-    steps = ulps.distance(got, expected)
-    at = int(steps.argmax())
-    assert int(steps.max()) <= 4, (case.id, float(x[at]), float(got[at]), float(expected[at]))
+    beyond = ulps.distance(got, expected) - allowed.nan_to_num(0).to(torch.int64)
+    at = int(beyond.argmax())
+    assert int(beyond.max()) <= 0, (case.id, float(x[at]), float(got[at]), float(expected[at]))
 
 
 SHAPES = [(), (0,), (3,), (1037,), (37, 41), (64, 96), (5, 33, 40), (2, 3, 4, 5), (1, 2, 1, 3, 2, 1, 2)]
