@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks import gpu_cost
-from tests.gpu import check, device, sanitize
+from tests.gpu import check, device, replay, sanitize
 from tests.platform import record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -221,3 +222,22 @@ def test_a_wrong_result_has_no_time(
     said = capsys.readouterr().out
     (line,) = [x for x in said.splitlines() if x.startswith("silu")]
     assert "WRONG" in line and "GB/s" not in line and "mm float32" not in said
+
+
+def test_the_replay_sees_every_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard, a gap, an input: what a kernel may not write to is looked at."""
+    monkeypatch.setattr(replay, "DEVICE", "cpu")
+    like = torch.zeros(6, 10)[:, ::2]
+    for at in (0, -1, replay.GUARD + 256 - 4 * (6 * 10 - 1) + 4):  # before, behind, between the first two elements
+        placed = replay.Placed(like, None, aligned=False)
+        assert bool(placed.view.isnan().all())
+        placed.view.fill_(1)
+        assert torch.equal(replay.Placed(like, torch.ones_like(like), aligned=True).result(), torch.ones(6, 5))
+        placed._bytes[at] ^= 1
+        with pytest.raises(AssertionError, match="no element's were overwritten"):
+            placed.result()
+    source = replay.Placed(like, like, aligned=False)
+    source.untouched()
+    source.view[2, 3] = 5
+    with pytest.raises(AssertionError, match="an input was written to"):
+        source.untouched()
