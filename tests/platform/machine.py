@@ -1,7 +1,12 @@
-"""The machine model, as the tests call it."""
+"""The machine model, as the tests call it: every launch is noted (record.py)."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from torch import Tensor
+
+from gpukern.model import machine as _machine
 from gpukern.model.build import library
 from gpukern.model.machine import (
     ACTIVATIONS,
@@ -11,14 +16,35 @@ from gpukern.model.machine import (
     Plan,
     Schedule,
     counts,
-    elementwise,
     iteration,
     plan,
-    product,
     report,
     set_schedule,
 )
 from gpukern.model.memory import Guarded, watch
+from tests.platform import record
+
+
+def elementwise(
+    place: tuple[int, int, int], *arguments: Any, schedule: Schedule | None = None, **options: Any
+) -> Tensor:
+    """gpukern.model.machine.elementwise."""
+    result = _machine.elementwise(place, *arguments, schedule=schedule, **options)
+    record.RECORD.note("families", record.families()[place[0]], _name(schedule or Schedule()))
+    return result
+
+
+def product(folder: int, row: int, *arguments: Any, schedule: Schedule | None = None, **options: Any) -> Tensor:
+    """gpukern.model.machine.product."""
+    result = _machine.product(folder, row, *arguments, schedule=schedule, **options)
+    record.RECORD.note("rows", record.row_at(folder, row), _name(schedule or Schedule()))
+    return result
+
+
+def _name(schedule: Schedule) -> str:
+    """Of the order of execution; what is watched is no part of it."""
+    return f"Schedule(order={schedule.order!r}, seed={schedule.seed}, wave={schedule.wave})"
+
 
 __all__ = [
     "ACTIVATIONS",
