@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "csrc" / "platform" / "model"
-FOLDER = Path("build") / "model"  # below the root; the machine's objects are shared with machine.py's library
+FOLDER = Path("build") / "model" / "small"  # below the root; all libraries share it, its log and the machine's objects
 # As in machine.py: the compiler announces every access of a kernel; csrc/platform/model/hooks.cpp answers.
 FLAGS = "-std=c++20 -O1 -g1 -fPIC -Wall -Wno-unknown-pragmas -Wno-maybe-uninitialized -DGPUKERN_MODEL -Icsrc"
 WATCHED = "-fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-threadsafe-statics"
@@ -19,12 +19,12 @@ WATCHED = "-fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-thre
 
 @cache
 def model_library(name: str, sources: tuple[str, ...], flags: str = "") -> ctypes.CDLL:
-    """Compiles what changed of `sources` (relative to the root) and of the machine; loads build/model/lib<name>.so."""
+    """Compiles what changed of `sources` (relative to the root) and of the machine; loads lib<name>.so."""
     import ninja
 
     cxx = os.environ.get("CXX", "c++")
     whole = (FOLDER / f"lib{name}.so").as_posix()
-    lines = [f"builddir = {(FOLDER / name).as_posix()}", "rule cc", "  command = $cmd"]
+    lines = [f"builddir = {FOLDER.as_posix()}", "rule cc", "  command = $cmd"]
     lines += ["  depfile = $out.d", "  deps = gcc", f"rule link\n  command = {cxx} -shared $in -o $out -ldl"]
     objects = []
     for source in [*sources, *machine_sources()]:
@@ -35,7 +35,7 @@ def model_library(name: str, sources: tuple[str, ...], flags: str = "") -> ctype
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         objects.append(out)
     lines.append(f"build {whole}: link {' '.join(objects)}")
-    listing = ROOT / FOLDER / name / "build.ninja"
+    listing = ROOT / FOLDER / f"{name}.ninja"
     listing.parent.mkdir(parents=True, exist_ok=True)
     listing.write_text("\n".join(lines) + "\n")
     command = [str(Path(ninja.BIN_DIR) / "ninja"), "-f", listing.relative_to(ROOT).as_posix()]
@@ -51,5 +51,4 @@ def machine_sources() -> Sequence[str]:
 
 
 def stem(source: str) -> str:
-    """As machine.py names objects: platform_model_machine."""
     return "_".join(Path(source).with_suffix("").parts[1:])
