@@ -24,9 +24,12 @@ template <class Ours, class Operation> void compare(const char* name) {
   bad += size<0>(typename Theirs::Shape_MNK()) != Ours::m || size<1>(typename Theirs::Shape_MNK()) != Ours::n ||
          size<2>(typename Theirs::Shape_MNK()) != Ours::k;
   for (int lane = 0; lane < 32; ++lane) {
-    for (int i = 0; i < Ours::elements_a; ++i) bad += a(lane, i) != Ours::a(lane, i).row + Ours::m * Ours::a(lane, i).column;
-    for (int i = 0; i < Ours::elements_b; ++i) bad += b(lane, i) != Ours::b(lane, i).column + Ours::n * Ours::b(lane, i).row;
-    for (int i = 0; i < Ours::elements_c; ++i) bad += c(lane, i) != Ours::c(lane, i).row + Ours::m * Ours::c(lane, i).column;
+    for (int i = 0; i < Ours::elements_a; ++i)
+      bad += a(lane, i) != Ours::a(lane, i).row + Ours::m * Ours::a(lane, i).column;
+    for (int i = 0; i < Ours::elements_b; ++i)
+      bad += b(lane, i) != Ours::b(lane, i).column + Ours::n * Ours::b(lane, i).row;
+    for (int i = 0; i < Ours::elements_c; ++i)
+      bad += c(lane, i) != Ours::c(lane, i).row + Ours::m * Ours::c(lane, i).column;
   }
   std::printf("%s %d\n", name, bad);
 }
