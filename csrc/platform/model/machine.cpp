@@ -10,13 +10,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "memory.h"
 
 namespace gpukern::model {
 namespace {
 
-constexpr size_t kStack = 128 << 10, kPage = 4096, kSharedAlignment = 1024;
+constexpr size_t kStack = 128 << 10, kPage = 4096, kSharedAlignment = 1024, kStatic = 48 << 10;
 
 // Memory with an unmapped page before it and one behind it.
 struct Region {
@@ -36,6 +37,7 @@ struct Region {
     }
     return map + kPage;
   }
+  const char* end() const { return map + mapped - kPage; }
   void release() {
     if (mapped) munmap(map, mapped);
     mapped = 0;
@@ -95,9 +97,17 @@ struct Machine {
 };
 
 thread_local Machine* machine = nullptr;
-thread_local Settings host_settings;
-thread_local Report host_report;
-thread_local std::string host_error;
+
+// What a thread of the host has besides (see Kept in memory.cpp).
+struct Host {
+  Settings settings;
+  Report report;
+  std::string error;
+};
+Host& host() {
+  static thread_local const std::unique_ptr<Host> own(new Host);
+  return *own;
+}
 
 struct Stop {};  // thrown to the scheduler by a failure outside any thread
 
@@ -108,6 +118,9 @@ void thread_entry() {
   for (const auto& [id, b] : block.barriers)
     if (b.arrived && b.expected < 0)
       fail(b.first, "thread %d ends while %d threads wait here for the whole block", me.number, b.arrived);
+  for (const Copy& c : me.open_group) fail(c.at, "the thread ends before it has waited for this copy");
+  for (const auto& group : me.copy_groups)
+    for (const Copy& c : group) fail(c.at, "the thread ends before it has waited for this copy");
   me.done = true;
   --block.live;
   --machine->live;
@@ -206,8 +219,10 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
     block.index = dim3(i % grid.x, i / grid.x % grid.y, static_cast<unsigned>(i / grid.x / grid.y));
     block.rank = static_cast<int>(rank);
     block.shared_bytes = (bytes + 15) / 16 * 16;
-    char* const room = shared[rank].reserve(block.shared_bytes + kSharedAlignment);
+    block.statics.clear();
+    char* const room = shared[rank].reserve(block.shared_bytes + kSharedAlignment + kStatic);
     block.shared = room + (kSharedAlignment - reinterpret_cast<uintptr_t>(room) % kSharedAlignment) % kSharedAlignment;
+    block.shared_room = shared[rank].end() - block.shared;
     std::memset(block.shared, 0xff, block.shared_bytes);  // poison: a NaN in every floating type
     start(block, static_cast<uint32_t>(rank * count), base + rank * count * kStack);
   }
@@ -428,7 +443,7 @@ std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const 
   m.grid = grid;
   m.block_dim = block;
   m.thread = &thread;
-  m.settings = host_settings;
+  m.settings = host().settings;
   m.blocks = std::vector<Block>(cluster.x);
   m.shared = std::vector<Region>(cluster.x);
   machine = &m;
@@ -437,43 +452,16 @@ std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const 
   for (uint64_t i = 0; i < grid.count() && m.error.empty(); i += cluster.x) m.run_cluster(i, shared);
   end_memory();
   machine = nullptr;
-  host_report.blocks += m.report.blocks;
-  host_report.threads += m.report.threads;
-  host_report.barriers += m.report.barriers;
-  host_report.collectives += m.report.collectives;
-  host_report.switches += m.report.switches;
+  host().report.blocks += m.report.blocks;
+  host().report.threads += m.report.threads;
+  host().report.barriers += m.report.barriers;
+  host().report.collectives += m.report.collectives;
+  host().report.switches += m.report.switches;
   return m.error;
 }
 
-Settings& settings() { return host_settings; }
-Report& report() { return host_report; }
-std::string& last_error() { return host_error; }
-
-std::string line_of(const void* address) {
-  static thread_local std::map<const void*, std::string> known;
-  const auto at = known.find(address);
-  if (at != known.end()) return at->second;
-  std::string found = "an unknown line";
-  Dl_info info;
-  if (dladdr(address, &info) && info.dli_fname) {
-    // A return address is behind the call that it belongs to.
-    const auto offset = static_cast<const char*>(address) - static_cast<const char*>(info.dli_fbase) - 1;
-    char command[1024];
-    std::snprintf(command, sizeof command, "addr2line -i -e '%s' %#tx 2>/dev/null", info.dli_fname, offset);
-    if (FILE* const pipe = popen(command, "r")) {
-      char line[512];
-      while (std::fgets(line, sizeof line, pipe)) {
-        line[std::strcspn(line, " \n")] = 0;
-        const char* const slash = std::strrchr(line, '/');
-        if (found == "an unknown line" || std::strstr(found.c_str(), "model/")) found = line;
-        if (std::strstr(line, "platform/model/")) continue;
-        found = slash ? slash + 1 : line;
-        break;
-      }
-      pclose(pipe);
-    }
-  }
-  return known[address] = found;
-}
+Settings& settings() { return host().settings; }
+Report& report() { return host().report; }
+std::string& last_error() { return host().error; }
 
 }  // namespace gpukern::model

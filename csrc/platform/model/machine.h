@@ -46,6 +46,14 @@ struct Place {
 
 struct Block;
 
+// An asynchronous copy (cp.async) that has been asked for and not been waited for.
+struct Copy {
+  uint32_t to;
+  const char* from;
+  int bytes, valid;  // what lies behind `valid` becomes 0
+  Place at;
+};
+
 struct Thread {
   Fiber fiber;
   Block* block = nullptr;
@@ -56,6 +64,8 @@ struct Thread {
   Place at{};        // where it waits, or waited last
   uint32_t own = 1;  // its clock
   Known known;       // what it knows of the others'
+  std::vector<Copy> open_group;
+  std::deque<std::vector<Copy>> copy_groups;  // committed, oldest first
 };
 
 // A rendezvous of the lanes of a mask.
@@ -81,7 +91,9 @@ struct Block {
   int rank = 0;  // in its cluster
   int live = 0;
   char* shared = nullptr;
-  size_t shared_bytes = 0;
+  size_t shared_bytes = 0;                // asked for: at the launch, then by the static variables of the kernel
+  size_t shared_room = 0;                 // up to the unmapped page
+  std::map<const void*, size_t> statics;  // a static variable -> its offset
   std::deque<Thread> threads;
   std::vector<Warp> warps;
   std::map<int, Barrier> barriers;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <map>
+#include <memory>
 #include <set>
 #include <tuple>
 #include <unordered_map>
@@ -17,6 +18,8 @@ constexpr int kReaders = 3;
 struct Cell {
   uint32_t write_clock = 0, read_clock[kReaders] = {};
   uint16_t writer = kNobody, reader[kReaders] = {kNobody, kNobody, kNobody};
+  uint16_t copier = kNobody;  // whose copy into it is under way
+  bool atomic = false;        // the last write was
   const void* write_pc = nullptr;
   const void* read_pc = nullptr;
 };
@@ -28,6 +31,7 @@ struct SharedShadow {
 struct GlobalCell {
   uint64_t writer = 0, reader = 0;  // block number + 1, in the upper half; thread in the lower
   uint32_t write_clock = 0, read_clock = 0;
+  bool atomic = false;
 };
 
 struct Request {
@@ -44,9 +48,20 @@ struct Memory {
   std::vector<std::unordered_map<const void*, uint32_t>> times;  // by thread: how often a line came by
   uint64_t block_number = 0;
 };
-thread_local Memory memory;
-thread_local std::vector<Buffer> host_buffers;
-thread_local std::map<std::pair<const void*, bool>, LineCount> counted;  // by line and whether it writes
+
+// What a thread of the host has.  On the heap: of the memory that thread-local variables may take in a library that is
+// loaded late, `window` below claims its own and all its neighbours' share, and there is little.
+struct Kept {
+  Memory memory;
+  std::vector<Buffer> buffers;
+  std::map<std::pair<const void*, bool>, LineCount> counted;  // by line and whether it writes
+  std::map<std::pair<const char*, int>, Place> places;        // by file and line
+  std::string line;
+};
+Kept& kept() {
+  static thread_local const std::unique_ptr<Kept> own(new Kept);
+  return *own;
+}
 
 // Whoever makes an access, without the cost of keeping what it knows alive.
 struct Who {
@@ -60,36 +75,59 @@ bool ordered(uint32_t thread, uint32_t clock, const Who& who) {
   return thread == who.id || (who.known && thread < who.known->size() && (*who.known)[thread] >= clock);
 }
 
-std::string where(const void* pc) { return pc ? line_of(pc) : "an asynchronous copy"; }
+// Cells remember where an access came from as an address: of code, or of a place kept here.
+const void* origin_of(const Place& at) { return &kept().places.try_emplace({at.file, at.line}, at).first->second; }
 
-Place place_of(const void* pc, const char* word) {
-  static thread_local std::string kept;
-  kept = line_of(pc);
-  const size_t colon = kept.rfind(':');
-  const int line = colon == std::string::npos ? 0 : std::atoi(kept.c_str() + colon + 1);
-  kept.resize(colon == std::string::npos ? kept.size() : colon);
-  return {word, kept.c_str(), line};
+std::string where(const void* origin) {
+  for (const auto& [key, at] : kept().places)
+    if (origin == &at) {
+      const char* const slash = std::strrchr(at.file, '/');
+      return (slash ? slash + 1 : at.file) + std::string(":") + std::to_string(at.line);
+    }
+  return origin ? line_of(origin) : "an asynchronous copy";
 }
 
-void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const Who& agent, const void* pc, Place at) {
+// The place of an access by a kernel's own code.
+Place place_of(const void* origin, const char* word) {
+  std::string& line = kept().line;
+  for (const auto& [key, at] : kept().places)
+    if (origin == &at) return at;
+  line = where(origin);
+  const size_t colon = line.rfind(':');
+  const int number = colon == std::string::npos ? 0 : std::atoi(line.c_str() + colon + 1);
+  line.resize(colon == std::string::npos ? line.size() : colon);
+  return {word, line.c_str(), number};
+}
+
+const char* verb(Kind kind) { return kind == Kind::read ? "read" : "written"; }
+const char* noun(Kind kind) {
+  return kind == Kind::read ? "a read" : kind == Kind::write ? "a write" : "an atomic operation";
+}
+
+void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const Who& agent, const void* origin) {
   for (size_t i = offset; i < offset + bytes; ++i) {
     Cell& cell = shadow.cells[i];
-    if (!write && !shadow.written[i])
-      fail(pc ? place_of(pc, "a read") : at, "shared memory at offset %zu is read before anything was written there",
-           i);
-    if (cell.writer != kNobody && !ordered(cell.writer, cell.write_clock, agent))
-      fail(pc ? place_of(pc, write ? "a write" : "a read") : at,
+    if (cell.copier != kNobody)
+      fail(place_of(origin, noun(kind)),
+           "shared memory at offset %zu is %s while a copy into it, which thread %u asked for (%s), is under way", i,
+           verb(kind), cell.copier, where(cell.write_pc).c_str());
+    if (kind != Kind::write && !shadow.written[i])
+      fail(place_of(origin, noun(kind)), "shared memory at offset %zu is read before anything was written there", i);
+    if (cell.writer != kNobody && !(kind == Kind::atomic && cell.atomic) &&
+        !ordered(cell.writer, cell.write_clock, agent))
+      fail(place_of(origin, noun(kind)),
            "race: shared memory at offset %zu is %s here, and thread %u wrote it (%s) with no barrier between", i,
-           write ? "written" : "read", cell.writer, where(cell.write_pc).c_str());
-    if (write) {
+           verb(kind), cell.writer, where(cell.write_pc).c_str());
+    if (kind != Kind::read) {
       for (int r = 0; r < kReaders; ++r)
         if (cell.reader[r] != kNobody && !ordered(cell.reader[r], cell.read_clock[r], agent))
-          fail(pc ? place_of(pc, "a write") : at,
+          fail(place_of(origin, noun(kind)),
                "race: shared memory at offset %zu is written here, and thread %u read it (%s) with no barrier between",
                i, cell.reader[r], where(cell.read_pc).c_str());
       cell.writer = static_cast<uint16_t>(agent.id);
       cell.write_clock = agent.own;
-      cell.write_pc = pc;
+      cell.write_pc = origin;
+      cell.atomic = kind == Kind::atomic;
       for (uint16_t& r : cell.reader) r = kNobody;
       shadow.written[i] = true;
       continue;
@@ -102,30 +140,31 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const 
     if (slot < 0) slot = static_cast<int>(agent.id % kReaders);  // more readers at once than places: some are forgotten
     cell.reader[slot] = static_cast<uint16_t>(agent.id);
     cell.read_clock[slot] = agent.own;
-    cell.read_pc = pc;
+    cell.read_pc = origin;
   }
 }
 
-void touch_global(size_t which, size_t offset, size_t bytes, bool write, const Thread& t, const void* pc) {
-  std::vector<GlobalCell>& cells = memory.global[which];
+void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Thread& t, const void* origin) {
+  std::vector<GlobalCell>& cells = kept().memory.global[which];
   const Who agent(t);
-  const uint64_t block = (memory.block_number + t.block->rank + 1) << 32, me = block | t.id;
+  const uint64_t block = (kept().memory.block_number + t.block->rank + 1) << 32, me = block | t.id;
   const auto clear = [&](uint64_t who, uint32_t clock) {
     return who == 0 || ((who ^ me) >> 32 == 0 && ordered(static_cast<uint32_t>(who), clock, agent));
   };
   for (size_t i = offset; i < offset + bytes; ++i) {
     GlobalCell& cell = cells[i];
-    if (!clear(cell.writer, cell.write_clock) || (write && !clear(cell.reader, cell.read_clock)))
-      fail(
-          place_of(pc, write ? "a write" : "a read"),
-          "race: byte %zu of '%s' is %s here, and thread %u of block %llu %s it with nothing between", i,
-          host_buffers[which].name.c_str(), write ? "written" : "read",
-          static_cast<uint32_t>(clear(cell.writer, cell.write_clock) ? cell.reader : cell.writer),
-          static_cast<unsigned long long>((clear(cell.writer, cell.write_clock) ? cell.reader : cell.writer) >> 32) - 1,
-          clear(cell.writer, cell.write_clock) ? "read" : "wrote");
-    if (write) {
+    const bool after_writer = (kind == Kind::atomic && cell.atomic) || clear(cell.writer, cell.write_clock);
+    if (!after_writer || (kind != Kind::read && !clear(cell.reader, cell.read_clock))) {
+      const uint64_t other = after_writer ? cell.reader : cell.writer;
+      fail(place_of(origin, noun(kind)),
+           "race: byte %zu of '%s' is %s here, and thread %u of block %llu %s it with nothing between", i,
+           kept().buffers[which].name.c_str(), verb(kind), static_cast<uint32_t>(other),
+           static_cast<unsigned long long>(other >> 32) - 1, after_writer ? "read" : "wrote");
+    }
+    if (kind != Kind::read) {
       cell.writer = me;
       cell.write_clock = t.own;
+      cell.atomic = kind == Kind::atomic;
       cell.reader = 0;
     } else if (cell.reader == 0 || clear(cell.reader, cell.read_clock)) {
       cell.reader = me;
@@ -136,8 +175,8 @@ void touch_global(size_t which, size_t offset, size_t bytes, bool write, const T
 
 void note(const char* address, size_t bytes, bool write, bool shared, const void* pc) {
   const Thread& t = self();
-  const uint32_t time = memory.times[t.id][pc]++;
-  Request& r = memory.requests[Key{t.block, t.number / wave(), pc, time}];
+  const uint32_t time = kept().memory.times[t.id][pc]++;
+  Request& r = kept().memory.requests[Key{t.block, t.number / wave(), pc, time}];
   r.shared = shared;
   r.write = write;
   r.bytes = bytes;
@@ -168,8 +207,8 @@ uint64_t fewest_passes(const Request& r) {
 }
 
 void add_up(const Key& key, const Request& r) {
-  LineCount& c = counted[{std::get<2>(key), r.write}];
-  if (c.line.empty()) c.line = line_of(std::get<2>(key));
+  LineCount& c = kept().counted[{std::get<2>(key), r.write}];
+  if (c.line.empty()) c.line = where(std::get<2>(key));
   c.shared = r.shared;
   c.write = r.write;
   ++c.requests;
@@ -192,67 +231,119 @@ void add_up(const Key& key, const Request& r) {
 
 constinit thread_local Window window{};
 
-std::vector<Buffer>& buffers() { return host_buffers; }
+std::vector<Buffer>& buffers() { return kept().buffers; }
 
 void start_memory() {
-  memory.block_number = 0;
-  memory.global.clear();
-  for (const Buffer& b : host_buffers) memory.global.emplace_back(running_settings().check ? b.end - b.begin : 0);
+  kept().memory.block_number = 0;
+  kept().memory.global.clear();
+  for (const Buffer& b : kept().buffers)
+    kept().memory.global.emplace_back(running_settings().check ? b.end - b.begin : 0);
 }
 
 void start_block_memory() {
-  memory.shared.resize(cluster_size());
+  kept().memory.shared.resize(cluster_size());
   size_t threads = 0;
   for (int rank = 0; rank < cluster_size(); ++rank) {
     const Block& b = block_of(rank);
     threads += b.threads.size();
-    memory.shared[rank].cells.assign(running_settings().check ? b.shared_bytes : 0, Cell());
-    memory.shared[rank].written.assign(running_settings().check ? b.shared_bytes : 0, false);
+    kept().memory.shared[rank].cells.assign(running_settings().check ? b.shared_bytes : 0, Cell());
+    kept().memory.shared[rank].written.assign(running_settings().check ? b.shared_bytes : 0, false);
   }
-  memory.requests.clear();
-  memory.times.assign(running_settings().count ? threads : 0, {});
+  kept().memory.requests.clear();
+  kept().memory.times.assign(running_settings().count ? threads : 0, {});
 }
 
 void end_block_memory() {
-  for (const auto& [key, request] : memory.requests) add_up(key, request);
-  memory.requests.clear();
-  memory.block_number += cluster_size();
+  for (const auto& [key, request] : kept().memory.requests) add_up(key, request);
+  kept().memory.requests.clear();
+  kept().memory.block_number += cluster_size();
 }
-void end_memory() { memory = Memory(); }
+void end_memory() { kept().memory = Memory(); }
 
 Agent agent_of(const Thread& t) { return {t.id, t.own, t.known}; }
 
 void shared_access(Block& block, size_t offset, size_t bytes, bool write, const Agent& agent, Place at) {
-  if (running_settings().check) touch(memory.shared[block.rank], offset, bytes, write, Who(agent), nullptr, at);
+  if (!running_settings().check) return;
+  touch(kept().memory.shared[block.rank], offset, bytes, write ? Kind::write : Kind::read, Who(agent), origin_of(at));
 }
 
-void access(const char* address, size_t bytes, bool write, const void* pc) {
+void begin_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at) {
+  shared_access(block, offset, bytes, true, agent, at);
+  std::memset(block.shared + offset, 0xff, bytes);
+  if (!running_settings().check) return;
+  for (size_t i = offset; i < offset + bytes; ++i)
+    kept().memory.shared[block.rank].cells[i].copier = static_cast<uint16_t>(agent.id);
+}
+
+void end_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at) {
+  if (!running_settings().check) return;
+  for (size_t i = offset; i < offset + bytes; ++i) kept().memory.shared[block.rank].cells[i].copier = kNobody;
+  shared_access(block, offset, bytes, true, agent, at);
+}
+
+void* static_shared(const void* variable, size_t bytes, size_t alignment) {
+  Block& b = *self().block;
+  const auto [at, fresh] = b.statics.try_emplace(variable, 0);
+  if (fresh) {
+    alignment = std::max<size_t>(alignment, 16);
+    at->second = (b.shared_bytes + alignment - 1) / alignment * alignment;
+    b.shared_bytes = at->second + bytes;
+    if (b.shared_bytes > b.shared_room) fail({}, "more than 48 KiB of static shared memory");
+    std::memset(b.shared + at->second, 0xff, bytes);
+    if (running_settings().check) {
+      kept().memory.shared[b.rank].cells.resize(b.shared_bytes);
+      kept().memory.shared[b.rank].written.resize(b.shared_bytes, false);
+    }
+  }
+  return b.shared + at->second;
+}
+
+namespace {
+// On a device an access that is not a multiple of its size is a fault.
+void check_alignment(const char* address, size_t bytes, Kind kind, const void* origin) {
+  if (reinterpret_cast<uintptr_t>(address) % bytes)
+    fail(place_of(origin, noun(kind)), "an access of %zu bytes at %p, which is not a multiple of that", bytes,
+         static_cast<const void*>(address));
+}
+
+void access_from(const char* address, size_t bytes, Kind kind, const void* origin, bool aligned) {
   const Settings& s = running_settings();
   for (int rank = 0; rank < cluster_size(); ++rank) {
     const Block& b = block_of(rank);
-    if (address < b.shared || address >= b.shared + b.shared_bytes) continue;
+    if (address < b.shared || address >= b.shared + b.shared_room) continue;
     const size_t offset = address - b.shared;
     if (offset + bytes > b.shared_bytes)
-      fail(place_of(pc, write ? "a write" : "a read"), "%zu bytes at offset %zu of the %zu bytes of shared memory",
-           bytes, offset, b.shared_bytes);
-    if (s.check) touch(memory.shared[rank], offset, bytes, write, Who(self()), pc, {});
-    if (s.count) note(address, bytes, write, true, pc);
+      fail(place_of(origin, noun(kind)), "%zu bytes at offset %zu of the %zu bytes of shared memory", bytes, offset,
+           b.shared_bytes);
+    if (aligned) check_alignment(address, bytes, kind, origin);
+    if (s.check) touch(kept().memory.shared[rank], offset, bytes, kind, Who(self()), origin);
+    if (s.count) note(address, bytes, kind != Kind::read, true, origin);
     return;
   }
-  for (size_t i = 0; i < host_buffers.size(); ++i) {
-    const Buffer& b = host_buffers[i];
+  for (size_t i = 0; i < kept().buffers.size(); ++i) {
+    const Buffer& b = kept().buffers[i];
     if (address < b.low || address >= b.high) continue;
-    const Place at = address < b.begin || address + bytes > b.end || (write && !b.writable)
-                         ? place_of(pc, write ? "a write" : "a read")
-                         : Place{};
-    if (address < b.begin) fail(at, "%s starts %td bytes before '%s'", at.word, b.begin - address, b.name.c_str());
+    if (address >= b.begin && address + bytes <= b.end && (kind == Kind::read || b.writable)) {
+      if (aligned) check_alignment(address, bytes, kind, origin);
+      if (s.check) touch_global(i, address - b.begin, bytes, kind, self(), origin);
+      if (s.count) note(address, bytes, kind != Kind::read, false, origin);
+      return;
+    }
+    const Place at = place_of(origin, noun(kind));
+    if (address < b.begin) fail(at, "%s starts %td bytes before '%s'", noun(kind), b.begin - address, b.name.c_str());
     if (address + bytes > b.end)
-      fail(at, "%s ends %td bytes behind '%s'", at.word, address + bytes - b.end, b.name.c_str());
-    if (write && !b.writable) fail(at, "a write to the input '%s'", b.name.c_str());
-    if (s.check) touch_global(i, address - b.begin, bytes, write, self(), pc);
-    if (s.count) note(address, bytes, write, false, pc);
-    return;
+      fail(at, "%s ends %td bytes behind '%s'", noun(kind), address + bytes - b.end, b.name.c_str());
+    fail(at, "%s to the input '%s'", noun(kind), b.name.c_str());
   }
+}
+}  // namespace
+
+void access(const char* address, size_t bytes, bool write, const void* pc, bool aligned) {
+  access_from(address, bytes, write ? Kind::write : Kind::read, pc, aligned);
+}
+
+void access(const void* address, size_t bytes, Kind kind, Place at) {
+  if (running()) access_from(static_cast<const char*>(address), bytes, kind, origin_of(at), false);
 }
 
 uint32_t shared_address(const void* pointer, Place at) {
@@ -284,8 +375,8 @@ char* shared_pointer(uint32_t address, size_t bytes, size_t alignment, Place at)
 
 std::vector<LineCount> take_counts() {
   std::vector<LineCount> all;
-  for (const auto& [key, count] : counted) all.push_back(count);
-  counted.clear();
+  for (const auto& [key, count] : kept().counted) all.push_back(count);
+  kept().counted.clear();
   return all;
 }
 

@@ -36,8 +36,15 @@ void start_block_memory();  // of the cluster that is about to run
 void end_block_memory();
 void end_memory();
 
-// One access of the running thread.  `pc`: where.
-void access(const char* address, size_t bytes, bool write, const void* pc);
+// One access of the running thread.  `pc`: where; `aligned`: to its own size, or the device faults.
+void access(const char* address, size_t bytes, bool write, const void* pc, bool aligned = false);
+
+// What an access does.  Atomics race with plain accesses and not with each other; they order nothing.
+enum class Kind { read, write, atomic };
+
+// The same for a word that reads or writes itself, at the place where the running thread says it; the word has looked
+// at the alignment.
+void access(const void* address, size_t bytes, Kind kind, Place at);
 
 // An access to shared memory on behalf of `thread`, as it stood when it asked for it; for asynchronous copies.
 struct Agent {
@@ -46,6 +53,14 @@ struct Agent {
 };
 Agent agent_of(const Thread& thread);
 void shared_access(Block& block, size_t offset, size_t bytes, bool write, const Agent& agent, Place at);
+
+// A copy into shared memory is under way: its bytes are poison, and who touches them is at fault.  When it has ended
+// they were written by `agent`.
+void begin_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at);
+void end_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at);
+
+// A static variable of the block that runs, told apart by the address of something of its own; poison at first.
+void* static_shared(const void* variable, size_t bytes, size_t alignment);
 
 // Shared addresses as device code has them: 32 bits, the block's rank in the top byte.
 uint32_t shared_address(const void* pointer, Place at);

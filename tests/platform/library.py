@@ -1,0 +1,55 @@
+"""Small libraries of kernels under the machine model: what the tests of the model itself compile."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from gpukern.model import build
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "csrc" / "platform" / "model"
+FOLDER = Path("build") / "model" / "small"  # below the root; the libraries share it, its log and the machine's objects
+
+
+@cache
+def model_library(name: str, sources: tuple[str, ...], flags: str = "") -> ctypes.CDLL:
+    """Compiles what changed of `sources` (relative to the root) and of the machine; loads lib<name>.so."""
+    whole = (FOLDER / f"lib{name}.so").as_posix()
+    lines = [f"builddir = {FOLDER.as_posix()}", "rule cc", "  command = $cmd", "  depfile = $out.d", "  deps = gcc"]
+    lines.append(f"rule link\n  command = {build.compiler()} -shared $in -o $out.new -ldl && mv $out.new $out")
+    objects = []
+    for source in [*sources, *machine_sources()]:
+        machine = source not in sources
+        out = (FOLDER / ("" if machine else name) / f"{stem(source)}.o").as_posix()
+        own = "" if machine else f"{build.WATCHED} {flags}"
+        command = f"{build.compiler()} {build.FLAGS} {own} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+        lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
+        objects.append(out)
+    lines.append(f"build {whole}: link {' '.join(objects)}")
+    (ROOT / FOLDER).mkdir(parents=True, exist_ok=True)
+    with (ROOT / FOLDER / "lock").open("w") as lock:  # of several processes, one compiles
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        listing = ROOT / FOLDER / f"{name}.ninja"
+        listing.write_text("\n".join(lines) + "\n")
+        ninja = shutil.which("ninja", path=str(Path(sys.executable).parent)) or "ninja"
+        command = [ninja, "-f", listing.relative_to(ROOT).as_posix()]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-6000:]
+    return ctypes.CDLL(str(ROOT / whole))
+
+
+def machine_sources() -> Sequence[str]:
+    """The machine, without the entry points of the project's own kernels."""
+    found = [p for p in sorted(MODEL.glob("*.cpp")) if p.name != "harness.cpp"]
+    return [p.relative_to(ROOT).as_posix() for p in found]
+
+
+def stem(source: str) -> str:
+    return "_".join(Path(source).with_suffix("").parts[1:])
