@@ -38,6 +38,12 @@ GPUKERN_D char* shared_memory() {
   return gpukern_shared;
 }
 
+// The parameter of a kernel that has one.  clang reads a parameter whole where the kernel starts, and then keeps what
+// the end of the kernel needs in scalar registers that the loop lacks; through the address it is read where it is used.
+template <class T> GPUKERN_D const T& argument(const T&) {
+  return *(const T*)__builtin_amdgcn_kernarg_segment_ptr();  // the cast from constant to generic memory has no C++ name
+}
+
 template <class T, int N> struct alignas(sizeof(T) * N) Packet {
   T v[N];
 };
