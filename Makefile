@@ -1,5 +1,6 @@
 # make demo   trains a classifier on gpukern's kernels        make test   every test
 # make build  the extension, in place                         make lint   ruff, mypy, clang-format
+# make inspect  what the GPU code takes, checked              make inspect-golden  writes tests/platform/golden anew
 # Each makes .venv with the pinned requirements if there is none, and builds what changed.
 # To use an environment of your own: make test VENV=/path/to/venv PIP_INSTALL=: (it needs requirements-dev.txt)
 
@@ -10,7 +11,7 @@ PY := $(VENV)/bin/python
 PIP_INSTALL ?= $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.gpukern-requirements
 
-.PHONY: demo test test-fast build lint format clean env
+.PHONY: demo test test-fast build inspect inspect-golden lint format clean env
 .DEFAULT_GOAL := build
 
 env: $(STAMP)
@@ -38,6 +39,13 @@ test: build
 # Without the tests marked slow (exhaustive patterns, training).
 test-fast: build
 	@$(PY) -m pytest -m "not slow"
+
+# Every GPU kernel for every target, CUDA and HIP: registers, stack, instructions, seconds and bytes against the budget.
+inspect: build
+	@$(PY) -m tests.platform.inspection
+
+inspect-golden: build
+	@$(PY) -m tests.platform.inspection --golden
 
 CXX_FILES = $(shell find csrc tests -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu')
 

@@ -110,7 +110,7 @@ template <class T, int X, int BK, int Threads> struct Loader {
           Packet<V, group> packet;
 #pragma unroll
           for (int e = 0; e < group; ++e) packet.v[e] = Number<T>::widen(held[i][j + e]);
-          *reinterpret_cast<Packet<V, group>*>(to + j) = packet;
+          store_packet(reinterpret_cast<Packet<V, group>*>(to + j), packet);
         }
       }
     }
