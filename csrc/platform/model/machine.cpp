@@ -73,6 +73,7 @@ struct Machine {
   std::vector<Thread*> ready;
   std::vector<std::function<void()>> pending;
   std::vector<uint32_t> priority;  // a warp each, and the asynchronous work last; the smallest runs first
+  std::map<const void*, std::unique_ptr<Part>> parts;  // of the cluster that runs
   uint32_t state = 1;
   std::string error;
   int live = 0;
@@ -108,6 +109,7 @@ void thread_entry() {
   for (const auto& [id, b] : block.barriers)
     if (b.arrived && b.expected < 0)
       fail(b.first, "thread %d ends while %d threads wait here for the whole block", me.number, b.arrived);
+  for (const auto& entry : machine->parts) entry.second->thread_ends(me);
   me.done = true;
   --block.live;
   --machine->live;
@@ -170,6 +172,7 @@ void Machine::describe_deadlock() {
     error += " " + std::to_string(who.first) + " threads (" + std::to_string(who.second->number) + " ..) wait in " +
              where + ";";
   error.pop_back();
+  for (const auto& entry : parts) error += entry.second->deadlock();
 }
 
 void Machine::start(Block& block, uint32_t first_id, char* stacks_at) {
@@ -194,6 +197,7 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
   const size_t count = block_dim.count();
   ready.clear();
   pending.clear();
+  parts.clear();
   state = settings.seed * 2654435761u + static_cast<uint32_t>(first_block) * 40503u;
   if (state == 0) state = 1;
   live = static_cast<int>(count * blocks.size());
@@ -229,6 +233,12 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
   if (error.empty() && !pending.empty())
     error = name_of(kernel) + ": the block ends with " + std::to_string(pending.size()) + " asynchronous operations under way";
   current = nullptr;
+  try {
+    if (error.empty())
+      for (const auto& entry : parts) entry.second->cluster_ends();
+  } catch (const Stop&) {
+  }
+  parts.clear();
   end_block_memory();
   report.blocks += blocks.size();
   report.threads += count * blocks.size();
@@ -297,6 +307,7 @@ void yield() {
   wake(*machine->current);
   machine->leave();
 }
+std::unique_ptr<Part>& part_at(const void* key) { return machine->parts[key]; }
 void later(std::function<void()> act) { machine->pending.push_back(std::move(act)); }
 
 void release(Gathered& into) {

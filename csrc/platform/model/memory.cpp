@@ -42,7 +42,9 @@ struct Memory {
   std::vector<std::vector<GlobalCell>> global;                 // by buffer
   std::map<Key, Request> requests;                             // of the cluster that runs
   std::vector<std::unordered_map<const void*, uint32_t>> times;  // by thread: how often a line came by
+  std::map<uint32_t, std::string> agents;                      // by number: what messages call them
   uint64_t block_number = 0;
+  uint32_t threads = 0;  // of the cluster that runs
 };
 thread_local Memory memory;
 thread_local std::vector<Buffer> host_buffers;
@@ -52,7 +54,11 @@ bool ordered(uint32_t thread, uint32_t clock, const Agent& agent) {
   return thread == agent.id || (agent.known && thread < agent.known->size() && (*agent.known)[thread] >= clock);
 }
 
-std::string where(const void* pc) { return pc ? line_of(pc) : "an asynchronous copy"; }
+std::string who(uint32_t id, const void* pc) {
+  const auto named = memory.agents.find(id);
+  if (named != memory.agents.end()) return named->second;
+  return "thread " + std::to_string(id) + " (" + (pc ? line_of(pc) : "an asynchronous copy") + ")";
+}
 
 Place place_of(const void* pc, const char* word) {
   static thread_local std::string kept;
@@ -70,14 +76,17 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const 
       fail(pc ? place_of(pc, "a read") : at, "shared memory at offset %zu is read before anything was written there", i);
     if (cell.writer != kNobody && !ordered(cell.writer, cell.write_clock, agent))
       fail(pc ? place_of(pc, write ? "a write" : "a read") : at,
-           "race: shared memory at offset %zu is %s here, and thread %u wrote it (%s) with no barrier between", i,
-           write ? "written" : "read", cell.writer, where(cell.write_pc).c_str());
+           "race: shared memory at offset %zu is %s here, and %s wrote it with no barrier between", i,
+           write ? "written" : "read", who(cell.writer, cell.write_pc).c_str());
+    if (agent.async && cell.writer < memory.threads && !ordered(fenced_id(cell.writer), cell.write_clock, agent))
+      fail(at, "shared memory at offset %zu is %s here by the async proxy, and %s wrote it with no fence_proxy_async between",
+           i, write ? "written" : "read", who(cell.writer, cell.write_pc).c_str());
     if (write) {
       for (int r = 0; r < kReaders; ++r)
         if (cell.reader[r] != kNobody && !ordered(cell.reader[r], cell.read_clock[r], agent))
           fail(pc ? place_of(pc, "a write") : at,
-               "race: shared memory at offset %zu is written here, and thread %u read it (%s) with no barrier between", i,
-               cell.reader[r], where(cell.read_pc).c_str());
+               "race: shared memory at offset %zu is written here, and %s read it with no barrier between", i,
+               who(cell.reader[r], cell.read_pc).c_str());
       cell.writer = static_cast<uint16_t>(agent.id);
       cell.write_clock = agent.own;
       cell.write_pc = pc;
@@ -97,17 +106,17 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const 
   }
 }
 
-void touch_global(size_t which, size_t offset, size_t bytes, bool write, const Thread& t, const void* pc) {
+void touch_global(size_t which, size_t offset, size_t bytes, bool write, const Agent& agent, int rank, const void* pc,
+                  Place at) {
   std::vector<GlobalCell>& cells = memory.global[which];
-  const Agent agent = agent_of(t);
-  const uint64_t block = (memory.block_number + t.block->rank + 1) << 32, me = block | t.id;
+  const uint64_t block = (memory.block_number + rank + 1) << 32, me = block | agent.id;
   const auto clear = [&](uint64_t who, uint32_t clock) {
     return who == 0 || ((who ^ me) >> 32 == 0 && ordered(static_cast<uint32_t>(who), clock, agent));
   };
   for (size_t i = offset; i < offset + bytes; ++i) {
     GlobalCell& cell = cells[i];
     if (!clear(cell.writer, cell.write_clock) || (write && !clear(cell.reader, cell.read_clock)))
-      fail(place_of(pc, write ? "a write" : "a read"),
+      fail(pc ? place_of(pc, write ? "a write" : "a read") : at,
            "race: byte %zu of '%s' is %s here, and thread %u of block %llu %s it with nothing between", i,
            host_buffers[which].name.c_str(), write ? "written" : "read",
            static_cast<uint32_t>(clear(cell.writer, cell.write_clock) ? cell.reader : cell.writer),
@@ -115,13 +124,31 @@ void touch_global(size_t which, size_t offset, size_t bytes, bool write, const T
            clear(cell.writer, cell.write_clock) ? "read" : "wrote");
     if (write) {
       cell.writer = me;
-      cell.write_clock = t.own;
+      cell.write_clock = agent.own;
       cell.reader = 0;
     } else if (cell.reader == 0 || clear(cell.reader, cell.read_clock)) {
       cell.reader = me;
-      cell.read_clock = t.own;
+      cell.read_clock = agent.own;
     }
   }
+}
+
+// Whether a buffer holds that address; it may be used, or this does not return.
+bool in_buffers(const char* address, size_t bytes, bool write, const Agent& agent, int rank, const void* pc, Place at) {
+  for (size_t i = 0; i < host_buffers.size(); ++i) {
+    const Buffer& b = host_buffers[i];
+    if (address < b.low || address >= b.high) continue;
+    if (pc && (address < b.begin || address + bytes > b.end || (write && !b.writable)))
+      at = place_of(pc, write ? "a write" : "a read");
+    const char* const what = write ? "a write" : "a read";
+    if (address < b.begin) fail(at, "%s starts %td bytes before '%s'", what, b.begin - address, b.name.c_str());
+    if (address + bytes > b.end)
+      fail(at, "%s ends %td bytes behind '%s'", what, address + bytes - b.end, b.name.c_str());
+    if (write && !b.writable) fail(at, "a write to the input '%s'", b.name.c_str());
+    if (running_settings().check) touch_global(i, address - b.begin, bytes, write, agent, rank, pc, at);
+    return true;
+  }
+  return false;
 }
 
 void note(const char* address, size_t bytes, bool write, bool shared, const void* pc) {
@@ -197,6 +224,8 @@ void start_block_memory() {
     memory.shared[rank].cells.assign(running_settings().check ? b.shared_bytes : 0, Cell());
     memory.shared[rank].written.assign(running_settings().check ? b.shared_bytes : 0, false);
   }
+  memory.threads = static_cast<uint32_t>(threads);
+  memory.agents.clear();
   memory.requests.clear();
   memory.times.assign(running_settings().count ? threads : 0, {});
 }
@@ -209,6 +238,9 @@ void end_block_memory() {
 void end_memory() { memory = Memory(); }
 
 Agent agent_of(const Thread& t) { return {t.id, t.own, t.known}; }
+uint32_t first_agent() { return 2 * memory.threads; }
+void name_agent(uint32_t id, std::string name) { memory.agents[id] = std::move(name); }
+bool happened(uint32_t id, uint32_t clock, const Agent& agent) { return ordered(id, clock, agent); }
 
 void shared_access(Block& block, size_t offset, size_t bytes, bool write, const Agent& agent, Place at) {
   if (running_settings().check) touch(memory.shared[block.rank], offset, bytes, write, agent, nullptr, at);
@@ -228,20 +260,12 @@ void access(const char* address, size_t bytes, bool write, const void* pc) {
     if (s.count) note(address, bytes, write, true, pc);
     return;
   }
-  for (size_t i = 0; i < host_buffers.size(); ++i) {
-    const Buffer& b = host_buffers[i];
-    if (address < b.low || address >= b.high) continue;
-    const Place at = address < b.begin || address + bytes > b.end || (write && !b.writable)
-                         ? place_of(pc, write ? "a write" : "a read")
-                         : Place{};
-    if (address < b.begin) fail(at, "%s starts %td bytes before '%s'", at.word, b.begin - address, b.name.c_str());
-    if (address + bytes > b.end)
-      fail(at, "%s ends %td bytes behind '%s'", at.word, address + bytes - b.end, b.name.c_str());
-    if (write && !b.writable) fail(at, "a write to the input '%s'", b.name.c_str());
-    if (s.check) touch_global(i, address - b.begin, bytes, write, self(), pc);
-    if (s.count) note(address, bytes, write, false, pc);
-    return;
-  }
+  if (in_buffers(address, bytes, write, agent_of(self()), self().block->rank, pc, {}) && s.count)
+    note(address, bytes, write, false, pc);
+}
+
+void global_access(const Block& block, const char* address, size_t bytes, bool write, const Agent& agent, Place at) {
+  in_buffers(address, bytes, write, agent, block.rank, nullptr, at);
 }
 
 uint32_t shared_address(const void* pointer, Place at) {
