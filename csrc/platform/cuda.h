@@ -37,6 +37,8 @@ GPUKERN_D char* shared_memory() {
   extern __shared__ __align__(1024) char gpukern_shared[];
   return gpukern_shared;
 }
+// The 32 bits by which asynchronous copies and matrix instructions name shared memory.
+GPUKERN_D uint32_t shared_address(const void* p) { return static_cast<uint32_t>(__cvta_generic_to_shared(p)); }
 
 // N elements that are loaded or stored as one access; its address is a multiple of its size.
 template <class T, int N> struct alignas(sizeof(T) * N) Packet {

@@ -7,6 +7,7 @@
 
 #include "../device.h"
 #include "machine.h"
+#include "memory.h"
 #include "types.h"
 
 #define GPUKERN_HD inline
@@ -58,6 +59,9 @@ template <class T> T shfl_down(T v, int lanes, GPUKERN_SAID_AT) {
 }
 
 inline char* shared_memory() { return model::self().block->shared; }
+inline uint32_t shared_address(const void* p, GPUKERN_SAID_AT) {
+  return model::shared_address(p, GPUKERN_HERE("shared_address"));
+}
 
 template <class T, int N> struct alignas(sizeof(T) * N) Packet {
   T v[N];
