@@ -1,7 +1,10 @@
-// A tensor map (what TMA copies by) as a plain struct, and what a device asks of one.  Plain C++: the model uses it as it
-// is, and the launchers check it before the driver encodes it, so that a refusal is a sentence and the same everywhere.
+// A tensor map (what TMA copies by) as a plain struct, and what a device asks of one.  Plain C++: the model uses it as
+// it is, and the launchers check it before the driver encodes it, so that a refusal is a sentence and the same
+// everywhere.
 #pragma once
 #include <cstdint>
+
+#include "gpu.h"
 
 namespace gpukern {
 
@@ -9,7 +12,7 @@ namespace gpukern {
 // bits 7..9 (128), bits 4..5 with 7..8 (64), bit 4 with bit 7 (32).
 enum class Swizzle : int { none = 0, bytes32 = 32, bytes64 = 64, bytes128 = 128 };
 
-constexpr uint32_t swizzled(uint32_t address, Swizzle s) {
+GPUKERN_HD constexpr uint32_t swizzled(uint32_t address, Swizzle s) {
   const uint32_t mask = s == Swizzle::bytes128 ? 0x70 : s == Swizzle::bytes64 ? 0x30 : s == Swizzle::bytes32 ? 0x10 : 0;
   return address ^ (address >> 3 & mask);
 }
@@ -71,15 +74,15 @@ enum class Major : int { k = 0, mn = 1 };
 //     are `leading` apart.  A k-step of 16 elements adds 32 bytes to the address.
 //   mn-major: lines of one k lie in groups of 8, and each line is one span (16 bytes without swizzle) wide.  Swizzled:
 //     the next span is `leading` away, the next group of k `stride`; without swizzle it is the other way round.
-constexpr uint64_t matrix_descriptor(uint32_t shared_address, uint32_t leading, uint32_t stride, Swizzle swizzle) {
+GPUKERN_HD constexpr uint64_t matrix_descriptor(uint32_t shared_address, uint32_t leading, uint32_t stride, Swizzle swizzle) {
   const uint64_t layout = swizzle == Swizzle::bytes128  ? 1
                           : swizzle == Swizzle::bytes64 ? 2
                           : swizzle == Swizzle::bytes32 ? 3
                                                         : 0;
-  return (shared_address & 0x3ffff) >> 4 | uint64_t{leading >> 4 & 0x3fff} << 16 | uint64_t{stride >> 4 & 0x3fff} << 32 |
-         layout << 62;
+  return (shared_address & 0x3ffff) >> 4 | uint64_t{leading >> 4 & 0x3fff} << 16 |
+         uint64_t{stride >> 4 & 0x3fff} << 32 | layout << 62;
 }
 // The same matrix, `bytes` further on.
-constexpr uint64_t advance(uint64_t descriptor, uint32_t bytes) { return descriptor + (bytes >> 4); }
+GPUKERN_HD constexpr uint64_t advance(uint64_t descriptor, uint32_t bytes) { return descriptor + (bytes >> 4); }
 
 }  // namespace gpukern

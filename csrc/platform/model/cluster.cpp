@@ -65,7 +65,7 @@ void Cluster::thread_ends(Thread& t) {
 void cluster_arrive(bool releases, Place at) { part<Cluster>().arrive(releases, at); }
 void cluster_wait(Place at) { part<Cluster>().wait(at); }
 
-uint32_t map_shared(uint32_t address, int rank, Place at) {
+uint32_t mapa(uint32_t address, int rank, Place at) {
   if (rank >= cluster_size()) fail(at, "there is no block %d in a cluster of %d", rank, cluster_size());
   if (static_cast<int>(address >> 24) != self().block->rank)
     fail(at, "%#x is no address of this block's shared memory", address);

@@ -28,7 +28,7 @@ class Cluster : public Part {
   };
   void complete_if_all();
 
-  std::map<int, PerBlock> blocks_;  // by rank
+  std::map<int, PerBlock> blocks_;        // by rank
   std::map<uint32_t, uint64_t> arrived_;  // thread -> phase that it waits for
   int present_ = 0;                       // threads that run and have arrived
   uint64_t phase_ = 0;
@@ -37,7 +37,7 @@ class Cluster : public Part {
   std::vector<std::pair<Thread*, Known*>> waiting_;
 };
 
-uint32_t map_shared(uint32_t address, int rank, Place at);
+uint32_t mapa(uint32_t address, int rank, Place at);
 // The memory of an address that may be another block's, checked; the access itself is announced by the kernel.
 char* reach_shared(uint32_t address, size_t bytes, Place at);
 void cluster_arrive(bool releases, Place at);
@@ -48,15 +48,15 @@ void cluster_wait(Place at);
 namespace gpukern {
 
 inline uint32_t cluster_rank() { return static_cast<uint32_t>(model::self().block->rank); }
-inline uint32_t cluster_blocks() { return static_cast<uint32_t>(model::cluster_size()); }
+inline uint32_t cluster_size() { return static_cast<uint32_t>(model::cluster_size()); }
 inline void cluster_arrive(GPUKERN_SAID_AT) { model::cluster_arrive(true, GPUKERN_HERE("cluster_arrive")); }
 inline void cluster_arrive_relaxed(GPUKERN_SAID_AT) {
   model::cluster_arrive(false, GPUKERN_HERE("cluster_arrive_relaxed"));
 }
 inline void cluster_wait(GPUKERN_SAID_AT) { model::cluster_wait(GPUKERN_HERE("cluster_wait")); }
 
-inline uint32_t map_shared(uint32_t address, uint32_t rank, GPUKERN_SAID_AT) {
-  return model::map_shared(address, static_cast<int>(rank), GPUKERN_HERE("map_shared"));
+inline uint32_t mapa(uint32_t address, uint32_t rank, GPUKERN_SAID_AT) {
+  return model::mapa(address, static_cast<int>(rank), GPUKERN_HERE("mapa"));
 }
 template <class T> T load_cluster(uint32_t address, GPUKERN_SAID_AT) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8 || sizeof(T) == 16);

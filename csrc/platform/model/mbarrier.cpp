@@ -79,7 +79,8 @@ struct Mbarriers : Part {
   void expect(uint32_t address, Mbarrier& m, int64_t bytes, Place at) {
     m.bytes += bytes;
     if (m.bytes > kMostBytes || m.bytes < -kMostBytes)
-      fail(at, "%s counts no more than %lld bytes", name_of_barrier(address).c_str(), static_cast<long long>(kMostBytes));
+      fail(at, "%s counts no more than %lld bytes", name_of_barrier(address).c_str(),
+           static_cast<long long>(kMostBytes));
   }
 
   // A barrier that still expects bytes, or on which somebody counted in vain, was set up wrongly.
@@ -207,8 +208,7 @@ void check_completes(uint32_t address, const Agent& issuer, Place at) {
 void complete_bytes(uint32_t address, uint32_t bytes, const Agent& copy, Place at) {
   Mbarriers& barriers = part<Mbarriers>();
   const auto found = barriers.all.find(address);
-  if (found == barriers.all.end())
-    fail(at, "a copy is complete, and %s is no more", name_of_barrier(address).c_str());
+  if (found == barriers.all.end()) fail(at, "a copy is complete, and %s is no more", name_of_barrier(address).c_str());
   Mbarrier& m = found->second;
   barriers.expect(address, m, -static_cast<int64_t>(bytes), at);
   m.gathered.add(nullptr, copy.id, copy.own);

@@ -39,7 +39,7 @@ inline void mbarrier_arrive_expect_tx(uint32_t barrier, uint32_t bytes, GPUKERN_
 inline void mbarrier_expect_tx(uint32_t barrier, uint32_t bytes, GPUKERN_SAID_AT) {
   model::mbarrier_arrive(barrier, 0, bytes, false, GPUKERN_HERE("mbarrier_expect_tx"));
 }
-// On a barrier of any block of the cluster, by its address from map_shared.
+// On a barrier of any block of the cluster, by its address from mapa.
 inline void mbarrier_arrive_cluster(uint32_t barrier, GPUKERN_SAID_AT) {
   model::mbarrier_arrive(barrier, 1, 0, true, GPUKERN_HERE("mbarrier_arrive_cluster"));
 }

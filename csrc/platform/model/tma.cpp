@@ -18,8 +18,8 @@ struct Box {
   uint32_t bytes() const { return static_cast<uint32_t>(map.box_bytes()); }
   uint32_t row_bytes() const { return map.box[0] * map.element_bytes; }
 
-  // Calls f(offset in the box, address, bytes) for every row of the box; the address is null where the row lies outside,
-  // and `first` elements of it are left of the tensor.
+  // Calls f(offset in the box, address, bytes) for every row of the box; the address is null where the row lies
+  // outside, and `first` elements of it are left of the tensor.
   template <class F> void rows(F f) const {
     const uint32_t count = bytes() / row_bytes();
     for (uint32_t row = 0; row < count; ++row) {
@@ -46,12 +46,14 @@ struct Box {
 };
 
 Box box_of(const TensorCopy& c, Place at) {
-  if (reinterpret_cast<uintptr_t>(c.map) % 64) fail(at, "the tensor map at %p is not aligned to 64 bytes", static_cast<const void*>(c.map));
+  if (reinterpret_cast<uintptr_t>(c.map) % 64)
+    fail(at, "the tensor map at %p is not aligned to 64 bytes", static_cast<const void*>(c.map));
   Box box{c.map->fields, {}, c.shared, at, {}};
   if (const char* problem = tensor_map_problem(box.map)) fail(at, "the tensor map: %s", problem);
   if (c.rank != box.map.rank) fail(at, "%d coordinates for a tensor map of rank %d", c.rank, box.map.rank);
   for (int d = 0; d < c.rank; ++d) box.at[d] = c.at[d];
-  if (static_cast<int>(c.shared >> 24) != self().block->rank) fail(at, "the shared address %#x is another block's", c.shared);
+  if (static_cast<int>(c.shared >> 24) != self().block->rank)
+    fail(at, "the shared address %#x is another block's", c.shared);
   shared_pointer(c.shared, box.bytes(), 128, at);
   box.name = text_of(at) + " of " + name_of(self());
   return box;
@@ -95,7 +97,7 @@ void store_happens(const Box& box) {
 
 // The bulk groups of one thread.
 struct Groups {
-  std::vector<int> under_way{0};  // copies of each group; the last group is open
+  std::vector<int> under_way{0};   // copies of each group; the last group is open
   uint32_t reads = 0, writes = 0;  // agents: of shared and of global memory
   uint32_t known_read = 0;         // groups that the thread has waited for
   int copies = 0;                  // of the open group
@@ -116,9 +118,11 @@ struct BulkGroups : Part {
     const auto found = all.find(t.id);
     if (found == all.end()) return;
     const Groups& g = found->second;
-    if (g.copies) fail(t.at, "thread %d ends with %d tma_store in no group: tma_commit is missing", t.number, g.copies);
+    if (g.copies)
+      fail(t.at, "thread %d ends with %d tma_store in no group: bulk_commit_group is missing", t.number, g.copies);
     if (g.known_read < g.committed())
-      fail(t.at, "thread %d ends while its tma_store may still read shared memory: tma_wait_read is missing", t.number);
+      fail(t.at, "thread %d ends while its tma_store may still read shared memory: bulk_wait_group_read is missing",
+           t.number);
   }
 };
 
@@ -129,7 +133,8 @@ void tma_load(const TensorCopy& copy, uint32_t barrier, uint32_t mask, bool mult
   const int own = self().block->rank;
   if (static_cast<int>(barrier >> 24) != own) fail(at, "the mbarrier %#x is another block's", barrier);
   if (!multicast) mask = 1u << own;
-  if (mask == 0 || mask >> cluster_size()) fail(at, "the mask %#x names blocks outside a cluster of %d", mask, cluster_size());
+  if (mask == 0 || mask >> cluster_size())
+    fail(at, "the mask %#x names blocks outside a cluster of %d", mask, cluster_size());
   const Agent issuer{self().id, self().own, knowledge()};
   Agent agent = part<Agents>().start(box->name);
   agent.known = issuer.known;
@@ -180,13 +185,13 @@ void tma_store(const TensorCopy& copy, Place at) {
   yield();
 }
 
-void tma_commit(Place) {
+void bulk_commit_group(Place) {
   Groups& groups = part<BulkGroups>().all[self().id];
   groups.under_way.push_back(0);
   groups.copies = 0;
 }
 
-void tma_wait(int left, bool only_read, Place at) {
+void bulk_wait_group(int left, bool only_read, Place at) {
   Groups& groups = part<BulkGroups>().all[self().id];
   const uint32_t committed = groups.committed();
   const uint32_t upto = committed > static_cast<uint32_t>(left) ? committed - left : 0;
@@ -199,8 +204,9 @@ void tma_wait(int left, bool only_read, Place at) {
   if (!only_read) acquire(groups.writes, upto);
 }
 
-void prefetch_tensor_map(const TensorMap* map, Place at) {
-  if (reinterpret_cast<uintptr_t>(map) % 64) fail(at, "the tensor map at %p is not aligned to 64 bytes", static_cast<const void*>(map));
+void prefetch_tensormap(const TensorMap* map, Place at) {
+  if (reinterpret_cast<uintptr_t>(map) % 64)
+    fail(at, "the tensor map at %p is not aligned to 64 bytes", static_cast<const void*>(map));
 }
 
 }  // namespace gpukern::model

@@ -20,9 +20,9 @@ struct TensorCopy {
 };
 void tma_load(const TensorCopy& copy, uint32_t barrier, uint32_t blocks, bool multicast, Place at);
 void tma_store(const TensorCopy& copy, Place at);
-void tma_commit(Place at);
-void tma_wait(int groups, bool only_read, Place at);
-void prefetch_tensor_map(const TensorMap* map, Place at);
+void bulk_commit_group(Place at);
+void bulk_wait_group(int groups, bool only_read, Place at);
+void prefetch_tensormap(const TensorMap* map, Place at);
 
 }  // namespace model
 
@@ -31,7 +31,8 @@ constexpr uint64_t kEvictNormal = 0x1000000000000000, kEvictFirst = 0x12F0000000
 
 // The box at `at` (innermost coordinate first; it may stick out, what lies outside is 0) to shared memory; its bytes
 // are counted on `barrier`.
-template <int R> void tma_load(uint32_t to, const TensorMap* map, const int (&at)[R], uint32_t barrier, GPUKERN_SAID_AT) {
+template <int R>
+void tma_load(uint32_t to, const TensorMap* map, const int (&at)[R], uint32_t barrier, GPUKERN_SAID_AT) {
   model::tma_load({map, R, at, to}, barrier, 0, false, GPUKERN_HERE("tma_load"));
 }
 template <int R>
@@ -58,12 +59,16 @@ void tma_store_hint(const TensorMap* map, const int (&at)[R], uint32_t from, uin
   model::tma_store({map, R, at, from}, GPUKERN_HERE("tma_store_hint"));
 }
 // This thread's stores since the last commit are one group.
-inline void tma_commit(GPUKERN_SAID_AT) { model::tma_commit(GPUKERN_HERE("tma_commit")); }
-// Until at most N groups are under way; or, tma_wait_read, are still reading shared memory.
-template <int N> void tma_wait(GPUKERN_SAID_AT) { model::tma_wait(N, false, GPUKERN_HERE("tma_wait")); }
-template <int N> void tma_wait_read(GPUKERN_SAID_AT) { model::tma_wait(N, true, GPUKERN_HERE("tma_wait_read")); }
-inline void prefetch_tensor_map(const TensorMap* map, GPUKERN_SAID_AT) {
-  model::prefetch_tensor_map(map, GPUKERN_HERE("prefetch_tensor_map"));
+inline void bulk_commit_group(GPUKERN_SAID_AT) { model::bulk_commit_group(GPUKERN_HERE("bulk_commit_group")); }
+// Until at most N groups are under way; or, bulk_wait_group_read, are still reading shared memory.
+template <int N> void bulk_wait_group(GPUKERN_SAID_AT) {
+  model::bulk_wait_group(N, false, GPUKERN_HERE("bulk_wait_group"));
+}
+template <int N> void bulk_wait_group_read(GPUKERN_SAID_AT) {
+  model::bulk_wait_group(N, true, GPUKERN_HERE("bulk_wait_group_read"));
+}
+inline void prefetch_tensormap(const TensorMap* map, GPUKERN_SAID_AT) {
+  model::prefetch_tensormap(map, GPUKERN_HERE("prefetch_tensormap"));
 }
 
 }  // namespace gpukern
