@@ -16,6 +16,8 @@
 #define GPUKERN_KERNEL __global__ void
 #define GPUKERN_BOUNDS(threads) __launch_bounds__(threads)
 #define GPUKERN_GRID_CONST __grid_constant__
+// GPUKERN_SHARED(float, tile, [16][17]): a static variable of the block.
+#define GPUKERN_SHARED(type, name, ...) __shared__ type name __VA_ARGS__
 
 namespace gpukern {
 
@@ -29,9 +31,35 @@ template <> GPUKERN_HD half_t from_float<half_t>(float x) { return __float2half_
 template <> GPUKERN_HD bfloat16_t from_float<bfloat16_t>(float x) { return __float2bfloat16_rn(x); }
 
 GPUKERN_D void syncthreads() { __syncthreads(); }
-GPUKERN_D void syncwarp() { __syncwarp(); }
-template <class T> GPUKERN_D T shfl_xor(T v, int lanes) { return __shfl_xor_sync(~0u, v, lanes); }
-template <class T> GPUKERN_D T shfl_down(T v, int lanes) { return __shfl_down_sync(~0u, v, lanes); }
+GPUKERN_D constexpr int warp_size() { return 32; }
+using LaneMask = uint32_t;  // a bit a lane
+constexpr LaneMask kAllLanes = ~LaneMask{0};
+
+GPUKERN_D void syncwarp(LaneMask mask = kAllLanes) { __syncwarp(mask); }
+// width: lanes of a group, a power of 2 (0: the whole warp); a lane outside the caller's group gives the caller's own.
+GPUKERN_D constexpr int group_of(int width) { return width ? width : 32; }
+template <class T> GPUKERN_D T shfl(T v, int lane, int width = 0) {
+  return __shfl_sync(kAllLanes, v, lane, group_of(width));
+}
+template <class T> GPUKERN_D T shfl_up(T v, int lanes, int width = 0) {
+  return __shfl_up_sync(kAllLanes, v, lanes, group_of(width));
+}
+template <class T> GPUKERN_D T shfl_down(T v, int lanes, int width = 0) {
+  return __shfl_down_sync(kAllLanes, v, lanes, group_of(width));
+}
+template <class T> GPUKERN_D T shfl_xor(T v, int lanes, int width = 0) {
+  return __shfl_xor_sync(kAllLanes, v, lanes, group_of(width));
+}
+GPUKERN_D LaneMask ballot(bool yes) { return __ballot_sync(kAllLanes, yes); }
+GPUKERN_D bool vote_any(bool yes) { return __any_sync(kAllLanes, yes); }
+GPUKERN_D bool vote_all(bool yes) { return __all_sync(kAllLanes, yes); }
+
+// On shared or global memory; each returns what was there before.  They order no other access.
+template <class T> GPUKERN_D T atomic_add(T* p, T v) { return atomicAdd(p, v); }
+template <class T> GPUKERN_D T atomic_max(T* p, T v) { return atomicMax(p, v); }
+template <class T> GPUKERN_D T atomic_min(T* p, T v) { return atomicMin(p, v); }
+template <class T> GPUKERN_D T atomic_exchange(T* p, T v) { return atomicExch(p, v); }
+template <class T> GPUKERN_D T atomic_cas(T* p, T expected, T v) { return atomicCAS(p, expected, v); }
 
 GPUKERN_D char* shared_memory() {
   extern __shared__ __align__(1024) char gpukern_shared[];

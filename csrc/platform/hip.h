@@ -16,6 +16,7 @@
 #define GPUKERN_KERNEL __global__ void
 #define GPUKERN_BOUNDS(threads) __launch_bounds__(threads)
 #define GPUKERN_GRID_CONST
+#define GPUKERN_SHARED(type, name, ...) __shared__ type name __VA_ARGS__
 
 namespace gpukern {
 
@@ -29,9 +30,28 @@ template <> GPUKERN_HD half_t from_float<half_t>(float x) { return __float2half(
 template <> GPUKERN_HD bfloat16_t from_float<bfloat16_t>(float x) { return __float2bfloat16(x); }
 
 GPUKERN_D void syncthreads() { __syncthreads(); }
-GPUKERN_D void syncwarp() { __builtin_amdgcn_wave_barrier(); }
-template <class T> GPUKERN_D T shfl_xor(T v, int lanes) { return __shfl_xor(v, lanes); }
-template <class T> GPUKERN_D T shfl_down(T v, int lanes) { return __shfl_down(v, lanes); }
+GPUKERN_D int warp_size() { return static_cast<int>(__builtin_amdgcn_wavefrontsize()); }
+using LaneMask = uint64_t;
+constexpr LaneMask kAllLanes = ~LaneMask{0};
+
+// The lanes of a wave run in step, so a mask changes nothing.
+GPUKERN_D void syncwarp(LaneMask = kAllLanes) { __builtin_amdgcn_wave_barrier(); }
+GPUKERN_D int group_of(int width) { return width ? width : warp_size(); }
+template <class T> GPUKERN_D T shfl(T v, int lane, int width = 0) { return __shfl(v, lane, group_of(width)); }
+template <class T> GPUKERN_D T shfl_up(T v, int lanes, int width = 0) { return __shfl_up(v, lanes, group_of(width)); }
+template <class T> GPUKERN_D T shfl_down(T v, int lanes, int width = 0) {
+  return __shfl_down(v, lanes, group_of(width));
+}
+template <class T> GPUKERN_D T shfl_xor(T v, int lanes, int width = 0) { return __shfl_xor(v, lanes, group_of(width)); }
+GPUKERN_D LaneMask ballot(bool yes) { return __ballot(yes); }
+GPUKERN_D bool vote_any(bool yes) { return __any(yes); }
+GPUKERN_D bool vote_all(bool yes) { return __all(yes); }
+
+template <class T> GPUKERN_D T atomic_add(T* p, T v) { return atomicAdd(p, v); }
+template <class T> GPUKERN_D T atomic_max(T* p, T v) { return atomicMax(p, v); }
+template <class T> GPUKERN_D T atomic_min(T* p, T v) { return atomicMin(p, v); }
+template <class T> GPUKERN_D T atomic_exchange(T* p, T v) { return atomicExch(p, v); }
+template <class T> GPUKERN_D T atomic_cas(T* p, T expected, T v) { return atomicCAS(p, expected, v); }
 
 GPUKERN_D char* shared_memory() {
   extern __shared__ __attribute__((aligned(1024))) char gpukern_shared[];

@@ -74,7 +74,8 @@ enum class Major : int { k = 0, mn = 1 };
 //     are `leading` apart.  A k-step of 16 elements adds 32 bytes to the address.
 //   mn-major: lines of one k lie in groups of 8, and each line is one span (16 bytes without swizzle) wide.  Swizzled:
 //     the next span is `leading` away, the next group of k `stride`; without swizzle it is the other way round.
-GPUKERN_HD constexpr uint64_t matrix_descriptor(uint32_t shared_address, uint32_t leading, uint32_t stride, Swizzle swizzle) {
+GPUKERN_HD constexpr uint64_t matrix_descriptor(uint32_t shared_address, uint32_t leading, uint32_t stride,
+                                                Swizzle swizzle) {
   const uint64_t layout = swizzle == Swizzle::bytes128  ? 1
                           : swizzle == Swizzle::bytes64 ? 2
                           : swizzle == Swizzle::bytes32 ? 3

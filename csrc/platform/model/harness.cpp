@@ -69,8 +69,9 @@ GPUKERN_EXPORT const char* gpukern_model_counts() {
   static thread_local std::string text;
   text.clear();
   for (const model::LineCount& c : model::take_counts())
-    text += c.line + (c.shared ? " shared" : " global") + (c.write ? " write " : " read ") + std::to_string(c.requests) +
-            " " + std::to_string(c.bytes) + " " + std::to_string(c.wavefronts) + " " + std::to_string(c.ideal) + "\n";
+    text += c.line + (c.shared ? " shared" : " global") + (c.write ? " write " : " read ") +
+            std::to_string(c.requests) + " " + std::to_string(c.bytes) + " " + std::to_string(c.wavefronts) + " " +
+            std::to_string(c.ideal) + "\n";
   return text.c_str();
 }
 

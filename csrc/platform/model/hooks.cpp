@@ -2,28 +2,28 @@
 #include "memory.h"
 
 #define GPUKERN_HOOK extern "C" __attribute__((visibility("default"), used)) void
-#define GPUKERN_ACCESS(NAME, BYTES, WRITE)                                                        \
-  GPUKERN_HOOK NAME(void* address) {                                                              \
-    gpukern::model::access(static_cast<char*>(address), BYTES, WRITE, __builtin_return_address(0)); \
+#define GPUKERN_ACCESS(NAME, BYTES, WRITE, ALIGNED)                                                          \
+  GPUKERN_HOOK NAME(void* address) {                                                                         \
+    gpukern::model::access(static_cast<char*>(address), BYTES, WRITE, __builtin_return_address(0), ALIGNED); \
   }
-GPUKERN_ACCESS(__tsan_read1, 1, false)
-GPUKERN_ACCESS(__tsan_read2, 2, false)
-GPUKERN_ACCESS(__tsan_read4, 4, false)
-GPUKERN_ACCESS(__tsan_read8, 8, false)
-GPUKERN_ACCESS(__tsan_read16, 16, false)
-GPUKERN_ACCESS(__tsan_write1, 1, true)
-GPUKERN_ACCESS(__tsan_write2, 2, true)
-GPUKERN_ACCESS(__tsan_write4, 4, true)
-GPUKERN_ACCESS(__tsan_write8, 8, true)
-GPUKERN_ACCESS(__tsan_write16, 16, true)
-GPUKERN_ACCESS(__tsan_unaligned_read2, 2, false)
-GPUKERN_ACCESS(__tsan_unaligned_read4, 4, false)
-GPUKERN_ACCESS(__tsan_unaligned_read8, 8, false)
-GPUKERN_ACCESS(__tsan_unaligned_read16, 16, false)
-GPUKERN_ACCESS(__tsan_unaligned_write2, 2, true)
-GPUKERN_ACCESS(__tsan_unaligned_write4, 4, true)
-GPUKERN_ACCESS(__tsan_unaligned_write8, 8, true)
-GPUKERN_ACCESS(__tsan_unaligned_write16, 16, true)
+GPUKERN_ACCESS(__tsan_read1, 1, false, true)
+GPUKERN_ACCESS(__tsan_read2, 2, false, true)
+GPUKERN_ACCESS(__tsan_read4, 4, false, true)
+GPUKERN_ACCESS(__tsan_read8, 8, false, true)
+GPUKERN_ACCESS(__tsan_read16, 16, false, true)
+GPUKERN_ACCESS(__tsan_write1, 1, true, true)
+GPUKERN_ACCESS(__tsan_write2, 2, true, true)
+GPUKERN_ACCESS(__tsan_write4, 4, true, true)
+GPUKERN_ACCESS(__tsan_write8, 8, true, true)
+GPUKERN_ACCESS(__tsan_write16, 16, true, true)
+GPUKERN_ACCESS(__tsan_unaligned_read2, 2, false, false)
+GPUKERN_ACCESS(__tsan_unaligned_read4, 4, false, false)
+GPUKERN_ACCESS(__tsan_unaligned_read8, 8, false, false)
+GPUKERN_ACCESS(__tsan_unaligned_read16, 16, false, false)
+GPUKERN_ACCESS(__tsan_unaligned_write2, 2, true, false)
+GPUKERN_ACCESS(__tsan_unaligned_write4, 4, true, false)
+GPUKERN_ACCESS(__tsan_unaligned_write8, 8, true, false)
+GPUKERN_ACCESS(__tsan_unaligned_write16, 16, true, false)
 
 GPUKERN_HOOK __tsan_read_range(void* address, size_t bytes) {
   gpukern::model::access(static_cast<char*>(address), bytes, false, __builtin_return_address(0));

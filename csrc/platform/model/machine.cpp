@@ -16,7 +16,7 @@
 namespace gpukern::model {
 namespace {
 
-constexpr size_t kStack = 128 << 10, kPage = 4096, kSharedAlignment = 1024;
+constexpr size_t kStack = 128 << 10, kPage = 4096, kSharedAlignment = 1024, kStatic = 48 << 10;
 
 // Memory with an unmapped page before it and one behind it.
 struct Region {
@@ -36,6 +36,7 @@ struct Region {
     }
     return map + kPage;
   }
+  const char* end() const { return map + mapped - kPage; }
   void release() {
     if (mapped) munmap(map, mapped);
     mapped = 0;
@@ -109,6 +110,9 @@ void thread_entry() {
   for (const auto& [id, b] : block.barriers)
     if (b.arrived && b.expected < 0)
       fail(b.first, "thread %d ends while %d threads wait here for the whole block", me.number, b.arrived);
+  for (const Copy& c : me.open_group) fail(c.at, "the thread ends before it has waited for this copy");
+  for (const auto& group : me.copy_groups)
+    for (const Copy& c : group) fail(c.at, "the thread ends before it has waited for this copy");
   for (const auto& entry : machine->parts) entry.second->thread_ends(me);
   me.done = true;
   --block.live;
@@ -210,8 +214,10 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
     block.index = dim3(i % grid.x, i / grid.x % grid.y, static_cast<unsigned>(i / grid.x / grid.y));
     block.rank = static_cast<int>(rank);
     block.shared_bytes = (bytes + 15) / 16 * 16;
-    char* const room = shared[rank].reserve(block.shared_bytes + kSharedAlignment);
+    block.statics.clear();
+    char* const room = shared[rank].reserve(block.shared_bytes + kSharedAlignment + kStatic);
     block.shared = room + (kSharedAlignment - reinterpret_cast<uintptr_t>(room) % kSharedAlignment) % kSharedAlignment;
+    block.shared_room = shared[rank].end() - block.shared;
     std::memset(block.shared, 0xff, block.shared_bytes);  // poison: a NaN in every floating type
     start(block, static_cast<uint32_t>(rank * count), base + rank * count * kStack);
   }
@@ -231,7 +237,8 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
     Fiber::swap(scheduler, current->fiber);
   }
   if (error.empty() && !pending.empty())
-    error = name_of(kernel) + ": the block ends with " + std::to_string(pending.size()) + " asynchronous operations under way";
+    error = name_of(kernel) + ": the block ends with " + std::to_string(pending.size()) +
+            " asynchronous operations under way";
   current = nullptr;
   try {
     if (error.empty())
@@ -422,10 +429,12 @@ void collective(uint64_t mask, void* argument, Place at, const std::function<voi
 
 std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const std::function<void()>& thread,
                 dim3 cluster) {
-  const std::string shape = "(" + std::to_string(grid.x) + "," + std::to_string(grid.y) + "," + std::to_string(grid.z) + ")";
+  const std::string shape =
+      "(" + std::to_string(grid.x) + "," + std::to_string(grid.y) + "," + std::to_string(grid.z) + ")";
   if (grid.count() == 0 || block.count() == 0 || block.count() > 1024 || grid.x > 2147483647u || grid.y > 65535 ||
       grid.z > 65535)
-    return name_of(kernel) + ": no device launches a grid of " + shape + " with blocks of " + std::to_string(block.count());
+    return name_of(kernel) + ": no device launches a grid of " + shape + " with blocks of " +
+           std::to_string(block.count());
   if (cluster.y != 1 || cluster.z != 1 || cluster.x == 0 || cluster.x > 16 || grid.x % cluster.x)
     return name_of(kernel) + ": clusters of " + std::to_string(cluster.count()) + " do not divide a grid of " + shape;
   Machine m;

@@ -1,8 +1,8 @@
 // A machine that executes kernels on the CPU: a fiber a thread, a scheduler, shared memory that ends at unmapped pages.
 //
-// The words of device code (words.h) call in here where threads meet: barriers and warp collectives.  Everything between
-// two such calls runs undisturbed, so an order of execution is the order in which the scheduler picks threads; it is
-// decided by Settings alone and repeats exactly.  What the threads read and write is watched by memory.h.
+// The words of device code (words.h) call in here where threads meet: barriers and warp collectives.  Everything
+// between two such calls runs undisturbed, so an order of execution is the order in which the scheduler picks threads;
+// it is decided by Settings alone and repeats exactly.  What the threads read and write is watched by memory.h.
 #pragma once
 #include <cstdarg>
 #include <cstdint>
@@ -24,8 +24,8 @@ struct dim3 {
 
 namespace gpukern::model {
 
-// Which thread runs next.  pct: warps have random priorities, some of which change now and then (Burckhardt et al. 2010,
-// "A randomized scheduler with probabilistic guarantees of finding bugs"); of the four it finds most faults.
+// Which thread runs next.  pct: warps have random priorities, some of which change now and then (Burckhardt et al.
+// 2010, "A randomized scheduler with probabilistic guarantees of finding bugs"); of the four it finds most faults.
 enum class Order : int { fifo, lifo, random, pct };
 
 struct Settings {
@@ -47,6 +47,14 @@ struct Place {
 
 struct Block;
 
+// An asynchronous copy (cp.async) that has been asked for and not been waited for.
+struct Copy {
+  uint32_t to;
+  const char* from;
+  int bytes, valid;  // what lies behind `valid` becomes 0
+  Place at;
+};
+
 struct Thread {
   Fiber fiber;
   Block* block = nullptr;
@@ -57,6 +65,8 @@ struct Thread {
   Place at{};        // where it waits, or waited last
   uint32_t own = 1;  // its clock
   Known known;       // what it knows of the others'
+  std::vector<Copy> open_group;
+  std::deque<std::vector<Copy>> copy_groups;  // committed, oldest first
 };
 
 // A rendezvous of the lanes of a mask.
@@ -82,7 +92,9 @@ struct Block {
   int rank = 0;  // in its cluster
   int live = 0;
   char* shared = nullptr;
-  size_t shared_bytes = 0;
+  size_t shared_bytes = 0;                // asked for: at the launch, then by the static variables of the kernel
+  size_t shared_room = 0;                 // up to the unmapped page
+  std::map<const void*, size_t> statics;  // a static variable -> its offset
   std::deque<Thread> threads;
   std::vector<Warp> warps;
   std::map<int, Barrier> barriers;

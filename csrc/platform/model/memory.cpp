@@ -17,6 +17,8 @@ constexpr int kReaders = 3;
 struct Cell {
   uint32_t write_clock = 0, read_clock[kReaders] = {};
   uint16_t writer = kNobody, reader[kReaders] = {kNobody, kNobody, kNobody};
+  uint16_t copier = kNobody;  // whose copy into it is under way
+  bool atomic = false;        // the last write was
   const void* write_pc = nullptr;
   const void* read_pc = nullptr;
 };
@@ -28,6 +30,7 @@ struct SharedShadow {
 struct GlobalCell {
   uint64_t writer = 0, reader = 0;  // block number + 1, in the upper half; thread in the lower
   uint32_t write_clock = 0, read_clock = 0;
+  bool atomic = false;
 };
 
 struct Request {
@@ -38,11 +41,11 @@ struct Request {
 using Key = std::tuple<const Block*, int, const void*, uint32_t>;  // block, warp, line, how often it came by
 
 struct Memory {
-  std::vector<SharedShadow> shared;                            // by rank
-  std::vector<std::vector<GlobalCell>> global;                 // by buffer
-  std::map<Key, Request> requests;                             // of the cluster that runs
+  std::vector<SharedShadow> shared;                              // by rank
+  std::vector<std::vector<GlobalCell>> global;                   // by buffer
+  std::map<Key, Request> requests;                               // of the cluster that runs
   std::vector<std::unordered_map<const void*, uint32_t>> times;  // by thread: how often a line came by
-  std::map<uint32_t, std::string> agents;                      // by number: what messages call them
+  std::map<uint32_t, std::string> agents;                        // by number: what messages call them
   uint64_t block_number = 0;
   uint32_t threads = 0;  // of the cluster that runs
 };
@@ -54,42 +57,75 @@ bool ordered(uint32_t thread, uint32_t clock, const Agent& agent) {
   return thread == agent.id || (agent.known && thread < agent.known->size() && (*agent.known)[thread] >= clock);
 }
 
-std::string who(uint32_t id, const void* pc) {
-  const auto named = memory.agents.find(id);
-  if (named != memory.agents.end()) return named->second;
-  return "thread " + std::to_string(id) + " (" + (pc ? line_of(pc) : "an asynchronous copy") + ")";
+// Cells remember where an access came from as an address: of code, or of a place kept here.
+thread_local std::map<std::pair<const char*, int>, Place> places;
+const void* origin_of(const Place& at) {
+  static thread_local const Place* last = nullptr;
+  if (!last || last->file != at.file || last->line != at.line)
+    last = &places.try_emplace({at.file, at.line}, at).first->second;
+  return last;
 }
 
-Place place_of(const void* pc, const char* word) {
+std::string where(const void* origin) {
+  for (const auto& [key, at] : places)
+    if (origin == &at) {
+      const char* const slash = std::strrchr(at.file, '/');
+      return (slash ? slash + 1 : at.file) + std::string(":") + std::to_string(at.line);
+    }
+  return origin ? line_of(origin) : "an asynchronous copy";
+}
+
+std::string who(uint32_t id, const void* origin) {
+  const auto named = memory.agents.find(id);
+  return named != memory.agents.end() ? named->second : "thread " + std::to_string(id) + " (" + where(origin) + ")";
+}
+
+// The place of an access by a kernel's own code.
+Place place_of(const void* origin, const char* word) {
   static thread_local std::string kept;
-  kept = line_of(pc);
+  for (const auto& [key, at] : places)
+    if (origin == &at) return at;
+  kept = where(origin);
   const size_t colon = kept.rfind(':');
   const int line = colon == std::string::npos ? 0 : std::atoi(kept.c_str() + colon + 1);
   kept.resize(colon == std::string::npos ? kept.size() : colon);
   return {word, kept.c_str(), line};
 }
 
-void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const Agent& agent, const void* pc, Place at) {
+const char* verb(Kind kind) { return kind == Kind::read ? "read" : "written"; }
+const char* noun(Kind kind) {
+  return kind == Kind::read ? "a read" : kind == Kind::write ? "a write" : "an atomic operation";
+}
+
+void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const Agent& agent, const void* origin) {
   for (size_t i = offset; i < offset + bytes; ++i) {
     Cell& cell = shadow.cells[i];
-    if (!write && !shadow.written[i])
-      fail(pc ? place_of(pc, "a read") : at, "shared memory at offset %zu is read before anything was written there", i);
-    if (cell.writer != kNobody && !ordered(cell.writer, cell.write_clock, agent))
-      fail(pc ? place_of(pc, write ? "a write" : "a read") : at,
-           "race: shared memory at offset %zu is %s here, and %s wrote it with no barrier between", i,
-           write ? "written" : "read", who(cell.writer, cell.write_pc).c_str());
+    if (cell.copier != kNobody)
+      fail(place_of(origin, noun(kind)),
+           "shared memory at offset %zu is %s while a copy into it, which thread %u asked for (%s), is under way", i,
+           verb(kind), cell.copier, where(cell.write_pc).c_str());
+    if (kind != Kind::write && !shadow.written[i])
+      fail(place_of(origin, noun(kind)), "shared memory at offset %zu is read before anything was written there", i);
+    if (cell.writer != kNobody && !(kind == Kind::atomic && cell.atomic) &&
+        !ordered(cell.writer, cell.write_clock, agent))
+      fail(place_of(origin, noun(kind)),
+           "race: shared memory at offset %zu is %s here, and %s wrote it with no barrier between", i, verb(kind),
+           who(cell.writer, cell.write_pc).c_str());
     if (agent.async && cell.writer < memory.threads && !ordered(fenced_id(cell.writer), cell.write_clock, agent))
-      fail(at, "shared memory at offset %zu is %s here by the async proxy, and %s wrote it with no fence_proxy_async between",
-           i, write ? "written" : "read", who(cell.writer, cell.write_pc).c_str());
-    if (write) {
+      fail(place_of(origin, noun(kind)),
+           "shared memory at offset %zu is %s here by the async proxy, and %s wrote it with no fence_proxy_async "
+           "between",
+           i, verb(kind), who(cell.writer, cell.write_pc).c_str());
+    if (kind != Kind::read) {
       for (int r = 0; r < kReaders; ++r)
         if (cell.reader[r] != kNobody && !ordered(cell.reader[r], cell.read_clock[r], agent))
-          fail(pc ? place_of(pc, "a write") : at,
+          fail(place_of(origin, noun(kind)),
                "race: shared memory at offset %zu is written here, and %s read it with no barrier between", i,
                who(cell.reader[r], cell.read_pc).c_str());
       cell.writer = static_cast<uint16_t>(agent.id);
       cell.write_clock = agent.own;
-      cell.write_pc = pc;
+      cell.write_pc = origin;
+      cell.atomic = kind == Kind::atomic;
       for (uint16_t& r : cell.reader) r = kNobody;
       shadow.written[i] = true;
       continue;
@@ -102,12 +138,12 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, bool write, const 
     if (slot < 0) slot = static_cast<int>(agent.id % kReaders);  // more readers at once than places: some are forgotten
     cell.reader[slot] = static_cast<uint16_t>(agent.id);
     cell.read_clock[slot] = agent.own;
-    cell.read_pc = pc;
+    cell.read_pc = origin;
   }
 }
 
-void touch_global(size_t which, size_t offset, size_t bytes, bool write, const Agent& agent, int rank, const void* pc,
-                  Place at) {
+void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Agent& agent, int rank,
+                  const void* origin) {
   std::vector<GlobalCell>& cells = memory.global[which];
   const uint64_t block = (memory.block_number + rank + 1) << 32, me = block | agent.id;
   const auto clear = [&](uint64_t who, uint32_t clock) {
@@ -115,40 +151,24 @@ void touch_global(size_t which, size_t offset, size_t bytes, bool write, const A
   };
   for (size_t i = offset; i < offset + bytes; ++i) {
     GlobalCell& cell = cells[i];
-    if (!clear(cell.writer, cell.write_clock) || (write && !clear(cell.reader, cell.read_clock)))
-      fail(pc ? place_of(pc, write ? "a write" : "a read") : at,
+    const bool after_writer = (kind == Kind::atomic && cell.atomic) || clear(cell.writer, cell.write_clock);
+    if (!after_writer || (kind != Kind::read && !clear(cell.reader, cell.read_clock))) {
+      const uint64_t other = after_writer ? cell.reader : cell.writer;
+      fail(place_of(origin, noun(kind)),
            "race: byte %zu of '%s' is %s here, and thread %u of block %llu %s it with nothing between", i,
-           host_buffers[which].name.c_str(), write ? "written" : "read",
-           static_cast<uint32_t>(clear(cell.writer, cell.write_clock) ? cell.reader : cell.writer),
-           static_cast<unsigned long long>((clear(cell.writer, cell.write_clock) ? cell.reader : cell.writer) >> 32) - 1,
-           clear(cell.writer, cell.write_clock) ? "read" : "wrote");
-    if (write) {
+           host_buffers[which].name.c_str(), verb(kind), static_cast<uint32_t>(other),
+           static_cast<unsigned long long>(other >> 32) - 1, after_writer ? "read" : "wrote");
+    }
+    if (kind != Kind::read) {
       cell.writer = me;
       cell.write_clock = agent.own;
+      cell.atomic = kind == Kind::atomic;
       cell.reader = 0;
     } else if (cell.reader == 0 || clear(cell.reader, cell.read_clock)) {
       cell.reader = me;
       cell.read_clock = agent.own;
     }
   }
-}
-
-// Whether a buffer holds that address; it may be used, or this does not return.
-bool in_buffers(const char* address, size_t bytes, bool write, const Agent& agent, int rank, const void* pc, Place at) {
-  for (size_t i = 0; i < host_buffers.size(); ++i) {
-    const Buffer& b = host_buffers[i];
-    if (address < b.low || address >= b.high) continue;
-    if (pc && (address < b.begin || address + bytes > b.end || (write && !b.writable)))
-      at = place_of(pc, write ? "a write" : "a read");
-    const char* const what = write ? "a write" : "a read";
-    if (address < b.begin) fail(at, "%s starts %td bytes before '%s'", what, b.begin - address, b.name.c_str());
-    if (address + bytes > b.end)
-      fail(at, "%s ends %td bytes behind '%s'", what, address + bytes - b.end, b.name.c_str());
-    if (write && !b.writable) fail(at, "a write to the input '%s'", b.name.c_str());
-    if (running_settings().check) touch_global(i, address - b.begin, bytes, write, agent, rank, pc, at);
-    return true;
-  }
-  return false;
 }
 
 void note(const char* address, size_t bytes, bool write, bool shared, const void* pc) {
@@ -186,7 +206,7 @@ uint64_t fewest_passes(const Request& r) {
 
 void add_up(const Key& key, const Request& r) {
   LineCount& c = counted[{std::get<2>(key), r.write}];
-  if (c.line.empty()) c.line = line_of(std::get<2>(key));
+  if (c.line.empty()) c.line = where(std::get<2>(key));
   c.shared = r.shared;
   c.write = r.write;
   ++c.requests;
@@ -243,29 +263,96 @@ void name_agent(uint32_t id, std::string name) { memory.agents[id] = std::move(n
 bool happened(uint32_t id, uint32_t clock, const Agent& agent) { return ordered(id, clock, agent); }
 
 void shared_access(Block& block, size_t offset, size_t bytes, bool write, const Agent& agent, Place at) {
-  if (running_settings().check) touch(memory.shared[block.rank], offset, bytes, write, agent, nullptr, at);
+  if (!running_settings().check) return;
+  touch(memory.shared[block.rank], offset, bytes, write ? Kind::write : Kind::read, agent, origin_of(at));
 }
 
-void access(const char* address, size_t bytes, bool write, const void* pc) {
-  if (!running()) return;
+void begin_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at) {
+  shared_access(block, offset, bytes, true, agent, at);
+  std::memset(block.shared + offset, 0xff, bytes);
+  if (!running_settings().check) return;
+  for (size_t i = offset; i < offset + bytes; ++i)
+    memory.shared[block.rank].cells[i].copier = static_cast<uint16_t>(agent.id);
+}
+
+void end_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at) {
+  if (!running_settings().check) return;
+  for (size_t i = offset; i < offset + bytes; ++i) memory.shared[block.rank].cells[i].copier = kNobody;
+  shared_access(block, offset, bytes, true, agent, at);
+}
+
+void* static_shared(const void* variable, size_t bytes, size_t alignment) {
+  Block& b = *self().block;
+  const auto [at, fresh] = b.statics.try_emplace(variable, 0);
+  if (fresh) {
+    alignment = std::max<size_t>(alignment, 16);
+    at->second = (b.shared_bytes + alignment - 1) / alignment * alignment;
+    b.shared_bytes = at->second + bytes;
+    if (b.shared_bytes > b.shared_room) fail({}, "more than 48 KiB of static shared memory");
+    std::memset(b.shared + at->second, 0xff, bytes);
+    if (running_settings().check) {
+      memory.shared[b.rank].cells.resize(b.shared_bytes);
+      memory.shared[b.rank].written.resize(b.shared_bytes, false);
+    }
+  }
+  return b.shared + at->second;
+}
+
+namespace {
+// On a device an access that is not a multiple of its size is a fault.
+void check_alignment(const char* address, size_t bytes, Kind kind, const void* origin) {
+  if (reinterpret_cast<uintptr_t>(address) % bytes)
+    fail(place_of(origin, noun(kind)), "an access of %zu bytes at %p, which is not a multiple of that", bytes,
+         static_cast<const void*>(address));
+}
+
+void global_access_from(const char* address, size_t bytes, Kind kind, const Agent& agent, int rank, const void* origin,
+                        bool aligned, bool counts) {
+  for (size_t i = 0; i < host_buffers.size(); ++i) {
+    const Buffer& b = host_buffers[i];
+    if (address < b.low || address >= b.high) continue;
+    if (address >= b.begin && address + bytes <= b.end && (kind == Kind::read || b.writable)) {
+      if (aligned) check_alignment(address, bytes, kind, origin);
+      if (running_settings().check) touch_global(i, address - b.begin, bytes, kind, agent, rank, origin);
+      if (counts) note(address, bytes, kind != Kind::read, false, origin);
+      return;
+    }
+    const Place at = place_of(origin, noun(kind));
+    if (address < b.begin) fail(at, "%s starts %td bytes before '%s'", noun(kind), b.begin - address, b.name.c_str());
+    if (address + bytes > b.end)
+      fail(at, "%s ends %td bytes behind '%s'", noun(kind), address + bytes - b.end, b.name.c_str());
+    fail(at, "%s to the input '%s'", noun(kind), b.name.c_str());
+  }
+}
+
+void access_from(const char* address, size_t bytes, Kind kind, const void* origin, bool aligned) {
   const Settings& s = running_settings();
   for (int rank = 0; rank < cluster_size(); ++rank) {
     const Block& b = block_of(rank);
-    if (address < b.shared || address >= b.shared + b.shared_bytes) continue;
+    if (address < b.shared || address >= b.shared + b.shared_room) continue;
     const size_t offset = address - b.shared;
     if (offset + bytes > b.shared_bytes)
-      fail(place_of(pc, write ? "a write" : "a read"), "%zu bytes at offset %zu of the %zu bytes of shared memory", bytes,
-           offset, b.shared_bytes);
-    if (s.check) touch(memory.shared[rank], offset, bytes, write, agent_of(self()), pc, {});
-    if (s.count) note(address, bytes, write, true, pc);
+      fail(place_of(origin, noun(kind)), "%zu bytes at offset %zu of the %zu bytes of shared memory", bytes, offset,
+           b.shared_bytes);
+    if (aligned) check_alignment(address, bytes, kind, origin);
+    if (s.check) touch(memory.shared[rank], offset, bytes, kind, agent_of(self()), origin);
+    if (s.count) note(address, bytes, kind != Kind::read, true, origin);
     return;
   }
-  if (in_buffers(address, bytes, write, agent_of(self()), self().block->rank, pc, {}) && s.count)
-    note(address, bytes, write, false, pc);
+  global_access_from(address, bytes, kind, agent_of(self()), self().block->rank, origin, aligned, s.count);
 }
+}  // namespace
 
 void global_access(const Block& block, const char* address, size_t bytes, bool write, const Agent& agent, Place at) {
-  in_buffers(address, bytes, write, agent, block.rank, nullptr, at);
+  global_access_from(address, bytes, write ? Kind::write : Kind::read, agent, block.rank, origin_of(at), false, false);
+}
+
+void access(const char* address, size_t bytes, bool write, const void* pc, bool aligned) {
+  if (running()) access_from(address, bytes, write ? Kind::write : Kind::read, pc, aligned);
+}
+
+void access(const void* address, size_t bytes, Kind kind, Place at) {
+  if (running()) access_from(static_cast<const char*>(address), bytes, kind, origin_of(at), false);
 }
 
 uint32_t shared_address(const void* pointer, Place at) {
@@ -280,7 +367,8 @@ uint32_t shared_address(const void* pointer, Place at) {
 
 Block& shared_block(uint32_t address, Place at) {
   const int rank = static_cast<int>(address >> 24);
-  if (rank >= cluster_size()) fail(at, "shared address %#x names block %d of a cluster of %d", address, rank, cluster_size());
+  if (rank >= cluster_size())
+    fail(at, "shared address %#x names block %d of a cluster of %d", address, rank, cluster_size());
   return block_of(rank);
 }
 size_t shared_offset(uint32_t address) { return (address & 0xffffff) - kBase; }

@@ -1,5 +1,5 @@
-// What threads read and write, watched: the compiler is asked to announce every access of a kernel to memory, as it would
-// to its own race detector (-fsanitize=thread), and the announcements come here (hooks.cpp).
+// What threads read and write, watched: the compiler is asked to announce every access of a kernel to memory, as it
+// would to its own race detector (-fsanitize=thread), and the announcements come here (hooks.cpp).
 //
 // Found: reads of shared memory that nobody wrote; two accesses to a byte, one of them a write, that no barrier orders;
 // accesses outside the buffers of a launch, and writes to its inputs.  Counted, where asked: the banks of shared memory
@@ -23,13 +23,20 @@ struct Buffer {
 std::vector<Buffer>& buffers();  // of the next launch on this thread of the host; empty: global memory is not watched
 
 // By the scheduler.
-void start_memory();         // of a launch
-void start_block_memory();   // of the cluster that is about to run
+void start_memory();        // of a launch
+void start_block_memory();  // of the cluster that is about to run
 void end_block_memory();
 void end_memory();
 
-// One access of the running thread.  `pc`: where.
-void access(const char* address, size_t bytes, bool write, const void* pc);
+// One access of the running thread.  `pc`: where; `aligned`: to its own size, or the device faults.
+void access(const char* address, size_t bytes, bool write, const void* pc, bool aligned = false);
+
+// What an access does.  Atomics race with plain accesses and not with each other; they order nothing.
+enum class Kind { read, write, atomic };
+
+// The same for a word that reads or writes itself, at the place where the running thread says it; the word has looked
+// at the alignment.
+void access(const void* address, size_t bytes, Kind kind, Place at);
 
 // An access to shared memory on behalf of `thread`, as it stood when it asked for it; for asynchronous copies.
 struct Agent {
@@ -42,12 +49,20 @@ Agent agent_of(const Thread& thread);
 // The clocks' numbers: threads come first, then what is known of them through a proxy fence, then whoever else acts.
 uint32_t first_agent();
 inline uint32_t fenced_id(uint32_t thread) { return first_agent() / 2 + thread; }
-void name_agent(uint32_t id, std::string name);  // as messages call it
+void name_agent(uint32_t id, std::string name);                  // as messages call it
 bool happened(uint32_t id, uint32_t clock, const Agent& agent);  // before what the agent does
 void shared_access(Block& block, size_t offset, size_t bytes, bool write, const Agent& agent, Place at);
 
 // The same for global memory.
 void global_access(const Block& block, const char* address, size_t bytes, bool write, const Agent& agent, Place at);
+
+// A copy into shared memory is under way: its bytes are poison, and who touches them is at fault.  When it has ended
+// they were written by `agent`.
+void begin_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at);
+void end_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at);
+
+// A static variable of the block that runs, told apart by the address of something of its own; poison at first.
+void* static_shared(const void* variable, size_t bytes, size_t alignment);
 
 // Shared addresses as device code has them: 32 bits, the block's rank in the top byte.
 uint32_t shared_address(const void* pointer, Place at);

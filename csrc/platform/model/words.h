@@ -25,38 +25,115 @@
 // Default arguments that are evaluated where a word is said.
 #define GPUKERN_SAID_AT const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
+// GPUKERN_SHARED(float, tile, [16][17]): a static variable of the block.
+#define GPUKERN_SHARED(type, name, ...)  \
+  typedef type name##_shape __VA_ARGS__; \
+  name##_shape& name = ::gpukern::model::static_variable<name##_shape>([] {})
+
 namespace gpukern {
 
+using LaneMask = uint64_t;
+constexpr LaneMask kAllLanes = ~LaneMask{0};
+
+inline int warp_size() { return model::wave(); }
 inline void syncthreads(GPUKERN_SAID_AT) { model::barrier(0, -1, true, GPUKERN_HERE("syncthreads")); }
 
 namespace model {
-inline uint64_t full_mask() { return wave() == 64 ? ~uint64_t{0} : (uint64_t{1} << wave()) - 1; }
+inline LaneMask full_mask() { return wave() == 64 ? kAllLanes : (LaneMask{1} << wave()) - 1; }
 
-// Every lane gets the value of the lane that `source` names; its own where there is none.
-template <class T, class F> T shuffle(T value, F source, Place at) {
+// Every lane gets the value of the lane that `source` names; its own where that lies outside its group of `width`.
+template <class T, class F> T shuffle(T value, int width, F source, Place at) {
+  if (width == 0) width = wave();
+  if (width < 1 || width > wave() || (width & (width - 1))) fail(at, "%d lanes are no group of a warp", width);
+  const int lane = self().number % wave(), first = lane & -width;
   struct Lane {
     T mine, got;
     int from;
-  } lane{value, value, source(self().number % wave())};
-  collective(full_mask(), &lane, at, [](void* const* lanes) {
+  } me{value, value, source(lane, first, width)};
+  collective(full_mask(), &me, at, [](void* const* lanes) {
     for (int l = 0; l < wave(); ++l) {
       Lane& to = *static_cast<Lane*>(lanes[l]);
       if (to.from >= 0 && to.from < wave()) to.got = static_cast<const Lane*>(lanes[to.from])->mine;
     }
   });
-  return lane.got;
+  return me.got;
+}
+
+// The lanes of which `yes` holds.
+inline LaneMask vote(bool yes, Place at) {
+  struct Lane {
+    bool yes;
+    LaneMask all;
+  } me{yes, 0};
+  collective(full_mask(), &me, at, [](void* const* lanes) {
+    LaneMask all = 0;
+    for (int l = 0; l < wave(); ++l) all |= LaneMask{static_cast<const Lane*>(lanes[l])->yes} << l;
+    for (int l = 0; l < wave(); ++l) static_cast<Lane*>(lanes[l])->all = all;
+  });
+  return me.all;
 }
 }  // namespace model
 
-inline void syncwarp(GPUKERN_SAID_AT) {
-  model::collective(model::full_mask(), nullptr, GPUKERN_HERE("syncwarp"), [](void* const*) {}, true);
+inline void syncwarp(LaneMask mask = kAllLanes, GPUKERN_SAID_AT) {
+  model::collective(mask & model::full_mask(), nullptr, GPUKERN_HERE("syncwarp"), [](void* const*) {}, true);
 }
-template <class T> T shfl_xor(T v, int lanes, GPUKERN_SAID_AT) {
-  return model::shuffle(v, [lanes](int lane) { return lane ^ lanes; }, GPUKERN_HERE("shfl_xor"));
+// width: lanes of a group, a power of 2 (0: the whole warp); a lane outside the caller's group gives the caller's own.
+template <class T> T shfl(T v, int lane, int width = 0, GPUKERN_SAID_AT) {
+  return model::shuffle(
+      v, width, [lane](int, int first, int group) { return first + (lane & (group - 1)); }, GPUKERN_HERE("shfl"));
 }
-template <class T> T shfl_down(T v, int lanes, GPUKERN_SAID_AT) {
-  return model::shuffle(v, [lanes](int lane) { return lane + lanes; }, GPUKERN_HERE("shfl_down"));
+template <class T> T shfl_up(T v, int lanes, int width = 0, GPUKERN_SAID_AT) {
+  return model::shuffle(
+      v, width, [lanes](int l, int first, int) { return l - lanes >= first ? l - lanes : l; }, GPUKERN_HERE("shfl_up"));
 }
+template <class T> T shfl_down(T v, int lanes, int width = 0, GPUKERN_SAID_AT) {
+  return model::shuffle(
+      v, width, [lanes](int l, int first, int group) { return l + lanes < first + group ? l + lanes : l; },
+      GPUKERN_HERE("shfl_down"));
+}
+template <class T> T shfl_xor(T v, int lanes, int width = 0, GPUKERN_SAID_AT) {
+  return model::shuffle(
+      v, width, [lanes](int l, int first, int group) { return (l ^ lanes) < first + group ? l ^ lanes : l; },
+      GPUKERN_HERE("shfl_xor"));
+}
+inline LaneMask ballot(bool yes, GPUKERN_SAID_AT) { return model::vote(yes, GPUKERN_HERE("ballot")); }
+inline bool vote_any(bool yes, GPUKERN_SAID_AT) { return model::vote(yes, GPUKERN_HERE("vote_any")) != 0; }
+inline bool vote_all(bool yes, GPUKERN_SAID_AT) {
+  return model::vote(yes, GPUKERN_HERE("vote_all")) == model::full_mask();
+}
+
+namespace model {
+enum class Atomic { add, max, min, exchange, cas };
+// Of int, unsigned, unsigned long long, float and double; what was there before.
+template <class T> T atomic(Atomic op, T* p, T value, T compare, Place at);
+}  // namespace model
+
+// On shared or global memory; each returns what was there before.  They order no other access.
+template <class T> T atomic_add(T* p, T v, GPUKERN_SAID_AT) {
+  return model::atomic(model::Atomic::add, p, v, T(), GPUKERN_HERE("atomic_add"));
+}
+template <class T> T atomic_max(T* p, T v, GPUKERN_SAID_AT) {
+  static_assert(std::is_integral_v<T>);
+  return model::atomic(model::Atomic::max, p, v, T(), GPUKERN_HERE("atomic_max"));
+}
+template <class T> T atomic_min(T* p, T v, GPUKERN_SAID_AT) {
+  static_assert(std::is_integral_v<T>);
+  return model::atomic(model::Atomic::min, p, v, T(), GPUKERN_HERE("atomic_min"));
+}
+template <class T> T atomic_exchange(T* p, T v, GPUKERN_SAID_AT) {
+  return model::atomic(model::Atomic::exchange, p, v, T(), GPUKERN_HERE("atomic_exchange"));
+}
+template <class T> T atomic_cas(T* p, T expected, T v, GPUKERN_SAID_AT) {
+  static_assert(std::is_integral_v<T>);
+  return model::atomic(model::Atomic::cas, p, v, expected, GPUKERN_HERE("atomic_cas"));
+}
+
+namespace model {
+template <class Shape, class Unique> Shape& static_variable(Unique) {
+  static const char here = 0;  // one of its own for every instantiation, as the variable is
+  return *static_cast<Shape*>(static_shared(&here, sizeof(Shape), alignof(Shape)));
+}
+}  // namespace model
 
 inline char* shared_memory() { return model::self().block->shared; }
 inline uint32_t shared_address(const void* p, GPUKERN_SAID_AT) {
@@ -68,14 +145,14 @@ template <class T, int N> struct alignas(sizeof(T) * N) Packet {
 };
 
 namespace model {
-template <class P> void check_alignment(const P* p, Place at) {
-  if (reinterpret_cast<uintptr_t>(p) % sizeof(P))
-    fail(at, "an access of %zu bytes at %p, which is not a multiple of that", sizeof(P), static_cast<const void*>(p));
+inline void check_alignment(const void* p, size_t bytes, Place at) {
+  if (reinterpret_cast<uintptr_t>(p) % bytes)
+    fail(at, "an access of %zu bytes at %p, which is not a multiple of that", bytes, p);
 }
 }  // namespace model
 
 template <class T, int N> Packet<T, N> load_packet(const Packet<T, N>* p, GPUKERN_SAID_AT) {
-  model::check_alignment(p, GPUKERN_HERE("load_packet"));
+  model::check_alignment(p, sizeof *p, GPUKERN_HERE("load_packet"));
   Packet<T, N> packet;
   std::memcpy(&packet, static_cast<const void*>(p), sizeof packet);
   return packet;
@@ -84,7 +161,7 @@ template <class T, int N> Packet<T, N> load_packet_once(const Packet<T, N>* p, G
   return load_packet(p, file, line);
 }
 template <class T, int N> void store_packet(Packet<T, N>* p, const Packet<T, N>& packet, GPUKERN_SAID_AT) {
-  model::check_alignment(p, GPUKERN_HERE("store_packet"));
+  model::check_alignment(p, sizeof *p, GPUKERN_HERE("store_packet"));
   std::memcpy(static_cast<void*>(p), &packet, sizeof packet);
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent
+Case = dict[str, object]
 
 
 def words(values: NDArray | Sequence[int]) -> str:
@@ -20,7 +21,7 @@ def words(values: NDArray | Sequence[int]) -> str:
     return " ".join(f"{word:08x}" for word in np.frombuffer(raw, "<u4"))
 
 
-def case(kernel: str, manual: str, given: NDArray, expected: NDArray, **more: object) -> dict[str, object]:
+def case(kernel: str, manual: str, given: NDArray, expected: NDArray, **more: object) -> Case:
     """name: of the case (default: the kernel's); wave: lanes of a warp (32); before: what the output starts as."""
     if "before" in more:
         more["before"] = words(more["before"])  # type: ignore[arg-type]
@@ -28,5 +29,5 @@ def case(kernel: str, manual: str, given: NDArray, expected: NDArray, **more: ob
     return {"name": name, "case": kernel, "manual": manual, **more, "input": words(given), "output": words(expected)}
 
 
-def write(name: str, cases: list[dict[str, object]]) -> None:
+def write(name: str, cases: list[Case]) -> None:
     (FOLDER / name).write_text(json.dumps(cases, indent=1) + "\n")

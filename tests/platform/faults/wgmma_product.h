@@ -1,9 +1,9 @@
-// d = a b^T for bfloat16 (m, k) and (n, k): TMA, mbarriers and wgmma with specialised warps, as small as it gets.  It is
-// here for its faults: F plants one of wgmma_faults.h.
+// d = a b^T for bfloat16 (m, k) and (n, k): TMA, mbarriers and wgmma with specialised warps, as small as it gets.  It
+// is here for its faults: F plants one of wgmma_faults.h.
 //
-// A block computes tiles of 128 x 128 in steps of 64 of k, with a ring of 3 stages.  Warpgroup 0 loads, warpgroups 1 and 2
-// multiply 64 rows each and store through swizzled shared memory.  The C blocks of a cluster work below each other, so
-// that each loads a share of B and sends it to all.
+// A block computes tiles of 128 x 128 in steps of 64 of k, with a ring of 3 stages.  Warpgroup 0 loads, warpgroups 1
+// and 2 multiply 64 rows each and store through swizzled shared memory.  The C blocks of a cluster work below each
+// other, so that each loads a share of B and sends it to all.
 #pragma once
 #include "platform/ampere.h"
 #include "platform/hopper.h"
@@ -37,8 +37,9 @@ template <Fault F> GPUKERN_D uint32_t parity(const Position& at) {
   return at.round & 1;
 }
 
-template <Fault F, int C> GPUKERN_D void produce_stage(const TensorMap* a, const TensorMap* b, const Places& p,
-                                                       const Position& at, int row, int column, int k) {
+template <Fault F, int C>
+GPUKERN_D void produce_stage(const TensorMap* a, const TensorMap* b, const Places& p, const Position& at, int row,
+                             int column, int k) {
   const uint32_t full = p.full + 8 * at.stage, empty = p.empty + 8 * at.stage;
   const uint32_t a_at = p.ring + at.stage * 2 * kOperand, b_at = a_at + kOperand;
   if constexpr (F != Fault::producer_skips_empty)
@@ -65,7 +66,8 @@ template <Fault F, int C> GPUKERN_D void produce_stage(const TensorMap* a, const
     if constexpr (F == Fault::multicast_too_wide) blocks |= 1 << C;
     if constexpr (F == Fault::multicast_same_half) share = place = 0;
     if constexpr (F == Fault::multicast_other_place) place = C - 1 - share;
-    tma_load_multicast(b_at + place * (kOperand / C), b, {k, column + static_cast<int>(share) * (kTile / C)}, full, blocks);
+    tma_load_multicast(b_at + place * (kOperand / C), b, {k, column + static_cast<int>(share) * (kTile / C)}, full,
+                       blocks);
   }
 }
 
@@ -73,17 +75,15 @@ template <Fault F, int C> GPUKERN_D void release(const Places& p, int stage, int
   if constexpr (F == Fault::never_released) return;
   if (F != Fault::released_by_every_thread && thread >= C) return;
   const uint32_t empty = p.empty + 8 * stage;
-  if constexpr (C == 1)
-    mbarrier_arrive(empty);
-  else if (F == Fault::remote_arrive_missing && thread != static_cast<int>(cluster_rank()))
-    return;
-  else
-    mbarrier_arrive_cluster(F == Fault::remote_arrive_not_mapped ? empty : mapa(empty, thread));
+  if constexpr (C == 1) mbarrier_arrive(empty);
+  else if (F == Fault::remote_arrive_missing && thread != static_cast<int>(cluster_rank())) return;
+  else mbarrier_arrive_cluster(F == Fault::remote_arrive_not_mapped ? empty : mapa(empty, thread));
 }
 
 template <Fault F> GPUKERN_D void multiply(float (&d)[64], const Places& p, int stage, int group, bool add) {
   const uint32_t a_at = p.ring + stage * 2 * kOperand + group * (kOperand / 2);
-  const uint32_t b_at = p.ring + (F == Fault::stage_of_before ? (stage + 2) % kStages : stage) * 2 * kOperand + kOperand;
+  const uint32_t b_at =
+      p.ring + (F == Fault::stage_of_before ? (stage + 2) % kStages : stage) * 2 * kOperand + kOperand;
   const int warp = static_cast<int>(threadIdx.x) / 32 % 4;
   constexpr Swizzle swizzle = F == Fault::descriptor_not_swizzled    ? Swizzle::none
                               : F == Fault::descriptor_other_swizzle ? Swizzle::bytes64
@@ -93,9 +93,9 @@ template <Fault F> GPUKERN_D void multiply(float (&d)[64], const Places& p, int 
     const uint32_t further = k * (F == Fault::k_advance ? 64 : 32) + (F == Fault::descriptor_by_warp ? warp * 1024 : 0);
     bool accumulate = add || k > 0;
     if constexpr (F == Fault::scale_d_always_zero) accumulate = false;
-    wgmma<bfloat16_t, kTile, Major::k, Major::k>(d, advance(matrix_descriptor(a_at, 16, a_stride, swizzle), further),
-                                                 advance(matrix_descriptor(b_at, 16, b_stride, Swizzle::bytes128), k * 32),
-                                                 accumulate);
+    wgmma<bfloat16_t, kTile, Major::k, Major::k>(
+        d, advance(matrix_descriptor(a_at, 16, a_stride, swizzle), further),
+        advance(matrix_descriptor(b_at, 16, b_stride, Swizzle::bytes128), k * 32), accumulate);
   }
 }
 
@@ -178,10 +178,8 @@ template <Fault F, int C> GPUKERN_D void consume(const TensorMap* d_map, const P
       if constexpr (F == Fault::released_before_wait) release<F, C>(p, at.stage, t);
       if constexpr (F == Fault::accumulators_touched) d[0] += 1;
       // All but the newest product are over: the stage before is free.
-      if constexpr (F == Fault::wait_two)
-        wgmma_wait_group<2>();
-      else if (F != Fault::accumulators_before_wait || step + 1 < steps)
-        wgmma_wait_group<1>();
+      if constexpr (F == Fault::wait_two) wgmma_wait_group<2>();
+      else if (F != Fault::accumulators_before_wait || step + 1 < steps) wgmma_wait_group<1>();
       if (F != Fault::released_before_wait && step > 0) release<F, C>(p, before, t);
       before = at.stage;
       at.next();
@@ -200,7 +198,8 @@ template <Fault F, int C>
 GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads)
     product(const GPUKERN_GRID_CONST TensorMap a, const GPUKERN_GRID_CONST TensorMap b,
             const GPUKERN_GRID_CONST TensorMap d, int m, int n, int k) {
-  const int t = static_cast<int>(threadIdx.x), steps = F == Fault::last_step_missing ? k / kStep : (k + kStep - 1) / kStep;
+  const int t = static_cast<int>(threadIdx.x),
+            steps = F == Fault::last_step_missing ? k / kStep : (k + kStep - 1) / kStep;
   Places p;
   p.ring = shared_address(shared_memory());
   p.staging = p.ring + kRing + (F == Fault::staging_misaligned ? 64 : 0);
@@ -220,7 +219,8 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads)
       mbarrier_init(p.full + 8 * s, F == Fault::full_count_two ? 2 : 1);
       mbarrier_init(p.empty + 8 * s, arrivals);
     }
-    if constexpr (F != Fault::no_fence_mbarrier_init && F != Fault::no_fence_mbarrier_init_single) fence_mbarrier_init();
+    if constexpr (F != Fault::no_fence_mbarrier_init && F != Fault::no_fence_mbarrier_init_single)
+      fence_mbarrier_init();
   }
   if constexpr (C == 1 || F == Fault::cluster_sync_missing) {
     if constexpr (F != Fault::no_sync_after_init) syncthreads();
@@ -236,10 +236,8 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads)
     }
     if (t < 32 && (F == Fault::full_by_whole_warp || elect_sync())) produce<F, C>(&a, &b, p, m, n, steps);
   } else {
-    if constexpr (F == Fault::registers_too_many)
-      setmaxnreg_inc<240>();
-    else
-      setmaxnreg_inc<232>();
+    if constexpr (F == Fault::registers_too_many) setmaxnreg_inc<240>();
+    else setmaxnreg_inc<232>();
     consume<F, C>(&d, p, m, n, steps);
   }
 }
