@@ -11,6 +11,7 @@ constexpr int kFile = 65536, kWarp = 32, kMost = 255, kStep = 8;
 struct File {
   std::vector<int> held;  // a thread's, by warp
   int free = 0;           // of the block
+  Place last{};           // that changed something
   std::vector<Thread*> waiting;
 };
 
@@ -26,15 +27,12 @@ struct Registers : Part {
     }
     return f;
   }
-  void thread_ends(Thread& t) override {
-    const auto found = files.find(t.block->rank);
-    if (found == files.end()) return;
-    const std::vector<int>& held = found->second.held;
-    const size_t warp = t.number / kWarp, first = warp / 4 * 4;
-    for (size_t w = first; w < std::min(first + 4, held.size()); ++w)
-      if (held[w] != held[warp])
-        fail(t.at, "warp %zu ends with %d registers a thread and warp %zu of its warpgroup has %d", warp, held[warp], w,
-             held[w]);
+  void cluster_ends() override {
+    for (const auto& [rank, f] : files)
+      for (size_t w = 0; w < f.held.size(); ++w)
+        if (f.held[w] != f.held[w / 4 * 4])
+          fail(f.last, "warp %zu of block %d ends with %d registers a thread, and warp %zu of its warpgroup with %d", w,
+               rank, f.held[w], w / 4 * 4, f.held[w / 4 * 4]);
   }
 };
 
@@ -61,6 +59,7 @@ void setmaxnreg(int count, bool more, Place at) {
   }
   file.free -= wanted;
   file.held[warp] = count;
+  file.last = at;
   if (wanted >= 0 && file.waiting.empty()) return;
   for (Thread* t : file.waiting) wake(*t);
   file.waiting.clear();
