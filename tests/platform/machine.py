@@ -64,7 +64,7 @@ def compile_commands() -> dict[str, str]:
         for family in rules.families() if source == Path("csrc/elementwise/gpu.cu") else [""]:
             named = f"-DGPUKERN_FAMILY={family}" if family else ""
             out = (FOLDER / f"{stem}{'_' + family if family else ''}.o").as_posix()
-            own = watched if source.suffix == ".cu" else ""
+            own = watched if source.suffix == ".cu" else "-O2"
             commands[out] = f"{cxx} {flags} {own} {named} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
     return commands
 

@@ -326,9 +326,16 @@ void acquire(const Known& known) {
   if (!me.known) {
     me.known = known;
   } else if (me.known != known) {
-    auto both = std::make_shared<Clock>(*me.known);
-    join(*both, *known);
-    me.known = std::move(both);
+    // The threads of a warp mostly learn the same, on top of the same.
+    static thread_local Known mine, other, joined;
+    if (mine != me.known || other != known) {
+      auto both = std::make_shared<Clock>(*me.known);
+      join(*both, *known);
+      mine = me.known;
+      other = known;
+      joined = std::move(both);
+    }
+    me.known = joined;
   }
 }
 

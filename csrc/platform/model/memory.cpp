@@ -98,8 +98,17 @@ const char* noun(Kind kind) {
 }
 
 void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const Agent& agent, const void* origin) {
+  Cell before;  // of a byte that was judged already; those alike are not judged again
+  bool was_written = false;
   for (size_t i = offset; i < offset + bytes; ++i) {
     Cell& cell = shadow.cells[i];
+    if (i > offset && shadow.written[i] == was_written && std::memcmp(&cell, &before, sizeof cell) == 0) {
+      cell = shadow.cells[i - 1];
+      shadow.written[i] = shadow.written[i - 1];
+      continue;
+    }
+    before = cell;
+    was_written = shadow.written[i];
     if (cell.copier != kNobody)
       fail(place_of(origin, noun(kind)),
            "shared memory at offset %zu is %s while a copy into it, which thread %u asked for (%s), is under way", i,

@@ -6,6 +6,7 @@ namespace gpukern::model {
 namespace {
 
 constexpr int kLanes = 32, kWarps = 4, kRows = 16, kK = 16;  // rows: of a warp
+constexpr uint32_t kPoison = 0xffbfffff;  // a signalling NaN: whatever is computed from it is another one
 
 // An accumulator that the tensor cores have: its registers hold poison until it is waited for.
 struct Accumulator {
@@ -197,10 +198,14 @@ struct LaneArgument {
   const uint32_t* a;
 };
 
+const std::vector<uint32_t>& poison() {
+  static const std::vector<uint32_t> registers(128, kPoison);
+  return registers;
+}
+
 bool poisoned(const Accumulator& a) {
-  for (int l = 0; l < kLanes; ++l)
-    for (int i = 0; i < a.registers; ++i)
-      if (bits_of(a.d[l][i]) != 0xffffffff) return false;
+  for (const float* d : a.d)
+    if (std::memcmp(d, poison().data(), a.registers * sizeof(float)) != 0) return false;
   return true;
 }
 
@@ -221,7 +226,7 @@ int accumulator_of(WarpState& w, void* const* lanes, int registers, Place at) {
   for (int l = 0; l < kLanes; ++l) {
     a.d[l] = static_cast<LaneArgument*>(lanes[l])->d;
     std::memcpy(&a.value[static_cast<size_t>(l) * registers], a.d[l], registers * sizeof(float));
-    std::memset(static_cast<void*>(a.d[l]), 0xff, registers * sizeof(float));
+    std::memcpy(static_cast<void*>(a.d[l]), poison().data(), registers * sizeof(float));
   }
   return w.next++;
 }
