@@ -21,6 +21,7 @@ void Cluster::wait(Place at) {
     waiting_.emplace_back(&me, &known);
     model::wait(at);
   }
+  met_[me.id] = arrived_[me.id] + 1;
   arrived_.erase(me.id);
   if (known) acquire(known);
   yield();
@@ -77,7 +78,7 @@ char* reach_shared(uint32_t address, size_t bytes, Place at) {
   Block& block = shared_block(address, at);
   const Thread& me = self();
   if (&block != me.block) {
-    bool started = false;
+    bool started = part<Cluster>().phases_met(me) > 0;
     for (const Thread& t : block.threads) started |= happened(t.id, 1, agent_of(me));
     if (!started) fail(at, "nothing says that block %d of the cluster has started", block.rank);
     part<Cluster>().reaches(block, me.id, me.own, at);

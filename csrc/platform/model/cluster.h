@@ -12,6 +12,12 @@ class Cluster : public Part {
  public:
   void arrive(bool releases, Place at);
   void wait(Place at);
+  // Phases of the barrier: under way; and known to be complete by a thread, whether it was told of memory or not.
+  uint64_t phase() const { return phase_; }
+  uint64_t phases_met(const Thread& t) const {
+    const auto met = met_.find(t.id);
+    return met == met_.end() ? 0 : met->second;
+  }
   // Agent `id`, at `clock`, does something to the shared memory of a block, which must not end before it knows of it.
   void reaches(Block& block, uint32_t id, uint32_t clock, Place at);
 
@@ -30,7 +36,8 @@ class Cluster : public Part {
 
   std::map<int, PerBlock> blocks_;        // by rank
   std::map<uint32_t, uint64_t> arrived_;  // thread -> phase that it waits for
-  int present_ = 0;                       // threads that run and have arrived
+  std::map<uint32_t, uint64_t> met_;
+  int present_ = 0;  // threads that run and have arrived
   uint64_t phase_ = 0;
   Gathered gathered_;
   Known last_;

@@ -23,6 +23,7 @@ struct Mbarrier {
   Place init{};
   uint32_t init_thread = 0, init_clock = 0;
   bool fenced = false;
+  uint64_t fenced_phase = 0;  // of the cluster's barrier, at the fence
   Gathered gathered;
   Known completed;  // by the phase before this one
   std::vector<Waiting> waiting;
@@ -49,7 +50,10 @@ struct Mbarriers : Part {
     if (words[0] != kMagic || words[1] != address)
       fail(at, "%s was overwritten with other data", name_of_barrier(address).c_str());
     Mbarrier& m = found->second;
-    if (!happened(m.init_thread, m.init_clock, agent))
+    // The fence is a release of its own: behind it an arrival at the cluster's barrier need not be one.
+    const Thread* const me = running() ? &self() : nullptr;
+    const bool told = m.fenced && me && part<Cluster>().phases_met(*me) > m.fenced_phase;
+    if (!told && !happened(m.init_thread, m.init_clock, agent))
       fail(at, "%s was initialised (%s) with no barrier between", name_of_barrier(address).c_str(),
            text_of(m.init).c_str());
     return m;
@@ -217,7 +221,10 @@ void complete_bytes(uint32_t address, uint32_t bytes, const Agent& copy, Place a
 
 void fence_mbarrier_init(Place) {
   for (auto& [address, m] : part<Mbarriers>().all)
-    if (m.init_thread == self().id) m.fenced = true;
+    if (m.init_thread == self().id && !m.fenced) {
+      m.fenced = true;
+      m.fenced_phase = part<Cluster>().phase();
+    }
 }
 
 void fence_proxy_async() {
@@ -229,8 +236,7 @@ void fence_proxy_async() {
   for (uint32_t t = 0; t < threads; ++t) known[fenced_id(t)] = std::max(known[fenced_id(t)], known[t]);
   ++me.own;  // what it writes from here on is not fenced
   me.known = std::make_shared<const Clock>(std::move(known));
-  for (auto& [address, m] : part<Mbarriers>().all)
-    if (m.init_thread == me.id) m.fenced = true;
+  fence_mbarrier_init({});
 }
 
 }  // namespace gpukern::model

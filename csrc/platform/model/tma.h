@@ -71,4 +71,13 @@ inline void prefetch_tensormap(const TensorMap* map, GPUKERN_SAID_AT) {
   model::prefetch_tensormap(map, GPUKERN_HERE("prefetch_tensormap"));
 }
 
+namespace platform {
+
+// nullptr, or why there is no such map.
+inline const char* encode_tensor_map(const TensorMapFields& fields, TensorMap& map) {
+  map.fields = fields;
+  return tensor_map_problem(fields);
+}
+
+}  // namespace platform
 }  // namespace gpukern
