@@ -154,6 +154,10 @@ GPUKERN_D void wgmma(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool
 }
 // Before the first wgmma, and wherever threads have touched registers that the next one uses.
 GPUKERN_D void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+// Keeps the compiler from moving what threads do to these registers to the other side of what comes next.
+template <int R> GPUKERN_D void wgmma_fence_operand(float (&d)[R]) {
+  for (int i = 0; i < R; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
 GPUKERN_D void wgmma_commit_group() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 // Until at most G groups are under way; only then may their registers and operands be touched.
 template <int G> GPUKERN_D void wgmma_wait_group() {

@@ -42,6 +42,8 @@ void wgmma(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulat
 }
 // Before the first wgmma, and wherever threads have touched registers that the next one uses.
 inline void wgmma_fence(GPUKERN_SAID_AT) { model::wgmma_fence(GPUKERN_HERE("wgmma_fence")); }
+// Keeps the compiler from moving what threads do to these registers to the other side of what comes next.
+template <int R> void wgmma_fence_operand(float (&)[R]) {}
 inline void wgmma_commit_group(GPUKERN_SAID_AT) { model::wgmma_commit_group(GPUKERN_HERE("wgmma_commit_group")); }
 // Until at most G groups are under way; only then may their registers and operands be touched.
 template <int G> void wgmma_wait_group(GPUKERN_SAID_AT) {

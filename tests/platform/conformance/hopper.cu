@@ -237,7 +237,7 @@ GPUKERN_CASE(elect_sync, 1, 64, 0) {
   if (thread() % 32 == 0) output[thread() / 32] = (elected == again) + 2 * ((elected & (elected - 1)) == 0 && elected);
 }
 
-GPUKERN_KERNEL GPUKERN_BOUNDS(384) setmaxnreg_kernel(uint32_t* input, uint32_t* output) {
+GPUKERN_KERNEL GPUKERN_BOUNDS(384, 1) setmaxnreg_kernel(uint32_t* input, uint32_t* output) {
   if (thread() < 128) setmaxnreg_dec<40>();
   else setmaxnreg_inc<232>();
   output[thread()] = input[0] + thread();

@@ -133,10 +133,13 @@ GPUKERN_KERNEL accumulate_kernel(uint32_t* output) {
     d[i] = 100;
     e[i] = 7;
   }
+  wgmma_fence_operand(d);
   wgmma_fence();
   wgmma<bfloat16_t, 16, Major::k, Major::k>(d, L::descriptor(shared), L::descriptor(shared + 16384), true);
   wgmma<bfloat16_t, 16, Major::k, Major::k>(d, L::descriptor(shared), L::descriptor(shared + 16384), true);
   wgmma_commit_group();
+  wgmma_fence_operand(e);
+  wgmma_fence();  // for registers that no wgmma had yet
   wgmma<bfloat16_t, 16, Major::k, Major::k>(e, L::descriptor(shared), L::descriptor(shared + 16384), false);
   wgmma_commit_group();
   wgmma_wait_group<1>();

@@ -147,10 +147,10 @@ GPUKERN_D void produce(const TensorMap* a, const TensorMap* b, const Places& p, 
     for (int step = 0; step < steps; ++step, at.next())
       produce_stage<F, C>(a, b, p, at, row, tile % columns * kTile, step * kStep);
   }
-  if constexpr (C == 1 || F == Fault::drain_missing) return;
   // Peers may still arrive here: their last arrival on each stage is waited for.
-  for (int stage = 0; stage < kStages; ++stage, at.next())
-    mbarrier_wait_parity(p.empty + 8 * at.stage, parity<F>(at) ^ 1);
+  if constexpr (C > 1 && F != Fault::drain_missing)
+    for (int stage = 0; stage < kStages; ++stage, at.next())
+      mbarrier_wait_parity(p.empty + 8 * at.stage, parity<F>(at) ^ 1);
 }
 
 template <Fault F, int C> GPUKERN_D void consume(const TensorMap* d_map, const Places& p, int m, int n, int steps) {
@@ -195,7 +195,7 @@ template <Fault F, int C> GPUKERN_D void consume(const TensorMap* d_map, const P
 }
 
 template <Fault F, int C>
-GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads)
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, 1)
     product(const GPUKERN_GRID_CONST TensorMap a, const GPUKERN_GRID_CONST TensorMap b,
             const GPUKERN_GRID_CONST TensorMap d, int m, int n, int k) {
   const int t = static_cast<int>(threadIdx.x),
