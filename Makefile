@@ -1,5 +1,6 @@
 # make demo   trains a classifier on gpukern's kernels        make test   every test
 # make build  the extension, in place                         make lint   ruff, mypy, clang-format
+# make gpu-check  all that a GPU can say: build, tests, sanitizers, benchmark; without one it says what it would run
 # Each makes .venv with the pinned requirements if there is none, and builds what changed.
 # To use an environment of your own: make test VENV=/path/to/venv PIP_INSTALL=: (it needs requirements-dev.txt)
 
@@ -10,7 +11,7 @@ PY := $(VENV)/bin/python
 PIP_INSTALL ?= $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.gpukern-requirements
 
-.PHONY: demo test test-fast build lint format clean env
+.PHONY: demo test test-fast gpu-check build lint format clean env
 .DEFAULT_GOAL := build
 
 env: $(STAMP)
@@ -32,12 +33,18 @@ build: $(STAMP)
 demo: build
 	@$(PY) -m gpukern demo
 
+# One test process a core (TEST_JOBS=0: in this one).
+TEST_JOBS ?= auto
 test: build
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n $(TEST_JOBS)
 
 # Without the tests marked slow (exhaustive patterns, training).
 test-fast: build
-	@$(PY) -m pytest -m "not slow"
+	@$(PY) -m pytest -n $(TEST_JOBS) -m "not slow"
+
+# Builds for the GPU that is here; benchmarks/results/ and docs/validation.md say what came out. Exit 2: no GPU.
+gpu-check: $(STAMP)
+	@$(PY) -m tests.gpu.check
 
 CXX_FILES = $(shell find csrc tests -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu')
 

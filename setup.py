@@ -28,6 +28,7 @@ from typing import Any
 import setuptools
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "csrc"))
@@ -246,6 +247,29 @@ def print_times(temp: Path) -> None:
         print(f"  {time:7.1f} s  {Path(out).name}")
 
 
+class BuildPy(build_py):  # type: ignore[misc]  # setuptools has no types
+    """Takes the kernels' sources along: gpukern.model compiles them for the CPU where they are first executed."""
+
+    def sources(self) -> list[Path]:
+        wanted = (".h", ".cuh", ".cu", ".py")
+        found = [p for p in (ROOT / CSRC).rglob("*") if p.suffix in wanted or p.name == "targets"]
+        return sorted([*found, *(ROOT / CSRC / "platform" / "model").glob("*.cpp")])
+
+    def copies(self) -> list[tuple[Path, Path]]:
+        return [(p, Path(self.build_lib) / "gpukern" / p.relative_to(ROOT)) for p in self.sources()]
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for source, target in self.copies():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        outputs: list[str] = super().get_outputs(include_bytecode)
+        return outputs if self.editable_mode else [*outputs, *(str(target) for _, target in self.copies())]
+
+
 class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
     """Compiles by build.ninja, then lets setuptools link."""
 
@@ -370,4 +394,4 @@ if __name__ == "__main__":
     # Where something will be compiled, say what is missing before anything is downloaded; an sdist needs no torch.
     if {"build", "build_ext", "bdist_wheel", "dist_info", "editable_wheel", "develop", "install"} & set(sys.argv):
         require_torch()
-    setup(ext_modules=[Extension("gpukern._C", [], language="c++")], cmdclass={"build_ext": Build})
+    setup(ext_modules=[Extension("gpukern._C", [], language="c++")], cmdclass={"build_ext": Build, "build_py": BuildPy})

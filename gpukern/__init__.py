@@ -30,8 +30,8 @@ __version__: str = built()["version"]
 
 
 def __getattr__(name: str) -> _Any:
-    """gpukern.nn and gpukern.reference are imported when they are first named: most programs need neither."""
-    if name in ("nn", "reference"):
+    """gpukern.nn, .reference and .model are imported when they are first named: most programs need none of them."""
+    if name in ("nn", "reference", "model"):
         return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -1,4 +1,4 @@
-"""`python -m gpukern info [--json]` and `python -m gpukern demo [..]`."""
+"""`python -m gpukern info [--json]`, `python -m gpukern demo [..]` and `python -m gpukern model OP [..]`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ def main(arguments: list[str] | None = None) -> int:
     info = commands.add_parser("info", help="versions, what was built, devices found, what to run to build the rest")
     info.add_argument("--json", action="store_true", help="the same as JSON")
     commands.add_parser("demo", help="train a digit classifier on torch's kernels and on gpukern's", add_help=False)
+    commands.add_parser("model", help="execute a GPU kernel on the CPU, every access watched", add_help=False)
     asked, rest = parser.parse_known_args(arguments)
     if asked.command == "demo":
         from gpukern import demo
 
         return demo.main(rest)
+    if asked.command == "model":
+        from gpukern.model import command
+
+        return command.main(rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     from gpukern.info import info as collect

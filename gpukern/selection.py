@@ -139,7 +139,7 @@ def _on_meta(value: Any) -> Any:
 def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
     build, check, names = _PRODUCTS[op]
     extras: dict[str, Any] = {key: kwargs.pop(key) for key in ("activation", "residual", "out") if key in kwargs}
-    check(*map(_on_meta, args), **{key: _on_meta(value) for key, value in kwargs.items()})  # torch's errors
+    checked = check(*map(_on_meta, args), **{key: _on_meta(value) for key, value in kwargs.items()})  # torch's errors
     given = dict(zip(names, args)) | kwargs
     tensors = [given.pop(name) for name in names if name in given]
     product = build(*tensors, **given)
@@ -155,7 +155,7 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
         _layout(product.b),
         _layout(product.c),
         _layout(result),
-        _NONE if residual is None else _layout(_on_meta(residual).expand(shape)),
+        _NONE if residual is None else _layout(_on_meta(residual).expand(checked.shape).reshape(shape)),
     ]
     found = _C.gemm_explain(
         dtype, extents, layouts, product.alpha, product.beta, product.c is not None and product.beta != 0,
@@ -255,18 +255,22 @@ def explain(op: str | Callable[..., Any], *args: Any, device: str | None = None,
     >>> a = torch.empty(512, 512, device="meta")
     >>> gpukern.explain("matmul", a, a, device="sm_90a").row
     """
+    explanation = explain_quietly(op, *args, device=device, **kwargs)
+    print(explanation)
+    return explanation
+
+
+def explain_quietly(op: str | Callable[..., Any], *args: Any, device: str | None = None, **kwargs: Any) -> Explanation:
+    """`explain` without printing."""
     name = _name(op)
     tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
     where = _device(tensors, device)
     if name in _PRODUCTS:
-        explanation = _explain_product(name, args, dict(kwargs), where)
-    elif name in _elementwise_names():
-        explanation = _explain_elementwise(name, args, kwargs, where)
-    else:
-        known = ", ".join([*_PRODUCTS, *sorted(_elementwise_names())])
-        raise ValueError(f"there is no op {name!r} to explain; known are {known}")
-    print(explanation)
-    return explanation
+        return _explain_product(name, args, dict(kwargs), where)
+    if name in _elementwise_names():
+        return _explain_elementwise(name, args, kwargs, where)
+    known = ", ".join([*_PRODUCTS, *sorted(_elementwise_names())])
+    raise ValueError(f"there is no op {name!r} to explain; known are {known}")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import os
 import random
 import sys
 import zlib
+from collections import Counter
+from typing import Any
 
 import hypothesis
 import numpy
@@ -31,7 +33,7 @@ hypothesis.settings.load_profile("gpukern")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: exhaustive patterns, compilers, subprocesses; not in `make test-fast`")
-    torch.set_num_threads(2)
+    torch.set_num_threads(1 if hasattr(config, "workerinput") else 2)  # a process of several takes one core
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -40,15 +42,39 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"gpukern: seed {SEED} (GPUKERN_TEST_SEED), {machine}"
 
 
+compared: Counter[str] = Counter()  # torch's own samples, by form, of every process of the run
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Samples are handed on; under GPUKERN_RECORD=1 a green session writes down what the machine model ran."""
+    if os.environ.get("GPUKERN_RECORD") == "1":
+        from tests.platform import record
+
+        print(f"\ngpukern: {record.write_modelled(exitstatus == 0)}")
+    module = next((m for name, m in sys.modules.items() if name.endswith("test_opinfo")), None)
+    if module is not None:
+        compared.update(module.compared)
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["compared"] = dict(compared)
+
+
+def pytest_testnodedown(node: Any) -> None:
+    compared.update(getattr(node, "workeroutput", {}).get("compared", {}))
+
+
+pytest_testnodedown = pytest.hookimpl(optionalhook=True)(pytest_testnodedown)  # of pytest-xdist
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was compared with torch's own samples; a test of that module fails where one differs."""
-    module = next((m for name, m in sys.modules.items() if name.endswith("test_opinfo")), None)
-    if module is not None and module.compared:
-        forms = ", ".join(f"{count} {form}" for form, count in module.compared.items())
-        terminalreporter.write_line(f"OpInfo samples compared with torch: {module.compared.total()} ({forms})")
+    if compared:
+        forms = ", ".join(f"{count} {form}" for form, count in compared.items())
+        terminalreporter.write_line(f"OpInfo samples compared with torch: {compared.total()} ({forms})")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if record := sys.modules.get("tests.platform.record"):
+        record.RECORD.item = item.nodeid
     seed = (SEED * 1_000_003 + zlib.crc32(item.nodeid.encode())) % 2**32
     random.seed(seed)
     numpy.random.seed(seed)

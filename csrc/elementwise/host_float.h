@@ -1,5 +1,5 @@
-// exp, log, log1p, log2, tanh, erf and the normal distribution function for float registers, written out so that they inline
-// into a loop: a call into Sleef costs its own spills, a third of the time of a silu.
+// exp, log, log1p, log2, tanh, erf and the normal distribution function for float registers, written out so that they
+// inline into a loop: a call into Sleef costs its own spills, a third of the time of a silu.
 //
 // Reductions and polynomials are those of Cephes (Moshier; single precision), evaluated with fused multiply-adds; the
 // normal distribution's tail is a fit of our own.  Errors measured against float64 are in docs/numerics.md.
@@ -105,7 +105,8 @@ inline Floats log(Floats x) {
   const Floats low = fma(l.exponent, Floats(-2.12194440e-4f), l.low);
   return special_logarithm(x, fma(l.exponent, Floats(0.693359375f), l.high + low));
 }
-// With u = 1 + x as it rounds, log(1 + x) = log(u) + (what the rounding lost) / u; exact for an x too small to show in u.
+// With u = 1 + x as it rounds, log(1 + x) = log(u) + (what the rounding lost) / u; exact for an x too small to show in
+// u.
 inline Floats log1p(Floats x) {
   const Floats one(1.f), u = one + x;
   const Logarithm l = logarithm(u);

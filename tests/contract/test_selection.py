@@ -76,6 +76,13 @@ def test_every_product_is_explained(op: str, args: tuple, kwargs: dict, problem:
     assert gpukern.explain(getattr(gpukern, op), *args, device="gfx942", **kwargs) == found
 
 
+def test_a_residual_with_batch_dimensions_was_refused() -> None:
+    found = gpukern.explain(
+        "linear", meta(2, 5, 8), meta(6, 8), meta(6), device="sm_90a", activation="gelu", residual=meta(2, 5, 6)
+    )
+    assert found.problem.startswith("(10, 8) @ (8, 6)") and "+ residual" in found.problem
+
+
 def test_layouts_are_seen() -> None:
     a = meta(16, 8)
     assert "A by rows, B by columns" in gpukern.explain("mm", a, meta(8, 8).t(), device="sm_90a").problem

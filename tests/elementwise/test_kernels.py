@@ -82,7 +82,8 @@ def test_values(case: Case, dtype: torch.dtype) -> None:
         case.name in ("pow", "div") or "tanh" in case.choice or case.name.endswith("_act")
     ):  # of specials the CPU's tests speak
         tensors = case.smooth_inputs((1037,), dtype)
-    agrees(run(case, tensors), case.ours(*tensors), case.id)
+    order, seed = SCHEDULES[CASES.index(case) % len(SCHEDULES)]  # every family meets every schedule
+    agrees(run(case, tensors, schedule=Schedule(order, seed)), case.ours(*tensors), case.id)
 
 
 INTEGERS = [c for c in FIRST if c.types in ("number", "all")]

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
+import shutil
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,26 +25,35 @@ SCHEDULES = [("fifo", 0, 1), ("lifo", 1, 1), ("random", 2, 7), *(("pct", 3, seed
 CASES = [case for path in sorted(FOLDER.glob("*.json")) for case in json.loads(path.read_text())]
 
 
+SOURCES = sorted(p.relative_to(ROOT).as_posix() for p in FOLDER.glob("*.cu"))
+
+
 @cache
 def library() -> ctypes.CDLL:
-    sources = sorted(p.relative_to(ROOT).as_posix() for p in FOLDER.glob("*.cu"))
-    found = model_library("conformance", tuple(sources))
+    return named(model_library("conformance", tuple(SOURCES)))
+
+
+def named(found: ctypes.CDLL) -> ctypes.CDLL:
     found.run_case.restype = found.case_names.restype = ctypes.c_char_p
     return found
 
 
-def buffer(words: str) -> Any:
-    """The bytes of "0000002a 00000001 ..": words of 32 bits."""
+def buffer(words: str) -> tuple[Any, int]:
+    """The memory and size of "0000002a 00000001 ..": words of 32 bits."""
     values = [int(word, 16) for word in words.split()]
     return (ctypes.c_uint32 * max(len(values), 1))(*values), 4 * len(values)
 
 
-def replay(case: dict[str, Any], order: int, seed: int) -> tuple[str, str]:
-    """What the model says, and the output."""
-    library().set_schedule(order, ctypes.c_uint32(seed), case.get("wave", 32))
+def untouched(case: dict[str, Any]) -> str:
+    """The output of a case whose word the device is too old for: as it was."""
+    return case.get("before") or " ".join(["ffffffff"] * len(case["output"].split()))
+
+
+def replay(library: ctypes.CDLL, case: dict[str, Any]) -> tuple[str, str]:
+    """What went wrong, and the output."""
     given, given_bytes = buffer(case["input"])
-    output, output_bytes = buffer(case.get("before") or " ".join(["ffffffff"] * len(case["output"].split())))
-    error = library().run_case(
+    output, output_bytes = buffer(untouched(case))
+    error = library.run_case(
         case["case"].encode(), given, ctypes.c_size_t(given_bytes), output, ctypes.c_size_t(output_bytes)
     )
     return error.decode(), " ".join(f"{word:08x}" for word in output[: output_bytes // 4])
@@ -49,10 +62,51 @@ def replay(case: dict[str, Any], order: int, seed: int) -> tuple[str, str]:
 @pytest.mark.parametrize("case", CASES, ids=[c["name"] for c in CASES])
 def test_word(case: dict[str, Any]) -> None:
     for name, order, seed in SCHEDULES:
-        error, output = replay(case, order, seed)
+        library().set_schedule(order, ctypes.c_uint32(seed), case.get("wave", 32))
+        error, output = replay(library(), case)
         assert not error, (name, seed)
         assert output == case["output"], (name, seed, case["manual"])
 
 
 def test_every_kernel_has_data_and_every_case_a_kernel() -> None:
     assert set(library().case_names().decode().split()) == {c["case"] for c in CASES}
+
+
+@pytest.mark.parametrize("script", sorted(p.name for p in FOLDER.glob("make_*.py")))
+def test_data_is_what_its_script_makes(script: str, tmp_path: Path) -> None:
+    for path in FOLDER.glob("*.py"):
+        shutil.copy(path, tmp_path)
+    subprocess.run([sys.executable, script], cwd=tmp_path, check=True)
+    made = list(tmp_path.glob("*.json"))
+    assert made and all(path.read_text() == (FOLDER / path.name).read_text() for path in made)
+
+
+def nvcc() -> str:
+    """The CUDA compiler, "" where there is none."""
+    home = os.environ.get("CUDA_HOME") or "/usr/local/cuda"
+    return shutil.which(f"{home}/bin/nvcc") or shutil.which("nvcc") or ""
+
+
+@pytest.mark.slow
+def test_the_same_kernels_are_a_devices(tmp_path: Path) -> None:
+    """Compiled for sm_80 and sm_90a the library has every case; where there is a device it gives the same words."""
+    if not nvcc():
+        return
+    built = tmp_path / "libconformance.so"
+    targets = [f"-gencode=arch=compute_{t},code=sm_{t}" for t in ("80", "90a")]
+    flags = ["-std=c++20", "-Icsrc", "-shared", "-cudart=static", "-Xcompiler=-fPIC,-Wall", "-Werror=all-warnings"]
+    done = subprocess.run(
+        [nvcc(), *flags, *targets, *SOURCES, "-o", str(built)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    device = named(ctypes.CDLL(str(built)))
+    assert device.case_names() == library().case_names()
+    for case in CASES:
+        if case.get("wave", 32) != 32:
+            continue
+        error, output = replay(device, case)
+        if "CUDA driver version is insufficient" in error or "no CUDA-capable device" in error:
+            return
+        assert not error, case["name"]
+        if "sm_90" not in case["manual"] or output != untouched(case):
+            assert output == case["output"], case["name"]

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "memory.h"
 
@@ -77,6 +78,7 @@ struct Machine {
   std::map<const void*, std::unique_ptr<Part>> parts;  // of the cluster that runs
   uint32_t state = 1;
   std::string error;
+  Known learner, lesson, learnt;  // the last acquire: what was known, what came to it, the two together
   int live = 0;
 
   uint32_t random() {  // xorshift (Marsaglia 2003)
@@ -97,9 +99,17 @@ struct Machine {
 };
 
 thread_local Machine* machine = nullptr;
-thread_local Settings host_settings;
-thread_local Report host_report;
-thread_local std::string host_error;
+
+// What a thread of the host has besides (see Kept in memory.cpp).
+struct Host {
+  Settings settings;
+  Report report;
+  std::string error;
+};
+Host& host() {
+  static thread_local const std::unique_ptr<Host> own(new Host);
+  return *own;
+}
 
 struct Stop {};  // thrown to the scheduler by a failure outside any thread
 
@@ -222,6 +232,7 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
     start(block, static_cast<uint32_t>(rank * count), base + rank * count * kStack);
   }
   start_block_memory();
+  window = {false, base, base + count * blocks.size() * kStack};
   while (live && error.empty()) {
     if (pending_goes_first()) {
       run_pending();
@@ -234,7 +245,9 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
     current = pick();
     current->queued = false;
     ++report.switches;
+    window.watching = true;
     Fiber::swap(scheduler, current->fiber);
+    window.watching = false;
   }
   if (error.empty() && !pending.empty())
     error = name_of(kernel) + ": the block ends with " + std::to_string(pending.size()) +
@@ -327,15 +340,15 @@ void acquire(const Known& known) {
     me.known = known;
   } else if (me.known != known) {
     // The threads of a warp mostly learn the same, on top of the same.
-    static thread_local Known mine, other, joined;
-    if (mine != me.known || other != known) {
+    Machine& m = *machine;
+    if (m.learner != me.known || m.lesson != known) {
       auto both = std::make_shared<Clock>(*me.known);
       join(*both, *known);
-      mine = me.known;
-      other = known;
-      joined = std::move(both);
+      m.learner = me.known;
+      m.lesson = known;
+      m.learnt = std::move(both);
     }
-    me.known = joined;
+    me.known = m.learnt;
   }
 }
 
@@ -449,7 +462,7 @@ std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const 
   m.grid = grid;
   m.block_dim = block;
   m.thread = &thread;
-  m.settings = host_settings;
+  m.settings = host().settings;
   m.blocks = std::vector<Block>(cluster.x);
   m.shared = std::vector<Region>(cluster.x);
   machine = &m;
@@ -458,43 +471,16 @@ std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const 
   for (uint64_t i = 0; i < grid.count() && m.error.empty(); i += cluster.x) m.run_cluster(i, shared);
   end_memory();
   machine = nullptr;
-  host_report.blocks += m.report.blocks;
-  host_report.threads += m.report.threads;
-  host_report.barriers += m.report.barriers;
-  host_report.collectives += m.report.collectives;
-  host_report.switches += m.report.switches;
+  host().report.blocks += m.report.blocks;
+  host().report.threads += m.report.threads;
+  host().report.barriers += m.report.barriers;
+  host().report.collectives += m.report.collectives;
+  host().report.switches += m.report.switches;
   return m.error;
 }
 
-Settings& settings() { return host_settings; }
-Report& report() { return host_report; }
-std::string& last_error() { return host_error; }
-
-std::string line_of(const void* address) {
-  static thread_local std::map<const void*, std::string> known;
-  const auto at = known.find(address);
-  if (at != known.end()) return at->second;
-  std::string found = "an unknown line";
-  Dl_info info;
-  if (dladdr(address, &info) && info.dli_fname) {
-    // A return address is behind the call that it belongs to.
-    const auto offset = static_cast<const char*>(address) - static_cast<const char*>(info.dli_fbase) - 1;
-    char command[1024];
-    std::snprintf(command, sizeof command, "addr2line -i -e '%s' %#tx 2>/dev/null", info.dli_fname, offset);
-    if (FILE* const pipe = popen(command, "r")) {
-      char line[512];
-      while (std::fgets(line, sizeof line, pipe)) {
-        line[std::strcspn(line, " \n")] = 0;
-        const char* const slash = std::strrchr(line, '/');
-        if (found == "an unknown line" || std::strstr(found.c_str(), "model/")) found = line;
-        if (std::strstr(line, "platform/model/")) continue;
-        found = slash ? slash + 1 : line;
-        break;
-      }
-      pclose(pipe);
-    }
-  }
-  return known[address] = found;
-}
+Settings& settings() { return host().settings; }
+Report& report() { return host().report; }
+std::string& last_error() { return host().error; }
 
 }  // namespace gpukern::model

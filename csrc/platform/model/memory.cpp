@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <map>
+#include <memory>
 #include <set>
 #include <tuple>
 #include <unordered_map>
@@ -49,25 +50,39 @@ struct Memory {
   uint64_t block_number = 0;
   uint32_t threads = 0;  // of the cluster that runs
 };
-thread_local Memory memory;
-thread_local std::vector<Buffer> host_buffers;
-thread_local std::map<std::pair<const void*, bool>, LineCount> counted;  // by line and whether it writes
 
-bool ordered(uint32_t thread, uint32_t clock, const Agent& agent) {
-  return thread == agent.id || (agent.known && thread < agent.known->size() && (*agent.known)[thread] >= clock);
+// What a thread of the host has.  On the heap: of the memory that thread-local variables may take in a library that is
+// loaded late, `window` below claims its own and all its neighbours' share, and there is little.
+struct Kept {
+  Memory memory;
+  std::vector<Buffer> buffers;
+  std::map<std::pair<const void*, bool>, LineCount> counted;  // by line and whether it writes
+  std::map<std::pair<const char*, int>, Place> places;        // by file and line
+  std::string line;
+};
+Kept& kept() {
+  static thread_local const std::unique_ptr<Kept> own(new Kept);
+  return *own;
+}
+
+// Whoever makes an access, without the cost of keeping what it knows alive.
+struct Who {
+  uint32_t id, own;
+  const Clock* known;
+  bool async = false;
+  explicit Who(const Thread& t) : id(t.id), own(t.own), known(t.known.get()) {}
+  explicit Who(const Agent& a) : id(a.id), own(a.own), known(a.known.get()), async(a.async) {}
+};
+
+bool ordered(uint32_t thread, uint32_t clock, const Who& who) {
+  return thread == who.id || (who.known && thread < who.known->size() && (*who.known)[thread] >= clock);
 }
 
 // Cells remember where an access came from as an address: of code, or of a place kept here.
-thread_local std::map<std::pair<const char*, int>, Place> places;
-const void* origin_of(const Place& at) {
-  static thread_local const Place* last = nullptr;
-  if (!last || last->file != at.file || last->line != at.line)
-    last = &places.try_emplace({at.file, at.line}, at).first->second;
-  return last;
-}
+const void* origin_of(const Place& at) { return &kept().places.try_emplace({at.file, at.line}, at).first->second; }
 
 std::string where(const void* origin) {
-  for (const auto& [key, at] : places)
+  for (const auto& [key, at] : kept().places)
     if (origin == &at) {
       const char* const slash = std::strrchr(at.file, '/');
       return (slash ? slash + 1 : at.file) + std::string(":") + std::to_string(at.line);
@@ -76,20 +91,21 @@ std::string where(const void* origin) {
 }
 
 std::string who(uint32_t id, const void* origin) {
-  const auto named = memory.agents.find(id);
-  return named != memory.agents.end() ? named->second : "thread " + std::to_string(id) + " (" + where(origin) + ")";
+  const auto named = kept().memory.agents.find(id);
+  return named != kept().memory.agents.end() ? named->second
+                                             : "thread " + std::to_string(id) + " (" + where(origin) + ")";
 }
 
 // The place of an access by a kernel's own code.
 Place place_of(const void* origin, const char* word) {
-  static thread_local std::string kept;
-  for (const auto& [key, at] : places)
+  std::string& line = kept().line;
+  for (const auto& [key, at] : kept().places)
     if (origin == &at) return at;
-  kept = where(origin);
-  const size_t colon = kept.rfind(':');
-  const int line = colon == std::string::npos ? 0 : std::atoi(kept.c_str() + colon + 1);
-  kept.resize(colon == std::string::npos ? kept.size() : colon);
-  return {word, kept.c_str(), line};
+  line = where(origin);
+  const size_t colon = line.rfind(':');
+  const int number = colon == std::string::npos ? 0 : std::atoi(line.c_str() + colon + 1);
+  line.resize(colon == std::string::npos ? line.size() : colon);
+  return {word, line.c_str(), number};
 }
 
 const char* verb(Kind kind) { return kind == Kind::read ? "read" : "written"; }
@@ -97,7 +113,7 @@ const char* noun(Kind kind) {
   return kind == Kind::read ? "a read" : kind == Kind::write ? "a write" : "an atomic operation";
 }
 
-void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const Agent& agent, const void* origin) {
+void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const Who& agent, const void* origin) {
   Cell before;  // of a byte that was judged already; those alike are not judged again
   bool was_written = false;
   for (size_t i = offset; i < offset + bytes; ++i) {
@@ -120,7 +136,7 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const A
       fail(place_of(origin, noun(kind)),
            "race: shared memory at offset %zu is %s here, and %s wrote it with no barrier between", i, verb(kind),
            who(cell.writer, cell.write_pc).c_str());
-    if (agent.async && cell.writer < memory.threads && !ordered(fenced_id(cell.writer), cell.write_clock, agent))
+    if (agent.async && cell.writer < kept().memory.threads && !ordered(fenced_id(cell.writer), cell.write_clock, agent))
       fail(place_of(origin, noun(kind)),
            "shared memory at offset %zu is %s here by the async proxy, and %s wrote it with no fence_proxy_async "
            "between",
@@ -151,10 +167,10 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const A
   }
 }
 
-void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Agent& agent, int rank,
+void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Who& agent, int rank,
                   const void* origin) {
-  std::vector<GlobalCell>& cells = memory.global[which];
-  const uint64_t block = (memory.block_number + rank + 1) << 32, me = block | agent.id;
+  std::vector<GlobalCell>& cells = kept().memory.global[which];
+  const uint64_t block = (kept().memory.block_number + rank + 1) << 32, me = block | agent.id;
   const auto clear = [&](uint64_t who, uint32_t clock) {
     return who == 0 || ((who ^ me) >> 32 == 0 && ordered(static_cast<uint32_t>(who), clock, agent));
   };
@@ -165,7 +181,7 @@ void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Ag
       const uint64_t other = after_writer ? cell.reader : cell.writer;
       fail(place_of(origin, noun(kind)),
            "race: byte %zu of '%s' is %s here, and thread %u of block %llu %s it with nothing between", i,
-           host_buffers[which].name.c_str(), verb(kind), static_cast<uint32_t>(other),
+           kept().buffers[which].name.c_str(), verb(kind), static_cast<uint32_t>(other),
            static_cast<unsigned long long>(other >> 32) - 1, after_writer ? "read" : "wrote");
     }
     if (kind != Kind::read) {
@@ -182,8 +198,8 @@ void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Ag
 
 void note(const char* address, size_t bytes, bool write, bool shared, const void* pc) {
   const Thread& t = self();
-  const uint32_t time = memory.times[t.id][pc]++;
-  Request& r = memory.requests[Key{t.block, t.number / wave(), pc, time}];
+  const uint32_t time = kept().memory.times[t.id][pc]++;
+  Request& r = kept().memory.requests[Key{t.block, t.number / wave(), pc, time}];
   r.shared = shared;
   r.write = write;
   r.bytes = bytes;
@@ -214,7 +230,7 @@ uint64_t fewest_passes(const Request& r) {
 }
 
 void add_up(const Key& key, const Request& r) {
-  LineCount& c = counted[{std::get<2>(key), r.write}];
+  LineCount& c = kept().counted[{std::get<2>(key), r.write}];
   if (c.line.empty()) c.line = where(std::get<2>(key));
   c.shared = r.shared;
   c.write = r.write;
@@ -236,44 +252,47 @@ void add_up(const Key& key, const Request& r) {
 
 }  // namespace
 
-std::vector<Buffer>& buffers() { return host_buffers; }
+constinit thread_local Window window{};
+
+std::vector<Buffer>& buffers() { return kept().buffers; }
 
 void start_memory() {
-  memory.block_number = 0;
-  memory.global.clear();
-  for (const Buffer& b : host_buffers) memory.global.emplace_back(running_settings().check ? b.end - b.begin : 0);
+  kept().memory.block_number = 0;
+  kept().memory.global.clear();
+  for (const Buffer& b : kept().buffers)
+    kept().memory.global.emplace_back(running_settings().check ? b.end - b.begin : 0);
 }
 
 void start_block_memory() {
-  memory.shared.resize(cluster_size());
+  kept().memory.shared.resize(cluster_size());
   size_t threads = 0;
   for (int rank = 0; rank < cluster_size(); ++rank) {
     const Block& b = block_of(rank);
     threads += b.threads.size();
-    memory.shared[rank].cells.assign(running_settings().check ? b.shared_bytes : 0, Cell());
-    memory.shared[rank].written.assign(running_settings().check ? b.shared_bytes : 0, false);
+    kept().memory.shared[rank].cells.assign(running_settings().check ? b.shared_bytes : 0, Cell());
+    kept().memory.shared[rank].written.assign(running_settings().check ? b.shared_bytes : 0, false);
   }
-  memory.threads = static_cast<uint32_t>(threads);
-  memory.agents.clear();
-  memory.requests.clear();
-  memory.times.assign(running_settings().count ? threads : 0, {});
+  kept().memory.threads = static_cast<uint32_t>(threads);
+  kept().memory.agents.clear();
+  kept().memory.requests.clear();
+  kept().memory.times.assign(running_settings().count ? threads : 0, {});
 }
 
 void end_block_memory() {
-  for (const auto& [key, request] : memory.requests) add_up(key, request);
-  memory.requests.clear();
-  memory.block_number += cluster_size();
+  for (const auto& [key, request] : kept().memory.requests) add_up(key, request);
+  kept().memory.requests.clear();
+  kept().memory.block_number += cluster_size();
 }
-void end_memory() { memory = Memory(); }
+void end_memory() { kept().memory = Memory(); }
 
 Agent agent_of(const Thread& t) { return {t.id, t.own, t.known}; }
-uint32_t first_agent() { return 2 * memory.threads; }
-void name_agent(uint32_t id, std::string name) { memory.agents[id] = std::move(name); }
-bool happened(uint32_t id, uint32_t clock, const Agent& agent) { return ordered(id, clock, agent); }
+uint32_t first_agent() { return 2 * kept().memory.threads; }
+void name_agent(uint32_t id, std::string name) { kept().memory.agents[id] = std::move(name); }
+bool happened(uint32_t id, uint32_t clock, const Agent& agent) { return ordered(id, clock, Who(agent)); }
 
 void shared_access(Block& block, size_t offset, size_t bytes, bool write, const Agent& agent, Place at) {
   if (!running_settings().check) return;
-  touch(memory.shared[block.rank], offset, bytes, write ? Kind::write : Kind::read, agent, origin_of(at));
+  touch(kept().memory.shared[block.rank], offset, bytes, write ? Kind::write : Kind::read, Who(agent), origin_of(at));
 }
 
 void begin_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at) {
@@ -281,12 +300,12 @@ void begin_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, P
   std::memset(block.shared + offset, 0xff, bytes);
   if (!running_settings().check) return;
   for (size_t i = offset; i < offset + bytes; ++i)
-    memory.shared[block.rank].cells[i].copier = static_cast<uint16_t>(agent.id);
+    kept().memory.shared[block.rank].cells[i].copier = static_cast<uint16_t>(agent.id);
 }
 
 void end_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at) {
   if (!running_settings().check) return;
-  for (size_t i = offset; i < offset + bytes; ++i) memory.shared[block.rank].cells[i].copier = kNobody;
+  for (size_t i = offset; i < offset + bytes; ++i) kept().memory.shared[block.rank].cells[i].copier = kNobody;
   shared_access(block, offset, bytes, true, agent, at);
 }
 
@@ -300,8 +319,8 @@ void* static_shared(const void* variable, size_t bytes, size_t alignment) {
     if (b.shared_bytes > b.shared_room) fail({}, "more than 48 KiB of static shared memory");
     std::memset(b.shared + at->second, 0xff, bytes);
     if (running_settings().check) {
-      memory.shared[b.rank].cells.resize(b.shared_bytes);
-      memory.shared[b.rank].written.resize(b.shared_bytes, false);
+      kept().memory.shared[b.rank].cells.resize(b.shared_bytes);
+      kept().memory.shared[b.rank].written.resize(b.shared_bytes, false);
     }
   }
   return b.shared + at->second;
@@ -315,10 +334,10 @@ void check_alignment(const char* address, size_t bytes, Kind kind, const void* o
          static_cast<const void*>(address));
 }
 
-void global_access_from(const char* address, size_t bytes, Kind kind, const Agent& agent, int rank, const void* origin,
+void global_access_from(const char* address, size_t bytes, Kind kind, const Who& agent, int rank, const void* origin,
                         bool aligned, bool counts) {
-  for (size_t i = 0; i < host_buffers.size(); ++i) {
-    const Buffer& b = host_buffers[i];
+  for (size_t i = 0; i < kept().buffers.size(); ++i) {
+    const Buffer& b = kept().buffers[i];
     if (address < b.low || address >= b.high) continue;
     if (address >= b.begin && address + bytes <= b.end && (kind == Kind::read || b.writable)) {
       if (aligned) check_alignment(address, bytes, kind, origin);
@@ -344,20 +363,21 @@ void access_from(const char* address, size_t bytes, Kind kind, const void* origi
       fail(place_of(origin, noun(kind)), "%zu bytes at offset %zu of the %zu bytes of shared memory", bytes, offset,
            b.shared_bytes);
     if (aligned) check_alignment(address, bytes, kind, origin);
-    if (s.check) touch(memory.shared[rank], offset, bytes, kind, agent_of(self()), origin);
+    if (s.check) touch(kept().memory.shared[rank], offset, bytes, kind, Who(self()), origin);
     if (s.count) note(address, bytes, kind != Kind::read, true, origin);
     return;
   }
-  global_access_from(address, bytes, kind, agent_of(self()), self().block->rank, origin, aligned, s.count);
+  global_access_from(address, bytes, kind, Who(self()), self().block->rank, origin, aligned, s.count);
 }
 }  // namespace
 
 void global_access(const Block& block, const char* address, size_t bytes, bool write, const Agent& agent, Place at) {
-  global_access_from(address, bytes, write ? Kind::write : Kind::read, agent, block.rank, origin_of(at), false, false);
+  global_access_from(address, bytes, write ? Kind::write : Kind::read, Who(agent), block.rank, origin_of(at), false,
+                     false);
 }
 
 void access(const char* address, size_t bytes, bool write, const void* pc, bool aligned) {
-  if (running()) access_from(address, bytes, write ? Kind::write : Kind::read, pc, aligned);
+  access_from(address, bytes, write ? Kind::write : Kind::read, pc, aligned);
 }
 
 void access(const void* address, size_t bytes, Kind kind, Place at) {
@@ -393,8 +413,8 @@ char* shared_pointer(uint32_t address, size_t bytes, size_t alignment, Place at)
 
 std::vector<LineCount> take_counts() {
   std::vector<LineCount> all;
-  for (const auto& [key, count] : counted) all.push_back(count);
-  counted.clear();
+  for (const auto& [key, count] : kept().counted) all.push_back(count);
+  kept().counted.clear();
   return all;
 }
 

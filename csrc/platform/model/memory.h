@@ -22,6 +22,14 @@ struct Buffer {
 };
 std::vector<Buffer>& buffers();  // of the next launch on this thread of the host; empty: global memory is not watched
 
+// Where accesses need no look: the stacks of the threads, and everything while no thread runs.  Kept apart and plain,
+// since every access asks.
+struct Window {
+  bool watching;
+  const char *stacks_begin, *stacks_end;
+};
+extern thread_local Window window __attribute__((tls_model("initial-exec")));
+
 // By the scheduler.
 void start_memory();        // of a launch
 void start_block_memory();  // of the cluster that is about to run

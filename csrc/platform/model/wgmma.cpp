@@ -149,7 +149,7 @@ void watch(const Operand& o, int from, int rows, const Agent& agent, Place at) {
 
 // A warp's quarter: 16 rows of A, all of B.
 void execute(const Operation& op, const Operand& a, const Operand& b, int warp, Accumulator& to) {
-  static thread_local float left[kK * kRows], right[kK * 256];
+  float left[kK * kRows], right[kK * 256];
   const Product& p = op.product;
   if (p.a_in_registers) {
     for (int l = 0; l < kLanes; ++l)

@@ -151,16 +151,18 @@ inline void check_alignment(const void* p, size_t bytes, Place at) {
 }
 }  // namespace model
 
-template <class T, int N> Packet<T, N> load_packet(const Packet<T, N>* p, GPUKERN_SAID_AT) {
+// Inlined always, so that an access is on the line of the kernel that asked for it.
+#define GPUKERN_WORD inline __attribute__((always_inline))
+template <class T, int N> GPUKERN_WORD Packet<T, N> load_packet(const Packet<T, N>* p, GPUKERN_SAID_AT) {
   model::check_alignment(p, sizeof *p, GPUKERN_HERE("load_packet"));
   Packet<T, N> packet;
   std::memcpy(&packet, static_cast<const void*>(p), sizeof packet);
   return packet;
 }
-template <class T, int N> Packet<T, N> load_packet_once(const Packet<T, N>* p, GPUKERN_SAID_AT) {
+template <class T, int N> GPUKERN_WORD Packet<T, N> load_packet_once(const Packet<T, N>* p, GPUKERN_SAID_AT) {
   return load_packet(p, file, line);
 }
-template <class T, int N> void store_packet(Packet<T, N>* p, const Packet<T, N>& packet, GPUKERN_SAID_AT) {
+template <class T, int N> GPUKERN_WORD void store_packet(Packet<T, N>* p, const Packet<T, N>& packet, GPUKERN_SAID_AT) {
   model::check_alignment(p, sizeof *p, GPUKERN_HERE("store_packet"));
   std::memcpy(static_cast<void*>(p), &packet, sizeof packet);
 }

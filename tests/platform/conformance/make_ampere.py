@@ -21,7 +21,7 @@ def bfloat16(values: NDArray) -> NDArray:
     return (values.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
 
 
-# ---- "Matrix fragments for mma.<shape>": row and col of ai, bi and ci, word by word ------------------------------------
+# ---- "Matrix fragments for mma.<shape>": row and col of ai, bi and ci, word by word --------------------------------
 
 
 def a_16bit(group: int, thread: int, i: int) -> tuple[int, int]:
@@ -86,7 +86,9 @@ def b_m16n8k16_f64(group: int, thread: int, i: int) -> tuple[int, int]:
 def fragments(matrix: NDArray, elements: int, place: Place) -> NDArray:
     """The elements of every lane, low to high; each element of the matrix lies in one place."""
     places = [[place(lane >> 2, lane % 4, i) for i in range(elements)] for lane in LANES]
-    assert sorted(p for lane in places for p in lane) == [(r, c) for r in range(len(matrix)) for c in range(len(matrix[0]))]
+    assert sorted(p for lane in places for p in lane) == [
+        (r, c) for r in range(len(matrix)) for c in range(len(matrix[0]))
+    ]
     return np.array([[matrix[p] for p in lane] for lane in places], matrix.dtype)
 
 
@@ -151,7 +153,7 @@ def rounding() -> list[Case]:
     return [case("round_to_tf32", "cvt.rna.tf32.f32", values, expected)]
 
 
-# ---- ldmatrix, stmatrix ------------------------------------------------------------------------------------------------
+# ---- ldmatrix, stmatrix --------------------------------------------------------------------------------------------
 
 
 def matrices() -> list[Case]:
@@ -173,7 +175,7 @@ def matrices() -> list[Case]:
     return cases
 
 
-# ---- cp.async, barriers, warps -----------------------------------------------------------------------------------------
+# ---- cp.async, barriers, warps -------------------------------------------------------------------------------------
 
 
 def copies() -> list[Case]:

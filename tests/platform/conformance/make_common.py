@@ -96,7 +96,8 @@ def barriers() -> list[Case]:
     return [
         *(case("syncwarp", "__syncwarp", values, np.concatenate([turned, turned + np.uint32(1)]), **both[w])
           for w in both),
-        case("syncthreads", "__syncthreads", blocks, blocks[:, ::-1]),
+        *(case("syncthreads", "__syncthreads", blocks, blocks[:, ::-1], wave=w, name=f"wave of {w}: syncthreads")
+          for w in both),
         case("static_shared", "__shared__", square, static.astype(np.uint32)),
     ]  # fmt: skip
 

@@ -1,0 +1,179 @@
+"""The GPU kernels on a CPU: executed thread by thread, under a schedule of your choice, every access watched.
+
+    result, report = gpukern.model.run("matmul", a, b, row="simt/s64x64", schedule="pct", seed=7)
+
+A fault of the kernel (a race, a read of what nobody wrote, an access out of bounds, a deadlock, a misaligned packet) is
+a `ModelError` that names kernel, block, thread and source line.  docs/model.md tells how to debug a kernel with it, and
+what it cannot show.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import _C, ops, selection
+from . import machine
+from .machine import LineCount, ModelError, Schedule
+
+__all__ = ["LineCount", "ModelError", "Report", "Schedule", "run"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did; prints as a table.
+
+    kernel: the row or path that ran.  blocks, threads, barriers (arrivals), collectives (of warps), switches (between
+    threads).  lines: requests, bytes and passes by source line, empty unless counting was asked for.
+    """
+
+    kernel: str
+    blocks: int
+    threads: int
+    barriers: int
+    collectives: int
+    switches: int
+    lines: tuple[LineCount, ...] = ()
+
+    def moved(self, space: str, kind: str) -> int:
+        """Bytes that threads read or wrote ("read", "write") in "shared" or "global" memory."""
+        return sum(line.bytes for line in self.lines if (line.space, line.kind) == (space, kind))
+
+    @property
+    def bank_conflicts(self) -> int:
+        """Passes over the banks of shared memory beyond the fewest possible."""
+        return sum(line.passes - line.ideal for line in self.lines if line.space == "shared")
+
+    @property
+    def sectors_per_request(self) -> float:
+        """Sectors of 32 bytes that a warp's request of global memory touches, on average."""
+        requests = [line for line in self.lines if line.space == "global"]
+        return sum(line.passes for line in requests) / max(1, sum(line.requests for line in requests))
+
+    def __str__(self) -> str:
+        text = [
+            f"{self.kernel}: {self.blocks} blocks, {self.threads} threads, {self.barriers} arrivals at barriers, "
+            f"{self.collectives} warp collectives, {self.switches} switches"
+        ]
+        if self.lines:
+            for space in ("global", "shared"):
+                read, written = self.moved(space, "read"), self.moved(space, "write")
+                text.append(f"  {space} memory: {read} bytes read, {written} bytes written")
+            text.append(f"  shared memory: {self.bank_conflicts} passes lost to bank conflicts")
+            text.append(f"  global memory: {self.sectors_per_request:.2f} sectors a request")
+            text.append(f"  {'line':28} {'space':6} {'':5} {'requests':>9} {'bytes':>11} {'passes':>9} {'fewest':>9}")
+            for c in self.lines:
+                text.append(
+                    f"  {c.line:28} {c.space:6} {c.kind:5} {c.requests:9} {c.bytes:11} {c.passes:9} {c.ideal:9}"
+                )
+        return "\n".join(text)
+
+
+def run(
+    op: str,
+    *args: Any,
+    row: str | None = None,
+    schedule: str = "pct",
+    seed: int = 7,
+    wave: int = 32,
+    check: bool = True,
+    count: bool = True,
+    **kwargs: Any,
+) -> tuple[Tensor, Report]:
+    """Runs a GPU kernel under the machine model: the result as a CPU tensor, and what was done.
+
+    op: the name of a gpukern product ("matmul", "addmm", ..) or elementwise function ("silu", ..), then its arguments.
+    row: a product's row ("simt/s64x64"; `gpukern.available(built=False)` lists them), else the one an H100 would run.
+    schedule: "fifo", "lifo", "random" or "pct", which with the seed decides the order of the threads.  wave: lanes of a
+    warp, 32 or 64.  check: races and uninitialised reads.  count: bytes, bank conflicts and sectors by source line
+    (for small shapes: every request is kept until its block ends).
+
+    ModelError where the kernel does what no kernel may; torch's errors for wrong arguments; ValueError for an unknown
+    op, row or schedule.
+    """
+    if schedule not in machine.ORDERS:
+        raise ValueError(f"there is no schedule {schedule!r}; choose one of {', '.join(machine.ORDERS)}")
+    plan = Schedule(schedule, seed, wave, check, count)
+    machine.report()
+    machine.counts()
+    if op in selection._PRODUCTS:
+        result, kernel = _product(op, args, kwargs, row, plan)
+    elif op in selection._elementwise_names():
+        if row is not None:
+            raise ValueError(f"{op} has no rows to choose from; the layout of its arguments decides")
+        result, kernel = _elementwise(op, args, kwargs, plan)
+    else:
+        known = ", ".join([*selection._PRODUCTS, *sorted(selection._elementwise_names())])
+        raise ValueError(f"there is no op {op!r} to run; known are {known}")
+    return result, Report(kernel, **machine.report(), lines=tuple(machine.counts()) if count else ())
+
+
+def _product(
+    op: str, args: tuple[Any, ...], kwargs: dict[str, Any], row: str | None, plan: Schedule
+) -> tuple[Tensor, str]:
+    rest = dict(kwargs)
+    activation, residual = rest.pop("activation", None) or "none", rest.pop("residual", None)
+    build, check, names = selection._PRODUCTS[op]
+    on_meta = {key: selection._on_meta(value) for key, value in rest.items()}
+    shape = check(*map(selection._on_meta, args), **on_meta).shape
+    given = dict(zip(names, args)) | rest
+    positional = [given.pop(name) for name in names if name in given]
+    p = build(*positional, **given)
+    rows = [r for r in selection.available(built=False) if not r.name.startswith("host/")]
+    if row is None:
+        row = selection.explain_quietly(op, *args, device="sm_90", **kwargs).would_run
+    named = next((r for r in rows if r.name == row), None)
+    if named is None:
+        raise ValueError(f"there is no row {row!r}; known are {', '.join(r.name for r in rows)}")
+    if str(p.a.dtype).removeprefix("torch.") not in named.types:
+        raise ValueError(f"{row} takes {', '.join(named.types)}, not {p.a.dtype}")
+    folders = list(dict.fromkeys(r.name.split("/")[0] for r in rows))
+    folder = named.name.split("/")[0]
+    place = folders.index(folder), [r.name for r in rows if r.name.startswith(folder + "/")].index(named.name)
+    out = torch.empty(p.a.shape[0], p.a.shape[1], p.b.shape[2], dtype=p.a.dtype)
+    if residual is not None:
+        residual = residual.expand(shape).reshape(out.shape)
+    result = machine.product(
+        *place, out, p.a, p.b, c=p.c, alpha=p.alpha, beta=p.beta if p.c is not None else 0,
+        activation=activation, residual=residual, schedule=plan,
+    )  # fmt: skip
+    return result.reshape(shape), named.name
+
+
+def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: Schedule) -> tuple[Tensor, str]:
+    if op == "bias_act":
+        raise ValueError("bias_act is add_act with a bias that broadcasts; run that")
+    like = getattr(ops, op)(*map(selection._on_meta, args), **{k: selection._on_meta(v) for k, v in kwargs.items()})
+    entries = [e for e in _C.elementwise_catalogue() if e["name"] == op]
+    words = [w.strip() for w in entries[0]["args"].replace("*,", "").split(",")]
+    tensors: list[Tensor] = []
+    numbers: list[float] = []
+    choice = None
+    positional = list(args)
+    for word in words:
+        kind, name, default = re.match(r"(\w+\??) (\w+)(?:=(.*))?", word).groups()  # type: ignore[union-attr]
+        value = positional.pop(0) if positional else kwargs.get(name, default)
+        if kind == "Tensor":
+            dtype = torch.bool if op == "where" and not tensors else like.dtype
+            tensors.append(value if isinstance(value, Tensor) else torch.tensor(value, dtype=dtype))
+        elif kind.startswith("Scalar"):
+            bound = {"min": -float("inf"), "max": float("inf")}.get(name, 0.0)
+            numbers.append(bound if value in (None, "None") else float(value))
+        else:
+            choice = None if value in (None, "None") else value.strip("'\"")
+    entry = next((e for e in entries if choice is None or e["choice"] == choice), None)
+    if entry is None:
+        raise ValueError(f"{op} has no choice {choice!r}; known are {', '.join(e['choice'] for e in entries)}")
+    catalogue = _C.elementwise_catalogue()
+    families = list(dict.fromkeys(e["family"] for e in catalogue))
+    mine = [(e["name"], e["choice"]) for e in catalogue if e["family"] == entry["family"]]
+    place = families.index(entry["family"]), mine.index((entry["name"], entry["choice"])), 0
+    out = torch.empty_like(like, device="cpu")
+    result = machine.elementwise(place, out, tensors, numbers, schedule=plan)
+    conditions = 1 if op == "where" else 0
+    path = machine.plan(out, tensors, conditions=conditions).path
+    return result, f"elementwise/{op}, {path}"

@@ -1,0 +1,252 @@
+"""Launches under the machine model, on torch tensors.
+
+Inputs and outputs are copied into memory that ends at an unmapped page (memory.py); outputs start as NaN (or a pattern)
+and every byte between their elements must stay as it was.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .build import library
+from .memory import Guarded, watch
+
+MAX_DIMS = 8
+ORDERS = {"fifo": 0, "lifo": 1, "random": 2, "pct": 3}
+SCHEDULES = [("fifo", 1), ("lifo", 1), *(("pct", seed) for seed in range(1, 6))]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Which thread runs next, how many lanes a warp has, and what is watched.
+
+    order: "fifo", "lifo", "random" or "pct" (random priorities, some of which change now and then).  check: races,
+    uninitialised reads.  count: bank conflicts and global transactions.
+    """
+
+    order: str = "fifo"
+    seed: int = 1
+    wave: int = 32
+    check: bool = True
+    count: bool = False
+
+
+class ModelError(RuntimeError):
+    """What the model found: a fault of the kernel."""
+
+
+def set_schedule(schedule: Schedule) -> None:
+    order, seed = ORDERS[schedule.order], ctypes.c_uint32(schedule.seed)
+    library().gpukern_model_schedule(order, seed, schedule.wave, int(schedule.check), int(schedule.count))
+
+
+def report() -> dict[str, int]:
+    """What ran since the last call."""
+    counts = (ctypes.c_uint64 * 5)()
+    library().gpukern_model_report(counts)
+    return dict(zip(("blocks", "threads", "barriers", "collectives", "switches"), counts))
+
+
+@dataclass(frozen=True)
+class LineCount:
+    """What the requests of one source line moved.
+
+    requests: of whole warps.  bytes: of threads.  passes: over the banks of shared memory, or sectors of 32 bytes of
+    global memory; ideal: the fewest that would move these bytes.
+    """
+
+    line: str
+    space: str
+    kind: str
+    requests: int
+    bytes: int
+    passes: int
+    ideal: int
+
+
+def counts() -> list[LineCount]:
+    """By line, what ran with `Schedule(count=True)` since the last call."""
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for text in library().gpukern_model_counts().decode().splitlines():
+        line, space, kind, *numbers = text.split()
+        sums = found.setdefault((line, space, kind), [0, 0, 0, 0])
+        for i, number in enumerate(numbers):
+            sums[i] += int(number)
+    return [LineCount(*key, *sums) for key, sums in sorted(found.items())]
+
+
+def _array(kind: Any, values: Sequence[Any]) -> Any:
+    return (kind * len(values))(*values)
+
+
+# ---- elementwise -----------------------------------------------------------------------------------------------------
+
+DTYPES = [
+    torch.float16, torch.bfloat16, torch.float32, torch.float64,
+    torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool,
+]  # fmt: skip
+
+
+def iteration(out: Tensor, inputs: Sequence[Tensor]) -> tuple[list[int], list[list[int]]]:
+    """(shape, strides in bytes of each operand), innermost first, neighbours joined: as TensorIterator walks them."""
+    operands = [out, *(t.expand(out.shape) for t in inputs)]
+    order = sorted(range(out.dim()), key=lambda d: (out.stride(d), -d))
+    shape: list[int] = []
+    strides: list[list[int]] = [[] for _ in operands]
+    for d in order:
+        if out.shape[d] == 1:
+            continue
+        steps = [t.stride(d) * t.element_size() for t in operands]
+        if shape and all(s[-1] * shape[-1] == step for s, step in zip(strides, steps)):
+            shape[-1] *= out.shape[d]
+            continue
+        shape.append(out.shape[d])
+        for s, step in zip(strides, steps):
+            s.append(step)
+    return shape, strides
+
+
+def _compute(dtype: torch.dtype) -> int:
+    return 1 if dtype == torch.float64 else 0 if dtype.is_floating_point else 2
+
+
+def elementwise(
+    place: tuple[int, int, int], out: Tensor, inputs: Sequence[Tensor], scalars: Sequence[float] = (), *,
+    compute: torch.dtype | None = None, schedule: Schedule | None = None, processors: int = 4, aligned: bool = False,
+    slice_limit: int = 0, in_place: bool = False, shorter: int = 0,
+) -> Tensor:  # fmt: skip
+    """Runs variant `place[2]` of op `place[1]` of family `place[0]` over guarded copies; the result, laid out as `out`.
+
+    compute: the type whose arithmetic is used, where it is not the output's.  slice_limit: elements a launch takes at
+    most (0: 2^31).  in_place: the first input is the output.  shorter: the model is told that the inputs end this many
+    bytes earlier than they do (to see a fault found).  ModelError where the kernel does what no kernel may.
+    """
+    set_schedule(schedule or Schedule())
+    target = Guarded(out, aligned=aligned).poison()
+    sources = [Guarded(t, aligned=aligned).fill(t) for t in inputs]
+    if in_place:
+        sources[0] = target.fill(inputs[0])
+    watch({f"input {k}": s for k, s in enumerate(sources) if s is not target}, target, shorter)
+    arguments = _call(place, target.view, [s.view for s in sources], compute or out.dtype, processors, slice_limit)
+    numbers = [*scalars, *[0.0] * (3 - len(scalars))]
+    whole = [int(v) if abs(v) < 2**63 else (2**63 - 1 if v > 0 else -(2**63)) for v in numbers]
+    error = library().gpukern_model_elementwise(
+        *arguments, _array(ctypes.c_double, numbers), _array(ctypes.c_int64, whole)
+    )
+    if error:
+        raise ModelError(error.decode())
+    for s in sources[1 if in_place else 0 :]:
+        s.untouched()
+    target.check_gaps()
+    return target.view.clone()
+
+
+def _call(
+    place: tuple[int, int, int],
+    out: Tensor,
+    inputs: Sequence[Tensor],
+    compute: torch.dtype,
+    processors: int,
+    limit: int,
+) -> list[Any]:
+    """The arguments that a launch and a plan share."""
+    shape, strides = iteration(out, inputs)
+    padded = [step for s in strides for step in (*s, *[0] * (MAX_DIMS - len(s)))]
+    return [
+        _array(ctypes.c_int, [*place, _compute(compute), len(shape), len(inputs), processors, limit]),
+        _array(ctypes.c_int64, shape or [1]),
+        _array(ctypes.c_void_p, [t.data_ptr() for t in (out, *inputs)]),
+        _array(ctypes.c_int, [DTYPES.index(t.dtype) for t in (out, *inputs)]),
+        _array(ctypes.c_int64, padded),
+    ]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What csrc/elementwise/plan.h decides; widths in bytes, the output's first."""
+
+    path: str
+    unroll: int
+    lead: int
+    threads: int
+    blocks: int
+    count: int
+    widths: tuple[int, ...]
+    across: tuple[bool, ...]
+
+
+def plan(out: Tensor, inputs: Sequence[Tensor], *, conditions: int = 0, processors: int = 4) -> Plan:
+    """The plan of a call over these tensors, as they lie in memory."""
+    found = (ctypes.c_int64 * 16)()
+    library().gpukern_model_plan(*_call((0, 0, 0), out, inputs, out.dtype, processors, 0), conditions, found)
+    path, unroll, lead, threads, blocks, count = found[:6]
+    parts = found[6 : 6 + 2 * (len(inputs) + 1)]
+    return Plan(
+        ("rows", "tile", "strided")[path],
+        unroll,
+        lead,
+        threads,
+        blocks,
+        count,
+        tuple(parts[::2]),
+        tuple(map(bool, parts[1::2])),
+    )
+
+
+# ---- products --------------------------------------------------------------------------------------------------------
+
+PRODUCT_TYPES = DTYPES[:9]
+ACTIVATIONS = ["none", "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "mish", "hardswish"]
+
+
+def _layout(t: Tensor | None) -> list[int]:
+    """Row, column and batch stride, and the alignment of the address and of every stride that is not 1."""
+    if t is None:
+        return [0, 0, 0, 1]
+    batch, row, column = t.stride()
+    bits = t.data_ptr()
+    for extent, stride in zip(t.shape, t.stride()):
+        if stride != 1 and extent > 1:
+            bits |= stride * t.element_size()
+    align = 16
+    while align > 1 and bits % align:
+        align //= 2
+    return [row, column, batch, align]
+
+
+def product(
+    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
+    c: Tensor | None = None, alpha: float = 1, beta: float = 1, activation: str = "none",
+    residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False,
+) -> Tensor:  # fmt: skip
+    """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c and the residual, (batch, m, n)."""
+    set_schedule(schedule or Schedule())
+    target = Guarded(out, aligned=aligned).poison()
+    given = {"a": a, "b": b, "c": c, "residual": residual}
+    memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
+    watch(memory, target)
+    views = {name: memory[name].view if name in memory else None for name in given}
+    layouts = [views["a"], views["b"], views["c"], target.view, views["residual"]]
+    pointers = [views["a"], views["b"], views["c"], views["residual"], target.view]
+    kind = PRODUCT_TYPES.index(a.dtype)
+    addend = c is not None and beta != 0
+    flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
+    error = library().gpukern_model_product(
+        _array(ctypes.c_int, [folder, row, kind, *flags]),
+        _array(ctypes.c_int64, [a.shape[0], a.shape[1], b.shape[2], a.shape[2]]),
+        _array(ctypes.c_int64, [v for t in layouts for v in _layout(t)]),
+        _array(ctypes.c_void_p, [None if t is None else t.data_ptr() for t in pointers]),
+        ctypes.c_double(alpha), ctypes.c_double(beta), ctypes.c_int64(int(alpha)), ctypes.c_int64(int(beta)),
+    )  # fmt: skip
+    if error:
+        raise ModelError(error.decode())
+    for m in memory.values():
+        m.untouched()
+    target.check_gaps()
+    return target.view.clone()

@@ -1,0 +1,243 @@
+"""`make gpu-check` without a GPU: its order, its exits, what it writes, and its parts tried on CPU tensors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks import gpu_cost
+from tests.gpu import check, device, replay, sanitize
+from tests.platform import record
+
+ROOT = Path(__file__).resolve().parents[2]
+ABOUT = {"device": "Some GPU (4 GB)", "target": "sm_90", "driver": "1.2", "runtime": "CUDA 13.0", "torch": "2.13.0"}
+RAN = {"launches": 5, "schedules": [], "cases": 2}
+FACTS: dict[str, dict[str, Any]] = {
+    "replay": {"rows": {"simt/a": RAN}, "families": {"math": RAN}, "rows_of_other_devices": ["simt/z"]},
+    "tests": {"tests": 12, "rho": {"simt/a float32": 3.5}},
+    "sanitizers": {"tools": {"memcheck": {"verdict": "clean", "words": ""},
+                             "racecheck": {"verdict": "not applicable", "words": "its planted fault does not fire"}}},
+    "benchmark": {"copy_gb_per_s": 1000.0, "clocks": {"clocks.sm": "1 MHz"}, "lines": [{"name": "mm"}]},
+}  # fmt: skip
+NAMES = ["build", "replay", "tests", "sanitizers", "benchmark"]
+
+
+class Machine:
+    """Runs nothing: notes which step it was, writes its facts, fails where it is told to."""
+
+    def __init__(self, fails: str = "", silent: str = "") -> None:
+        self.fails, self.silent = fails, silent
+        self.ran: list[str] = []
+        self.environments: list[dict[str, str]] = []
+
+    def __call__(self, command: list[str], environment: dict[str, str]) -> int:
+        name = NAMES[len(self.ran)]
+        self.ran.append(name)
+        self.environments.append(environment)
+        named = [w for w in (*command, environment.get("GPUKERN_GPU_FACTS", "")) if w.endswith(f"{name}.json")]
+        if name in FACTS and name != self.silent:
+            Path(named[0]).write_text(json.dumps(FACTS[name]))
+        return int(name == self.fails)
+
+
+def checked(machine: Machine, results: Path) -> int:
+    return check.main(why_none=lambda: "", about=lambda: dict(ABOUT), execute=machine, results=results)
+
+
+def test_a_green_run_writes_its_facts_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine()
+    assert checked(machine, tmp_path) == 0
+    assert machine.ran == NAMES == [s.name for s in check.steps()]
+    (path,) = tmp_path.rglob("*.json")
+    assert path.parent.name == "some-gpu-4-gb" and list(path.parent.iterdir()) == [path]
+    found = json.loads(path.read_text())
+    assert {"device", "driver", "torch", "commit", "date", "clocks", "rows", "families"} <= found.keys()
+    assert found["rows"] == {"simt/a": RAN} and found["sanitizers"]["memcheck"]["verdict"] == "clean"
+    said = capsys.readouterr().out
+    assert "not for this device: simt/z" in said and "its planted fault does not fire" in said
+    assert "worst rho 3.5" in said and said.splitlines()[-1].startswith("gpukern: all right")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_wrong_step_stops_the_rest(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine(fails=name)
+    assert checked(machine, tmp_path) == 1
+    assert machine.ran == NAMES[: NAMES.index(name) + 1]
+    assert not list(tmp_path.iterdir())
+    said = capsys.readouterr().out
+    assert f"{name} went wrong" in said and said.count("not run") == len(NAMES) - len(machine.ran)
+
+
+def test_a_step_without_facts_is_not_believed(tmp_path: Path) -> None:
+    assert checked(Machine(silent="tests"), tmp_path) == 1 and not list(tmp_path.iterdir())
+
+
+def test_the_environment_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The GPUs that are here, not those of a variable; nothing forced, nothing recorded as the model's."""
+    for name in ("TORCH_CUDA_ARCH_LIST", "GPUKERN_FORCE", "GPUKERN_RECORD", "GPUKERN_GPU_DEVICE"):
+        monkeypatch.setenv(name, "1")
+    machine = Machine()
+    assert checked(machine, tmp_path) == 0
+    for environment in machine.environments:
+        assert not {"TORCH_CUDA_ARCH_LIST", "GPUKERN_FORCE", "GPUKERN_RECORD"} & environment.keys()
+    assert machine.environments[0]["GPUKERN_BUILD"] == "cuda"
+    assert check.steps("gfx942")[0].environment == {"PYTORCH_ROCM_ARCH": "gfx942", "GPUKERN_BUILD": "hip"}
+
+
+def test_without_a_gpu_one_line_a_list_and_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine()
+    assert check.main(why_none=lambda: "nothing is here", execute=machine, results=tmp_path) == 2
+    assert not machine.ran and not list(tmp_path.iterdir())
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("gpukern: no GPU to check: nothing is here")
+    assert [line.split()[1] for line in rest[::2]] == NAMES
+
+
+def test_the_command_itself() -> None:
+    """As `make` runs it, on a machine whose GPUs are hidden."""
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-m", "tests.gpu.check"], cwd=ROOT, env=hidden, capture_output=True,
+                          text=True)  # fmt: skip
+    assert done.returncode == 2 and done.stdout.startswith("gpukern: no GPU to check"), done.stdout + done.stderr
+    assert "python -m tests.gpu.check" in (ROOT / "Makefile").read_text().replace("$(PY)", "python")
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a" / "facts.json"
+    record.write_atomically(path, {"old": 1})
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+    with pytest.raises(OSError, match="full"):
+        record.write_atomically(path, {"new": 2})
+    assert json.loads(path.read_text()) == {"old": 1} and list(path.parent.iterdir()) == [path]
+
+
+def test_names_of_folders() -> None:
+    assert device.folder_name("NVIDIA H100 80GB HBM3") == "nvidia-h100-80gb-hbm3"
+    assert device.folder_name("AMD Instinct MI300X") == "amd-instinct-mi300x" and device.folder_name("?") == "device"
+
+
+# ---- the sanitizers --------------------------------------------------------------------------------------------------
+
+SANITIZER = """#!/bin/sh
+# A stand-in: finds the planted fault of every tool but {blind}, and of rows under {finds}.
+echo "$@" >> "{log}"
+tool=$2
+case "$*" in
+  *" fault") [ "$tool" = "{blind}" ] || exit 99 ;;
+  *tests.gpu.small) [ "$tool" = "{finds}" ] && exit 99; echo "7 runs on small shapes, every result right" ;;
+esac
+exit 0
+"""
+
+
+def stand_in(folder: Path, blind: str = "none", finds: str = "none") -> str:
+    path = folder / "sanitizer"
+    path.write_text(SANITIZER.format(blind=blind, finds=finds, log=folder / "log"))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_tool_counts_only_where_its_planted_fault_fires(tmp_path: Path) -> None:
+    sanitizer = stand_in(tmp_path, blind="racecheck", finds="synccheck")
+    verdicts = {tool: sanitize.check(tool, sanitizer, "planted") for tool in sanitize.TOOLS}
+    assert verdicts["memcheck"] == ("clean", "7 runs on small shapes, every result right")
+    assert verdicts["racecheck"][0] == "not applicable" and "does not fire" in verdicts["racecheck"][1]
+    assert verdicts["synccheck"][0] == "found" and verdicts["initcheck"][0] == "clean"
+    assert "racecheck" not in [line.split()[1] for line in (tmp_path / "log").read_text().splitlines()
+                               if "tests.gpu.small" in line]  # fmt: skip
+
+
+def test_a_finding_ends_the_tools_with_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sanitizer = stand_in(tmp_path, finds="racecheck")
+    monkeypatch.setattr(sanitize, "tool_path", lambda name: sanitizer)
+    monkeypatch.setattr(sanitize, "compile_planted", lambda folder: ("planted", ""))
+    monkeypatch.setattr("torch.version.hip", None)
+    facts = tmp_path / "facts.json"
+    assert sanitize.main([str(facts)]) == 1 and not facts.exists()
+    assert "initcheck" not in (tmp_path / "log").read_text()
+
+
+def test_amd_devices_and_a_missing_sanitizer_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sanitize, "tool_path", lambda name: None)
+    for hip, words in ((None, "not installed"), ("7.2", "NVIDIA")):
+        monkeypatch.setattr("torch.version.hip", hip)
+        facts = tmp_path / "facts.json"
+        assert sanitize.main([str(facts)]) == 0
+        tools = json.loads(facts.read_text())["tools"]
+        assert set(tools) == set(sanitize.TOOLS)
+        assert all(t["verdict"] == "not applicable" and words in t["words"] for t in tools.values())
+
+
+# ---- its parts on CPU tensors ----------------------------------------------------------------------------------------
+
+
+def on_the_cpu(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "GPUKERN_GPU_DEVICE": "cpu", **environment})  # fmt: skip
+
+
+def test_what_the_sanitizers_run() -> None:
+    done = on_the_cpu("tests.gpu.small")
+    assert done.returncode == 0 and "every result right" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_replay(tmp_path: Path) -> None:
+    """The model's cases through the public functions; every row and family is counted."""
+    facts = tmp_path / "facts.json"
+    done = on_the_cpu(*check.pytest_step("-p", "tests.gpu.replay", *check.KERNEL_TESTS)[2:],
+                      GPUKERN_GPU_FACTS=str(facts))  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    found = json.loads(facts.read_text())
+    assert sorted(found["rows"]) == sorted(record.rows()) and sorted(found["families"]) == sorted(record.families())
+
+
+def test_the_tests_of_this_folder_are_not_there_without_a_gpu() -> None:
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
+    done = on_the_cpu("pytest", "-p", "no:cacheprovider", "--collect-only", "tests/gpu", **hidden)
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED and "skipped" not in done.stdout, done.stdout
+
+
+def test_the_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = tmp_path / "facts.json"
+    assert gpu_cost.main(["--device", "cpu", "--json", str(facts)]) == 0
+    assert {x["name"] for x in json.loads(facts.read_text())["lines"]} >= {"call mm", "mm float32 256"}
+    assert "every result right" in capsys.readouterr().out
+
+
+def test_a_wrong_result_has_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, ours, theirs, inputs = gpu_cost.OPS[0]
+    monkeypatch.setattr(gpu_cost, "OPS", [(name, lambda x: ours(x) * 1.001, theirs, inputs)])
+    facts = tmp_path / "facts.json"
+    assert gpu_cost.main(["--device", "cpu", "--json", str(facts)]) == 1 and not facts.exists()
+    said = capsys.readouterr().out
+    (line,) = [x for x in said.splitlines() if x.startswith("silu")]
+    assert "WRONG" in line and "GB/s" not in line and "mm float32" not in said
+
+
+def test_the_replay_sees_every_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard, a gap, an input: what a kernel may not write to is looked at."""
+    monkeypatch.setattr(replay, "DEVICE", "cpu")
+    like = torch.zeros(6, 10)[:, ::2]
+    for at in (0, -1, replay.GUARD + 256 - 4 * (6 * 10 - 1) + 4):  # before, behind, between the first two elements
+        placed = replay.Placed(like, None, aligned=False)
+        assert bool(placed.view.isnan().all())
+        placed.view.fill_(1)
+        assert torch.equal(replay.Placed(like, torch.ones_like(like), aligned=True).result(), torch.ones(6, 5))
+        placed._bytes[at] ^= 1
+        with pytest.raises(AssertionError, match="no element's were overwritten"):
+            placed.result()
+    source = replay.Placed(like, like, aligned=False)
+    source.untouched()
+    source.view[2, 3] = 5
+    with pytest.raises(AssertionError, match="an input was written to"):
+        source.untouched()

@@ -1,0 +1,88 @@
+"""docs/validation.md is what the recorded facts say, and recording keeps the facts apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import gpukern
+from gpukern.info import built
+from tests import validation
+from tests.platform import record
+
+ITEM = "tests/gemm/test_kernels.py::test_layouts"
+RUN = {
+    "device": "Some GPU", "target": "sm_90", "driver": "1.2", "runtime": "CUDA 13.0", "torch": "2.13.0",
+    "commit": "abc", "date": "2030-01-02", "rows": {}, "families": {"math": {"launches": 1}},
+    "rows_of_other_devices": ["simt/z"], "tests": {"tests": 9},
+    "sanitizers": {"memcheck": {"verdict": "clean", "words": ""}},
+}  # fmt: skip
+
+
+def test_the_document_is_what_the_facts_say() -> None:
+    """Write it anew with `python -m tests.validation`."""
+    assert validation.document() == validation.DOCUMENT.read_text(), "run: python -m tests.validation"
+
+
+def test_every_row_and_family_has_its_line() -> None:
+    text = validation.DOCUMENT.read_text()
+    for name in (*record.rows(), *record.families()):
+        assert f"| `{name}` |" in text
+    assert set(record.rows()) < {row.name for row in gpukern.available(built=False)}
+
+
+def test_without_facts_everything_is_not_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((validation, "COMPILED"), (record, "MODELLED"), (validation, "RESULTS")):
+        monkeypatch.setattr(module, name, tmp_path / name)
+    text = validation.document()
+    lines = [line for line in text.splitlines() if line.startswith(("| `simt/", "| `math`"))]
+    assert lines and all(line.count("not yet") == 4 for line in lines), lines
+    assert "No device has run any of this." in text
+
+
+def test_a_run_on_hardware_is_device_driver_commit_and_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the newest run of a device; a row it did not run stays as it was."""
+    results = tmp_path / "results"
+    monkeypatch.setattr(validation, "RESULTS", results)
+    monkeypatch.setattr(validation, "ROOT", tmp_path)
+    (tmp_path / "csrc").symlink_to(Path(record.ROOT) / "csrc")
+    first = record.rows()[0]
+    for date, commit in (("2030-01-02", "newer"), ("2029-12-31", "older")):
+        facts = {**RUN, "date": date, "commit": commit, "rows": {first: {"launches": 1}}}
+        record.write_atomically(results / "some-gpu" / f"{date}.json", facts)
+    lines = {line.split("`")[1]: line for line in validation.document().splitlines() if line.startswith("| `")}
+    assert "Some GPU, driver 1.2, commit newer, 2030-01-02" in lines[first] and "older" not in lines[first]
+    assert "results/some-gpu/2030-01-02.json" in lines[first]
+    assert all("Some GPU" not in lines[name] for name in record.rows()[1:])
+    assert "memcheck clean; rows of other devices: simt/z" in validation.document()
+
+
+def test_a_build_is_added_to_those_of_other_compilers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "COMPILED", tmp_path / "compiled.json")
+    before = {"cxx": ["clang++ 1"], "gpu": {"hipcc 7": {"elementwise": ["gfx942"], "gemm/arch/simt": ["gfx942"]}}}
+    record.write_atomically(validation.COMPILED, before)
+    validation.record_build()
+    found = json.loads(validation.COMPILED.read_text())
+    assert "clang++ 1" in found["cxx"] and built()["compilers"]["cxx"] in found["cxx"]
+    assert found["gpu"]["hipcc 7"] == before["gpu"]["hipcc 7"]
+    assert "HIP" not in validation.compiled_for("elementwise", found)
+
+
+def test_only_a_green_and_whole_session_is_recorded(tmp_path: Path) -> None:
+    path, ran = tmp_path / "modelled.json", record.Record()
+    ran.note("rows", record.rows()[0])
+    assert not ran.rows, "launches outside the tests of kernels do not count"
+    ran.item = ITEM
+    for row in record.rows():
+        ran.note("rows", row, "fifo 1, 32 lanes")
+    said = record.write_modelled(True, ran, path)
+    assert "nothing ran of" in said and not path.exists()
+    for family in record.families():
+        ran.note("families", family, "pct 3, 64 lanes")
+    assert "a test failed" in record.write_modelled(False, ran, path) and not path.exists()
+    assert "written" in record.write_modelled(True, ran, path)
+    found = json.loads(path.read_text())
+    assert found["rows"][record.rows()[0]] == {"launches": 1, "schedules": ["fifo 1, 32 lanes"], "cases": 1}
+    assert validation.modelled(found["families"]["math"]) == "1 launches in 1 cases; pct; 64 lanes a wave"

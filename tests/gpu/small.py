@@ -1,0 +1,87 @@
+"""Every row and every elementwise kernel once on small shapes: what the sanitizers run, `python -m tests.gpu.small`.
+
+Tensors are made on the CPU and copied whole, so that only kernels of gpukern run between the copies, and initcheck
+knows every byte that the copies wrote.  Results are compared, because a tool that stops a kernel early finds nothing.
+GPUKERN_GPU_DEVICE=cpu tries this file where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor
+
+import gpukern
+from tests.gpu import device
+from tests.oracle import fills, products, strategies, ulps
+from tests.oracle.ops import FIRST
+
+DEVICE = os.environ.get("GPUKERN_GPU_DEVICE", "cuda")
+
+
+def there(t: Tensor) -> Tensor:
+    """On the device with the strides it has, without a kernel of torch's."""
+    extent = 1 + sum((n - 1) * s for n, s in zip(t.shape, t.stride())) if t.numel() else 0
+    start = t.storage_offset()
+    return t.as_strided((start + extent,), (1,), 0).to(DEVICE).as_strided(t.shape, t.stride(), start)
+
+
+def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
+    if dtype.is_floating_point:
+        return fills.integers(*shape, k=k, dtype=dtype)
+    return torch.randint(0 if dtype == torch.uint8 else -9, 10, shape).to(dtype)
+
+
+def row_runs(row: gpukern.selection.Row) -> int:
+    """Ragged shapes in all four layouts, with and without an addend."""
+    count = 0
+    bm, bn, bk = row.tile
+    for dtype in (getattr(torch, t) for t in row.types):
+        for m, n, k in ((bm + 1, bn - 1, bk + 1), (1, 3, 2 * bk), (bm, bn, bk)):
+            a, b, c = filled(dtype, m, k, k=k), filled(dtype, k, n, k=k), filled(dtype, m, n, k=1)
+            if dtype.is_floating_point:
+                expected = a.double() @ b.double()
+            else:
+                expected = (a.long() @ b.long()).to(dtype)
+            for left, right in ((a, b), (a.t().contiguous().t(), b.t().contiguous().t())):
+                products.exactly_equal(gpukern.mm(there(left), there(right)).cpu(), expected)
+                products.exactly_equal(gpukern.addmm(there(c), there(left), there(right)).cpu(), (expected + c))
+                count += 2
+    return count
+
+
+def elementwise_runs() -> int:
+    """Each op dense, broadcast, transposed and with gaps, first derivatives of the dense one."""
+    count = 0
+    for case in FIRST:
+        for dtype in ulps.FLOATS:
+            for layout in ("dense", "transposed", "sliced", "offset"):
+                inputs = [strategies.arranged(t, layout) for t in case.smooth_inputs((37, 41), dtype)]
+                got, expected = case.ours(*map(there, inputs)).cpu(), case.ours(*inputs)
+                tight = 1e-2 if dtype in ulps.HALVES else 1e-5
+                torch.testing.assert_close(got, expected, rtol=tight, atol=tight)
+                count += 1
+        if case.differentiable:
+            inputs = case.smooth_inputs((533,), torch.float32)
+            here = [there(t).requires_grad_(t.is_floating_point()) for t in inputs]
+            torch.autograd.grad(case.ours(*here), [t for t in here if t.requires_grad], there(torch.ones(533)))
+            count += 1
+    return count
+
+
+def main() -> int:
+    torch.manual_seed(20)
+    count = 0
+    for row in device.rows() if DEVICE != "cpu" else [r for r in gpukern.available() if r.name.startswith("host/")]:
+        if DEVICE == "cpu":
+            row = gpukern.selection.Row(row.name, row.types, row.targets, (8, 8, 8), 0, 0)
+        with gpukern.force(row.name):
+            count += row_runs(row)
+    count += elementwise_runs()
+    print(f"{count} runs on small shapes, every result right")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

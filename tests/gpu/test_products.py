@@ -1,0 +1,142 @@
+"""Every row of this device under `gpukern.force`, and what selection picks, against the componentwise bound."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import gpukern
+from tests.gpu import device
+from tests.oracle import fills, products
+
+ROWS = device.rows()
+CASES = [(row, getattr(torch, t)) for row in ROWS for t in row.types]
+FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
+
+
+def ids(cases: list[tuple[Any, torch.dtype]]) -> list[str]:
+    return [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in cases]
+
+
+def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
+    """Values whose sums over k are exact."""
+    if dtype.is_floating_point:
+        return fills.integers(*shape, k=k, dtype=dtype).cuda()
+    return torch.randint(0 if dtype == torch.uint8 else -9, 10, shape).to(dtype).cuda()
+
+
+def exact_product(a: Tensor, b: Tensor) -> Tensor:
+    """Of exact values; integers on the CPU, where torch multiplies them."""
+    if a.dtype.is_floating_point:
+        return a.double() @ b.double()
+    return (a.cpu().long() @ b.cpu().long()).to(a.dtype).to(a.device)
+
+
+def test_there_are_rows_for_this_device() -> None:
+    assert ROWS, f"nothing built runs on {device.target()}"
+
+
+@pytest.mark.parametrize("fill", fills.FILLS)
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=ids(FLOATING))
+def test_every_row_is_within_the_bound(row: Any, dtype: torch.dtype, fill: str) -> None:
+    bm, bn, bk = row.tile
+    for m, n, k in ((257, 131, 300), (bm, bn, bk), (2 * bm + 1, 3 * bn - 1, 4096), (1, 700, 2049), (640, 1, 513)):
+        a, b = fills.FILLS[fill](m, k, dtype=dtype).cuda(), fills.FILLS[fill](k, n, dtype=dtype).cuda()
+        with gpukern.force(row.name):
+            got = gpukern.mm(a, b)
+        verdict = products.check_product(got, a, b)
+        name = f"{row.name} {str(dtype).removeprefix('torch.')}"
+        device.RHO[name] = max(device.RHO.get(name, 0.0), round(verdict.rho, 2))
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=ids(CASES))
+def test_every_row_is_exact_on_integers(row: Any, dtype: torch.dtype) -> None:
+    bm, bn, bk = row.tile
+    sides = itertools.product((1, bm - 1, bm + 1, 3 * bm), (1, bn - 1, 2 * bn + 1), (1, bk - 1, 5 * bk + 3))
+    for m, n, k in sides:
+        a, b = filled(dtype, m, k, k=k), filled(dtype, k, n, k=k)
+        with gpukern.force(row.name):
+            for right in (b, b.t().contiguous().t()):
+                products.exactly_equal(gpukern.mm(a, right), exact_product(a, b))
+                products.exactly_equal(gpukern.mm(a.t().contiguous().t(), right), exact_product(a, b))
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=ids(CASES))
+def test_reruns_are_bitwise_equal(row: Any, dtype: torch.dtype) -> None:
+    a, b = (fills.normal(515, 300), fills.normal(300, 517))
+    a, b = ((t * (1 if dtype.is_floating_point else 5)).to(dtype).cuda() for t in (a, b))
+    with gpukern.force(row.name):
+        first = gpukern.mm(a, b)
+        for _ in range(100):
+            assert torch.equal(gpukern.mm(a, b), first)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_what_selection_picks(dtype: torch.dtype) -> None:
+    """Thin, square and deep products, batches, an empty k; the row that explain names is the row that served."""
+    for m, n, k in ((1, 1, 1), (16, 4096, 512), (4096, 16, 512), (1000, 1000, 1000), (64, 64, 9000), (129, 257, 65)):
+        a, b = fills.normal(m, k, dtype=dtype).cuda(), fills.normal(k, n, dtype=dtype).cuda()
+        gpukern.reset_served()
+        products.check_product(gpukern.mm(a, b), a, b)
+        ran = [row for call, row, _ in gpukern.served() if call == "matrix product"]
+        assert ran == [gpukern.explain("mm", a, b).row] and not ran[0].startswith("host/")
+    assert not gpukern.mm(torch.empty(3, 0, dtype=dtype).cuda(), torch.empty(0, 4, dtype=dtype).cuda()).any()
+    assert gpukern.mm(torch.empty(0, 5, dtype=dtype).cuda(), torch.empty(5, 4, dtype=dtype).cuda()).shape == (0, 4)
+
+
+def test_more_batches_than_a_grid_has_in_y_and_z() -> None:
+    a, b = filled(torch.float32, 70_000, 3, 5, k=5), filled(torch.float32, 70_000, 5, 2, k=5)
+    products.exactly_equal(gpukern.bmm(a, b), a.double() @ b.double())
+
+
+def test_offsets_beyond_2_31() -> None:
+    """The last row of A lies beyond 2^31: 2.1 GB of int8, of which three rows are read."""
+    step = 2**30 + 64
+    memory = torch.zeros(2 * step + 64, dtype=torch.int8, device="cuda")
+    a = memory.as_strided((3, 40), (step, 1))
+    a.copy_(filled(torch.int8, 3, 40, k=40))
+    b = filled(torch.int8, 40, 9, k=40)
+    assert torch.equal(gpukern.mm(a, b), exact_product(a, b))
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "mish", "hardswish"])
+def test_fused_tails_agree_with_the_cpu(activation: str) -> None:
+    for dtype, tight in ((torch.float32, 2e-5), (torch.float64, 1e-12), (torch.bfloat16, 2e-2), (torch.float16, 2e-3)):
+        x, w = fills.normal(130, 70, dtype=dtype) / 4, fills.normal(90, 70, dtype=dtype) / 4
+        bias, residual = fills.normal(90, dtype=dtype), fills.normal(130, 90, dtype=dtype)
+        expected = gpukern.linear(
+            x.double(), w.double(), bias.double(), activation=activation, residual=residual.double()
+        )
+        got = gpukern.linear(*(t.cuda() for t in (x, w, bias)), activation=activation, residual=residual.cuda())
+        torch.testing.assert_close(got.cpu().double(), expected, rtol=tight, atol=tight)
+
+
+def test_gradients() -> None:
+    a, b, c = (fills.normal(*s, dtype=torch.float64).cuda().requires_grad_() for s in ((7, 5), (5, 6), (7, 6)))
+    call = lambda c, a, b: gpukern.addmm(c, a, b, beta=0.5, alpha=2, activation="gelu")  # noqa: E731
+    assert torch.autograd.gradcheck(call, (c, a, b)) and torch.autograd.gradgradcheck(call, (c, a, b))
+
+
+def test_autocast() -> None:
+    a, b = fills.normal(40, 30).cuda(), fills.normal(30, 20).cuda()
+    for dtype in (torch.float16, torch.bfloat16):
+        with torch.autocast("cuda", dtype=dtype):
+            got, theirs = gpukern.mm(a, b), torch.mm(a, b)
+        assert got.dtype == theirs.dtype == dtype
+        products.check_product(got, a.to(dtype), b.to(dtype))
+
+
+def test_out_and_drop_in() -> None:
+    a, b, c = fills.normal(33, 20).cuda(), fills.normal(20, 40).cuda(), fills.normal(33, 40).cuda()
+    out = torch.full((40, 33), torch.nan, device="cuda").t()
+    assert gpukern.mm(a, b, out=out) is out
+    products.check_product(out, a, b)
+    expected = gpukern.addmm(c, a, b)
+    gpukern.reset_served()
+    with gpukern.enable():
+        assert torch.equal(torch.addmm(c, a, b), expected)
+    assert [row for call, row, _ in gpukern.served() if call == "matrix product"]

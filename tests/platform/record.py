@@ -1,0 +1,123 @@
+"""What ran, counted: launches, schedules and test cases of each matrix product row and each elementwise family.
+
+The machine model notes every launch here, and so does the replay on a GPU (tests/gpu/replay.py).  A session under
+GPUKERN_RECORD=1 writes its counts to modelled.json when it ends green and has run every row and family; the table in
+docs/validation.md is made from that file.  Without the variable nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELLED = Path(__file__).with_name("modelled.json")
+# Only these count, so that the record does not depend on what else a session ran.
+SOURCES = ("tests/elementwise/test_kernels.py", "tests/gemm/test_kernels.py")
+
+
+@dataclass
+class Ran:
+    """One row or family."""
+
+    launches: int = 0
+    schedules: set[str] = field(default_factory=set)
+    cases: set[str] = field(default_factory=set)
+
+    def facts(self) -> dict[str, Any]:
+        return {"launches": self.launches, "schedules": sorted(self.schedules), "cases": len(self.cases)}
+
+
+class Record:
+    """The counts of one session."""
+
+    def __init__(self) -> None:
+        self.item = ""  # the test that runs now
+        self.rows: dict[str, Ran] = {}
+        self.families: dict[str, Ran] = {}
+
+    def note(self, kind: str, name: str, schedule: str = "") -> None:
+        """One launch of a row (kind "rows") or of a kernel of a family ("families")."""
+        if not self.item.startswith(SOURCES):
+            return
+        table: dict[str, Ran] = getattr(self, kind)
+        ran = table.setdefault(name, Ran())
+        ran.launches += 1
+        ran.cases.add(self.item)
+        if schedule:
+            ran.schedules.add(schedule)
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "rows": {name: self.rows[name].facts() for name in sorted(self.rows)},
+            "families": {name: self.families[name].facts() for name in sorted(self.families)},
+        }
+
+    def missing(self) -> list[str]:
+        """Rows and families of the tables that nothing was launched of."""
+        return [n for n in rows() if n not in self.rows] + [n for n in families() if n not in self.families]
+
+
+RECORD = Record()
+
+
+@cache
+def rows() -> list[str]:
+    """Every GPU row, built here or not, in the order of the tables."""
+    import gpukern
+
+    return [row.name for row in gpukern.available(built=False) if not row.name.startswith("host/")]
+
+
+@cache
+def families() -> list[str]:
+    """The elementwise families, in the order of the catalogue."""
+    import gpukern
+
+    return list(dict.fromkeys(e["family"] for e in gpukern._C.elementwise_catalogue()))
+
+
+@cache
+def row_at(folder: int, row: int) -> str:
+    """The name of a row from its folder's place and its own."""
+    folders = list(dict.fromkeys(name.split("/")[0] for name in rows()))
+    return [name for name in rows() if name.startswith(folders[folder] + "/")][row]
+
+
+def commit() -> str:
+    """The commit of this tree, `+changes` where files differ from it, "unknown" outside a clone."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def write_atomically(path: Path, facts: dict[str, Any]) -> None:
+    """A reader finds the whole file or the one before it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(json.dumps(facts, indent=1) + "\n")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_modelled(green: bool, record: Record = RECORD, path: Path = MODELLED) -> str:
+    """Writes the record of a green and whole session; what was done, in a sentence."""
+    if not green:
+        return f"{path.name} is not written: a test failed"
+    if missing := record.missing():
+        return f"{path.name} is not written: nothing ran of {', '.join(missing)}"
+    write_atomically(path, {"commit": commit(), **record.facts()})
+    return f"{path.name} written; docs/validation.md follows by `python -m tests.validation`"

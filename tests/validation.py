@@ -1,0 +1,189 @@
+"""docs/validation.md, made from recorded facts: `python -m tests.validation [--compiled]`.
+
+    tests/platform/compiled.json      what compilers accepted; --compiled adds the build that is here
+    tests/platform/modelled.json      what the machine model ran; written by a test run under GPUKERN_RECORD=1
+    benchmarks/results/*/*.json       what `make gpu-check` ran on a device
+    tests/platform/environments.json  which versions of torch were tried, by hand
+
+The rows come from the tables themselves (gpukern.available), so a new row is "not yet" until something is recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.platform import record
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "validation.md"
+COMPILED = ROOT / "tests" / "platform" / "compiled.json"
+ENVIRONMENTS = ROOT / "tests" / "platform" / "environments.json"
+RESULTS = ROOT / "benchmarks" / "results"
+NOT_YET = "not yet"
+
+BEGINNING = """# What has been compiled, executed and measured
+
+Written by `python -m tests.validation` from recorded facts; a test compares. Four different things, never to be mixed:
+**compiled** (a compiler accepted it for that target), **modelled** (the kernel source was executed, with its threads
+and barriers, by the machine model on a CPU), **run on hardware** (which, when, at which commit) and **measured** (a
+figure, with its command).
+"""
+
+CPU = """## On the CPU
+| part | compiled | run on hardware | measured |
+|---|---|---|---|
+| CPU loops, baseline and AVX2 | {cxx} | x86-64 with AVX2 | `python -m benchmarks.cpu_cost` |
+| CPU loops, AVX-512 | {cxx} | **not yet** | **not yet** |
+| `gemm/arch/host` (ATen's BLAS and an epilogue) | {cxx} | x86-64 with AVX2 | `python -m benchmarks.cpu_cost` |
+"""
+
+LIMITS = """## What the model cannot show
+It executes the C++ source, not the machine code: registers, memory ordering weaker than sequential consistency, the
+driver, launch limits of a real device, speed. A kernel that only the model has run is to be called untested on
+hardware, and is.
+"""
+
+HOW = """## How a fact is recorded
+- compiled: `python -m tests.validation --compiled`, after a build with the compiler in question
+- modelled: `GPUKERN_RECORD=1 python -m pytest tests/elementwise/test_kernels.py tests/gemm/test_kernels.py`; it counts
+  where every test is green and every row and family ran
+- run on hardware, and measured: `make gpu-check` on a machine with the GPU; it builds, replays the model's test vectors
+  on the device, runs the tests that need one, the sanitizers and a benchmark beside torch, and writes
+  `benchmarks/results/<device>/` only if all is right
+"""
+
+
+def read(path: Path, otherwise: Any) -> Any:
+    return json.loads(path.read_text()) if path.exists() else otherwise
+
+
+def results() -> list[dict[str, Any]]:
+    """The newest run of each device."""
+    newest: dict[str, dict[str, Any]] = {}
+    for path in sorted(RESULTS.glob("*/*.json")):
+        facts = json.loads(path.read_text())
+        before = newest.get(facts["device"])
+        if before is None or facts["date"] >= before["date"]:
+            newest[facts["device"]] = {**facts, "path": path.relative_to(ROOT).as_posix()}
+    return [newest[device] for device in sorted(newest)]
+
+
+# ---- cells -----------------------------------------------------------------------------------------------------------
+
+
+def compiled_for(folder: str, compiled: dict[str, Any]) -> str:
+    """Compilers and their words; HIP is named where the folder wants it and no compiler of it is among them."""
+    cells = [f"{compiler}: {' '.join(words)}"
+             for compiler, folders in compiled["gpu"].items() if (words := folders.get(folder))]  # fmt: skip
+    wanted = (ROOT / "csrc" / folder / "targets").read_text()
+    if "gfx" in wanted and not any("gfx" in cell for cell in cells):
+        cells.append(f"HIP: **{NOT_YET}**")
+    return "; ".join(cells) or f"**{NOT_YET}**"
+
+
+def modelled(ran: dict[str, Any] | None) -> str:
+    """ "450 launches in 54 cases; fifo, lifo, 6 pct; 32 and 64 lanes a wave"."""
+    if not ran:
+        return f"**{NOT_YET}**"
+    found = [re.fullmatch(r"(\w+) (\d+), (\d+) lanes", s) for s in ran["schedules"]]
+    orders: dict[str, set[str]] = {}
+    for word in (m for m in found if m):
+        orders.setdefault(word[1], set()).add(word[2])
+    names = [order if len(seeds) == 1 else f"{len(seeds)} {order}" for order, seeds in sorted(orders.items())]
+    waves = " and ".join(sorted({m[3] for m in found if m}))
+    return f"{ran['launches']:,} launches in {ran['cases']} cases; {', '.join(names)}; {waves} lanes a wave"
+
+
+def on_hardware(kind: str, name: str, runs: list[dict[str, Any]]) -> str:
+    cells = [f"{r['device']}, driver {r['driver']}, commit {r['commit']}, {r['date']}" for r in runs if name in r[kind]]
+    return "; ".join(cells) or f"**{NOT_YET}**"
+
+
+def measured(kind: str, name: str, runs: list[dict[str, Any]]) -> str:
+    cells = [f"`{r['path']}`" for r in runs if name in r[kind]]
+    return "; ".join(dict.fromkeys(cells)) or f"**{NOT_YET}**"
+
+
+# ---- the document ----------------------------------------------------------------------------------------------------
+
+
+def table(
+    title: str, kind: str, names: list[str], folder: Callable[[str], str], compiled: dict[str, Any],
+    ran: dict[str, Any], runs: list[dict[str, Any]],
+) -> str:  # fmt: skip
+    lines = [f"| {title} | compiled | modelled | run on hardware | measured |", "|---|---|---|---|---|"]
+    for name in names:
+        ran_by_model, words = modelled(ran.get(kind, {}).get(name)), compiled_for(folder(name), compiled)
+        cells = words, ran_by_model, on_hardware(kind, name, runs), measured(kind, name, runs)
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def device_section(runs: list[dict[str, Any]]) -> str:
+    """What each device's run said of the tools, and which rows it has no code for."""
+    if not runs:
+        return "No device has run any of this.\n"
+    lines = []
+    for r in runs:
+        tools = ", ".join(f"{tool} {said['verdict']}" for tool, said in r["sanitizers"].items())
+        left = r["rows_of_other_devices"]
+        also = f"; rows of other devices: {', '.join(left)}" if left else ""
+        lines.append(f"- {r['device']} ({r['target']}, {r['runtime']}, torch {r['torch']}): "
+                     f"{r['tests']['tests']} tests; {tools}{also}")  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def environments() -> str:
+    lines = ["| torch | Python | compilers | what was done |", "|---|---|---|---|"]
+    for e in read(ENVIRONMENTS, []):
+        lines.append(f"| {e['torch']} | {e['python'] or '-'} | {e['compilers'] or '-'} | {e['done']} |")
+    return "\n".join(lines) + "\n"
+
+
+def document() -> str:
+    compiled, ran, runs = read(COMPILED, {"cxx": [], "gpu": {}}), read(record.MODELLED, {}), results()
+    at = f" The model's counts are of commit {ran['commit']}." if ran else ""
+    parts = [
+        BEGINNING,
+        CPU.format(cxx=", ".join(compiled["cxx"]) or f"**{NOT_YET}**"),
+        f"## Matrix products on GPUs\nOne line a compiled row.{at}\n\n"
+        + table("row", "rows", record.rows(), lambda n: f"gemm/arch/{n.split('/')[0]}", compiled, ran, runs),
+        "## Elementwise ops on GPUs\nOne line a family; its kernels serve each op, type, layout and gradient.\n\n"
+        + table("family", "families", record.families(), lambda n: "elementwise", compiled, ran, runs),
+        "## Devices\n" + device_section(runs),
+        LIMITS,
+        HOW,
+        "## Environments\n" + environments(),
+    ]
+    return "\n".join(parts)
+
+
+def record_build() -> None:
+    """Adds what the build that is here compiled; another compiler's facts stay."""
+    from gpukern.info import built
+
+    facts, here = read(COMPILED, {"cxx": [], "gpu": {}}), built()
+    facts["cxx"] = sorted({*facts["cxx"], here["compilers"]["cxx"]})
+    if "gpu" in here["compilers"]:
+        facts["gpu"][here["compilers"]["gpu"]] = here["targets"]
+    record.write_atomically(COMPILED, facts)
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--compiled"]):
+        print(__doc__)
+        return 2
+    if arguments:
+        record_build()
+    DOCUMENT.write_text(document())
+    print(f"gpukern: {DOCUMENT.relative_to(ROOT)} written")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
