@@ -14,7 +14,7 @@
 #define GPUKERN_D __device__ __forceinline__
 #define GPUKERN_OUTLINE __device__ __noinline__
 #define GPUKERN_KERNEL __global__ void
-#define GPUKERN_BOUNDS(threads) __launch_bounds__(threads)
+#define GPUKERN_BOUNDS(...) __launch_bounds__(__VA_ARGS__)
 #define GPUKERN_GRID_CONST
 #define GPUKERN_SHARED(type, name, ...) __shared__ type name __VA_ARGS__
 

@@ -28,7 +28,7 @@ def model_library(name: str, sources: tuple[str, ...], flags: str = "") -> ctype
     for source in [*sources, *machine_sources()]:
         machine = source not in sources
         out = (FOLDER / ("" if machine else name) / f"{stem(source)}.o").as_posix()
-        own = "" if machine else f"{build.WATCHED} {flags}"
+        own = "-O2" if machine else f"{build.WATCHED} {flags}"
         command = f"{build.compiler()} {build.FLAGS} {own} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         objects.append(out)

@@ -75,8 +75,10 @@ struct Machine {
   std::vector<Thread*> ready;
   std::vector<std::function<void()>> pending;
   std::vector<uint32_t> priority;  // a warp each, and the asynchronous work last; the smallest runs first
+  std::map<const void*, std::unique_ptr<Part>> parts;  // of the cluster that runs
   uint32_t state = 1;
   std::string error;
+  Known learner, lesson, learnt;  // the last acquire: what was known, what came to it, the two together
   int live = 0;
 
   uint32_t random() {  // xorshift (Marsaglia 2003)
@@ -121,6 +123,7 @@ void thread_entry() {
   for (const Copy& c : me.open_group) fail(c.at, "the thread ends before it has waited for this copy");
   for (const auto& group : me.copy_groups)
     for (const Copy& c : group) fail(c.at, "the thread ends before it has waited for this copy");
+  for (const auto& entry : machine->parts) entry.second->thread_ends(me);
   me.done = true;
   --block.live;
   --machine->live;
@@ -183,6 +186,7 @@ void Machine::describe_deadlock() {
     error += " " + std::to_string(who.first) + " threads (" + std::to_string(who.second->number) + " ..) wait in " +
              where + ";";
   error.pop_back();
+  for (const auto& entry : parts) error += entry.second->deadlock();
 }
 
 void Machine::start(Block& block, uint32_t first_id, char* stacks_at) {
@@ -207,6 +211,7 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
   const size_t count = block_dim.count();
   ready.clear();
   pending.clear();
+  parts.clear();
   state = settings.seed * 2654435761u + static_cast<uint32_t>(first_block) * 40503u;
   if (state == 0) state = 1;
   live = static_cast<int>(count * blocks.size());
@@ -248,6 +253,12 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
     error = name_of(kernel) + ": the block ends with " + std::to_string(pending.size()) +
             " asynchronous operations under way";
   current = nullptr;
+  try {
+    if (error.empty())
+      for (const auto& entry : parts) entry.second->cluster_ends();
+  } catch (const Stop&) {
+  }
+  parts.clear();
   end_block_memory();
   report.blocks += blocks.size();
   report.threads += count * blocks.size();
@@ -316,6 +327,7 @@ void yield() {
   wake(*machine->current);
   machine->leave();
 }
+std::unique_ptr<Part>& part_at(const void* key) { return machine->parts[key]; }
 void later(std::function<void()> act) { machine->pending.push_back(std::move(act)); }
 
 void release(Gathered& into) {
@@ -327,9 +339,16 @@ void acquire(const Known& known) {
   if (!me.known) {
     me.known = known;
   } else if (me.known != known) {
-    auto both = std::make_shared<Clock>(*me.known);
-    join(*both, *known);
-    me.known = std::move(both);
+    // The threads of a warp mostly learn the same, on top of the same.
+    Machine& m = *machine;
+    if (m.learner != me.known || m.lesson != known) {
+      auto both = std::make_shared<Clock>(*me.known);
+      join(*both, *known);
+      m.learner = me.known;
+      m.lesson = known;
+      m.learnt = std::move(both);
+    }
+    me.known = m.learnt;
   }
 }
 

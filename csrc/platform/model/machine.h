@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -124,6 +125,21 @@ void wait(Place at);
 void wake(Thread& thread);
 // Lets others overtake, where the order is a random one.
 void yield();
+
+// What some words of device code (hopper.h, say) keep while a cluster runs, and are told.
+struct Part {
+  virtual ~Part() = default;
+  virtual void thread_ends(Thread&) {}
+  virtual void cluster_ends() {}                 // all its threads have
+  virtual std::string deadlock() { return ""; }  // what is known of what the threads wait for
+};
+std::unique_ptr<Part>& part_at(const void* key);
+template <class T> T& part() {
+  static const char key = 0;
+  std::unique_ptr<Part>& place = part_at(&key);
+  if (!place) place = std::make_unique<T>();
+  return static_cast<T&>(*place);
+}
 
 // What happened before reaches whoever acquires what was gathered here.
 void release(Gathered& into);

@@ -46,7 +46,9 @@ struct Memory {
   std::vector<std::vector<GlobalCell>> global;                   // by buffer
   std::map<Key, Request> requests;                               // of the cluster that runs
   std::vector<std::unordered_map<const void*, uint32_t>> times;  // by thread: how often a line came by
+  std::map<uint32_t, std::string> agents;                        // by number: what messages call them
   uint64_t block_number = 0;
+  uint32_t threads = 0;  // of the cluster that runs
 };
 
 // What a thread of the host has.  On the heap: of the memory that thread-local variables may take in a library that is
@@ -67,8 +69,9 @@ Kept& kept() {
 struct Who {
   uint32_t id, own;
   const Clock* known;
+  bool async = false;
   explicit Who(const Thread& t) : id(t.id), own(t.own), known(t.known.get()) {}
-  explicit Who(const Agent& a) : id(a.id), own(a.own), known(a.known.get()) {}
+  explicit Who(const Agent& a) : id(a.id), own(a.own), known(a.known.get()), async(a.async) {}
 };
 
 bool ordered(uint32_t thread, uint32_t clock, const Who& who) {
@@ -85,6 +88,12 @@ std::string where(const void* origin) {
       return (slash ? slash + 1 : at.file) + std::string(":") + std::to_string(at.line);
     }
   return origin ? line_of(origin) : "an asynchronous copy";
+}
+
+std::string who(uint32_t id, const void* origin) {
+  const auto named = kept().memory.agents.find(id);
+  return named != kept().memory.agents.end() ? named->second
+                                             : "thread " + std::to_string(id) + " (" + where(origin) + ")";
 }
 
 // The place of an access by a kernel's own code.
@@ -105,8 +114,17 @@ const char* noun(Kind kind) {
 }
 
 void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const Who& agent, const void* origin) {
+  Cell before;  // of a byte that was judged already; those alike are not judged again
+  bool was_written = false;
   for (size_t i = offset; i < offset + bytes; ++i) {
     Cell& cell = shadow.cells[i];
+    if (i > offset && shadow.written[i] == was_written && std::memcmp(&cell, &before, sizeof cell) == 0) {
+      cell = shadow.cells[i - 1];
+      shadow.written[i] = shadow.written[i - 1];
+      continue;
+    }
+    before = cell;
+    was_written = shadow.written[i];
     if (cell.copier != kNobody)
       fail(place_of(origin, noun(kind)),
            "shared memory at offset %zu is %s while a copy into it, which thread %u asked for (%s), is under way", i,
@@ -116,14 +134,19 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const W
     if (cell.writer != kNobody && !(kind == Kind::atomic && cell.atomic) &&
         !ordered(cell.writer, cell.write_clock, agent))
       fail(place_of(origin, noun(kind)),
-           "race: shared memory at offset %zu is %s here, and thread %u wrote it (%s) with no barrier between", i,
-           verb(kind), cell.writer, where(cell.write_pc).c_str());
+           "race: shared memory at offset %zu is %s here, and %s wrote it with no barrier between", i, verb(kind),
+           who(cell.writer, cell.write_pc).c_str());
+    if (agent.async && cell.writer < kept().memory.threads && !ordered(fenced_id(cell.writer), cell.write_clock, agent))
+      fail(place_of(origin, noun(kind)),
+           "shared memory at offset %zu is %s here by the async proxy, and %s wrote it with no fence_proxy_async "
+           "between",
+           i, verb(kind), who(cell.writer, cell.write_pc).c_str());
     if (kind != Kind::read) {
       for (int r = 0; r < kReaders; ++r)
         if (cell.reader[r] != kNobody && !ordered(cell.reader[r], cell.read_clock[r], agent))
           fail(place_of(origin, noun(kind)),
-               "race: shared memory at offset %zu is written here, and thread %u read it (%s) with no barrier between",
-               i, cell.reader[r], where(cell.read_pc).c_str());
+               "race: shared memory at offset %zu is written here, and %s read it with no barrier between", i,
+               who(cell.reader[r], cell.read_pc).c_str());
       cell.writer = static_cast<uint16_t>(agent.id);
       cell.write_clock = agent.own;
       cell.write_pc = origin;
@@ -144,10 +167,10 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const W
   }
 }
 
-void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Thread& t, const void* origin) {
+void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Who& agent, int rank,
+                  const void* origin) {
   std::vector<GlobalCell>& cells = kept().memory.global[which];
-  const Who agent(t);
-  const uint64_t block = (kept().memory.block_number + t.block->rank + 1) << 32, me = block | t.id;
+  const uint64_t block = (kept().memory.block_number + rank + 1) << 32, me = block | agent.id;
   const auto clear = [&](uint64_t who, uint32_t clock) {
     return who == 0 || ((who ^ me) >> 32 == 0 && ordered(static_cast<uint32_t>(who), clock, agent));
   };
@@ -163,12 +186,12 @@ void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Th
     }
     if (kind != Kind::read) {
       cell.writer = me;
-      cell.write_clock = t.own;
+      cell.write_clock = agent.own;
       cell.atomic = kind == Kind::atomic;
       cell.reader = 0;
     } else if (cell.reader == 0 || clear(cell.reader, cell.read_clock)) {
       cell.reader = me;
-      cell.read_clock = t.own;
+      cell.read_clock = agent.own;
     }
   }
 }
@@ -249,6 +272,8 @@ void start_block_memory() {
     kept().memory.shared[rank].cells.assign(running_settings().check ? b.shared_bytes : 0, Cell());
     kept().memory.shared[rank].written.assign(running_settings().check ? b.shared_bytes : 0, false);
   }
+  kept().memory.threads = static_cast<uint32_t>(threads);
+  kept().memory.agents.clear();
   kept().memory.requests.clear();
   kept().memory.times.assign(running_settings().count ? threads : 0, {});
 }
@@ -261,6 +286,9 @@ void end_block_memory() {
 void end_memory() { kept().memory = Memory(); }
 
 Agent agent_of(const Thread& t) { return {t.id, t.own, t.known}; }
+uint32_t first_agent() { return 2 * kept().memory.threads; }
+void name_agent(uint32_t id, std::string name) { kept().memory.agents[id] = std::move(name); }
+bool happened(uint32_t id, uint32_t clock, const Agent& agent) { return ordered(id, clock, Who(agent)); }
 
 void shared_access(Block& block, size_t offset, size_t bytes, bool write, const Agent& agent, Place at) {
   if (!running_settings().check) return;
@@ -306,6 +334,25 @@ void check_alignment(const char* address, size_t bytes, Kind kind, const void* o
          static_cast<const void*>(address));
 }
 
+void global_access_from(const char* address, size_t bytes, Kind kind, const Who& agent, int rank, const void* origin,
+                        bool aligned, bool counts) {
+  for (size_t i = 0; i < kept().buffers.size(); ++i) {
+    const Buffer& b = kept().buffers[i];
+    if (address < b.low || address >= b.high) continue;
+    if (address >= b.begin && address + bytes <= b.end && (kind == Kind::read || b.writable)) {
+      if (aligned) check_alignment(address, bytes, kind, origin);
+      if (running_settings().check) touch_global(i, address - b.begin, bytes, kind, agent, rank, origin);
+      if (counts) note(address, bytes, kind != Kind::read, false, origin);
+      return;
+    }
+    const Place at = place_of(origin, noun(kind));
+    if (address < b.begin) fail(at, "%s starts %td bytes before '%s'", noun(kind), b.begin - address, b.name.c_str());
+    if (address + bytes > b.end)
+      fail(at, "%s ends %td bytes behind '%s'", noun(kind), address + bytes - b.end, b.name.c_str());
+    fail(at, "%s to the input '%s'", noun(kind), b.name.c_str());
+  }
+}
+
 void access_from(const char* address, size_t bytes, Kind kind, const void* origin, bool aligned) {
   const Settings& s = running_settings();
   for (int rank = 0; rank < cluster_size(); ++rank) {
@@ -320,23 +367,14 @@ void access_from(const char* address, size_t bytes, Kind kind, const void* origi
     if (s.count) note(address, bytes, kind != Kind::read, true, origin);
     return;
   }
-  for (size_t i = 0; i < kept().buffers.size(); ++i) {
-    const Buffer& b = kept().buffers[i];
-    if (address < b.low || address >= b.high) continue;
-    if (address >= b.begin && address + bytes <= b.end && (kind == Kind::read || b.writable)) {
-      if (aligned) check_alignment(address, bytes, kind, origin);
-      if (s.check) touch_global(i, address - b.begin, bytes, kind, self(), origin);
-      if (s.count) note(address, bytes, kind != Kind::read, false, origin);
-      return;
-    }
-    const Place at = place_of(origin, noun(kind));
-    if (address < b.begin) fail(at, "%s starts %td bytes before '%s'", noun(kind), b.begin - address, b.name.c_str());
-    if (address + bytes > b.end)
-      fail(at, "%s ends %td bytes behind '%s'", noun(kind), address + bytes - b.end, b.name.c_str());
-    fail(at, "%s to the input '%s'", noun(kind), b.name.c_str());
-  }
+  global_access_from(address, bytes, kind, Who(self()), self().block->rank, origin, aligned, s.count);
 }
 }  // namespace
+
+void global_access(const Block& block, const char* address, size_t bytes, bool write, const Agent& agent, Place at) {
+  global_access_from(address, bytes, write ? Kind::write : Kind::read, Who(agent), block.rank, origin_of(at), false,
+                     false);
+}
 
 void access(const char* address, size_t bytes, bool write, const void* pc, bool aligned) {
   access_from(address, bytes, write ? Kind::write : Kind::read, pc, aligned);

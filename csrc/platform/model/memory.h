@@ -50,9 +50,19 @@ void access(const void* address, size_t bytes, Kind kind, Place at);
 struct Agent {
   uint32_t id, own;
   Known known;
+  bool async = false;  // through the async proxy, to which what threads wrote is visible only behind a proxy fence
 };
 Agent agent_of(const Thread& thread);
+
+// The clocks' numbers: threads come first, then what is known of them through a proxy fence, then whoever else acts.
+uint32_t first_agent();
+inline uint32_t fenced_id(uint32_t thread) { return first_agent() / 2 + thread; }
+void name_agent(uint32_t id, std::string name);                  // as messages call it
+bool happened(uint32_t id, uint32_t clock, const Agent& agent);  // before what the agent does
 void shared_access(Block& block, size_t offset, size_t bytes, bool write, const Agent& agent, Place at);
+
+// The same for global memory.
+void global_access(const Block& block, const char* address, size_t bytes, bool write, const Agent& agent, Place at);
 
 // A copy into shared memory is under way: its bytes are poison, and who touches them is at fault.  When it has ended
 // they were written by `agent`.

@@ -14,7 +14,7 @@
 #define GPUKERN_D inline
 #define GPUKERN_OUTLINE inline
 #define GPUKERN_KERNEL void
-#define GPUKERN_BOUNDS(threads)
+#define GPUKERN_BOUNDS(...)
 #define GPUKERN_GRID_CONST
 
 #define threadIdx (::gpukern::model::self().index)

@@ -1,0 +1,35 @@
+// Words about the threads themselves: registers, a leader, kernels that follow one another.
+#pragma once
+#include "mbarrier.h"
+
+namespace gpukern {
+namespace model {
+void setmaxnreg(int count, bool more, Place at);
+bool elect_sync(Place at);
+}  // namespace model
+
+// A warpgroup takes or gives back registers, N a thread afterwards.
+template <int N> void setmaxnreg_inc(GPUKERN_SAID_AT) { model::setmaxnreg(N, true, GPUKERN_HERE("setmaxnreg_inc")); }
+template <int N> void setmaxnreg_dec(GPUKERN_SAID_AT) { model::setmaxnreg(N, false, GPUKERN_HERE("setmaxnreg_dec")); }
+
+// True in one lane of the warp, and every time in the same.
+inline bool elect_sync(GPUKERN_SAID_AT) { return model::elect_sync(GPUKERN_HERE("elect_sync")); }
+
+// Until the kernels before this one have ended; and: the next kernel may start.  Kernels run one at a time here.
+inline void griddepcontrol_wait() {}
+inline void griddepcontrol_launch_dependents() {}
+
+namespace platform {
+
+// As launch(), with clusters of `cluster` blocks side by side.
+template <class... Parameters, class... Arguments>
+int launch_clusters(void (*kernel)(Parameters...), int cluster, dim3 grid, dim3 block, size_t shared, Stream,
+                    Arguments... arguments) {
+  model::last_error() = model::run(
+      reinterpret_cast<const void*>(kernel), grid, block, shared,
+      [&] { kernel(static_cast<Parameters>(arguments)...); }, dim3(cluster));
+  return model::last_error().empty() ? 0 : 1;
+}
+
+}  // namespace platform
+}  // namespace gpukern

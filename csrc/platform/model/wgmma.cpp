@@ -1,0 +1,341 @@
+#include "wgmma.h"
+
+#include <map>
+
+namespace gpukern::model {
+namespace {
+
+constexpr int kLanes = 32, kWarps = 4, kRows = 16, kK = 16;  // rows: of a warp
+constexpr uint32_t kPoison = 0xffbfffff;  // a signalling NaN: whatever is computed from it is another one
+
+// An accumulator that the tensor cores have: its registers hold poison until it is waited for.
+struct Accumulator {
+  float* d[kLanes];
+  int registers;
+  uint32_t group;            // the last that writes it
+  std::vector<float> value;  // registers of lane 0, of lane 1 ..
+  Place at;
+};
+struct Operation {
+  Product product;
+  int accumulator;
+  const uint32_t* a[kLanes];
+  uint32_t a_was[kLanes][4];
+  Place at;
+};
+struct WarpState {
+  std::vector<Operation> open;
+  std::map<int, Accumulator> accumulators;
+  int next = 0;
+  uint32_t committed = 0, waited = 0, ran = 0;  // groups
+  bool fenced = false;
+};
+struct Group {
+  std::vector<Operation> operations[kWarps];
+  int committed = 0, ran = 0;  // warps
+};
+struct WarpGroup {
+  WarpState warps[kWarps];
+  std::vector<Group> groups;
+  std::vector<Thread*> waiting;
+  uint32_t agent = 0;
+
+  bool done(uint32_t upto) const {
+    for (uint32_t g = 0; g < upto; ++g)
+      if (g >= groups.size() || groups[g].ran < kWarps) return false;
+    return true;
+  }
+  void wake_all() {
+    for (Thread* t : waiting) wake(*t);
+    waiting.clear();
+  }
+};
+
+struct WarpGroups : Part {
+  std::map<std::pair<int, int>, WarpGroup> all;  // (rank of the block, number)
+
+  void thread_ends(Thread& t) override {
+    const auto found = all.find({t.block->rank, t.number / (kLanes * kWarps)});
+    if (found == all.end()) return;
+    const WarpState& w = found->second.warps[t.number / kLanes % kWarps];
+    if (!w.open.empty())
+      fail(w.open[0].at, "thread %d ends with a wgmma in no group: wgmma_commit_group is missing", t.number);
+    if (w.waited < w.committed)
+      fail(t.at, "thread %d ends while its wgmma is under way: wgmma_wait_group is missing", t.number);
+  }
+};
+
+WarpGroup& my_group(Place at) {
+  const Thread& me = self();
+  const int number = me.number / (kLanes * kWarps);
+  if (wave() != kLanes) fail(at, "warps have 32 lanes where there is wgmma");
+  if (static_cast<size_t>((number + 1) * kLanes * kWarps) > me.block->threads.size())
+    fail(at, "a warpgroup is 128 threads, and the block ends before");
+  WarpGroup& group = part<WarpGroups>().all[{me.block->rank, number}];
+  if (group.agent == 0) group.agent = part<Agents>().permanent("wgmma");
+  return group;
+}
+int my_warp() { return self().number / kLanes % kWarps; }
+
+// ---- operands in shared memory --------------------------------------------------------------------------------
+
+struct Operand {
+  uint32_t start;
+  uint32_t leading, stride;
+  Swizzle swizzle;
+  bool mn_major;
+  uint32_t block;  // in the top byte
+
+  // Of 8 elements that lie side by side: k-major (row, k / 8), mn-major (k, row / 8).
+  uint32_t piece(int line, int chunk) const {
+    const int span = swizzle == Swizzle::none ? 16 : static_cast<int>(swizzle), pieces = span / 16;
+    uint32_t offset = line % 8 * span + chunk % pieces * 16;
+    if (mn_major && swizzle != Swizzle::none) offset += line / 8 * stride + chunk / pieces * leading;
+    else if (mn_major) offset += line / 8 * leading + chunk * stride;
+    else offset += line / 8 * stride + chunk / pieces * leading;
+    return swizzled(start + offset, swizzle) | block;
+  }
+};
+
+Operand operand_of(uint64_t descriptor, bool mn_major, const Block& block) {
+  constexpr Swizzle layouts[] = {Swizzle::none, Swizzle::bytes128, Swizzle::bytes64, Swizzle::bytes32};
+  const auto field = [&](int bit) { return static_cast<uint32_t>(descriptor >> bit & 0x3fff) << 4; };
+  return {field(0), field(16), field(32), layouts[descriptor >> 62], mn_major, static_cast<uint32_t>(block.rank) << 24};
+}
+
+void check_descriptor(uint64_t descriptor, const Operand& o, Place at) {
+  if (descriptor >> 49 & 7) fail(at, "a matrix descriptor with a base offset; patterns start where it is 0");
+  // The bits that number the lines of a pattern: a start among them is a matrix that begins elsewhere than TMA put it.
+  const uint32_t span = static_cast<uint32_t>(o.swizzle), pattern = span * 8;
+  if (pattern && o.start % pattern >= span)
+    fail(at, "a matrix with a swizzle of %u bytes starts at %#x, in the middle of a pattern of %u bytes", span, o.start,
+         pattern);
+}
+
+// Elements [from, from + rows) x 16, as floats: to(row, k).
+template <class F> void each_piece(const Operand& o, int from, int rows, F f) {
+  if (o.mn_major) {
+    for (int k = 0; k < kK; ++k)
+      for (int chunk = from / 8; chunk < (from + rows) / 8; ++chunk) f(o.piece(k, chunk), chunk * 8, k);
+  } else {
+    for (int row = from; row < from + rows; ++row)
+      for (int chunk = 0; chunk < kK / 8; ++chunk) f(o.piece(row, chunk), row, chunk * 8);
+  }
+}
+
+float value_of(uint16_t bits, bool half) { return half ? to_float(half_t{bits}) : to_float(bfloat16_t{bits}); }
+
+// to[k][row], `width` apart.
+void load(const Operand& o, bool half, int from, int rows, float* to, int width, Place at) {
+  each_piece(o, from, rows, [&](uint32_t address, int row, int k) {
+    uint16_t bits[8];
+    std::memcpy(bits, shared_pointer(address, 16, 16, at), 16);
+    for (int i = 0; i < 8; ++i) {
+      const int r = row + (o.mn_major ? i : 0), kk = k + (o.mn_major ? 0 : i);
+      to[kk * width + r - from] = value_of(bits[i], half);
+    }
+  });
+}
+
+void watch(const Operand& o, int from, int rows, const Agent& agent, Place at) {
+  Block& block = *self().block;
+  each_piece(o, from, rows, [&](uint32_t address, int, int) {
+    shared_pointer(address, 16, 16, at);
+    shared_access(block, shared_offset(address), 16, false, agent, at);
+  });
+}
+
+// ---- execution ------------------------------------------------------------------------------------------------
+
+// A warp's quarter: 16 rows of A, all of B.
+void execute(const Operation& op, const Operand& a, const Operand& b, int warp, Accumulator& to) {
+  float left[kK * kRows], right[kK * 256];
+  const Product& p = op.product;
+  if (p.a_in_registers) {
+    for (int l = 0; l < kLanes; ++l)
+      for (int i = 0; i < 8; ++i) {
+        const int row = l / 4 + i / 2 % 2 * 8, k = l % 4 * 2 + i % 2 + i / 4 * 8;
+        left[k * kRows + row] = value_of(static_cast<uint16_t>(op.a_was[l][i / 2] >> i % 2 * 16), p.half);
+      }
+  } else {
+    load(a, p.half, warp * kRows, kRows, left, kRows, op.at);
+  }
+  load(b, p.half, 0, p.n, right, p.n, op.at);
+  float sum[256];
+  for (int row = 0; row < kRows; ++row) {
+    std::fill(sum, sum + p.n, 0.0f);
+    for (int k = 0; k < kK; ++k) {
+      const float x = left[k * kRows + row];
+      for (int column = 0; column < p.n; ++column) sum[column] += x * right[k * p.n + column];
+    }
+    for (int column = 0; column < p.n; ++column) {
+      const int lane = row % 8 * 4 + column % 8 / 2, i = column / 8 * 4 + row / 8 * 2 + column % 2;
+      float& d = to.value[lane * to.registers + i];
+      d = p.accumulate ? d + sum[column] : sum[column];
+    }
+  }
+}
+
+// The next group of a warp, at whatever moment; the operands are checked as they were asked for.
+void run_next(WarpGroup& group, int warp, Block& block) {
+  WarpState& w = group.warps[warp];
+  Group& next = group.groups[w.ran++];
+  for (const Operation& op : next.operations[warp]) {
+    for (int l = 0; op.product.a_in_registers && l < kLanes; ++l)
+      if (std::memcmp(op.a[l], op.a_was[l], 16) != 0)
+        fail(op.at, "the registers of A were written to while the wgmma that reads them was under way");
+    const Operand a = operand_of(op.product.a, op.product.a_mn_major, block);
+    const Operand b = operand_of(op.product.b, op.product.b_mn_major, block);
+    execute(op, a, b, warp, w.accumulators.at(op.accumulator));
+  }
+  ++next.ran;
+  group.wake_all();
+}
+
+struct LaneArgument {
+  const Product* product;
+  float* d;
+  const uint32_t* a;
+};
+
+const std::vector<uint32_t>& poison() {
+  static const std::vector<uint32_t> registers(128, kPoison);
+  return registers;
+}
+
+bool poisoned(const Accumulator& a) {
+  for (const float* d : a.d)
+    if (std::memcmp(d, poison().data(), a.registers * sizeof(float)) != 0) return false;
+  return true;
+}
+
+// The accumulator that lives in these registers: one that is under way, or else a new one.
+int accumulator_of(WarpState& w, void* const* lanes, int registers, Place at) {
+  float* const first = static_cast<LaneArgument*>(lanes[0])->d;
+  for (auto& [number, a] : w.accumulators) {
+    if (a.d[0] + a.registers <= first || first + registers <= a.d[0]) continue;
+    if (a.d[0] != first || a.registers != registers)
+      fail(at, "the accumulators of this wgmma are in part those of the one at line %d, which is under way", a.at.line);
+    if (!poisoned(a)) fail(at, "accumulators were written to while the wgmma at line %d was under way", a.at.line);
+    return number;
+  }
+  if (!w.fenced) fail(at, "registers may have been written since the last wgmma_fence: it is missing here");
+  Accumulator& a = w.accumulators[w.next];
+  a.registers = registers;
+  a.value.resize(static_cast<size_t>(kLanes) * registers);
+  for (int l = 0; l < kLanes; ++l) {
+    a.d[l] = static_cast<LaneArgument*>(lanes[l])->d;
+    std::memcpy(&a.value[static_cast<size_t>(l) * registers], a.d[l], registers * sizeof(float));
+    std::memcpy(static_cast<void*>(a.d[l]), poison().data(), registers * sizeof(float));
+  }
+  return w.next++;
+}
+
+// What the warp knows, by which its reads are judged.
+Agent warp_agent(const WarpGroup& group, const WarpState& w, const Block& block, int first) {
+  Gathered known;
+  for (int l = 0; l < kLanes; ++l)
+    known.add(block.threads[first + l].known, block.threads[first + l].id, block.threads[first + l].own);
+  return {group.agent, w.committed + 1, known.take(), true};
+}
+
+// Everything that the four warps of a warpgroup put into a group is the same.
+void check_alike(const Group& g, Place at) {
+  for (int warp = 1; warp < kWarps; ++warp) {
+    const auto &x = g.operations[0], &y = g.operations[warp];
+    if (x.size() != y.size())
+      fail(at, "warp 0 of the warpgroup has %zu wgmma in this group, and warp %d %zu", x.size(), warp, y.size());
+    for (size_t i = 0; i < x.size(); ++i)
+      if (!(x[i].product == y[i].product) || x[i].at.line != y[i].at.line)
+        fail(y[i].at, "warp %d of the warpgroup says another wgmma here than warp 0 at line %d", warp, x[i].at.line);
+  }
+}
+
+constexpr uint64_t kAll = 0xffffffff;
+
+}  // namespace
+
+void wgmma(const Product& product, float* d, const uint32_t* a, Place at) {
+  WarpGroup& group = my_group(at);
+  WarpState& w = group.warps[my_warp()];
+  LaneArgument mine{&product, d, a};
+  collective(kAll, &mine, at, [&](void* const* lanes) {
+    for (int l = 1; l < kLanes; ++l)
+      if (!(*static_cast<LaneArgument*>(lanes[l])->product == *static_cast<LaneArgument*>(lanes[0])->product))
+        fail(at, "lane %d says another wgmma than lane 0: descriptors and scale-d are alike in a warpgroup", l);
+    if (product.a_in_registers && !w.fenced)
+      fail(at, "registers may have been written since the last wgmma_fence: it is missing here");
+    Operation op{product, accumulator_of(w, lanes, product.n / 2, at), {}, {}, at};
+    Accumulator& to = w.accumulators.at(op.accumulator);
+    to.group = w.committed;
+    to.at = at;
+    Block& block = *self().block;
+    const int warp = my_warp();
+    name_agent(group.agent, text_of(at) + " of warpgroup " + std::to_string(self().number / (kLanes * kWarps)));
+    const Agent agent = warp_agent(group, w, block, self().number / kLanes * kLanes);
+    const Operand b = operand_of(product.b, product.b_mn_major, block);
+    check_descriptor(product.b, b, at);
+    watch(b, 0, product.n, agent, at);
+    if (product.a_in_registers) {
+      for (int l = 0; l < kLanes; ++l) {
+        op.a[l] = static_cast<LaneArgument*>(lanes[l])->a;
+        std::memcpy(op.a_was[l], op.a[l], sizeof op.a_was[l]);
+      }
+    } else {
+      const Operand left = operand_of(product.a, product.a_mn_major, block);
+      check_descriptor(product.a, left, at);
+      watch(left, warp * kRows, kRows, agent, at);
+    }
+    w.open.push_back(op);
+  });
+}
+
+void wgmma_fence(Place at) {
+  WarpState& w = my_group(at).warps[my_warp()];
+  collective(kAll, nullptr, at, [&](void* const*) { w.fenced = true; });
+}
+
+void wgmma_commit_group(Place at) {
+  WarpGroup& group = my_group(at);
+  const int warp = my_warp();
+  WarpState& w = group.warps[warp];
+  collective(kAll, nullptr, at, [&](void* const*) {
+    const uint32_t number = w.committed++;
+    if (group.groups.size() <= number) group.groups.resize(number + 1);
+    Group& g = group.groups[number];
+    g.operations[warp] = std::move(w.open);
+    w.open.clear();
+    if (++g.committed == kWarps) check_alike(g, at);
+    later([&group, warp, &block = *self().block] { run_next(group, warp, block); });
+  });
+}
+
+void wgmma_wait_group(int left, Place at) {
+  WarpGroup& group = my_group(at);
+  WarpState& w = group.warps[my_warp()];
+  collective(kAll, nullptr, at, [](void* const*) {});
+  if (!w.open.empty()) fail(at, "a wait with a wgmma in no group: wgmma_commit_group is missing before it");
+  const uint32_t upto = w.committed > static_cast<uint32_t>(left) ? w.committed - left : 0;
+  while (!group.done(upto)) {
+    group.waiting.push_back(&self());
+    wait(at);
+  }
+  if (upto) acquire(group.agent, upto);
+  if (w.waited >= upto) return;  // a lane that came before has done the rest for the warp
+  w.waited = upto;
+  for (auto it = w.accumulators.begin(); it != w.accumulators.end();) {
+    Accumulator& a = it->second;
+    if (a.group >= upto) {
+      ++it;
+      continue;
+    }
+    if (!poisoned(a)) fail(at, "accumulators were written to while the wgmma at line %d was under way", a.at.line);
+    for (int l = 0; l < kLanes; ++l)
+      std::memcpy(static_cast<void*>(a.d[l]), &a.value[static_cast<size_t>(l) * a.registers],
+                  a.registers * sizeof(float));
+    it = w.accumulators.erase(it);
+  }
+  if (w.accumulators.empty()) w.fenced = false;
+}
+
+}  // namespace gpukern::model

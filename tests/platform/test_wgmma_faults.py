@@ -1,0 +1,94 @@
+"""A TMA + mbarrier + wgmma product with faults planted one at a time: the model must find each, and no other."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.platform.library import model_library
+
+ORDERS = {"fifo": 0, "lifo": 1, "random": 2, "pct": 3}
+MARGIN = 4096  # bytes around every matrix that are nobody's
+SEEDS = 10
+
+
+@cache
+def library() -> ctypes.CDLL:
+    found = model_library("faults", ("tests/platform/faults/wgmma_product.cu",))
+    found.fault_names.restype = found.run_fault.restype = ctypes.c_char_p
+    return found
+
+
+@cache
+def names() -> tuple[str, ...]:
+    return tuple(library().fault_names().decode().split())
+
+
+@dataclass(frozen=True)
+class Shape:
+    m: int
+    n: int
+    k: int
+    clusters: int = 1  # of blocks that run; fewer than tiles: some compute several
+
+
+class Matrix:
+    """(rows, columns) of bfloat16 in the middle of memory that is nobody's."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.stride = columns + 8
+        elements = rows * self.stride
+        self.memory = torch.full((elements + MARGIN,), float("nan"), dtype=torch.bfloat16)
+        first = MARGIN // 4 + (-self.memory.data_ptr() // 2 - MARGIN // 4) % 8  # a multiple of 16 bytes
+        self.view = self.memory[first : first + elements].view(rows, self.stride)[:, :columns]
+
+
+def run(fault: int, shape: Shape, order: str, seed: int, cluster: int = 1) -> str:
+    """What the model says, or that the result is wrong, or ""."""
+    torch.manual_seed(7)
+    a, b, d = Matrix(shape.m, shape.k), Matrix(shape.n, shape.k), Matrix(shape.m, shape.n)
+    for operand in (a, b):  # small integers: every sum is exact
+        operand.view.copy_(torch.randint(-3, 4, operand.view.shape))
+    extents = (ctypes.c_int64 * 6)(shape.m, shape.n, shape.k, a.stride, b.stride, d.stride)
+    pointers = [ctypes.c_void_p(x.view.data_ptr()) for x in (a, b, d)]
+    margin = ctypes.c_int64(MARGIN // 4)
+    said = library().run_fault(
+        fault, cluster, *pointers, extents, margin, shape.clusters, ORDERS[order], ctypes.c_uint32(seed)
+    )
+    if said:
+        return said.decode()
+    return "" if torch.equal(d.view, expected(a.view, b.view)) and untouched(d) else "a wrong result"
+
+
+def expected(a: Tensor, b: Tensor) -> Tensor:
+    return (a.float() @ b.float().T).bfloat16()
+
+
+def untouched(d: Matrix) -> bool:
+    """Nothing around the matrix was written."""
+    d.view.zero_()
+    return int(d.memory.isnan().sum()) == d.memory.numel() - d.view.numel()
+
+
+FAULTY = Shape(200, 136, 264)
+
+
+@pytest.mark.parametrize("fault", range(1, len(names())), ids=names()[1:])
+def test_fault_is_found(fault: int) -> None:
+    assert any(run(fault, FAULTY, "pct", seed) for seed in range(1, SEEDS + 1)), names()[fault]
+
+
+SHAPES = [Shape(200, 136, 264), Shape(8, 8, 8), Shape(130, 72, 200, 2), Shape(128, 128, 64), Shape(72, 264, 192, 2)]
+
+
+@pytest.mark.parametrize("cluster", [1, 2])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_no_false_alarm(shape: Shape, cluster: int) -> None:
+    schedules = [("fifo", 1), ("lifo", 1), *(("random", s) for s in range(14)), *(("pct", s) for s in range(14))]
+    for order, seed in schedules:
+        assert not run(0, shape, order, seed, cluster), (order, seed)
