@@ -32,7 +32,9 @@ struct Plan {
 };
 template <class K, class V, int Size> GPUKERN_KERNEL rows(const Plan p);
 
-template <> GPUKERN_KERNEL rows<Value<blend::Narrow>, float, 4>(const Plan p) { p.out[threadIdx.x] = p.in[threadIdx.x]; }
+template <> GPUKERN_KERNEL rows<Value<blend::Narrow>, float, 4>(const Plan p) {
+  p.out[threadIdx.x] = p.in[threadIdx.x];
+}
 
 template <> GPUKERN_KERNEL rows<Value<blend::Sound>, float, 4>(const Plan p) {
   const auto* in = reinterpret_cast<const Packet<float, 4>*>(p.in) + threadIdx.x;

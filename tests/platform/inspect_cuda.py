@@ -60,7 +60,7 @@ def cpu_seconds(log: str) -> float:
 
 
 def disassembled(text: str) -> Iterator[tuple[str, list[str]]]:
-    """(mangled name, opcodes) of each kernel; an out-of-line function lies in the section of the kernel that calls it."""
+    """(mangled name, opcodes) of each kernel, with the out-of-line functions that lie in its section."""
     name, opcodes = "", []
     for line in text.splitlines():
         if line.startswith("//-----"):

@@ -86,7 +86,8 @@ def read_object(tools: Hip, path: Path, target: str) -> list[Kernel]:
             registers=f.get("registers", 0),  # on gfx90a and later this counts the accumulators too
             scalar=f.get("scalar", 0),
             stack=f.get("stack", 0),
-            spills=f.get("lost", 0) + f.get("lost_scalar", 0),
+            spills=f.get("lost", 0),
+            scalar_spills=f.get("lost_scalar", 0),
             shared=f.get("shared", 0),
             threads=f.get("threads", 0),
             code_bytes=size.get(name, 0),

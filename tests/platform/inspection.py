@@ -63,6 +63,7 @@ def complaints(found: Inspection) -> list[str]:
     wrong += [text for group in found.kernels.values() for kernel in group for text in kernels.complaints(kernel)]
     wrong += [f"{target}: no kernel was compiled for it" for target, group in found.kernels.items() if not group]
     wrong += unkept(found)
+    wrong += [f"{name}: what its compiler said and took is not known" for name, s in found.seconds.items() if s <= 0]
     seconds = sum(found.seconds.values())
     if seconds > promises.BUDGET_SECONDS:
         wrong.append(f"all of it takes {seconds:.0f} CPU seconds, the budget is {promises.BUDGET_SECONDS}")

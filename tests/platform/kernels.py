@@ -29,6 +29,7 @@ class Kernel:
     scalar: int = 0
     stack: int = 0
     spills: int = 0
+    scalar_spills: int = 0  # AMD: into lanes of a vector register
     shared: int = 0  # static; what a launch adds is in `dynamic`
     threads: int = 0
     code_bytes: int = 0
@@ -131,6 +132,8 @@ def complaints(kernel: Kernel) -> list[str]:
         wrong.append(f"has a stack frame of {kernel.stack} bytes")
     if kernel.spills:
         wrong.append(f"spills {kernel.spills} registers")
+    if kernel.scalar_spills > promises.known_lanes(kernel.name):
+        wrong.append(f"spills {kernel.scalar_spills} scalar registers")
     if not allowed:
         wrong += [f"has {kernel.counts[label]} of {label}" for label in promises.FORBIDDEN if kernel.counts[label]]
     if kernel.arch != kernel.target:

@@ -59,6 +59,15 @@ def known_stack(name: str, backend: str) -> int:
     )
 
 
+# Scalar registers that clang keeps in lanes of a vector register (never in memory): it brings the 60 constants of a
+# double erfc out of the loop over the elements.  (a kernel's name, the most): nothing else may have any.
+KNOWN_LANES = [(r"rows<.*\bGelu\b.*, double, 8>", 8)]
+
+
+def known_lanes(name: str) -> int:
+    return max((most for pattern, most in KNOWN_LANES if re.search(pattern, name)), default=0)
+
+
 @dataclass(frozen=True)
 class Promise:
     """Kernels whose key matches, and whose name does not match `unless`, have at least so many of each instruction."""
