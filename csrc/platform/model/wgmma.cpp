@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "wgmma_layout.h"
+
 namespace gpukern::model {
 namespace {
 
@@ -79,30 +81,6 @@ int my_warp() { return self().number / kLanes % kWarps; }
 
 // ---- operands in shared memory --------------------------------------------------------------------------------
 
-struct Operand {
-  uint32_t start;
-  uint32_t leading, stride;
-  Swizzle swizzle;
-  bool mn_major;
-  uint32_t block;  // in the top byte
-
-  // Of 8 elements that lie side by side: k-major (row, k / 8), mn-major (k, row / 8).
-  uint32_t piece(int line, int chunk) const {
-    const int span = swizzle == Swizzle::none ? 16 : static_cast<int>(swizzle), pieces = span / 16;
-    uint32_t offset = line % 8 * span + chunk % pieces * 16;
-    if (mn_major && swizzle != Swizzle::none) offset += line / 8 * stride + chunk / pieces * leading;
-    else if (mn_major) offset += line / 8 * leading + chunk * stride;
-    else offset += line / 8 * stride + chunk / pieces * leading;
-    return swizzled(start + offset, swizzle) | block;
-  }
-};
-
-Operand operand_of(uint64_t descriptor, bool mn_major, const Block& block) {
-  constexpr Swizzle layouts[] = {Swizzle::none, Swizzle::bytes128, Swizzle::bytes64, Swizzle::bytes32};
-  const auto field = [&](int bit) { return static_cast<uint32_t>(descriptor >> bit & 0x3fff) << 4; };
-  return {field(0), field(16), field(32), layouts[descriptor >> 62], mn_major, static_cast<uint32_t>(block.rank) << 24};
-}
-
 void check_descriptor(uint64_t descriptor, const Operand& o, Place at) {
   if (descriptor >> 49 & 7) fail(at, "a matrix descriptor with a base offset; patterns start where it is 0");
   // The bits that number the lines of a pattern: a start among them is a matrix that begins elsewhere than TMA put it.
@@ -149,13 +127,13 @@ void watch(const Operand& o, int from, int rows, const Agent& agent, Place at) {
 
 // A warp's quarter: 16 rows of A, all of B.
 void execute(const Operation& op, const Operand& a, const Operand& b, int warp, Accumulator& to) {
-  float left[kK * kRows], right[kK * 256];
+  float left[kK * kRows], right[kK * 256], product[kRows * 256];
   const Product& p = op.product;
   if (p.a_in_registers) {
     for (int l = 0; l < kLanes; ++l)
       for (int i = 0; i < 8; ++i) {
-        const int row = l / 4 + i / 2 % 2 * 8, k = l % 4 * 2 + i % 2 + i / 4 * 8;
-        left[k * kRows + row] = value_of(static_cast<uint16_t>(op.a_was[l][i / 2] >> i % 2 * 16), p.half);
+        const Element at = wgmma_a(l, i);
+        left[at.column * kRows + at.row] = value_of(static_cast<uint16_t>(op.a_was[l][i / 2] >> i % 2 * 16), p.half);
       }
   } else {
     load(a, p.half, warp * kRows, kRows, left, kRows, op.at);
@@ -168,12 +146,14 @@ void execute(const Operation& op, const Operand& a, const Operand& b, int warp, 
       const float x = left[k * kRows + row];
       for (int column = 0; column < p.n; ++column) sum[column] += x * right[k * p.n + column];
     }
-    for (int column = 0; column < p.n; ++column) {
-      const int lane = row % 8 * 4 + column % 8 / 2, i = column / 8 * 4 + row / 8 * 2 + column % 2;
-      float& d = to.value[lane * to.registers + i];
-      d = p.accumulate ? d + sum[column] : sum[column];
-    }
+    std::memcpy(&product[row * p.n], sum, p.n * sizeof(float));
   }
+  for (int l = 0; l < kLanes; ++l)
+    for (int i = 0; i < to.registers; ++i) {
+      const Element at = wgmma_d(l, i);
+      float& d = to.value[l * to.registers + i];
+      d = product[at.row * p.n + at.column] + (p.accumulate ? d : 0);
+    }
 }
 
 // The next group of a warp, at whatever moment; the operands are checked as they were asked for.
@@ -184,8 +164,8 @@ void run_next(WarpGroup& group, int warp, Block& block) {
     for (int l = 0; op.product.a_in_registers && l < kLanes; ++l)
       if (std::memcmp(op.a[l], op.a_was[l], 16) != 0)
         fail(op.at, "the registers of A were written to while the wgmma that reads them was under way");
-    const Operand a = operand_of(op.product.a, op.product.a_mn_major, block);
-    const Operand b = operand_of(op.product.b, op.product.b_mn_major, block);
+    const Operand a = operand_of(op.product.a, op.product.a_mn_major, block.rank);
+    const Operand b = operand_of(op.product.b, op.product.b_mn_major, block.rank);
     execute(op, a, b, warp, w.accumulators.at(op.accumulator));
   }
   ++next.ran;
@@ -273,7 +253,7 @@ void wgmma(const Product& product, float* d, const uint32_t* a, Place at) {
     const int warp = my_warp();
     name_agent(group.agent, text_of(at) + " of warpgroup " + std::to_string(self().number / (kLanes * kWarps)));
     const Agent agent = warp_agent(group, w, block, self().number / kLanes * kLanes);
-    const Operand b = operand_of(product.b, product.b_mn_major, block);
+    const Operand b = operand_of(product.b, product.b_mn_major, block.rank);
     check_descriptor(product.b, b, at);
     watch(b, 0, product.n, agent, at);
     if (product.a_in_registers) {
@@ -282,7 +262,7 @@ void wgmma(const Product& product, float* d, const uint32_t* a, Place at) {
         std::memcpy(op.a_was[l], op.a[l], sizeof op.a_was[l]);
       }
     } else {
-      const Operand left = operand_of(product.a, product.a_mn_major, block);
+      const Operand left = operand_of(product.a, product.a_mn_major, block.rank);
       check_descriptor(product.a, left, at);
       watch(left, warp * kRows, kRows, agent, at);
     }

@@ -1,0 +1,96 @@
+// The model's tables of sm_90a against CuTe's, on the host: prints a line a table, `name mismatches`.
+#include <unistd.h>
+
+#include <cstdio>
+#include <cute/arch/mma_sm90_desc.hpp>
+#include <cute/atom/mma_traits_sm90_gmma.hpp>
+#include <cute/tensor.hpp>
+#include <string>
+
+#include "platform/model/wgmma_layout.h"
+
+namespace {
+
+// CuTe has no shared addresses on the host and says so on the standard output; what counts is a descriptor's other
+// fields.
+std::FILE* tables;
+
+using namespace cute;
+namespace model = gpukern::model;
+using Span = gpukern::Swizzle;
+using Value = cutlass::bfloat16_t;
+
+// CuTe maps (thread, element) to row + 64 * column.
+template <class Layout, class Ours> int fragments(const Layout& theirs, int elements, Ours ours) {
+  int bad = static_cast<int>(size<1>(theirs)) != elements;
+  for (int t = 0; t < 128; ++t)
+    for (int i = 0; i < elements; ++i) {
+      const model::Element at = ours(t % 32, i);
+      bad += theirs(t, i) != t / 32 * 16 + at.row + 64 * at.column;
+    }
+  return bad;
+}
+
+template <int N> int accumulators() { return fragments(SM90::GMMA::CLayout_64xN<N>(), N / 2, model::wgmma_d); }
+template <int... I> int all_accumulators(std::integer_sequence<int, I...>) {
+  return (accumulators<8 * (I + 1)>() + ...);
+}
+
+template <class Theirs> void swizzle(const char* name, Theirs theirs, Span ours) {
+  int bad = 0;
+  for (uint32_t a = 0; a < 16384; a += 16) bad += theirs(a) != gpukern::swizzled(a, ours);
+  std::fprintf(tables, "swizzle_%s %d\n", name, bad);
+}
+
+// A tile of 128 x 64 as CuTe lays it out, element by element, against what its own descriptor means to the model.
+template <SM90::GMMA::Major M, class Atom> void addresses(const char* name, Atom atom, Span swizzle) {
+  constexpr bool mn = M == SM90::GMMA::Major::MN;
+  alignas(1024) static Value memory[128 * 64];
+  const auto layout = tile_to_shape(atom, Shape<_128, _64>{});
+  const auto plain = as_position_independent_swizzle_layout(layout);
+  const auto tile = make_tensor(make_smem_ptr(memory), layout);
+  int bad = 0, fields = 0;
+  for (int step = 0; step < 4; ++step) {
+    const auto part = local_tile(tile, Shape<_128, _16>{}, make_coord(0, step));
+    uint64_t descriptor = SM90::GMMA::make_gmma_desc<M>(part).desc_;
+    descriptor &= ~uint64_t{0x3fff};
+    model::Operand o = model::operand_of(descriptor, mn, 0);
+    fields += o.swizzle != swizzle || gpukern::matrix_descriptor(0, o.leading, o.stride, swizzle) != descriptor;
+    o.start = static_cast<uint32_t>(plain(0, 16 * step)) * 2;
+    for (int row = 0; row < 128; ++row)
+      for (int k = 0; k < 16; ++k) {
+        const uint32_t ours = mn ? o.piece(k, row / 8) + row % 8 * 2 : o.piece(row, k / 8) + k % 8 * 2;
+        bad += ours != static_cast<uint32_t>(plain(row, 16 * step + k)) * 2;
+      }
+  }
+  std::fprintf(tables, "addresses_%s %d\ndescriptor_%s %d\n", name, bad, name, fields);
+}
+
+}  // namespace
+
+int main() {
+  tables = fdopen(dup(1), "w");
+  if (!tables || !std::freopen("/dev/null", "w", stdout)) return 1;
+  std::fprintf(tables, "accumulators %d\n", all_accumulators(std::make_integer_sequence<int, 32>()));
+  std::fprintf(tables, "a_in_registers %d\n", fragments(SM90::GMMA::ALayout_64x16(), 8, model::wgmma_a));
+  swizzle("128", cute::Swizzle<3, 4, 3>(), Span::bytes128);
+  swizzle("64", cute::Swizzle<2, 4, 3>(), Span::bytes64);
+  swizzle("32", cute::Swizzle<1, 4, 3>(), Span::bytes32);
+  using SM90::GMMA::Major;
+  addresses<Major::K>("k_128", SM90::GMMA::Layout_K_SW128_Atom<Value>(), Span::bytes128);
+  addresses<Major::K>("k_64", SM90::GMMA::Layout_K_SW64_Atom<Value>(), Span::bytes64);
+  addresses<Major::K>("k_32", SM90::GMMA::Layout_K_SW32_Atom<Value>(), Span::bytes32);
+  addresses<Major::K>("k_none", SM90::GMMA::Layout_K_INTER_Atom<Value>(), Span::none);
+  addresses<Major::MN>("mn_128", SM90::GMMA::Layout_MN_SW128_Atom<Value>(), Span::bytes128);
+  addresses<Major::MN>("mn_64", SM90::GMMA::Layout_MN_SW64_Atom<Value>(), Span::bytes64);
+  addresses<Major::MN>("mn_32", SM90::GMMA::Layout_MN_SW32_Atom<Value>(), Span::bytes32);
+  addresses<Major::MN>("mn_none", SM90::GMMA::Layout_MN_INTER_Atom<Value>(), Span::none);
+  cute::GmmaDescriptor d;
+  d.desc_ = 0;
+  d.bitfield.start_address_ = 0x1234;
+  d.bitfield.leading_byte_offset_ = 0x11;
+  d.bitfield.stride_byte_offset_ = 0x240;
+  d.bitfield.layout_type_ = 2;
+  std::fprintf(tables, "descriptor_fields %d\n",
+               d.desc_ != gpukern::matrix_descriptor(0x12340, 0x110, 0x2400, Span::bytes64));
+}
