@@ -21,7 +21,7 @@ SEEDS = 10
 
 @cache
 def library() -> ctypes.CDLL:
-    found = model_library("faults", ("tests/platform/faults/wgmma_product.cu",))
+    found = model_library("wgmma_faults", ("tests/platform/faults/wgmma_product.cu",))
     found.fault_names.restype = found.run_fault.restype = ctypes.c_char_p
     assert found.fault_names().decode().split() == NAMES
     return found
