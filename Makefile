@@ -1,6 +1,7 @@
 # make demo   trains a classifier on gpukern's kernels        make test   every test
 # make build  the extension, in place                         make lint   ruff, mypy, clang-format
 # make gpu-check  all that a GPU can say: build, tests, sanitizers, benchmark; without one it says what it would run
+# make inspect  what the GPU code takes, checked              make inspect-golden  writes tests/platform/golden anew
 # Each makes .venv with the pinned requirements if there is none, and builds what changed.
 # To use an environment of your own: make test VENV=/path/to/venv PIP_INSTALL=: (it needs requirements-dev.txt)
 
@@ -11,7 +12,7 @@ PY := $(VENV)/bin/python
 PIP_INSTALL ?= $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.gpukern-requirements
 
-.PHONY: demo test test-fast gpu-check build lint format clean env
+.PHONY: demo test test-fast gpu-check build inspect inspect-golden lint format clean env
 .DEFAULT_GOAL := build
 
 env: $(STAMP)
@@ -45,6 +46,13 @@ test-fast: build
 # Builds for the GPU that is here; benchmarks/results/ and docs/validation.md say what came out. Exit 2: no GPU.
 gpu-check: $(STAMP)
 	@$(PY) -m tests.gpu.check
+
+# Every GPU kernel for every target, CUDA and HIP: registers, stack, instructions, seconds and bytes against the budget.
+inspect: build
+	@$(PY) -m tests.platform.inspection
+
+inspect-golden: build
+	@$(PY) -m tests.platform.inspection --golden
 
 CXX_FILES = $(shell find csrc tests -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu')
 

@@ -315,6 +315,9 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
             headers = ["-include", gch[:-4]] if gch and obj.torch else []
             # A source's own flags come last, so that its -O3 wins.
             text = line(compiler, [*rules[obj.rule], *headers, *obj.flags], obj.source.as_posix(), out)
+            if obj.rule == "gpu":
+                # What the compiler says is kept, with the seconds that it took: `make inspect` reads both.
+                text = f"{{ {text}; }} >{out}.log 2>&1; code=$?; cat {out}.log >&2; times >>{out}.log; exit $code"
             commands[out] = Command(obj.source.as_posix(), text, f"{obj.rule} {obj.name}", gch if headers else "")
         return commands
 

@@ -70,6 +70,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if compared:
         forms = ", ".join(f"{count} {form}" for form, count in compared.items())
         terminalreporter.write_line(f"OpInfo samples compared with torch: {compared.total()} ({forms})")
+    inspected = next((m for name, m in sys.modules.items() if name.endswith("platform.inspection")), None)
+    for text in inspected.reports.values() if inspected is not None else ():
+        terminalreporter.write_line(text)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -38,7 +38,7 @@ CPU = """## On the CPU
 | part | compiled | run on hardware | measured |
 |---|---|---|---|
 | CPU loops, baseline and AVX2 | {cxx} | x86-64 with AVX2 | `python -m benchmarks.cpu_cost` |
-| CPU loops, AVX-512 | {cxx} | **not yet** | **not yet** |
+| CPU loops, AVX-512 | {cxx} | x86-64 with AVX-512 | `python -m benchmarks.cpu_cost` |
 | `gemm/arch/host` (ATen's BLAS and an epilogue) | {cxx} | x86-64 with AVX2 | `python -m benchmarks.cpu_cost` |
 """
 

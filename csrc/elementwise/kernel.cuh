@@ -139,6 +139,7 @@ template <class K, class V, int Size> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) ro
       }
     }
   }
+  const Plan& later = argument(p);  // for what is read only now
   // A few copies of the formula: the next elements are moved into their place, which costs less than the code.
 #pragma unroll 1
   for (int u = 0; u < p.unroll; ++u) {
@@ -155,8 +156,8 @@ template <class K, class V, int Size> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) ro
 #pragma unroll
         for (int k = 0; k < N; ++k)
           x[k] = (condition >> k & 1) ? V(in[0][k].v[j] != 0 ? 1 : 0)
-                                      : decode_row<V, Size>(in[0][k].v[j], p.part[0].dtype);
-        results[j] = encode_row<V, Size>(compute<K, V>(x, p), p.part[0].dtype);
+                                      : decode_row<V, Size>(in[0][k].v[j], later.part[0].dtype);
+        results[j] = encode_row<V, Size>(compute<K, V>(x, later), later.part[0].dtype);
       }
       shift<step>(out);
 #pragma unroll
@@ -302,14 +303,15 @@ template <class L, class V, int N> GPUKERN_KERNEL GPUKERN_BOUNDS(kTileThreads) a
 #pragma unroll
     for (int k = 0; k < N; ++k)
       if (p.part[k + 1].across) x[e][k] = turned[(k * kTile + fast) * line + slow + e * (kTileThreads / kTile)];
+  const Plan& later = argument(p);  // for what is read only now
   V s[kMaxScalars];
 #pragma unroll
-  for (int k = 0; k < kMaxScalars; ++k) s[k] = scalar_of<V>(p, k);
+  for (int k = 0; k < kMaxScalars; ++k) s[k] = scalar_of<V>(later, k);
 #pragma unroll 1
   for (int e = 0; e < E; ++e) {  // one copy of each formula, as above
     if (inside[0]) {
-      const V y = choose<L, V, N, 0, kFormulas<L, V, N>.count>(p.formula, x[0], s);
-      write_bits(p.part[0].data + offset[0][0], p.part[0].size, encode<V>(y, p.part[0].dtype));
+      const V y = choose<L, V, N, 0, kFormulas<L, V, N>.count>(later.formula, x[0], s);
+      write_bits(p.part[0].data + offset[0][0], later.part[0].size, encode<V>(y, later.part[0].dtype));
     }
 #pragma unroll
     for (int next = 1; next < E; ++next) {

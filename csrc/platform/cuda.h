@@ -14,7 +14,9 @@
 #define GPUKERN_D __device__ __forceinline__
 #define GPUKERN_OUTLINE __device__ __noinline__
 #define GPUKERN_KERNEL __global__ void
-#define GPUKERN_BOUNDS(...) __launch_bounds__(__VA_ARGS__)
+// GPUKERN_BOUNDS(threads[, blocks a processor])
+#define GPUKERN_BOUNDS_(threads, blocks, ...) __launch_bounds__(threads, blocks)
+#define GPUKERN_BOUNDS(...) GPUKERN_BOUNDS_(__VA_ARGS__, 1, )
 #define GPUKERN_GRID_CONST __grid_constant__
 // GPUKERN_SHARED(float, tile, [16][17]): a static variable of the block.
 #define GPUKERN_SHARED(type, name, ...) __shared__ type name __VA_ARGS__

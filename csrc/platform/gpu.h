@@ -11,3 +11,10 @@
 // Host code that shares formulas with the kernels.
 #define GPUKERN_HD inline __attribute__((always_inline))
 #endif
+
+#if (defined(__CUDACC__) || defined(GPUKERN_MODEL)) && !defined(__HIP__)
+namespace gpukern {
+// The parameter of a kernel, read where it is used: hip.h says why it needs a word.
+template <class T> GPUKERN_D const T& argument(const T& parameter) { return parameter; }
+}  // namespace gpukern
+#endif

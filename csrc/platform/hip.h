@@ -58,12 +58,37 @@ GPUKERN_D char* shared_memory() {
   return gpukern_shared;
 }
 
+// The parameter of a kernel that has one.  clang reads a parameter whole where the kernel starts, and then keeps what
+// the end of the kernel needs in scalar registers that the loop lacks; through the address it is read where it is used.
+template <class T> GPUKERN_D const T& argument(const T&) {
+  return *(const T*)__builtin_amdgcn_kernarg_segment_ptr();  // the cast from constant to generic memory has no C++ name
+}
+
 template <class T, int N> struct alignas(sizeof(T) * N) Packet {
   T v[N];
 };
-template <class T, int N> GPUKERN_D Packet<T, N> load_packet(const Packet<T, N>* p) { return *p; }
-template <class T, int N> GPUKERN_D Packet<T, N> load_packet_once(const Packet<T, N>* p) { return *p; }
-template <class T, int N> GPUKERN_D void store_packet(Packet<T, N>* p, const Packet<T, N>& packet) { *p = packet; }
+// 16 bytes as one vector: a struct that is copied would be taken apart, and part of it loaded with something else.
+using Vector16 = uint32_t __attribute__((ext_vector_type(4)));
+template <class T, int N> GPUKERN_D Packet<T, N> load_packet(const Packet<T, N>* p) {
+  if constexpr (sizeof(Packet<T, N>) == 16) {
+    const Vector16 bits = *reinterpret_cast<const Vector16*>(p);
+    Packet<T, N> packet;
+    memcpy(&packet, &bits, 16);
+    return packet;
+  } else {
+    return *p;
+  }
+}
+template <class T, int N> GPUKERN_D Packet<T, N> load_packet_once(const Packet<T, N>* p) { return load_packet(p); }
+template <class T, int N> GPUKERN_D void store_packet(Packet<T, N>* p, const Packet<T, N>& packet) {
+  if constexpr (sizeof(Packet<T, N>) == 16) {
+    Vector16 bits;
+    memcpy(&bits, &packet, 16);
+    *reinterpret_cast<Vector16*>(p) = bits;
+  } else {
+    *p = packet;
+  }
+}
 
 namespace platform {
 

@@ -86,7 +86,7 @@ def run(
 ) -> tuple[Tensor, Report]:
     """Runs a GPU kernel under the machine model: the result as a CPU tensor, and what was done.
 
-    op: the name of a gpukern product ("matmul", "addmm", ..) or elementwise function ("silu", ..), then its arguments.
+    op: the name of a gpukern product (matmul, addmm, ..) or elementwise function (silu, ..), then its arguments.
     row: a product's row ("simt/s64x64"; `gpukern.available(built=False)` lists them), else the one an H100 would run.
     schedule: "fifo", "lifo", "random" or "pct", which with the seed decides the order of the threads.  wave: lanes of a
     warp, 32 or 64.  check: races and uninitialised reads.  count: bytes, bank conflicts and sectors by source line
@@ -145,8 +145,8 @@ def _product(
 
 
 def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: Schedule) -> tuple[Tensor, str]:
-    if op == "bias_act":
-        raise ValueError("bias_act is add_act with a bias that broadcasts; run that")
+    if not any(e["name"] == op for e in _C.elementwise_catalogue()):
+        raise ValueError(f"{op} is made of other ops; run those")
     like = getattr(ops, op)(*map(selection._on_meta, args), **{k: selection._on_meta(v) for k, v in kwargs.items()})
     entries = [e for e in _C.elementwise_catalogue() if e["name"] == op]
     words = [w.strip() for w in entries[0]["args"].replace("*,", "").split(",")]
@@ -158,7 +158,7 @@ def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: S
         kind, name, default = re.match(r"(\w+\??) (\w+)(?:=(.*))?", word).groups()  # type: ignore[union-attr]
         value = positional.pop(0) if positional else kwargs.get(name, default)
         if kind == "Tensor":
-            dtype = torch.bool if op == "where" and not tensors else like.dtype
+            dtype = torch.bool if name == "condition" else like.dtype
             tensors.append(value if isinstance(value, Tensor) else torch.tensor(value, dtype=dtype))
         elif kind.startswith("Scalar"):
             bound = {"min": -float("inf"), "max": float("inf")}.get(name, 0.0)
@@ -174,6 +174,6 @@ def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: S
     place = families.index(entry["family"]), mine.index((entry["name"], entry["choice"])), 0
     out = torch.empty_like(like, device="cpu")
     result = machine.elementwise(place, out, tensors, numbers, schedule=plan)
-    conditions = 1 if op == "where" else 0
+    conditions = int(words[0] == "Tensor condition")
     path = machine.plan(out, tensors, conditions=conditions).path
     return result, f"elementwise/{op}, {path}"

@@ -53,7 +53,7 @@ def _arguments(options: argparse.Namespace) -> tuple[Any, ...]:
     entry = next((e for e in _C.elementwise_catalogue() if e["name"] == options.op), None)
     count = entry["inputs"] if entry else 1
     tensors = [random(*(options.shape or (1000,))) for _ in range(count)]
-    if options.op == "where":
+    if entry and entry["args"].startswith("Tensor condition"):
         tensors[0] = tensors[0] > 0
     return tuple(tensors)
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import _C
 from .build import library
 from .memory import Guarded, watch
 
@@ -202,7 +203,8 @@ def plan(out: Tensor, inputs: Sequence[Tensor], *, conditions: int = 0, processo
 # ---- products --------------------------------------------------------------------------------------------------------
 
 PRODUCT_TYPES = DTYPES[:9]
-ACTIVATIONS = ["none", "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "mish", "hardswish"]
+# In the order of problem.h, which is that of the fused ops' choices.
+ACTIVATIONS = list(dict.fromkeys(e["choice"] for e in _C.elementwise_catalogue() if "activation" in e["args"]))
 
 
 def _layout(t: Tensor | None) -> list[int]:

@@ -66,7 +66,7 @@ class Placed:
         got = self.view.cpu().clone()  # on a CPU the first of them copies nothing
         if self.view.numel():
             self.view.zero_()
-            now = self._bytes.cpu()
+            now = self._bytes.cpu().clone()
             self._bytes.copy_(self._before)
             self.view.zero_()
             assert torch.equal(now, self._bytes.cpu()), "bytes that are no element's were overwritten"

@@ -6,6 +6,7 @@ faults/ has the kernels; a fault is a number there and a line here.
 from __future__ import annotations
 
 import ctypes
+import re
 from functools import cache
 
 import numpy as np
@@ -32,6 +33,8 @@ FAULTS = {
     114: "row_sum: up where down is meant",
     115: "row_sum: another lane's partial sum",
     116: "row_sum: no barrier between the warps' partial sums",
+    117: "row_sum: a read of 8 bytes from an address that is no multiple of 8",
+    118: "row_sum: a write behind a static array",
     121: "compact: a lane counts itself as before itself",
     122: "compact: the counter is added to without an atomic",
     123: "compact: the broadcast is from a lane that has no base",
@@ -106,7 +109,7 @@ def problem(kernel: str) -> tuple[tuple[int, int, int], list[NDArray], NDArray]:
     """Extents, (a, b, c before), what c should be; ragged, and whole numbers, so that sums are exact."""
     rng = np.random.default_rng(1)
     if kernel == "product":
-        m, n, k = 21, 19, 40
+        m, n, k = 21, 11, 40
         a, b = (rng.integers(-4, 5, shape).astype(np.float32) for shape in ((m, k), (k, n)))
         return (m, n, k), [a, b, np.zeros((m, n), np.float32)], a @ b
     if kernel == "row_sum":
@@ -148,6 +151,30 @@ def kernel_of(fault: int) -> str:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f} {FAULTS[f]}")
 def test_fault_is_seen(fault: int) -> None:
     assert any(run(kernel_of(fault), fault, 3, seed) for seed in range(1, 11))
+
+
+WORDS = {
+    101: r"read before anything was written there; a read at simt\.cuh:\d+",
+    103: r"a read ends \d+ bytes behind 'a'; a read at simt\.cuh:\d+",
+    110: r"race: byte \d+ of 'c' is read here, and thread \d+ of block 0 wrote it",
+    111: r"deadlock in block \(0,0,0\): 32 threads \(0 \.\.\) wait in shfl_down at simt\.cuh:\d+; 32 threads",
+    117: r"an access of 8 bytes at 0x[0-9a-f]+, which is not a multiple of that; a read at simt\.cuh:\d+",
+    118: r"4 bytes at offset 8 of the 8 bytes of shared memory",
+    122: r"race: .* thread 0 \(simt\.cuh:\d+\) wrote it with no barrier between",
+    131: r"barrier 1 is for \d+ threads here and for \d+ at line \d+; barrier_sync at simt\.cuh:\d+",
+    204: r"read while a copy into it, .*, is under way; ldmatrix at mma\.cuh:\d+",
+    207: r"shared address 0x[0-9a-f]+ is not a multiple of 16; cp_async at mma\.cuh:\d+",
+    212: r"written while a copy into it, .*, is under way; cp_async at mma\.cuh:\d+",
+    223: r"race: .* \(mma\.cuh:\d+\) wrote it with no barrier between; a read at mma\.cuh:\d+",
+}
+
+
+@pytest.mark.parametrize("fault", WORDS)
+def test_message_names_kernel_block_thread_and_line(fault: int) -> None:
+    said = run(kernel_of(fault), fault, 3, 1)
+    assert said.startswith(f"faults::{kernel_of(fault)}<{fault}>: "), said
+    assert re.search(WORDS[fault], said), said
+    assert "deadlock" in said or re.search(r"block \(\d,\d,\d\) thread \d+ \(warp \d+, lane \d+\): ", said), said
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

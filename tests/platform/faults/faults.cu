@@ -63,7 +63,7 @@ GPUKERN_EXPORT const char* run_variant(int kernel, int fault, char* const* data,
       if (v.kernel == kernel && v.fault == fault) answer = v.launch(problem) ? model::last_error() : "";
   };
   search(faults::kVariants<faults::kProduct, 101, 110>);
-  search(faults::kVariants<faults::kRowSum, 111, 116>);
+  search(faults::kVariants<faults::kRowSum, 111, 118>);
   search(faults::kVariants<faults::kCompact, 121, 127>);
   search(faults::kVariants<faults::kHandOver, 131, 138>);
   search(faults::kVariants<faults::kMma, 201, 232>);

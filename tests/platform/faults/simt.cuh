@@ -63,7 +63,8 @@ template <int F> GPUKERN_KERNEL row_sum(GPUKERN_GRID_CONST const Problem p) {
     for (int step = F == 112 ? 8 : 16; step; step /= 2)
       sum += F == 114 ? shfl_up(sum, step) : shfl_down(sum, step, F == 113 ? 16 : 32);
   }
-  if (lane() == (F == 115 ? 1 : 0)) partial[warp()] = sum;
+  if (F == 117 && threadIdx.x == 0) sum += static_cast<float>(*reinterpret_cast<const double*>(row + 1)) * 0;
+  if (lane() == (F == 115 ? 1 : 0)) partial[F == 118 ? warp() + 1 : warp()] = sum;
   if (F != 116) syncthreads();
   if (threadIdx.x == 0) static_cast<float*>(p.c)[blockIdx.x] = partial[0] + partial[1];
 }

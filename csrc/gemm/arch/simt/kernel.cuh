@@ -50,6 +50,8 @@ struct Work {
 };
 
 constexpr int min_of(int a, int b) { return a < b ? a : b; }
+// What a tile has of the elements that are left: one register, where the number itself takes two.
+GPUKERN_HD int left_of(int64_t left, int tile) { return left < tile ? static_cast<int>(left) : tile; }
 
 // Brings an X x BK tile from global memory to shared memory, by way of registers.
 template <class T, int X, int BK, int Threads> struct Loader {
@@ -75,14 +77,14 @@ template <class T, int X, int BK, int Threads> struct Loader {
     }
   }
   // x_left, k_left: what is left of the matrix from this tile's corner on; the rest reads as 0.
-  GPUKERN_D void load(int thread, int64_t x_left, int64_t k_left, int64_t x_stride, int64_t k_stride, bool along_k,
+  GPUKERN_D void load(int thread, int x_left, int k_left, int64_t x_stride, int64_t k_stride, bool along_k,
                       bool whole) {
     const int64_t step = along_k ? k_stride : x_stride;
 #pragma unroll
     for (int i = 0; i < packets; ++i) {
       const int q = thread + i * Threads;
       const int x = x_of(q, along_k), k = k_of(q, along_k);
-      const int64_t left = along_k ? (x < x_left ? k_left - k : 0) : (k < k_left ? x_left - x : 0);
+      const int left = along_k ? (x < x_left ? k_left - k : 0) : (k < k_left ? x_left - x : 0);
       if (whole && left >= width) {
         const auto packet = load_packet_once(reinterpret_cast<const Packet<T, width>*>(at[i]));
 #pragma unroll
@@ -108,7 +110,7 @@ template <class T, int X, int BK, int Threads> struct Loader {
           Packet<V, group> packet;
 #pragma unroll
           for (int e = 0; e < group; ++e) packet.v[e] = Number<T>::widen(held[i][j + e]);
-          *reinterpret_cast<Packet<V, group>*>(to + j) = packet;
+          store_packet(reinterpret_cast<Packet<V, group>*>(to + j), packet);
         }
       }
     }
@@ -128,13 +130,33 @@ template <class V, int TM, int TN, int WarpColumns> struct Place {
   GPUKERN_D int column_of(int j) const { return column + j / gn * (8 * gn) + j % gn; }
 };
 
+// The first of N numbers, or of N rows of them, goes to the end; after N turns all are back in their places.
+template <class V, int N> GPUKERN_D void turn(V (&x)[N]) {
+  const V first = x[0];
+#pragma unroll
+  for (int i = 0; i + 1 < N; ++i) x[i] = x[i + 1];
+  x[N - 1] = first;
+}
+template <class V, int M, int N> GPUKERN_D void turn(V (&x)[M][N]) {
+#pragma unroll
+  for (int j = 0; j < N; ++j) {
+    const V first = x[0][j];
+#pragma unroll
+    for (int i = 0; i + 1 < M; ++i) x[i][j] = x[i + 1][j];
+    x[M - 1][j] = first;
+  }
+}
+
+// Out of line, so that the formulas' constants are not kept in registers all along.
+template <class V> GPUKERN_OUTLINE V activated(Activation kind, V x) { return activate(kind, x); }
+
 // activation(alpha * sum + beta * C) + residual, to D.
 template <class T, int TM, int TN, class At>
 GPUKERN_D void finish(const Work& w, int64_t batch, int64_t row0, int64_t column0, const At& place,
                       typename Number<T>::V (&sum)[TM][TN]) {
   using V = typename Number<T>::V;
   using N = Number<T>;
-  const Problem& p = w.p;
+  const Problem& p = argument(w).p;  // its addresses come from w, which says that they are global memory
   const Epilogue& e = p.epilogue;
   const bool whole_type = !floating(p.type);
   const V alpha = whole_type ? static_cast<V>(e.whole_alpha) : static_cast<V>(e.alpha);
@@ -144,23 +166,24 @@ GPUKERN_D void finish(const Work& w, int64_t batch, int64_t row0, int64_t column
   T* d = static_cast<T*>(w.data.d) + batch * p.d.batch;
 
   if (e.addend || e.residual || e.activation != Activation::none || alpha != V(1)) {
-    // A loop over memory of the thread's own: one copy of the formulas and of the addressing, not TM * TN of them, and
-    // no registers taken from the main loop.
-    V values[TM * TN];
-#pragma unroll
-    for (int i = 0; i < TM * TN; ++i) values[i] = sum[i / TN][i % TN];
+    // One copy of the formulas and of the addressing, not TM * TN of them: the element in turn is always sum[0][0].
+    // An index that moves would put the array into memory; moving the array costs TM + TN moves an element.
 #pragma unroll 1
-    for (int i = 0; i < TM * TN; ++i) {
-      const int64_t row = row0 + place.row_of(i / TN), column = column0 + place.column_of(i % TN);
-      const bool inside = row < p.m && column < p.n;
-      V v = values[i] * alpha;
-      if (e.addend && inside) v += beta * N::widen(c[row * p.c.row + column * p.c.column]);
-      if constexpr (std::is_floating_point_v<V>) v = activate(e.activation, v);
-      if (e.residual && inside) v += N::widen(residual[row * p.residual.row + column * p.residual.column]);
-      values[i] = v;
+    for (int i = 0; i < TM; ++i) {
+      const int64_t row = row0 + place.row_of(i);
+#pragma unroll 1
+      for (int j = 0; j < TN; ++j) {
+        const int64_t column = column0 + place.column_of(j);
+        const bool inside = row < p.m && column < p.n;
+        V v = sum[0][0] * alpha;
+        if (e.addend && inside) v += beta * N::widen(c[row * p.c.row + column * p.c.column]);
+        if constexpr (std::is_floating_point_v<V>) v = activated(e.activation, v);
+        if (e.residual && inside) v += N::widen(residual[row * p.residual.row + column * p.residual.column]);
+        sum[0][0] = v;
+        turn(sum[0]);
+      }
+      turn(sum);
     }
-#pragma unroll
-    for (int i = 0; i < TM * TN; ++i) sum[i / TN][i % TN] = values[i];
   }
 #pragma unroll
   for (int i = 0; i < TM; ++i) {
@@ -205,9 +228,11 @@ GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST 
           w.a_along_k);
   b.start(static_cast<const T*>(w.data.b) + batch * p.b.batch + column0 * p.b.column, thread, p.b.column, p.b.row,
           w.b_along_k);
+  const int rows_left = left_of(p.m - row0, BM), columns_left = left_of(p.n - column0, BN);
   const auto load = [&](int64_t k) {
-    a.load(thread, p.m - row0, p.k - k, p.a.row, p.a.column, w.a_along_k, w.a_packets);
-    b.load(thread, p.n - column0, p.k - k, p.b.column, p.b.row, w.b_along_k, w.b_packets);
+    const int k_left = left_of(p.k - k, BK);
+    a.load(thread, rows_left, k_left, p.a.row, p.a.column, w.a_along_k, w.a_packets);
+    b.load(thread, columns_left, k_left, p.b.column, p.b.row, w.b_along_k, w.b_packets);
   };
   const auto store = [&](int buffer) {
     a.store(shared_a + buffer * (BK * LoadA::line), thread, w.a_along_k);

@@ -1,0 +1,163 @@
+"""What the compiled kernels promise, and what the devices have: the one table of the inspection.
+
+A new row adds a `Promise` where it is to use an instruction that no rule here names; a new target adds a `Machine`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+# Instructions that matter: a label, which is a column of the golden files, and what the disassembler writes.
+CUDA = {
+    "LDG.128": r"LDG\..*\b128",
+    "once": r"LDG\..*\bNA\b.*\b128",  # of these, past L1: load_packet_once
+    "LDG": r"LDG",
+    "STG.128": r"STG\..*\b128",
+    "STG": r"STG",
+    "LDS.128": r"LDS\.(U\.)?128",
+    "LDS": r"LDS",
+    "STS": r"STS",
+    "FFMA": r"FFMA",
+    "DFMA": r"DFMA",
+    "IMAD": r"IMAD(?!\.(MOV|SHL|IADD|U32\.MOV))",
+    "HMMA": r"[HIQ]?G?MMA\b|[HIQ]MMA",
+    "MUFU": r"MUFU",
+    "BAR": r"BAR",
+    "CALL": r"CALL",
+    "LDL": r"(LDL|STL)\b",
+}
+HIP = {
+    "load128": r"global_load_(dwordx4|b128)\b",
+    "load": r"(global|flat)_load",
+    "store128": r"global_store_(dwordx4|b128)\b",
+    "store": r"(global|flat)_store",
+    "flat": r"flat_(load|store)",
+    "lds128": r"ds_(read|load)_b128\b",
+    "lds": r"ds_(read|load)",
+    "ldsst": r"ds_(write|store)",
+    "fma32": r"v_(dual_)?(pk_)?fma\w*_f32",
+    "fma64": r"v_fma\w*_f64",
+    "mul": r"v_(mul_lo|mad)_[iu](32|64)",
+    "matrix": r"v_(mfma|wmma|swmmac|smfmac)",
+    "trans": r"v_(exp|log|rcp|rsq|sqrt|sin|cos)_",
+    "barrier": r"s_barrier(_signal)?(?!_wait)\b",
+    "call": r"s_swappc",
+    "scratch": r"scratch_|buffer_(load|store)",
+}
+FORBIDDEN = ("LDL", "scratch")  # memory of a thread's own: an array that an index walks, or a spill
+
+
+# Stack that is not ours to avoid: CUDA's sin and cos keep the digits of 2 / pi in memory, for arguments beyond 105615.
+# (a kernel's name, the most bytes): nothing else may have any.
+KNOWN_STACK = [(r"\bmath::(Sin|Cos)\b", "cuda", 40)]
+
+
+def known_stack(name: str, backend: str) -> int:
+    return max(
+        (most for pattern, vendor, most in KNOWN_STACK if vendor == backend and re.search(pattern, name)), default=0
+    )
+
+
+# Scalar registers that clang keeps in lanes of a vector register (never in memory): it brings the 60 constants of a
+# double erfc out of the loop over the elements.  (a kernel's name, the most): nothing else may have any.
+KNOWN_LANES = [(r"rows<.*\bGelu\b.*, double, 8>", 8)]
+
+
+def known_lanes(name: str) -> int:
+    return max((most for pattern, most in KNOWN_LANES if re.search(pattern, name)), default=0)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Kernels whose key matches, and whose name does not match `unless`, have at least so many of each instruction."""
+
+    kernels: str
+    cuda: dict[str, int] = field(default_factory=dict)
+    hip: dict[str, int] = field(default_factory=dict)
+    unless: str = r"(?!)"
+
+    def broken(self, key: str, name: str, backend: str, counts: dict[str, int]) -> list[str]:
+        if not re.fullmatch(self.kernels, key) or re.search(self.unless, name):
+            return []
+        wanted = self.cuda if backend == "cuda" else self.hip
+        return [
+            f"has {counts.get(label, 0)} of {label}, promises {least}"
+            for label, least in wanted.items()
+            if counts.get(label, 0) < least
+        ]
+
+
+PROMISES = [
+    # Packets of 16 bytes; inputs that the output does not alias go past L1.  Gradients of steps are 0 and read none.
+    Promise(
+        r"elementwise/\w+ rows<.*>",
+        {"LDG.128": 2, "once": 1, "STG.128": 1},
+        {"load128": 1, "store128": 1},
+        unless=r"Grad<.*::(Sign|DivTrunc|DivFloor)\b",
+    ),
+    Promise(r"elementwise/\w+ any<.*>", {"LDG": 4, "LDS": 1, "STS": 1, "BAR": 1}, {"load": 4, "lds": 1, "barrier": 1}),
+    # 8 steps of k are unrolled; gfx90a and gfx942 pack two multiply-adds, gfx11 and gfx12 issue two at once.
+    Promise(r"simt/s128x128 \w+", {"FFMA": 512, "LDS.128": 32, "LDG.128": 2, "BAR": 2}, {"fma32": 256, "lds128": 16}),
+    Promise(r"simt/s(64x64|32x32|16x128) \w+", {"FFMA": 128, "LDS.128": 16}, {"fma32": 64, "lds128": 16}),
+    Promise(r"simt/s128x16 \w+", {"FFMA": 64, "LDS.128": 8, "LDS": 16}, {"fma32": 32, "lds128": 8}),
+    Promise(r"simt/d\w+ f64", {"DFMA": 128, "LDS.128": 32}, {"fma64": 128, "lds128": 32}),
+    Promise(r"simt/w\w+ \w+", {"IMAD": 128, "LDS.128": 16}, {"mul": 64, "lds128": 16}),
+    # A load or store of 16 bytes where a thread has 16 neighbouring bytes to move.
+    Promise(r"simt/\w+ (f32|f64|i32|i64)", {"LDG.128": 1}, {"load128": 1}),
+    Promise(r"simt/(s128x128|s32x32|s16x128|s128x16) b?f16", {"LDG.128": 1}, {"load128": 1}),
+    Promise(r"simt/(?!s128x16)\w+ (f32|f64|i32|i64)", {"STG.128": 1}, {"store128": 1}),
+]
+
+# All GPU code of one vendor: CPU seconds of the compiler, bytes of device code before compression.
+BUDGET_SECONDS, BUDGET_BYTES = 400, 60_000_000
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What bounds the blocks that a processor holds. registers: of a processor (AMD: those of a lane of a SIMD)."""
+
+    warps: int  # of a processor; AMD: of a SIMD
+    blocks: int
+    registers: int
+    granule: int  # registers are given to a warp (AMD: to a lane) in multiples of it
+    shared: int
+    reserved: int = 0  # shared memory that the system takes of each block
+    simds: int = 1
+    wave: int = 32
+
+
+MACHINES = {
+    "sm_75": Machine(32, 16, 65536, 256, 64 << 10),
+    "sm_80": Machine(64, 32, 65536, 256, 164 << 10, 1 << 10),
+    "sm_90": Machine(64, 32, 65536, 256, 228 << 10, 1 << 10),
+    "sm_100": Machine(64, 32, 65536, 256, 228 << 10, 1 << 10),
+    "sm_120": Machine(48, 24, 65536, 256, 100 << 10, 1 << 10),
+    "gfx90a": Machine(8, 32, 512, 8, 64 << 10, simds=4, wave=64),
+    "gfx942": Machine(8, 32, 512, 8, 64 << 10, simds=4, wave=64),
+    "gfx950": Machine(8, 32, 512, 8, 160 << 10, simds=4, wave=64),
+    # The generic words serve devices with 1024 registers a lane too, which is what clang counts with.
+    "gfx11-generic": Machine(16, 32, 1024, 16, 64 << 10, simds=2),
+    "gfx12-generic": Machine(16, 32, 1536, 24, 64 << 10, simds=2),
+}
+ALIASES = {"sm_90a": "sm_90", "sm_100a": "sm_100", "sm_120a": "sm_120"}
+
+
+def machine_of(target: str) -> Machine:
+    found = MACHINES.get(ALIASES.get(target, target))
+    assert found, f"tests/platform/promises.py does not say what {target} has: add it to MACHINES"
+    return found
+
+
+def blocks_at_once(target: str, registers: int, threads: int, shared: int) -> int:
+    """Blocks that a processor holds (CUDA: an SM; AMD: a compute unit)."""
+    m = machine_of(target)
+    warps = -(-threads // m.wave)
+    if m.simds > 1:
+        waves = min(m.warps, m.registers // (-(-max(registers, 1) // m.granule) * m.granule))
+        by_registers = waves * m.simds // warps
+    else:
+        each = -(-registers * m.wave // m.granule) * m.granule
+        by_registers = min(m.registers // each // 4 * 4, m.warps) // warps  # a fourth of them for each scheduler
+    by_shared = m.shared // (shared + m.reserved) if shared + m.reserved else m.blocks
+    return min(by_registers, by_shared, m.blocks)
