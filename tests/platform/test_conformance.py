@@ -78,7 +78,7 @@ def test_data_is_what_its_script_makes(script: str, tmp_path: Path) -> None:
         shutil.copy(path, tmp_path)
     subprocess.run([sys.executable, script], cwd=tmp_path, check=True)
     made = list(tmp_path.glob("*.json"))
-    assert made and all(path.read_text() == (FOLDER / path.name).read_text() for path in made)
+    assert made and all(json.loads(path.read_text()) == json.loads((FOLDER / path.name).read_text()) for path in made)
 
 
 def nvcc() -> str:
@@ -88,24 +88,25 @@ def nvcc() -> str:
 
 
 @pytest.mark.slow
-def test_the_same_kernels_are_a_devices(tmp_path: Path) -> None:
-    """Compiled for sm_80 and sm_90a the library has every case; where there is a device it gives the same words."""
+@pytest.mark.parametrize("target", ["80", "90a"])
+def test_the_same_kernels_are_a_devices(target: str, tmp_path: Path) -> None:
+    """Compiled by nvcc the library has the cases of the target; where there is a device it gives the same words."""
     if not nvcc():
         return
     built = tmp_path / "libconformance.so"
-    targets = [f"-gencode=arch=compute_{t},code=sm_{t}" for t in ("80", "90a")]
+    sources = [s for s in SOURCES if target == "90a" or not Path(s).name.startswith("hopper")]
     flags = ["-std=c++20", "-Icsrc", "-shared", "-cudart=static", "-Xcompiler=-fPIC,-Wall", "-Werror=all-warnings"]
-    done = subprocess.run(
-        [nvcc(), *flags, *targets, *SOURCES, "-o", str(built)], cwd=ROOT, capture_output=True, text=True
-    )
+    command = [nvcc(), *flags, f"-gencode=arch=compute_{target},code=sm_{target}", *sources, "-o", str(built)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     device = named(ctypes.CDLL(str(built)))
-    assert device.case_names() == library().case_names()
+    names = set(device.case_names().decode().split())
+    assert names <= {c["case"] for c in CASES} and (target != "90a" or len(names) == len({c["case"] for c in CASES}))
     for case in CASES:
-        if case.get("wave", 32) != 32:
+        if case["case"] not in names or case.get("wave", 32) != 32:
             continue
         error, output = replay(device, case)
-        if "CUDA driver version is insufficient" in error or "no CUDA-capable device" in error:
+        if any(word in error for word in ("driver version is insufficient", "no CUDA-capable", "no kernel image")):
             return
         assert not error, case["name"]
         if "sm_90" not in case["manual"] or output != untouched(case):

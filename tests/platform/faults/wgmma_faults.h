@@ -82,7 +82,12 @@
   DO(box_too_wide, 1)                  /* the load map: a row over the swizzle */ \
   DO(map_stride_odd, 1)                /* a row stride that is not 16 bytes */    \
   DO(staging_misaligned, 1)            /* 64 bytes late */                        \
-  DO(barrier_misaligned, 1)            /* at a multiple of 4 */
+  DO(barrier_misaligned, 1)            /* at a multiple of 4 */                   \
+  DO(none_by_registers, 1)             /* A through registers, correct */         \
+  DO(a_registers_swapped, 1)           /* 1 and 2 */                              \
+  DO(a_registers_not_fenced, 1)        /* loaded behind the fence */              \
+  DO(a_registers_overwritten, 1)       /* while the product is under way */       \
+  DO(a_released_by_one, 1)             /* others may not have loaded yet */
 
 namespace gpukern::faults {
 enum class Fault {

@@ -28,8 +28,10 @@ struct Position {
 
 struct Places {
   uint32_t ring, full, empty, staging;  // addresses
-  char* staging_memory;
+  char *staging_memory, *ring_memory;
 };
+
+constexpr bool by_registers(Fault f) { return f >= Fault::none_by_registers; }
 
 template <Fault F> GPUKERN_D uint32_t parity(const Position& at) {
   if constexpr (F == Fault::parity_of_second_round) return at.round / 2 & 1;
@@ -97,6 +99,28 @@ template <Fault F> GPUKERN_D void multiply(float (&d)[64], const Places& p, int 
         d, advance(matrix_descriptor(a_at, 16, a_stride, swizzle), further),
         advance(matrix_descriptor(b_at, 16, b_stride, Swizzle::bytes128), k * 32), accumulate);
   }
+}
+
+// The same with A from registers, by the manual's figure.
+template <Fault F>
+GPUKERN_D void multiply_by_registers(float (&d)[64], const Places& p, int stage, int group, bool add) {
+  const int t = static_cast<int>(threadIdx.x) % 128, warp = t / 32, lane = t % 32;
+  const uint32_t a_at = stage * 2 * kOperand + group * (kOperand / 2), b_at = p.ring + stage * 2 * kOperand + kOperand;
+  uint32_t a[kStep / 16][4];
+  for (int k = 0; k < kStep / 16; ++k)
+    for (int i = 0; i < 4; ++i) {
+      const int row = warp * 16 + lane / 4 + i % 2 * 8, column = k * 16 + lane % 4 * 2 + i / 2 * 8;
+      const int to = F == Fault::a_registers_swapped && (i == 1 || i == 2) ? 3 - i : i;
+      memcpy(&a[k][to], p.ring_memory + swizzled(a_at + row * 128 + column * 2, Swizzle::bytes128), 4);
+    }
+  if constexpr (F != Fault::a_registers_not_fenced) wgmma_fence();
+  for (int k = 0; k < kStep / 16; ++k)
+    wgmma<bfloat16_t, kTile, Major::k>(d, a[k], advance(matrix_descriptor(b_at, 16, 1024, Swizzle::bytes128), k * 32),
+                                       add || k > 0);
+  wgmma_commit_group();
+  if constexpr (F == Fault::a_registers_overwritten) a[0][0] = 0;
+  wgmma_wait_group<0>();
+  if constexpr (F != Fault::a_released_by_one) barrier_sync(3 + group, 128);
 }
 
 // A warpgroup's 64 x 128 to global memory, by two boxes of 64 columns.
@@ -169,6 +193,12 @@ template <Fault F, int C> GPUKERN_D void consume(const TensorMap* d_map, const P
       if constexpr (F == Fault::second_consumer_skips_full) waits = group == 0;
       if constexpr (F == Fault::one_warp_skips_full) waits = t / 32 != 3;
       if (waits) mbarrier_wait_parity(p.full + 8 * at.stage, F == Fault::consumer_parity_constant ? 0 : parity<F>(at));
+      if constexpr (by_registers(F)) {
+        multiply_by_registers<F>(d, p, at.stage, group, step > 0);
+        release<F, C>(p, at.stage, t);
+        at.next();
+        continue;
+      }
       if constexpr (F != Fault::no_wgmma_fence) wgmma_fence();
       bool add = step > 0;
       if constexpr (F == Fault::scale_d_never_zero) add = true;
@@ -185,7 +215,7 @@ template <Fault F, int C> GPUKERN_D void consume(const TensorMap* d_map, const P
       at.next();
     }
     if constexpr (F != Fault::accumulators_before_wait) wgmma_wait_group<0>();
-    if constexpr (F != Fault::released_before_wait) release<F, C>(p, before, t);
+    if constexpr (F != Fault::released_before_wait && !by_registers(F)) release<F, C>(p, before, t);
     const int row = (tile / columns * C + static_cast<int>(C > 1 ? cluster_rank() : 0)) * kTile;
     store<F>(d, d_map, p, group, row, tile % columns * kTile);
     if constexpr (F == Fault::accumulators_before_wait) wgmma_wait_group<0>();
@@ -203,6 +233,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, 1)
   Places p;
   p.ring = shared_address(shared_memory());
   p.staging = p.ring + kRing + (F == Fault::staging_misaligned ? 64 : 0);
+  p.ring_memory = shared_memory();
   p.staging_memory = shared_memory() + kRing;
   p.full = p.ring + kRing + kStaging;
   if constexpr (F == Fault::barriers_overlap_ring) p.full = p.ring + kRing - 64;
