@@ -14,6 +14,15 @@ namespace gpukern {
 
 using TensorMap = CUtensorMap;
 
+// Whether this pass of the compiler is one for sm_90a: behind it, code for other devices does not keep these words.
+GPUKERN_D bool has_sm90a() {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  return true;
+#else
+  return false;
+#endif
+}
+
 // ---- mbarrier: counts arrivals and bytes ------------------------------------------------------------------------
 
 GPUKERN_D void mbarrier_init(uint32_t barrier, uint32_t count) {

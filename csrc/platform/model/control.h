@@ -8,6 +8,8 @@ void setmaxnreg(int count, bool more, Place at);
 bool elect_sync(Place at);
 }  // namespace model
 
+inline bool has_sm90a() { return true; }
+
 // A warpgroup takes or gives back registers, N a thread afterwards.
 template <int N> void setmaxnreg_inc(GPUKERN_SAID_AT) { model::setmaxnreg(N, true, GPUKERN_HERE("setmaxnreg_inc")); }
 template <int N> void setmaxnreg_dec(GPUKERN_SAID_AT) { model::setmaxnreg(N, false, GPUKERN_HERE("setmaxnreg_dec")); }

@@ -10,7 +10,7 @@ GPUKERN_D int rank() { return static_cast<int>(cluster_rank()); }
 
 // ---- mbarrier -----------------------------------------------------------------------------------------------------
 
-GPUKERN_CASE(mbarrier_arrive, 1, 128, kBoxShared) {
+GPUKERN_SM90A_CASE(mbarrier_arrive, 1, 128, kBoxShared) {
   const uint32_t barrier = shared_address(shared_memory()) + kBoxRoom;
   start_barrier(barrier, 128);
   for (uint32_t phase = 0; phase < 3; ++phase) {
@@ -21,7 +21,7 @@ GPUKERN_CASE(mbarrier_arrive, 1, 128, kBoxShared) {
   }
 }
 
-GPUKERN_CASE(mbarrier_try_wait, 1, 32, kBoxShared) {
+GPUKERN_SM90A_CASE(mbarrier_try_wait, 1, 32, kBoxShared) {
   const uint32_t barrier = shared_address(shared_memory()) + kBoxRoom;
   start_barrier(barrier, 1);
   if (thread() != 0) return;
@@ -32,7 +32,7 @@ GPUKERN_CASE(mbarrier_try_wait, 1, 32, kBoxShared) {
   output[3] = mbarrier_try_wait_parity(barrier, 1);
 }
 
-GPUKERN_CASE(mbarrier_inval, 1, 32, kBoxShared) {
+GPUKERN_SM90A_CASE(mbarrier_inval, 1, 32, kBoxShared) {
   const uint32_t barrier = shared_address(shared_memory()) + kBoxRoom;
   start_barrier(barrier, 7);
   if (thread() != 0) return;
@@ -46,13 +46,13 @@ GPUKERN_CASE(mbarrier_inval, 1, 32, kBoxShared) {
 
 // ---- clusters -----------------------------------------------------------------------------------------------------
 
-GPUKERN_CLUSTER_CASE(cluster_rank_and_size, 4, 32, 0) {
+GPUKERN_SM90A_CASE(cluster_rank_and_size, 4, 32, 0) {
   if (thread() != 0) return;
   output[2 * rank()] = cluster_rank();
   output[2 * rank() + 1] = cluster_size();
 }
 
-GPUKERN_CLUSTER_CASE(cluster_load, 4, 64, 1024) {
+GPUKERN_SM90A_CASE(cluster_load, 4, 64, 1024) {
   words()[thread()] = input[rank() * 64 + thread()];
   cluster_arrive();
   cluster_wait();
@@ -71,7 +71,7 @@ GPUKERN_CLUSTER_CASE(cluster_load, 4, 64, 1024) {
   cluster_wait();
 }
 
-GPUKERN_CLUSTER_CASE(cluster_store, 2, 32, 1024) {
+GPUKERN_SM90A_CASE(cluster_store, 2, 32, 1024) {
   cluster_arrive_relaxed();
   cluster_wait();
   const uint32_t peer = mapa(shared_address(shared_memory()), 1 - rank());
@@ -88,7 +88,7 @@ GPUKERN_CLUSTER_CASE(cluster_store, 2, 32, 1024) {
   copy_out(shared_memory(), output + rank() * 32 * 7, 32 * 7);
 }
 
-GPUKERN_CLUSTER_CASE(mbarrier_arrive_cluster, 2, 32, kBoxShared) {
+GPUKERN_SM90A_CASE(mbarrier_arrive_cluster, 2, 32, kBoxShared) {
   const uint32_t barrier = shared_address(shared_memory()) + kBoxRoom;
   start_barrier(barrier, 32);
   cluster_arrive();
@@ -108,6 +108,7 @@ template <int R> GPUKERN_D void take(int (&to)[R], const Coordinates& from) {
 
 template <int R, bool Hint>
 GPUKERN_KERNEL load_kernel(const GPUKERN_GRID_CONST TensorMap map, Coordinates where, uint32_t* output, int bytes) {
+  if (!has_sm90a()) return;
   const uint32_t to = shared_address(shared_memory()), barrier = to + kBoxRoom;
   start_barrier(barrier, 1);
   if (thread() == 0) {
@@ -126,6 +127,7 @@ GPUKERN_KERNEL load_kernel(const GPUKERN_GRID_CONST TensorMap map, Coordinates w
 template <int R, bool Hint>
 GPUKERN_KERNEL store_kernel(const GPUKERN_GRID_CONST TensorMap map, Coordinates where, const uint32_t* input,
                             int bytes) {
+  if (!has_sm90a()) return;
   for (int i = thread(); i < bytes / 4; i += 64) words()[i] = input[i];
   fence_proxy_async_shared();
   syncthreads();
@@ -186,6 +188,7 @@ const bool copies_added = [] {
 
 // Each block loads half of a box and sends it to both.
 template <bool Hint> GPUKERN_KERNEL multicast_kernel(const GPUKERN_GRID_CONST TensorMap map, uint32_t* output) {
+  if (!has_sm90a()) return;
   const uint32_t to = shared_address(shared_memory()), barrier = to + kBoxRoom;
   start_barrier(barrier, 1);
   cluster_arrive();
@@ -211,6 +214,7 @@ const Registered multicast_hint_case("tma_load_multicast_hint", multicast<true>)
 
 // Two stores in two groups from one place, whose second content may come when the first is read.
 GPUKERN_KERNEL groups_kernel(const GPUKERN_GRID_CONST TensorMap map, const uint32_t* input) {
+  if (!has_sm90a()) return;
   if (thread() != 0) return;
   for (int group = 0; group < 4; ++group) {
     uint32_t* const place = words() + group % 2 * 32;
@@ -231,13 +235,14 @@ const Registered groups_case("bulk_groups", [](const Buffers& b) -> int {
 
 // ---- the threads themselves ---------------------------------------------------------------------------------------
 
-GPUKERN_CASE(elect_sync, 1, 64, 0) {
+GPUKERN_SM90A_CASE(elect_sync, 1, 64, 0) {
   const bool first = elect_sync(), second = elect_sync();
   const LaneMask elected = ballot(first), again = ballot(second);
   if (thread() % 32 == 0) output[thread() / 32] = (elected == again) + 2 * ((elected & (elected - 1)) == 0 && elected);
 }
 
 GPUKERN_KERNEL GPUKERN_BOUNDS(384, 1) setmaxnreg_kernel(uint32_t* input, uint32_t* output) {
+  if (!has_sm90a()) return;
   if (thread() < 128) setmaxnreg_dec<40>();
   else setmaxnreg_inc<232>();
   output[thread()] = input[0] + thread();
@@ -246,7 +251,7 @@ const Registered setmaxnreg_case("setmaxnreg", [](const Buffers& b) {
   return platform::launch(&setmaxnreg_kernel, dim3(1), dim3(384), 0, nullptr, b.input, b.output);
 });
 
-GPUKERN_CASE(griddepcontrol, 1, 32, 0) {
+GPUKERN_SM90A_CASE(griddepcontrol, 1, 32, 0) {
   griddepcontrol_wait();
   output[thread()] = input[thread()];
   griddepcontrol_launch_dependents();

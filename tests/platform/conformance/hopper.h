@@ -11,14 +11,17 @@ struct Coordinates {
 };
 constexpr int kBadMap = 1;
 
-// GPUKERN_CLUSTER_CASE(name, blocks of the one cluster, threads, shared bytes) { .. }
-#define GPUKERN_CLUSTER_CASE(NAME, BLOCKS, THREADS, SHARED)                                                           \
-  GPUKERN_KERNEL NAME##_kernel(uint32_t* input, uint32_t* output);                                                    \
+// GPUKERN_SM90A_CASE(name, blocks of the one cluster, threads, shared bytes) { .. }
+#define GPUKERN_SM90A_CASE(NAME, BLOCKS, THREADS, SHARED)                                                             \
+  GPUKERN_D void NAME##_body(uint32_t* input, uint32_t* output);                                                      \
+  GPUKERN_KERNEL NAME##_kernel(uint32_t* input, uint32_t* output) {                                                   \
+    if (has_sm90a()) NAME##_body(input, output);                                                                      \
+  }                                                                                                                   \
   const ::gpukern::conformance::Registered NAME##_case(#NAME, [](const ::gpukern::conformance::Buffers& b) {          \
     return ::gpukern::platform::launch_clusters(&NAME##_kernel, BLOCKS, dim3(BLOCKS), dim3(THREADS), SHARED, nullptr, \
                                                 b.input, b.output);                                                   \
   });                                                                                                                 \
-  GPUKERN_KERNEL NAME##_kernel([[maybe_unused]] uint32_t* input, [[maybe_unused]] uint32_t* output)
+  GPUKERN_D void NAME##_body([[maybe_unused]] uint32_t* input, [[maybe_unused]] uint32_t* output)
 
 // A map over words that lie densely, but for rows of `pitch` bytes (0: dense).
 inline TensorMapFields fields(void* address, int element_bytes, std::initializer_list<uint64_t> extent,

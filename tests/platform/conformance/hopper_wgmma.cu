@@ -62,6 +62,7 @@ template <class T, int N, Major MA, Major MB, Swizzle SA, Swizzle SB, bool All>
 GPUKERN_KERNEL product_kernel(uint32_t* output) {
   using A = Layout<MA, SA>;
   using B = Layout<MB, SB>;
+  if (!has_sm90a()) return;
   place<T, A, B>(N);
   const uint32_t shared = shared_address(shared_memory());
   float d[N / 2];
@@ -106,6 +107,7 @@ template <Major MA, Major MB> void add_swizzles(const std::string& name) {
 // A from registers, by the manual's figure.
 template <class T, Major MB> GPUKERN_KERNEL registers_kernel(uint32_t* output) {
   using B = Layout<MB, Swizzle::bytes64>;
+  if (!has_sm90a()) return;
   place<T, Layout<Major::k, Swizzle::none>, B>(32);
   const int t = static_cast<int>(threadIdx.x), lane = t % 32;
   uint32_t a[4];
@@ -126,6 +128,7 @@ template <class T, Major MB> GPUKERN_KERNEL registers_kernel(uint32_t* output) {
 // scale-d 1 adds, and groups end in the order in which they were committed.
 GPUKERN_KERNEL accumulate_kernel(uint32_t* output) {
   using L = Layout<Major::k, Swizzle::bytes128>;
+  if (!has_sm90a()) return;
   place<bfloat16_t, L, L>(16);
   const uint32_t shared = shared_address(shared_memory());
   float d[8], e[8];

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from data import case, write
+from data import Case, case, write
 from numpy.typing import NDArray
 
 rng = np.random.default_rng(90)
-Cases = list[dict[str, object]]
+Cases = list[Case]
 
 
 def random_words(count: int) -> NDArray:
@@ -165,6 +165,10 @@ def wgmma() -> Cases:
     ]
 
 
+def marked(cases: Cases) -> Cases:
+    return [{**c, "manual": f"sm_90a: {c['manual']}"} for c in cases]
+
+
 if __name__ == "__main__":
-    write("hopper.json", [*barriers(), *clusters(), *tma(), *threads()])
-    write("hopper_wgmma.json", wgmma())
+    write("hopper.json", marked([*barriers(), *clusters(), *tma(), *threads()]))
+    write("hopper_wgmma.json", marked(wgmma()))
