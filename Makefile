@@ -37,11 +37,11 @@ demo: build
 # One test process a core (TEST_JOBS=0: in this one).
 TEST_JOBS ?= auto
 test: build
-	@$(PY) -m pytest -n $(TEST_JOBS)
+	@$(PY) -m pytest -n $(TEST_JOBS) --dist loadgroup
 
 # Without the tests marked slow (exhaustive patterns, training).
 test-fast: build
-	@$(PY) -m pytest -n $(TEST_JOBS) -m "not slow"
+	@$(PY) -m pytest -n $(TEST_JOBS) --dist loadgroup -m "not slow"
 
 # Builds for the GPU that is here; benchmarks/results/ and docs/validation.md say what came out. Exit 2: no GPU.
 gpu-check: $(STAMP)
