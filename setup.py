@@ -5,7 +5,8 @@ changed header recompiles what includes it and nothing else. setuptools links. W
 know: a `targets` file beside a .cu lists the words it is compiled for, and elementwise/ops/families.h the families.
 
 Environment: GPUKERN_BUILD=auto|cpu|cuda|hip, TORCH_CUDA_ARCH_LIST, PYTORCH_ROCM_ARCH, CUDA_HOME, ROCM_HOME, CXX,
-MAX_JOBS, GPUKERN_BUILD_TIMES=1 (seconds per object at the end), GPUKERN_BUILD_VERBOSE=1 (every command).
+MAX_JOBS, GPUKERN_BOUNDED_WAITS=1 (a wait that never ends says who waits), GPUKERN_BUILD_TIMES=1 (seconds per object at
+the end), GPUKERN_BUILD_VERBOSE=1 (every command).
 """
 
 from __future__ import annotations
@@ -368,7 +369,8 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
             ccbin = f"-ccbin={shlex.split(os.environ['CXX'])[0]}" if os.environ.get("CXX") else ""
             # A sixth of the size; nvcc has it since 12.8, and the driver that reads it is older.
             small = "--compress-mode=size" if "compress-mode" in output_of(gpu.compiler, "--help") else ""
-            words = f"{host} {ccbin} {small} -Wno-deprecated-gpu-targets --expt-relaxed-constexpr"
+            bounded = "-DGPUKERN_BOUNDED_WAITS" if os.environ.get("GPUKERN_BOUNDED_WAITS") == "1" else ""
+            words = f"{host} {ccbin} {small} {bounded} -Wno-deprecated-gpu-targets --expt-relaxed-constexpr"
             rules["gpu"] = f"{common} -O3 {words}".split()
         elif gpu:
             rules["gpu"] = f"-x hip {common} -O3 {hidden}".split()

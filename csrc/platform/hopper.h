@@ -8,6 +8,8 @@
 #else
 #include <cuda.h>
 
+#include <cstdio>
+
 #include "hopper_wgmma.h"
 
 namespace gpukern {
@@ -53,9 +55,19 @@ GPUKERN_D bool mbarrier_try_wait_parity(uint32_t barrier, uint32_t parity) {
                : "memory");
   return done;
 }
+// A debug build (GPUKERN_BOUNDED_WAITS) gives up after some seconds and says who waited for what: a device that hangs
+// says nothing, and costs everything else that was to be tried on it.
 GPUKERN_D void mbarrier_wait_parity(uint32_t barrier, uint32_t parity) {
+#ifdef GPUKERN_BOUNDED_WAITS
+  for (uint32_t tries = 0; tries < (1u << 24); ++tries)
+    if (mbarrier_try_wait_parity(barrier, parity)) return;
+  printf("gpukern: block (%u,%u,%u) thread %u waits for barrier %#x, parity %u\n", blockIdx.x, blockIdx.y, blockIdx.z,
+         threadIdx.x, barrier, parity);
+  __trap();
+#else
   while (!mbarrier_try_wait_parity(barrier, parity)) {
   }
+#endif
 }
 // Makes initialised barriers known to the cluster and to the async proxy.
 GPUKERN_D void fence_mbarrier_init() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }

@@ -26,7 +26,7 @@ FACTS: dict[str, dict[str, Any]] = {
                              "racecheck": {"verdict": "not applicable", "words": "its planted fault does not fire"}}},
     "benchmark": {"copy_gb_per_s": 1000.0, "clocks": {"clocks.sm": "1 MHz"}, "lines": [{"name": "mm"}]},
 }  # fmt: skip
-NAMES = ["build", "replay", "tests", "sanitizers", "benchmark"]
+NAMES = ["build", "words", "replay", "tests", "sanitizers", "benchmark"]
 
 
 class Machine:
