@@ -44,7 +44,10 @@ TORCH_LIBRARY_IMPL(gpukern, ADInplaceOrView, m) {
   elementwise::implement_inplace(m);
   gemm::implement_inplace(m);
 }
-TORCH_LIBRARY_IMPL(gpukern, FuncTorchBatched, m) { gemm::implement_batching(m); }
+TORCH_LIBRARY_IMPL(gpukern, FuncTorchBatched, m) {
+  elementwise::implement_batching(m);
+  gemm::implement_batching(m);
+}
 TORCH_LIBRARY_IMPL(gpukern, AutocastCPU, m) {
   elementwise::implement_autocast(m, c10::kCPU);
   gemm::implement_autocast(m, c10::kCPU);

@@ -149,12 +149,24 @@ def _aligned(physical: Tensor, batch_dim: int, rank: int) -> Tensor:
     return moved
 
 
+def _with_tensors(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A number that stands for a tensor reaches a Python kernel as a number again; here it is a tensor of its type."""
+    tensors = [a for a in args if isinstance(a, Tensor)]
+    beside = next((t for t in tensors if t.dtype != torch.bool), tensors[0])
+    slots = [str(argument.type) == "Tensor" for argument in op._schema.arguments]
+    return tuple(
+        torch.tensor(a, dtype=torch.result_type(beside, a)) if slot and not isinstance(a, Tensor) else a
+        for a, slot in zip(args, slots)
+    )
+
+
 def _batched_elementwise(op: Any, in_place: bool) -> Callable[..., Any]:
     def rule(*args: Any, **kwargs: Any) -> Any:
         from torch._C._functorch import _add_batch_dim, _unwrap_batched
         from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 
         level = retrieve_current_functorch_interpreter().level()
+        args = _with_tensors(op, args)
         logical = [a for a in args if isinstance(a, Tensor)]
         rank = max((t.dim() for t in logical), default=0)
         # A batched 0-dim tensor is 1-dim underneath and would weigh more in promotion: mixed dtypes are settled first.

@@ -45,6 +45,7 @@ void define(torch::Library& library);
 void implement(torch::Library& library);
 void implement_autograd(torch::Library& library);
 void implement_inplace(torch::Library& library);
+void implement_batching(torch::Library& library);
 void implement_autocast(torch::Library& library, c10::DeviceType device);
 
 // What Python is told of the catalogue, one entry an op (and a choice).

@@ -426,6 +426,13 @@ void implement_autocast(torch::Library& m, c10::DeviceType device) {
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&autocast_promote<c10::kCUDA>>());
 }
 
+// Ops that are made of others are that under vmap too; without a rule functorch loops over the batch, with a warning.
+void implement_batching(torch::Library& m) {
+  m.impl("pow.Scalar", &pow_scalar);
+  m.impl("clamp.Tensor", &clamp_tensors);
+  m.impl("bias_act", &bias_act);
+}
+
 std::vector<Description> describe_catalogue() {
   static const char* types[] = {"floating", "to_float", "number", "all"};
   std::vector<Description> all;

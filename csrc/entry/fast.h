@@ -168,7 +168,6 @@ inline std::unique_ptr<Fast> make_fast(const std::string& letters, const std::st
   using s = const std::optional<at::Scalar>&;
   using C = std::string_view;
   using c = std::optional<std::string_view>;
-  using I = int64_t;
   using Make = std::unique_ptr<Fast> (*)(const std::string&, bool);
   static const std::pair<const char*, Make> known[] = {
       {"T", &make_typed<T>},

@@ -128,3 +128,26 @@ def test_tail_of_gelu_lost_digits_to_the_rounding_of_its_argument(low: float, hi
     x = torch.linspace(low, high, 400_001, dtype=torch.float64).float()
     worst = int(ulps.distance(gpukern.gelu(x), exact_gelu(x).float()).max())
     assert worst <= (6 if gpukern._C.cpu_capability() == "DEFAULT" else 4), f"{worst} ulp"
+
+
+def test_vmap_of_ops_made_of_others_looped_with_a_warning() -> None:
+    x, low, high = torch.randn(3, 4), torch.full((4,), -0.5), torch.full((3, 4), 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = torch.vmap(lambda a, b: gpukern.clamp(a, low, b))(x, high)
+        assert torch.equal(got, torch.clamp(x, low, high))
+        assert torch.equal(torch.vmap(lambda a: gpukern.bias_act(a, low, "relu"))(x), torch.relu(x + low))
+        assert torch.equal(torch.vmap(lambda a: gpukern.pow(a, 3))(x), gpukern.pow(x, 3))
+
+
+def test_vmap_over_a_number_in_a_tensors_place_was_refused() -> None:
+    x, y = torch.randn(3, 4), torch.randn(4)
+    assert torch.equal(torch.vmap(lambda a: gpukern.lerp(a, y, 0.25))(x), gpukern.lerp(x, y, 0.25))
+    for name in ("add", "sub", "mul", "div"):
+        ours, theirs = getattr(gpukern, name), getattr(torch, name)
+        for number, t in ((2, x), (1.5, x), (2.5, x.long()), (2, x.long() + 5)):
+            got = torch.vmap(lambda a, n=number, f=ours: f(a, n))(t)
+            torch.testing.assert_close(got, theirs(t, number))
+    condition = x > 0
+    got = torch.vmap(lambda c, a: gpukern.where(c, a, 1.0))(condition, x)
+    assert torch.equal(got, torch.where(condition, x, 1.0))
