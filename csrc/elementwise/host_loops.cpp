@@ -1,4 +1,8 @@
 // The CPU loops of one family (GPUKERN_FAMILY) for one vector capability (CPU_CAPABILITY); see host.h.
+#include "capability.h"
+#if GPUKERN_HOST_REGISTERS
+#include "host_vector.h"  // before the formulas, which must see the words for SIMD registers
+#endif
 #include "host.h"
 #include "op.h"
 

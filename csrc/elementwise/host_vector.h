@@ -3,6 +3,8 @@
 #pragma once
 #include <ATen/cpu/vec/vec.h>
 
+#include "capability.h"
+
 GPUKERN_ELEMENTWISE_BEGIN
 
 template <class T> using Vec = at::vec::Vectorized<T>;

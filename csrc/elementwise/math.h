@@ -1,33 +1,12 @@
 // The vocabulary of formulas: the functions an op may use, for the scalar types.  dual.h has the same words for dual
-// numbers and host_vector.h for SIMD registers; a formula that keeps to these words runs on all of them.
+// numbers and host_vector.h for the CPU's SIMD registers, which its loops include before this file, so that the
+// templates below see them; a formula that keeps to these words runs on all of them.
 #pragma once
 #include <cmath>
 #include <cstdint>
 
 #include "../platform/gpu.h"
-
-// The CPU loops compile this folder once a vector capability.  Each copy lives in a namespace of its own: the linker
-// keeps one copy of an inline function, and a baseline processor must not end up in the AVX-512 one.
-#ifdef CPU_CAPABILITY
-#define GPUKERN_ELEMENTWISE_BEGIN  \
-  namespace gpukern::elementwise { \
-  inline namespace CPU_CAPABILITY {
-#else
-#define GPUKERN_ELEMENTWISE_BEGIN  \
-  namespace gpukern::elementwise { \
-  inline namespace common {
-#endif
-#define GPUKERN_ELEMENTWISE_END \
-  }                             \
-  }
-
-// The baseline of x86 runs on scalars, which the compiler vectorises where it can: ATen's registers for it are arrays.
-#if defined(CPU_CAPABILITY) && !(defined(CPU_CAPABILITY_DEFAULT) && defined(__x86_64__))
-#define GPUKERN_HOST_REGISTERS 1
-#include "host_vector.h"  // before the templates below, which must see the words for SIMD registers
-#else
-#define GPUKERN_HOST_REGISTERS 0
-#endif
+#include "capability.h"
 
 GPUKERN_ELEMENTWISE_BEGIN
 

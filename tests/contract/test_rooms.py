@@ -6,8 +6,11 @@ import os
 import re
 import shlex
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
@@ -57,16 +60,31 @@ def included(path: Path) -> list[Path]:
     return found
 
 
+# Every compiler that reads the rooms without torch, and what it defines: nvcc, clang as HIP, the machine model, and the
+# host compiler, plainly and for one of the CPU loops' vector capabilities.
+READERS = {
+    "nvcc": ["-D__CUDACC__"],
+    "hip": ["-D__HIP__"],
+    "model": ["-DGPUKERN_MODEL"],
+    "host": [],
+    "loops": ["-DCPU_CAPABILITY=AVX2", "-DCPU_CAPABILITY_AVX2"],
+}
+DEVICE = ["nvcc", "hip", "model"]
+
+
 @cache
-def everything_read(path: Path) -> frozenset[str]:
-    """What the preprocessor reads for a file as device code, headers that are not there included."""
-    flags = ["-std=c++20", "-x", "c++", "-M", "-MG", "-D__CUDACC__", f"-I{CSRC}", "-DGPUKERN_FAMILY=math"]
+def everything_read(path: Path, reader: str) -> frozenset[str]:
+    """What the preprocessor reads for a file, headers that are not there included."""
+    flags = ["-std=c++20", "-x", "c++", "-M", "-MG", f"-I{CSRC}", "-DGPUKERN_FAMILY=math", *READERS[reader]]
     result = subprocess.run([*CXX, *flags, str(path)], capture_output=True, text=True, check=True)
     return frozenset(result.stdout.replace("\\\n", " ").partition(":")[2].split())
 
 
-def reads_torch(path: Path) -> list[str]:
-    return [word for word in everything_read(path) if re.search(r"(^|/)(torch|ATen|c10|pybind11|Python\.h)(/|$)", word)]
+def reads_torch(path: Path, readers: Sequence[str]) -> list[str]:
+    torch = r"(^|/)(torch|ATen|c10|pybind11|Python\.h)(/|$)"
+    return [
+        f"{reader}: {word}" for reader in readers for word in everything_read(path, reader) if re.search(torch, word)
+    ]
 
 
 def in_room(path: Path, *rooms: str) -> bool:
@@ -94,10 +112,13 @@ TORCH = r"#\s*include\s*[<\"](torch|ATen|c10|pybind11|Python\.h)"
 
 
 def test_device_code_never_reaches_torch() -> None:
-    assert not {name(p): found for p in sources(".cu", ".cuh") if (found := reads_torch(p))}
+    assert not {name(p): found for p in sources(".cu", ".cuh") if (found := reads_torch(p, DEVICE))}
 
 
-PURE = ["elementwise/ops", "elementwise/op.h", "elementwise/math.h", "elementwise/dual.h", "elementwise/plan.h"]
+PURE = [
+    "elementwise/ops",
+    *(f"elementwise/{word}.h" for word in ("op", "math", "capability", "dual", "plan", "launch")),
+]
 PURE += ["platform", "gemm/problem.h", "gemm/select.h", "gemm/registry.h", "gemm/schedule.h", "gemm/epilogue.h"]
 
 
@@ -106,17 +127,26 @@ def test_formulas_plans_and_tables_are_plain_cpp() -> None:
     for room in [*PURE, *(f"gemm/arch/{p.name}/tiles.h" for p in sorted(ARCH.glob("*")))]:
         paths = [p for p in sources() if in_room(p, room)]
         assert paths, f"nothing in {room}"
-        assert not {name(p): found for p in paths if (found := reads_torch(p))}
+        assert not {name(p): found for p in paths if (found := reads_torch(p, list(READERS)))}
 
 
-def test_torch_side_headers_stay_out_of_the_rooms_they_serve() -> None:
-    """A header of elementwise/ or gemm/ that includes torch is for the .cpp files of its own folder only."""
-    for header in sources(".h"):
-        if in_room(header, "autograd", "entry", "dropin") or not hits(TORCH, [header]):
-            continue
-        readers = [q for q in sources() if header in included(q)]
-        assert not [name(q) for q in readers if q.suffix in (".cu", ".cuh")]
-        assert not in_room(header, "platform", "gemm/arch", "elementwise/ops"), name(header)
+# What the .cpp files of a room share, tensors and all; the kernels beside them are told everything by plain structs.
+TORCH_SIDE = {
+    "elementwise": ["autograd", "elementwise", "gpu_path", "host_vector"],
+    "gemm": ["autograd", "gemm"],
+}
+
+
+@pytest.mark.parametrize("room", TORCH_SIDE)
+def test_torch_side_headers_are_for_cpp_files(room: str) -> None:
+    """A header that includes torch is one of the few named here, and nothing that a kernel or a formula is made of
+    includes it."""
+    found = hits(TORCH, [p for p in sources(".h", ".cuh") if in_room(p, room)])
+    headers = sorted({line.partition(":")[0] for line in found})
+    assert headers == [f"csrc/{room}/{word}.h" for word in TORCH_SIDE[room]]
+    for header in headers:
+        code = [p for p in sources() if p.suffix != ".cpp" and (ROOT / header) in included(p)]
+        assert not [name(p) for p in code if p.suffix != ".h" or in_room(p, *PURE, "gemm/arch")], header
 
 
 def test_no_fast_math() -> None:
