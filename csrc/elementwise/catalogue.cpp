@@ -57,8 +57,21 @@ const char* family_name(int family) {
 }
 
 const Op* find(std::string_view name, std::string_view choice) {
-  for (const Op& op : catalogue())
-    if (name == op.spec->name && (choice.empty() || choice == op.spec->choice)) return &op;
+  static const auto firsts = [] {
+    std::unordered_map<std::string_view, const Op*> all;
+    for (const Op& op : catalogue()) all.emplace(op.spec->name, &op);  // keeps the first of a name
+    return all;
+  }();
+  const auto at = firsts.find(name);
+  return at == firsts.end() ? nullptr : choice.empty() ? at->second : choice_of(*at->second, choice);
+}
+
+// The choices of a name are neighbours in their family's list.
+const Op* choice_of(const Op& first, std::string_view choice) {
+  const Op* const end = catalogue().data() + catalogue().size();
+  const std::string_view name = first.spec->name;
+  for (const Op* op = &first; op != end && name == op->spec->name; ++op)
+    if (!choice.empty() && choice == op->spec->choice) return op;
   return nullptr;
 }
 

@@ -27,15 +27,10 @@ const char* family_name(int family);
 // The op of a name and a choice; the first choice where none is given, null where there is none.
 const Op* find(std::string_view name, std::string_view choice = {});
 const Op* find_key(std::string_view key);
+// The choice of this name among those of a name's first op, null where it has none.
+const Op* choice_of(const Op& first, std::string_view choice);
 // Names of the choices of an op, for a message: "none, relu, gelu".
 std::string choices(std::string_view name);
-
-// The template's id: place of Op in its family's list.
-template <class Op_, class... Ops> constexpr int place(List<Ops...>) {
-  int i = 0, at = -1;
-  ((at = std::is_same_v<Op_, Ops> ? i : at, ++i), ...);
-  return at;
-}
 
 namespace host {
 // The loop of a variant for a compute type, by the vector capability that torch runs with; null where there is none.

@@ -42,6 +42,7 @@ void twin_inplace(const Op& op, const Inputs& in, const Scalars& scalars);
 
 // Schemas and kernels, called by bind.cpp for the library and for each dispatch key.
 void define(torch::Library& library);
+void define_composite(torch::Library& library);
 void implement(torch::Library& library);
 void implement_autograd(torch::Library& library);
 void implement_inplace(torch::Library& library);

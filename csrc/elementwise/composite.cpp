@@ -1,0 +1,123 @@
+// Ops that are made of other ops: numbers in a tensor's place, `clamp` with tensors, `bias_act`.  Autograd and batching
+// see what they are made of.
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/lerp.h>
+#include <ATen/ops/pow.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <torch/library.h>
+
+#include "elementwise.h"
+
+namespace gpukern::elementwise {
+namespace {
+
+using OptionalTensor = std::optional<Tensor>;
+
+// A 0-dim tensor that promotes as the number would beside `t`.
+Tensor like_number(const at::Scalar& s, const Tensor& t) {
+  c10::ScalarType dtype = s.type();
+  if (s.isFloatingPoint()) {
+    dtype = at::isFloatingType(t.scalar_type()) || t.is_complex()
+                ? (t.scalar_type() == at::kDouble || t.dim() == 0 ? t.scalar_type() : at::kFloat)
+                : c10::typeMetaToScalarType(c10::get_default_dtype());
+  } else if (t.dim() == 0 && !(t.scalar_type() == at::kBool && !s.isBoolean())) {
+    dtype = t.scalar_type();
+  }
+  return at::scalar_tensor(s, at::TensorOptions(dtype));
+}
+
+template <class... T> Tensor invoke(const char* name, T... args) {
+  return c10::Dispatcher::singleton()
+      .findSchemaOrThrow((std::string("gpukern::") + name).c_str(), "")
+      .typed<Tensor(T...)>()
+      .call(args...);
+}
+template <class... T> void write(const char* name, const char* overload, T... args) {
+  c10::Dispatcher::singleton()
+      .findSchemaOrThrow((std::string("gpukern::") + name).c_str(), overload)
+      .typed<void(T...)>()
+      .call(args...);
+}
+using Ref = const Tensor&;
+using Num = const at::Scalar&;
+
+Tensor add_scalar(Ref x, Num y, Num alpha) { return invoke<Ref, Ref, Num>("add", x, like_number(y, x), alpha); }
+Tensor sub_scalar(Ref x, Num y, Num alpha) { return invoke<Ref, Ref, Num>("sub", x, like_number(y, x), alpha); }
+Tensor mul_scalar(Ref x, Num y) { return invoke<Ref, Ref>("mul", x, like_number(y, x)); }
+Tensor div_scalar(Ref x, Num y, std::optional<std::string_view> mode) {
+  return invoke<Ref, Ref, std::optional<std::string_view>>("div", x, like_number(y, x), mode);
+}
+Tensor pow_scalar(Ref x, Num y) {
+  // a complex power, a power of bool, and what torch refuses of numbers only
+  const bool negative = y.isIntegral(true) && y.toLong() < 0 && at::isIntegralType(x.scalar_type(), true);
+  if (y.isComplex() || x.scalar_type() == at::kBool || negative) return at::pow(x, y);
+  if (at::isFloatingType(x.scalar_type())) {  // exact and far cheaper than pow
+    if (y.equal(2)) return invoke<Ref>("square", x);
+    if (y.equal(0.5)) return invoke<Ref>("sqrt", x);
+  }
+  return invoke<Ref, Ref>("pow", x, like_number(y, x));
+}
+Tensor pow_self(Num x, Ref y) { return invoke<Ref, Ref>("pow", like_number(x, y), y); }
+Tensor where_self(Ref c, Num x, Ref y) { return invoke<Ref, Ref, Ref>("where", c, like_number(x, y), y); }
+Tensor where_other(Ref c, Ref x, Num y) { return invoke<Ref, Ref, Ref>("where", c, x, like_number(y, x)); }
+Tensor lerp_scalar(Ref x, Ref y, Num w) {
+  if (w.isComplex() || !at::isFloatingType(x.scalar_type())) return at::lerp(x, y, w);
+  const Tensor weight = at::scalar_tensor(w, at::TensorOptions(x.scalar_type()));
+  return invoke<Ref, Ref, Ref>("lerp", x, y, weight);
+}
+Tensor clamp_tensors(Ref x, const OptionalTensor& low, const OptionalTensor& high) {
+  TORCH_CHECK(low || high, "torch.clamp: At least one of 'min' or 'max' must not be None");
+  if (!high) return invoke<Ref, Ref>("clamp_min", x, *low);
+  if (!low) return invoke<Ref, Ref>("clamp_max", x, *high);
+  return invoke<Ref, Ref, Ref>("clamp_tensor", x, *low, *high);
+}
+void clamp_tensors_out(Ref x, const OptionalTensor& low, const OptionalTensor& high, Ref out) {
+  TORCH_CHECK(low || high, "torch.clamp: At least one of 'min' or 'max' must not be None");
+  if (!high) write<Ref, Ref, Ref>("clamp_min", "out", x, *low, out);
+  else if (!low) write<Ref, Ref, Ref>("clamp_max", "out", x, *high, out);
+  else write<Ref, Ref, Ref, Ref>("clamp_tensor", "out", x, *low, *high, out);
+}
+void clamp_tensors_inplace(Ref x, const OptionalTensor& low, const OptionalTensor& high) {
+  TORCH_CHECK(low || high, "torch.clamp: At least one of 'min' or 'max' must not be None");
+  if (!high) write<Ref, Ref>("clamp_min_", "", x, *low);
+  else if (!low) write<Ref, Ref>("clamp_max_", "", x, *high);
+  else write<Ref, Ref, Ref>("clamp_tensor_", "", x, *low, *high);
+}
+Tensor bias_act(Ref x, Ref bias, std::string_view activation, int64_t dim) {
+  TORCH_CHECK(bias.dim() == 1, "gpukern.bias_act(): bias must have one dimension, got ", bias.dim(), ".");
+  const int64_t d = c10::maybe_wrap_dim(dim, x.dim());
+  TORCH_CHECK(bias.sym_size(0) == x.sym_size(d), "gpukern.bias_act(): bias has ", bias.sym_size(0),
+              " elements, but dimension ", dim, " of the input has ", x.sym_size(d), ".");
+  c10::SymDimVector shape(x.dim() - d, c10::SymInt(1));
+  shape[0] = bias.sym_size(0);
+  return invoke<Ref, Ref, std::string_view>("add_act", x, d == x.dim() - 1 ? bias : bias.reshape_symint(shape),
+                                            activation);
+}
+
+}  // namespace
+
+void define_composite(torch::Library& m) {
+  m.def("add.Scalar(Tensor input, Scalar other, *, Scalar alpha=1) -> Tensor", &add_scalar);
+  m.def("sub.Scalar(Tensor input, Scalar other, *, Scalar alpha=1) -> Tensor", &sub_scalar);
+  m.def("mul.Scalar(Tensor input, Scalar other) -> Tensor", &mul_scalar);
+  m.def("div.Scalar(Tensor input, Scalar other, *, str? rounding_mode=None) -> Tensor", &div_scalar);
+  m.def("pow.Scalar(Tensor input, Scalar exponent) -> Tensor", &pow_scalar);
+  m.def("pow.self_Scalar(Scalar input, Tensor exponent) -> Tensor", &pow_self);
+  m.def("where.input_Scalar(Tensor condition, Scalar input, Tensor other) -> Tensor", &where_self);
+  m.def("where.other_Scalar(Tensor condition, Tensor input, Scalar other) -> Tensor", &where_other);
+  m.def("lerp.Scalar(Tensor input, Tensor end, Scalar weight) -> Tensor", &lerp_scalar);
+  m.def("clamp.Tensor(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor", &clamp_tensors);
+  m.def("clamp.Tensor_out(Tensor input, Tensor? min=None, Tensor? max=None, *, Tensor(a!) out) -> ()",
+        &clamp_tensors_out);
+  m.def("clamp_.Tensor(Tensor(a!) input, Tensor? min=None, Tensor? max=None) -> ()", &clamp_tensors_inplace);
+  m.def("bias_act(Tensor input, Tensor bias, str activation='relu', int dim=-1) -> Tensor", &bias_act);
+}
+
+// Ops that are made of others are that under vmap too; without a rule functorch loops over the batch, with a warning.
+void implement_batching(torch::Library& m) {
+  m.impl("pow.Scalar", &pow_scalar);
+  m.impl("clamp.Tensor", &clamp_tensors);
+  m.impl("bias_act", &bias_act);
+}
+
+}  // namespace gpukern::elementwise
