@@ -194,6 +194,8 @@ def plan_objects(gpu: Gpu | None) -> Plan:
         plan.targets[folder.relative_to(ROOT / CSRC).as_posix()] = []
     if gpu:
         plan_gpu(plan, gpu)
+    # The longest first: where one of several compilers is still at work at the end, it is a short one.
+    plan.objects.sort(key=lambda o: o.rule != "gpu")
     return plan
 
 

@@ -328,8 +328,8 @@ template <class L, class V, int N> GPUKERN_KERNEL GPUKERN_BOUNDS(kTileThreads) a
 using Function = void (*)(const Plan);
 
 // The rows kernels of one variant, null where none is compiled: `any` then serves, whose reads of neighbours are runs
-// too. Second derivatives have no rows, and double has them for values only: what they would gain is not worth their
-// code.
+// too. Second derivatives have no rows, and double has them only for values of ops that torch has: what the others
+// would gain is not worth their code.
 struct RowKernels {
   Function by_size[3][4] = {};  // by compute type and element size 1, 2, 4, 8
   unsigned conditions = 0;
@@ -346,7 +346,8 @@ template <class Op, int Variant> void fill(RowKernels* row) {
     kernels.conditions = Conditions<K>::bits;
     kernels.by_size[f32][size_index(2)] = &rows<K, float, 2>;
     kernels.by_size[f32][size_index(4)] = &rows<K, float, 4>;
-    if constexpr (Variant == 0) kernels.by_size[f64][size_index(8)] = &rows<K, double, 8>;
+    if constexpr (Variant == 0 && !(Op::spec.aten && !*Op::spec.aten))
+      kernels.by_size[f64][size_index(8)] = &rows<K, double, 8>;
     if constexpr (has_integers<Op>() && Variant == 0) {
       kernels.by_size[i64][size_index(1)] = &rows<K, int64_t, 1>;
       kernels.by_size[i64][size_index(2)] = &rows<K, int64_t, 2>;

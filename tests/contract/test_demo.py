@@ -67,6 +67,7 @@ def test_the_data_is_split_once_and_for_all() -> None:
     assert sum(tuple(image.flatten().tolist()) in seen for image in digits.test) == 0
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path) -> None:
     picture = tmp_path / "sub" / "curves.png"
     command = [sys.executable, "-m", "gpukern", "demo", "--epochs", "1", "--output", str(picture)]

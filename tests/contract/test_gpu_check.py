@@ -183,6 +183,7 @@ def on_the_cpu(*words: str, **environment: str) -> subprocess.CompletedProcess[s
                           env={**os.environ, "GPUKERN_GPU_DEVICE": "cpu", **environment})  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_the_sanitizers_run() -> None:
     done = on_the_cpu("tests.gpu.small")
     assert done.returncode == 0 and "every result right" in done.stdout, done.stdout + done.stderr
@@ -199,6 +200,7 @@ def test_the_replay(tmp_path: Path) -> None:
     assert sorted(found["rows"]) == sorted(record.rows()) and sorted(found["families"]) == sorted(record.families())
 
 
+@pytest.mark.slow
 def test_the_tests_of_this_folder_are_not_there_without_a_gpu() -> None:
     hidden = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
     done = on_the_cpu("pytest", "-p", "no:cacheprovider", "--collect-only", "tests/gpu", **hidden)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from oracle import fills, strategies, ulps
 from oracle.ops import CASES, FIRST, UNARY, Case, ids
+from oracle.ulps import agrees_with_cpu
 from torch import Tensor
 
 import gpukern
@@ -42,22 +43,6 @@ def run(case: Case, tensors: Sequence[Tensor], *, like: Tensor | None = None, **
     return machine.elementwise(place(case), torch.empty_like(expected), tensors, scalars(case), **options)  # type: ignore[arg-type]
 
 
-# The host's libm in place of the CPU loops' vectors, and sums without their fused multiply-adds.
-STEPS = {torch.float16: 1, torch.bfloat16: 1}
-
-
-def agrees(got: Tensor, expected: Tensor, what: object = "") -> None:
-    if expected.dtype in STEPS:
-        small = (got.double() - expected.double()).abs() <= 4e-6  # a cancelled sum has lost its last places
-        fine = (ulps.distance(got, expected) <= STEPS[expected.dtype]) | small
-        assert bool(fine.all()), (what, got[~fine][:4], expected[~fine][:4])
-    elif expected.dtype.is_floating_point:
-        tight = 2e-6 if expected.dtype == torch.float32 else 1e-13
-        torch.testing.assert_close(got, expected, rtol=tight, atol=tight, equal_nan=True, msg=lambda m: f"{what}: {m}")
-    else:
-        assert torch.equal(got, expected), what
-
-
 @pytest.mark.parametrize("dtype", ulps.HALVES, ids=str)
 @pytest.mark.parametrize("case", UNARY, ids=ids(UNARY))
 def test_every_16_bit_pattern(case: Case, dtype: torch.dtype) -> None:
@@ -83,7 +68,7 @@ def test_values(case: Case, dtype: torch.dtype) -> None:
     ):  # of specials the CPU's tests speak
         tensors = case.smooth_inputs((1037,), dtype)
     order, seed = SCHEDULES[CASES.index(case) % len(SCHEDULES)]  # every family meets every schedule
-    agrees(run(case, tensors, schedule=Schedule(order, seed)), case.ours(*tensors), case.id)
+    agrees_with_cpu(run(case, tensors, schedule=Schedule(order, seed)), case.ours(*tensors), case.id)
 
 
 INTEGERS = [c for c in FIRST if c.types in ("number", "all")]
@@ -133,7 +118,7 @@ def test_every_gradient(case: Case) -> None:
         expected = _grad(case, g, operands, i, j)
         given = [g, *(t for t in operands if t is not None)]
         got = machine.elementwise(place(case, variant), torch.empty_like(expected), given, scalars(case))
-        agrees(got, expected, (case.id, dtype, i, j))
+        agrees_with_cpu(got, expected, (case.id, dtype, i, j))
         seen += 1
     assert seen or not case.differentiable
 
@@ -153,7 +138,7 @@ def operands(case: Case, shape: tuple[int, ...], dtype: torch.dtype, layout: str
 def test_layouts(case: Case, layout: str, aligned: bool) -> None:
     for shape, dtype in itertools.product(SHAPES, (torch.float32, torch.bfloat16, torch.float64)):
         tensors = operands(case, shape, dtype, layout)
-        agrees(run(case, tensors, aligned=aligned), case.ours(*tensors), (shape, dtype))
+        agrees_with_cpu(run(case, tensors, aligned=aligned), case.ours(*tensors), (shape, dtype))
 
 
 @pytest.mark.parametrize("case", [c for c in PATHS if c.inputs > 1], ids=ids([c for c in PATHS if c.inputs > 1]))
@@ -168,7 +153,7 @@ def test_broadcasting(case: Case) -> None:
             tensors = operands(case, full, dtype, layout)
             kind = tensors[at].dtype
             tensors[at] = strategies.filled(small, kind)
-            agrees(run(case, tensors), case.ours(*tensors), (small, layout, at))
+            agrees_with_cpu(run(case, tensors), case.ours(*tensors), (small, layout, at))
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
@@ -187,7 +172,7 @@ def test_tiles_under_every_schedule(schedule: tuple[str, int]) -> None:
                 machine.report()
                 got = run(case, tensors, like=like, schedule=Schedule(*schedule, wave=wave))
                 assert machine.report()["barriers"] > 0
-                agrees(got, case.ours(*tensors), (case.id, shape, dtype, wave))
+                agrees_with_cpu(got, case.ours(*tensors), (case.id, shape, dtype, wave))
 
 
 @pytest.mark.parametrize("offset", range(1, 8))
@@ -197,10 +182,10 @@ def test_misaligned_addresses(offset: int) -> None:
     for dtype in (torch.float16, torch.float32, torch.float64, torch.int8):
         raw = [strategies.filled((300 + offset * (k + 1),), dtype) for k in range(2)]
         tensors = [t[offset * (k + 1) :][:290] for k, t in enumerate(raw)]
-        agrees(run(add, tensors, aligned=True), add.ours(*tensors), dtype)
-        agrees(run(add, tensors), add.ours(*tensors), dtype)
+        agrees_with_cpu(run(add, tensors, aligned=True), add.ours(*tensors), dtype)
+        agrees_with_cpu(run(add, tensors), add.ours(*tensors), dtype)
         out = torch.empty(300 + offset, dtype=dtype)[offset:][:290]
-        agrees(run(add, tensors, like=out, aligned=True), add.ours(*tensors), dtype)
+        agrees_with_cpu(run(add, tensors, like=out, aligned=True), add.ours(*tensors), dtype)
 
 
 @pytest.mark.parametrize("case", PATHS, ids=ids(PATHS))
@@ -222,9 +207,9 @@ def test_mixed_types(case: Case) -> None:
             expected = case.ours(*tensors)
         except (RuntimeError, TypeError):
             continue  # torch refuses the pair, and so do we
-        if expected.dtype in STEPS and torch.float64 in types:
+        if expected.dtype in ulps.HALVES and torch.float64 in types:
             continue
-        agrees(run(case, tensors), expected, types)
+        agrees_with_cpu(run(case, tensors), expected, types)
         if expected.dtype.is_floating_point:  # out= of another type
             wide = torch.empty(expected.shape, dtype=torch.float64)
             got = machine.elementwise(place(case), wide, tensors, scalars(case), compute=expected.dtype)
@@ -239,7 +224,7 @@ def test_in_place() -> None:
         for dtype in (torch.float32, torch.bfloat16):
             tensors = operands(case, shape, dtype, "dense")
             got = run(case, tensors, like=tensors[0], in_place=True)
-            agrees(got, case.ours(*tensors), (case.id, shape, dtype))
+            agrees_with_cpu(got, case.ours(*tensors), (case.id, shape, dtype))
 
 
 @pytest.mark.parametrize("limit", [2, 100, 999])
@@ -248,4 +233,4 @@ def test_slices_of_a_call_that_is_too_large(limit: int) -> None:
     swiglu = next(c for c in FIRST if c.id == "swiglu")
     for shape, layout in itertools.product([(1000,), (37, 27), (5, 9, 21)], ("dense", "sliced", "transposed")):
         tensors = operands(swiglu, shape, torch.float32, layout)
-        agrees(run(swiglu, tensors, slice_limit=limit), swiglu.ours(*tensors), (shape, layout))
+        agrees_with_cpu(run(swiglu, tensors, slice_limit=limit), swiglu.ours(*tensors), (shape, layout))

@@ -13,22 +13,12 @@ from tests.elementwise.test_values import EDGES, FLOAT32_ULPS, tanh_argument, un
 from tests.oracle import fills, strategies, ulps
 from tests.oracle.ops import CASES, FIRST, UNARY, Case, ids
 
-TIGHT = {torch.float64: 1e-13, torch.float32: 2e-6}
-
 
 def agrees(got: Tensor, expected: Tensor, what: object) -> None:
-    """With the CPU's result: exact for integers, a place for 16-bit types, the last digits for the wide ones."""
+    """With the CPU's result, strides included."""
     got = got.cpu()
     assert (got.dtype, got.shape, got.stride()) == (expected.dtype, expected.shape, expected.stride()), what
-    if expected.dtype in ulps.HALVES:
-        near = (got.double() - expected.double()).abs() <= 4e-6  # a cancelled sum has lost its last places
-        fine = (ulps.distance(got, expected) <= 1) | near
-        assert bool(fine.all()), (what, got[~fine][:4], expected[~fine][:4])
-    elif expected.dtype.is_floating_point:
-        t = TIGHT[expected.dtype]
-        torch.testing.assert_close(got, expected, rtol=t, atol=t, equal_nan=True, msg=lambda m: f"{what}: {m}")
-    else:
-        assert torch.equal(got, expected), what
+    ulps.agrees_with_cpu(got, expected, what)
 
 
 @pytest.mark.parametrize("dtype", ulps.HALVES, ids=str)
@@ -139,7 +129,7 @@ def test_gradients_agree_with_the_cpu(case: Case) -> None:
             wanted = [t for t in here if t.requires_grad]
             found.append(torch.autograd.grad(case.ours(*here), wanted, g.to(where)))
         for k, (expected, got) in enumerate(zip(*found)):
-            t = 10 * TIGHT[dtype]
+            t = 10 * ulps.TIGHT[dtype]
             torch.testing.assert_close(got.cpu(), expected, rtol=t, atol=t, msg=lambda m, k=k: f"{case.id} {k}: {m}")
 
 

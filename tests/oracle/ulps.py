@@ -46,6 +46,23 @@ def distance(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(nan_a ^ nan_b, torch.full_like(steps, 2**62), steps)
 
 
+# How far a kernel may be from the CPU's result of the same formula: another libm, another order of fused multiply-adds.
+TIGHT = {torch.float64: 1e-13, torch.float32: 2e-6}
+
+
+def agrees_with_cpu(got: Tensor, expected: Tensor, what: object = "") -> None:
+    """Exact for integers, a place for 16-bit types, the last digits for the wide ones."""
+    if expected.dtype in HALVES:
+        near = (got.double() - expected.double()).abs() <= 4e-6  # a cancelled sum has lost its last places
+        fine = (distance(got, expected) <= 1) | near
+        assert bool(fine.all()), (what, got[~fine][:4], expected[~fine][:4])
+    elif expected.dtype.is_floating_point:
+        t = TIGHT[expected.dtype]
+        torch.testing.assert_close(got, expected, rtol=t, atol=t, equal_nan=True, msg=lambda m: f"{what}: {m}")
+    else:
+        assert torch.equal(got, expected), what
+
+
 def all_patterns(dtype: torch.dtype) -> Tensor:
     """Every one of the 65,536 numbers of a 16-bit type, NaNs included."""
     return torch.arange(65536, dtype=torch.int32).to(torch.int16).view(dtype)

@@ -177,6 +177,7 @@ def test_message_names_kernel_block_thread_and_line(fault: int) -> None:
     assert "deadlock" in said or re.search(r"block \(\d,\d,\d\) thread \d+ \(warp \d+, lane \d+\): ", said), said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_no_false_alarm(kernel: str) -> None:
     for order in (0, 1):

@@ -91,6 +91,7 @@ SHAPES = [Shape(200, 136, 264), Shape(8, 8, 8), Shape(136, 72, 200, 2), Shape(12
 KINDS = [("none", 1), ("none", 2), ("none_by_registers", 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "cluster"), KINDS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_no_false_alarm(shape: Shape, kind: str, cluster: int) -> None:
