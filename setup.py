@@ -249,12 +249,14 @@ def print_times(temp: Path) -> None:
 
 
 class BuildPy(build_py):  # type: ignore[misc]  # setuptools has no types
-    """Takes the kernels' sources along: gpukern.model compiles them for the CPU where they are first executed."""
+    """Takes along what is read where it lies: the kernels' sources, which gpukern.model compiles for the CPU where they
+    are first executed, and the suites of gpukern bench."""
 
     def sources(self) -> list[Path]:
         wanted = (".h", ".cuh", ".cu", ".py")
         found = [p for p in (ROOT / CSRC).rglob("*") if p.suffix in wanted or p.name == "targets"]
-        return sorted([*found, *(ROOT / CSRC / "platform" / "model").glob("*.cpp")])
+        found += (ROOT / CSRC / "platform" / "model").glob("*.cpp")
+        return sorted([*found, *(ROOT / "benchmarks" / "suites").glob("*.json")])
 
     def copies(self) -> list[tuple[Path, Path]]:
         return [(p, Path(self.build_lib) / "gpukern" / p.relative_to(ROOT)) for p in self.sources()]

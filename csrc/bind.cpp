@@ -14,7 +14,9 @@
 #include "entry/entry.h"
 #include "gemm/gemm.h"
 #include "gemm/introspect.h"
+#include "gemm/ranking.h"
 #include "platform/device.h"
+#include "platform/device_name.h"
 
 namespace elementwise = gpukern::elementwise;
 namespace gemm = gpukern::gemm;
@@ -62,10 +64,20 @@ using py::operator""_a;
 
 namespace {
 
-// "cuda:1" is a device that is here; any other name describes one.
-gpukern::Device device_named(const std::string& name) {
-  if (name.rfind("cuda", 0) == 0) return gpukern::current_device(name.size() > 5 ? std::stoi(name.substr(5)) : 0);
-  return gpukern::describe(name);
+// "cuda:1" is a device that is here; any other name describes one, and the runtime has no name for it.
+struct Named {
+  gpukern::Device device;
+  std::string name;
+};
+Named device_named(const std::string& name) {
+  if (name.rfind("cuda", 0) != 0) return {gpukern::describe(name), ""};
+  const int ordinal = name.size() > 5 ? std::stoi(name.substr(5)) : 0;
+  return {gpukern::current_device(ordinal), gpukern::device_name(ordinal)};
+}
+
+py::dict describe_device(const std::string& name) {
+  const Named found = device_named(name);
+  return py::dict("name"_a = found.name, "target"_a = gemm::target_text(found.device));
 }
 
 gemm::Type type_named(const std::string& name) {
@@ -98,9 +110,10 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   p.epilogue.addend = addend;
   p.epilogue.activation = gemm::activation_of(activation);
   p.epilogue.residual = residual;
-  const gemm::Explanation e = gemm::explain(p, device_named(device));
+  const Named named = device_named(device);
+  const gemm::Explanation e = gemm::explain(p, named.device, named.name);
   return py::dict("problem"_a = e.problem, "device"_a = e.device, "row"_a = e.row, "would_run"_a = e.would_run,
-                  "refusals"_a = e.refusals);
+                  "refusals"_a = e.refusals, "ranked"_a = e.ranked, "measurement"_a = e.measurement);
 }
 
 py::list gemm_rows() {
@@ -109,6 +122,29 @@ py::list gemm_rows() {
     all.append(py::dict("name"_a = r.name, "types"_a = r.types, "targets"_a = r.targets,
                         "tile"_a = py::make_tuple(r.bm, r.bn, r.bk), "threads"_a = r.threads,
                         "shared_bytes"_a = r.shared));
+  return all;
+}
+
+// (device, target, type, (m, n, k, batch), layout, rows, what explain() says of it)
+using Extents = std::tuple<int64_t, int64_t, int64_t, int64_t>;
+using Measurement =
+    std::tuple<std::string, std::string, std::string, Extents, std::string, std::vector<std::string>, std::string>;
+
+void set_ranking(const std::vector<Measurement>& all) {
+  std::vector<gemm::Measurement> table;
+  for (const auto& [device, target, type, extents, layout, rows, said] : all) {
+    const auto [m, n, k, batch] = extents;
+    table.push_back({device, target, type_named(type), m, n, k, batch, layout, rows, said});
+  }
+  gemm::set_measurements(std::move(table));
+}
+
+std::vector<Measurement> ranking() {
+  std::vector<Measurement> all;
+  if (const gemm::Table* table = gemm::measured())
+    for (const gemm::Measurement& m : table->all())
+      all.emplace_back(m.device, m.target, gemm::name(m.type), Extents{m.m, m.n, m.k, m.batch}, m.layout, m.rows,
+                       m.said);
   return all;
 }
 
@@ -134,7 +170,7 @@ py::object functions() {
 PYBIND11_MODULE(_C, m) {
   m.def("build_info", &gpukern::build_info_json);
   m.def("functions", &functions);
-  m.def("check_device", [](const std::string& name) { device_named(name); });
+  m.def("describe_device", &describe_device);
   m.def("cpu_capability", &elementwise::host::capability);
 
   m.def("elementwise_catalogue", &catalogue);
@@ -145,6 +181,8 @@ PYBIND11_MODULE(_C, m) {
   m.def("gemm_explain", &explain);
   m.def("gemm_force", &gemm::set_force);
   m.def("gemm_forced", &gemm::forced);
+  m.def("gemm_set_ranking", &set_ranking);
+  m.def("gemm_ranking", &ranking);
   m.def("gemm_counts", &gemm::counts);
   m.def("gemm_reset_counts", &gemm::reset_counts);
 

@@ -19,12 +19,14 @@ _C = _info.load_extension()
 
 from . import compile as _compile  # noqa: E402  (the extension comes first: a missing one is said in one line)
 from . import ops  # noqa: E402
+from . import tuning as _tuning  # noqa: E402
 from .dropin import Stats, disable, enable, enabled_ops, reset_stats, stats  # noqa: E402
 from .info import Info, built, info  # noqa: E402
 from .ops import *  # noqa: E402, F403
 from .selection import available, explain, force, reset_served, served  # noqa: E402
 
 _compile.register()
+_tuning.activate()
 
 __version__: str = built()["version"]
 

@@ -1,4 +1,4 @@
-"""`python -m gpukern info [--json]`, `python -m gpukern demo [..]` and `python -m gpukern model OP [..]`."""
+"""`python -m gpukern info [--json]`, `.. demo [..]`, `.. model OP [..]` and `.. bench [SUITE|OP ..]`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     info.add_argument("--json", action="store_true", help="the same as JSON")
     commands.add_parser("demo", help="train a digit classifier on torch's kernels and on gpukern's", add_help=False)
     commands.add_parser("model", help="execute a GPU kernel on the CPU, every access watched", add_help=False)
+    commands.add_parser("bench", help="measure gpukern's kernels beside torch's", add_help=False)
     asked, rest = parser.parse_known_args(arguments)
     if asked.command == "demo":
         from gpukern import demo
@@ -23,6 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
         from gpukern.model import command
 
         return command.main(rest)
+    if asked.command == "bench":
+        from gpukern import bench
+
+        return bench.main(rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     from gpukern.info import info as collect

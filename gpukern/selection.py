@@ -163,8 +163,14 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     )  # fmt: skip
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
-        found["would_run"] or None, _epilogue_notes(args, extras),
+        found["would_run"] or None, _measured_notes(found) + _epilogue_notes(args, extras),
     )  # fmt: skip
+
+
+def _measured_notes(found: dict[str, Any]) -> tuple[str, ...]:
+    if not found["ranked"]:
+        return ()
+    return (f"chosen by a stored measurement of {found['measurement']}; GPUKERN_TUNING=off ignores it",)
 
 
 def _epilogue_notes(args: tuple[Any, ...], extras: dict[str, Any]) -> tuple[str, ...]:
@@ -196,7 +202,7 @@ def _explain_elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any],
         if converted:
             notes = (f"{', '.join(converted)} is converted a block of 512 at a time",)
         return Explanation(op, f"{problem}, {kind} access", f"cpu, {capability}", f"host/{capability}", notes=notes)
-    _C.check_device(device)
+    _C.describe_device(device)
     built = any(words for folder, words in _targets().items() if folder.startswith("elementwise"))
     return Explanation(
         op, f"{problem}, {kind} access", device, "elementwise/gpu" if built else None, would_run="elementwise/gpu"

@@ -67,6 +67,8 @@ def results() -> list[dict[str, Any]]:
     newest: dict[str, dict[str, Any]] = {}
     for path in sorted(RESULTS.glob("*/*.json")):
         facts = json.loads(path.read_text())
+        if "schema" in facts:  # a run of gpukern bench, which docs/performance.md speaks of
+            continue
         before = newest.get(facts["device"])
         if before is None or facts["date"] >= before["date"]:
             newest[facts["device"]] = {**facts, "path": path.relative_to(ROOT).as_posix()}

@@ -190,7 +190,8 @@ void run_out(const Args& x, const Tensor& out) {
   const bool cpu = x.a.is_cpu();
   const Device& device = cpu ? gpu_path::cpu() : gpu_path::device(x.a.device());
   std::vector<Refusal> refusals;
-  const Choice choice = select(problem, device, built(), force());
+  const Ranking ranking = cpu ? Ranking() : gpu_path::ranking(problem, x.a.device());
+  const Choice choice = select(problem, device, built(), force(), ranking);
   if (!choice) {
     const Explanation why = explain(problem, device);
     const std::string reason =

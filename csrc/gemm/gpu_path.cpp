@@ -9,7 +9,9 @@
 #include <gpukern_built.h>
 
 #include "../platform/device.h"
+#include "../platform/device_name.h"
 #include "introspect.h"
+#include "ranking.h"
 
 namespace gpukern::gemm {
 namespace {
@@ -133,6 +135,13 @@ void prepare(const Args& x, const Tensor& out) {
 bool serves(c10::Device device) { return device.is_cuda(); }
 const Device& device(c10::Device device) { return current_device(device.index()); }
 
+Ranking ranking(const Problem& problem, c10::Device where) {
+  const Table* const table = measured();
+  if (!table) return {};
+  const Table::Found* const found = table->find(problem, current_device(where.index()), device_name(where.index()));
+  return found ? Ranking(found->rows) : Ranking();
+}
+
 void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& out) {
   if (out.numel() == 0) return;
   const c10::Device where = x.a.device();
@@ -154,6 +163,7 @@ void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& 
 
 bool serves(c10::Device) { return false; }
 const Device& device(c10::Device) { return cpu(); }
+Ranking ranking(const Problem&, c10::Device) { return {}; }
 void launch(Choice, const Problem&, const Args&, const Tensor&) {
   TORCH_INTERNAL_ASSERT(false, "gpukern: no GPU kernels are built");
 }

@@ -9,6 +9,8 @@ namespace gpukern::gemm::gpu_path {
 bool serves(c10::Device device);
 const Device& device(c10::Device device);
 const Device& cpu();
+// The order that a stored measurement found for the product on this device; {} where there is none.
+Ranking ranking(const Problem& problem, c10::Device device);
 
 Tensor empty_result(const Args& args);
 // Gives `out` the product's shape, as torch does, and refuses overlaps with torch's words.

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "ranking.h"
+
 namespace gpukern::gemm {
 namespace {
 
@@ -56,15 +58,8 @@ std::string problem_text(const Problem& p) {
 }
 
 std::string device_text(const Device& d) {
-  if (d.vendor == Vendor::host) return "cpu";
-  const char* hex = "0123456789abcdef";
-  std::string text = d.vendor == Vendor::nvidia ? "sm_" + std::to_string(d.target) : "gfx";
-  if (d.vendor == Vendor::amd) {
-    std::string digits;
-    for (int t = d.target; t; t /= 16) digits.insert(digits.begin(), hex[t % 16]);
-    text += digits;
-  }
-  return text + ", " + std::to_string(d.sm_count) + (d.vendor == Vendor::nvidia ? " SMs" : " compute units");
+  if (d.vendor == Vendor::host) return target_text(d);
+  return target_text(d) + ", " + std::to_string(d.sm_count) + (d.vendor == Vendor::nvidia ? " SMs" : " compute units");
 }
 
 }  // namespace
@@ -99,13 +94,26 @@ std::vector<RowDescription> rows() {
   return all;
 }
 
-Explanation explain(const Problem& p, const Device& d) {
+std::string target_text(const Device& d) {
+  if (d.vendor == Vendor::host) return "cpu";
+  if (d.vendor == Vendor::nvidia) return "sm_" + std::to_string(d.target);
+  std::string digits;
+  for (int t = d.target; t; t /= 16) digits.insert(digits.begin(), "0123456789abcdef"[t % 16]);
+  return "gfx" + digits;
+}
+
+Explanation explain(const Problem& p, const Device& d, std::string_view name) {
   Explanation e;
   std::vector<Refusal> refusals;
   const Force wanted = force();
-  if (const Choice c = select(p, d, built(), wanted, &refusals)) e.row = full_name(c.folder, c.row);
+  const Table* const table = measured();
+  const Table::Found* const found = table ? table->find(p, d, name) : nullptr;
+  const Ranking ranking = found ? Ranking(found->rows) : Ranking();
+  if (const Choice c = select(p, d, built(), wanted, ranking, &refusals)) e.row = full_name(c.folder, c.row);
   for (const Refusal& r : refusals) e.refusals.emplace_back(full_name(r.folder, r.row), r.why);
-  if (const Choice c = select(p, d, built_for_all(), wanted)) e.would_run = full_name(c.folder, c.row);
+  if (const Choice c = select(p, d, built_for_all(), wanted, ranking)) e.would_run = full_name(c.folder, c.row);
+  e.ranked = wanted.folder < 0 && first_able(p, d, e.row.empty() ? built_for_all() : built(), ranking);
+  if (e.ranked) e.measurement = found->said;
   e.problem = problem_text(p);
   e.device = device_text(d);
   return e;

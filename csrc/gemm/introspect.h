@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,8 +29,12 @@ struct Explanation {
   std::string row, would_run;
   std::vector<std::pair<std::string, std::string>> refusals;  // ("simt" or "simt/s64x64", reason), in the order met
   std::string problem, device;                                // one line each
+  bool ranked = false;                                        // a stored measurement decided
+  std::string measurement;                                    // what it said
 };
-Explanation explain(const Problem&, const Device&);
+// `name`: what the runtime calls the device, "" for one that is only described.
+Explanation explain(const Problem&, const Device&, std::string_view name = {});
+std::string target_text(const Device&);  // "sm_90", "gfx942", "cpu"
 
 // Calls that each row served since the last reset: ("host/blas", 12); rows that served none are left out.
 std::vector<std::pair<std::string, int64_t>> counts();

@@ -1,6 +1,7 @@
 // Selection: (Problem, Device, Built) -> (folder, row).  Pure: no state, no device, no torch; the same answer on every
-// machine, so a build for the CPU can say what an H200 would run.
+// machine, so a build for the CPU can say what an H200 would run.  What is forced or was measured is an argument.
 #pragma once
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -79,6 +80,8 @@ struct Choice {
 };
 // What a person asked for: a folder (row -1) or one row; folder -1: nothing.
 using Force = Choice;
+// Rows in the order that a measurement found (ranking.h), fastest first.
+using Ranking = std::span<const Choice>;
 
 // One refusal, in the order they were met; row -1: the whole folder.
 struct Refusal {
@@ -87,11 +90,27 @@ struct Refusal {
 };
 
 constexpr Reason kOtherForced = "another one was forced";
+constexpr Reason kOtherMeasured = "a stored measurement prefers another";
 constexpr Reason kCostsMore = "it would take longer by the model";
 
+// The first of a measured order that can serve the problem: it may have an alignment that the measured one had not.
+constexpr Choice first_able(const Problem& p, const Device& d, const Built& built, Ranking ranking) {
+  for (const Choice c : ranking) {
+    const Folder& folder = kFolders[c.folder];
+    if (!folder.serves(d) && !not_built(c.folder, d, built) && !folder.supports(p, d) &&
+        !folder.refuses(folder.rows[c.row], p, d))
+      return c;
+  }
+  return {};
+}
+
+// What is forced comes before what was measured, and that before the order of the folders and the rows' cost.
 // `refusals`, where given, receives why every folder and row that is not chosen was passed over.
-constexpr Choice select(const Problem& p, const Device& d, const Built& built, Force force = {},
+constexpr Choice select(const Problem& p, const Device& d, const Built& built, Force force = {}, Ranking ranking = {},
                         std::vector<Refusal>* refusals = nullptr) {
+  const bool forced = force.folder >= 0;
+  const Choice wanted = forced ? force : first_able(p, d, built, ranking);
+  const Reason other_wanted = forced ? kOtherForced : kOtherMeasured;
   Choice best;
   const auto refuse = [&](int folder, int row, Reason why) {
     if (refusals) refusals->push_back({folder, row, why});
@@ -102,7 +121,7 @@ constexpr Choice select(const Problem& p, const Device& d, const Built& built, F
     Reason why = folder.serves(d);
     if (!why) why = not_built(f, d, built);
     if (!why) why = folder.supports(p, d);
-    if (!why && force.folder >= 0 && force.folder != f) why = kOtherForced;
+    if (!why && wanted.folder >= 0 && wanted.folder != f) why = other_wanted;
     if (why) {
       refuse(f, -1, why);
       continue;
@@ -113,8 +132,8 @@ constexpr Choice select(const Problem& p, const Device& d, const Built& built, F
         refuse(f, r, no);
         continue;
       }
-      if (force.folder == f && force.row >= 0 && force.row != r) {
-        refuse(f, r, kOtherForced);
+      if (wanted.folder == f && wanted.row >= 0 && wanted.row != r) {
+        refuse(f, r, other_wanted);
         continue;
       }
       const double cost = folder.cost(folder.rows[r], p, d);

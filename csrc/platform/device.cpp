@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "device_name.h"
+
 namespace gpukern {
 namespace {
 
@@ -44,6 +46,9 @@ Device describe(std::string_view name) {
 
 #if !GPUKERN_BUILT_GPU
 const Device& current_device(int) {
+  throw std::runtime_error("gpukern: no GPU code was built; 'python -m gpukern info' says how to build it");
+}
+const std::string& device_name(int) {
   throw std::runtime_error("gpukern: no GPU code was built; 'python -m gpukern info' says how to build it");
 }
 #endif

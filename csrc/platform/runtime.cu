@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "device_name.h"
 #include "gpu.h"
 
 namespace gpukern {
@@ -34,6 +35,12 @@ Device ask(int ordinal) {
   d.wave = facts.warpSize;
   return d;
 }
+
+std::string ask_name(int ordinal) {
+  hipDeviceProp_t facts;
+  check(hipGetDeviceProperties(&facts, ordinal), ordinal);
+  return facts.name;
+}
 }  // namespace
 
 #else
@@ -41,10 +48,14 @@ Device ask(int ordinal) {
 const char* error_string(int error) { return cudaGetErrorString(static_cast<cudaError_t>(error)); }
 
 namespace {
+void check(cudaError_t error, int ordinal) {
+  if (error != cudaSuccess)
+    throw std::runtime_error("gpukern: device " + std::to_string(ordinal) + ": " + cudaGetErrorString(error));
+}
+
 int attribute(cudaDeviceAttr which, int ordinal) {
   int value = 0;
-  if (const cudaError_t error = cudaDeviceGetAttribute(&value, which, ordinal))
-    throw std::runtime_error("gpukern: device " + std::to_string(ordinal) + ": " + cudaGetErrorString(error));
+  check(cudaDeviceGetAttribute(&value, which, ordinal), ordinal);
   return value;
 }
 
@@ -59,17 +70,29 @@ Device ask(int ordinal) {
   d.wave = attribute(cudaDevAttrWarpSize, ordinal);
   return d;
 }
+
+std::string ask_name(int ordinal) {
+  cudaDeviceProp facts;
+  check(cudaGetDeviceProperties(&facts, ordinal), ordinal);
+  return facts.name;
+}
 }  // namespace
 
 #endif
 }  // namespace platform
 
-const Device& current_device(int ordinal) {
+namespace {
+// The answer for one ordinal, asked once a process.
+template <class T> const T& once(int ordinal, T (*ask)(int)) {
   static std::mutex mutex;
-  static std::map<int, Device> known;
+  static std::map<int, T> known;
   const std::lock_guard<std::mutex> lock(mutex);
   const auto at = known.find(ordinal);
-  return at != known.end() ? at->second : known.emplace(ordinal, platform::ask(ordinal)).first->second;
+  return at != known.end() ? at->second : known.emplace(ordinal, ask(ordinal)).first->second;
 }
+}  // namespace
+
+const Device& current_device(int ordinal) { return once<Device>(ordinal, &platform::ask); }
+const std::string& device_name(int ordinal) { return once<std::string>(ordinal, &platform::ask_name); }
 
 }  // namespace gpukern

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import gpu_cost
 from tests.gpu import check, device, replay, sanitize
 from tests.platform import record
 
@@ -24,7 +23,8 @@ FACTS: dict[str, dict[str, Any]] = {
     "tests": {"tests": 12, "rho": {"simt/a float32": 3.5}},
     "sanitizers": {"tools": {"memcheck": {"verdict": "clean", "words": ""},
                              "racecheck": {"verdict": "not applicable", "words": "its planted fault does not fire"}}},
-    "benchmark": {"copy_gb_per_s": 1000.0, "clocks": {"clocks.sm": "1 MHz"}, "lines": [{"name": "mm"}]},
+    "benchmark": {"schema": 1, "ceilings": {"bytes_per_s": 1e12}, "clocks": {"before": {"clocks.sm": "1 MHz"}},
+                  "lines": [{"name": "mm", "ours": [1.0]}, {"name": "mv", "ours": []}]},
 }  # fmt: skip
 NAMES = ["build", "words", "replay", "tests", "sanitizers", "benchmark"]
 
@@ -55,13 +55,15 @@ def test_a_green_run_writes_its_facts_and_a_table(tmp_path: Path, capsys: pytest
     machine = Machine()
     assert checked(machine, tmp_path) == 0
     assert machine.ran == NAMES == [s.name for s in check.steps()]
-    (path,) = tmp_path.rglob("*.json")
-    assert path.parent.name == "some-gpu-4-gb" and list(path.parent.iterdir()) == [path]
+    benchmark, path = sorted(tmp_path.rglob("*.json"), key=lambda p: not p.name.startswith("bench-"))
+    assert path.parent.name == "some-gpu-4-gb" and len(list(path.parent.iterdir())) == 2
+    assert json.loads(benchmark.read_text()) == FACTS["benchmark"]
     found = json.loads(path.read_text())
     assert {"device", "driver", "torch", "commit", "date", "clocks", "rows", "families"} <= found.keys()
     assert found["rows"] == {"simt/a": RAN} and found["sanitizers"]["memcheck"]["verdict"] == "clean"
     said = capsys.readouterr().out
     assert "not for this device: simt/z" in said and "its planted fault does not fire" in said
+    assert "1 comparisons, copy 1000 GB/s" in said
     assert "worst rho 3.5" in said and said.splitlines()[-1].startswith("gpukern: all right")
 
 
@@ -207,23 +209,10 @@ def test_the_tests_of_this_folder_are_not_there_without_a_gpu() -> None:
     assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED and "skipped" not in done.stdout, done.stdout
 
 
-def test_the_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    facts = tmp_path / "facts.json"
-    assert gpu_cost.main(["--device", "cpu", "--json", str(facts)]) == 0
-    assert {x["name"] for x in json.loads(facts.read_text())["lines"]} >= {"call mm", "mm float32 256"}
-    assert "every result right" in capsys.readouterr().out
+def test_the_benchmarks_suites_are_there() -> None:
+    from gpukern.bench import suites
 
-
-def test_a_wrong_result_has_no_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    name, ours, theirs, inputs = gpu_cost.OPS[0]
-    monkeypatch.setattr(gpu_cost, "OPS", [(name, lambda x: ours(x) * 1.001, theirs, inputs)])
-    facts = tmp_path / "facts.json"
-    assert gpu_cost.main(["--device", "cpu", "--json", str(facts)]) == 1 and not facts.exists()
-    said = capsys.readouterr().out
-    (line,) = [x for x in said.splitlines() if x.startswith("silu")]
-    assert "WRONG" in line and "GB/s" not in line and "mm float32" not in said
+    assert set(check.SUITES) < set(suites.paths())
 
 
 def test_the_replay_sees_every_byte(monkeypatch: pytest.MonkeyPatch) -> None:

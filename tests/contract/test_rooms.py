@@ -119,7 +119,15 @@ PURE = [
     "elementwise/ops",
     *(f"elementwise/{word}.h" for word in ("op", "math", "capability", "dual", "plan", "launch")),
 ]
-PURE += ["platform", "gemm/problem.h", "gemm/select.h", "gemm/registry.h", "gemm/schedule.h", "gemm/epilogue.h"]
+PURE += [
+    "platform",
+    "gemm/problem.h",
+    "gemm/select.h",
+    "gemm/registry.h",
+    "gemm/ranking.h",
+    "gemm/schedule.h",
+    "gemm/epilogue.h",
+]
 
 
 def test_formulas_plans_and_tables_are_plain_cpp() -> None:
@@ -254,6 +262,7 @@ MAY_NAME_OPS = (
     "csrc/gemm/",
     "csrc/dropin/",
     "gpukern/nn.py",
+    "gpukern/bench/",
     "gpukern/demo/",
     "gpukern/reference.py",
 )

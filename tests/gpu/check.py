@@ -27,6 +27,7 @@ from tests.platform import record
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
+SUITES = ("gemm-square", "gemm-batched", "gemv", "fused", "overhead", "training")
 KERNEL_TESTS = ("tests/elementwise/test_kernels.py", "tests/gemm/test_kernels.py")
 
 
@@ -72,8 +73,8 @@ def steps(word: str = "") -> list[Step]:
              facts),
         Step("sanitizers", "compute-sanitizer memcheck, racecheck, synccheck, initcheck over every row (NVIDIA)",
              (sys.executable, "-m", "tests.gpu.sanitize", "{facts}")),
-        Step("benchmark", "gpukern beside torch: products, elementwise ops, cost of a call, a copy as the ceiling",
-             (sys.executable, "-m", "benchmarks.gpu_cost", "--json", "{facts}")),
+        Step("benchmark", "gpukern beside torch: products, fused ops, cost of a call, networks, measured ceilings",
+             (sys.executable, "-m", "gpukern", "bench", *SUITES, "--device", "cuda", "--json", "{facts}")),
     ]  # fmt: skip
 
 
@@ -127,7 +128,8 @@ def remark(outcome: Outcome) -> str:
         return "; ".join(f"{tool} {said['verdict']}" + (f" ({said['words']})" if said["verdict"] != "clean" else "")
                          for tool, said in facts["tools"].items())  # fmt: skip
     if outcome.step.name == "benchmark" and facts:
-        return f"{len(facts['lines'])} comparisons, copy {facts['copy_gb_per_s']:.0f} GB/s"
+        timed = sum(bool(line["ours"]) for line in facts["lines"])
+        return f"{timed} comparisons, copy {facts['ceilings']['bytes_per_s'] / 1e9:.0f} GB/s"
     return ""
 
 
@@ -146,14 +148,13 @@ def result(outcomes: list[Outcome], about: dict[str, Any], commit: str, date: st
         **about,
         "commit": commit,
         "date": date,
-        "clocks": facts["benchmark"].get("clocks", {}),
+        "clocks": facts["benchmark"].get("clocks", {}),  # its lines are a file of their own
         "seconds": {o.step.name: o.seconds for o in outcomes},
         "rows": replay["rows"],
         "families": replay["families"],
         "rows_of_other_devices": replay.get("rows_of_other_devices", []),
         "tests": facts["tests"],
         "sanitizers": facts["sanitizers"]["tools"],
-        "benchmark": {k: v for k, v in facts["benchmark"].items() if k != "clocks"},
     }
 
 
@@ -189,9 +190,12 @@ def main(
         print(f"gpukern: {wrong} went wrong; nothing was written" if wrong else
               f"gpukern: {', '.join(silent)} ended well but left no facts; nothing was written")  # fmt: skip
         return 1
-    path = results / device.folder_name(facts["device"]) / f"{date}-{commit}.json"
+    folder_of = results / device.folder_name(facts["device"])
+    path, run_of = folder_of / f"{date}-{commit}.json", folder_of / f"bench-{date}-{commit}.json"
+    record.write_atomically(run_of, next(o.facts for o in outcomes if o.step.name == "benchmark"))
     record.write_atomically(path, result(outcomes, facts, commit, date))
-    print(f"gpukern: all right; {path} written, docs/validation.md follows by `python -m tests.validation`")
+    print(f"gpukern: all right; {path} and {run_of.name} written; docs/validation.md follows by `python -m "
+          "tests.validation`, docs/performance.md by `python -m benchmarks.performance`")  # fmt: skip
     return 0
 
 

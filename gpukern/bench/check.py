@@ -1,0 +1,161 @@
+"""Right before fast: a result is compared with float64 before its time is taken.
+
+A product is held to the componentwise bound |c - r| <= u_out |r| + g u (|A| |B|), g = 8 + 2 sqrt(K) (Higham 2002,
+chapter 3, with the square root that random rounding gives; K / 4 in its place for tensor cores, which truncate),
+against torch's float64 product of the same inputs.  An elementwise result is held to its promise of units in the last
+place against gpukern.reference, and to 4 in float32.  What is too large to compare whole is compared in a sample with
+its first and its last part; the rest is compared with torch's own result, coarsely, so that no element goes unseen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .results import RIGHT
+
+UNIT = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24, torch.float64: 2.0**-53}
+TINY = {torch.float16: 2.0**-24, torch.bfloat16: 2.0**-133, torch.float32: 2.0**-149, torch.float64: 2.0**-1074}
+OPERATIONS = 2e10  # of float64 on a CPU, some seconds
+SAMPLE = 2**15  # elements, of which numpy's erf takes 20 ms
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """error: the largest as a share of what is allowed."""
+
+    text: str = RIGHT
+    error: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self.text == RIGHT
+
+
+def judged(got: Tensor, expected: Tensor, allowed: Tensor, what: str) -> Verdict:
+    """All in float64; written so that NaN on one side fails."""
+    error = (got.double() - expected).abs()
+    both_nan = got.isnan() & expected.isnan()
+    same = (got.double() == expected) | both_nan
+    share = torch.where(same, torch.zeros_like(error), error / allowed)
+    fine = share <= 1
+    if bool(fine.all()):
+        return Verdict(RIGHT, float(share.max()) if share.numel() else 0.0)
+    at = int((~fine).flatten().to(torch.int8).argmax())
+    value, due = float(got.flatten()[at]), float(expected.flatten()[at])
+    return Verdict(
+        f"WRONG: {int((~fine).sum())} of {fine.numel()} {what}, the first {value:.6g} where {due:.6g} is due"
+    )
+
+
+Finish = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
+
+
+def product(got: Tensor, a: Tensor, b: Tensor, finish: Finish | None = None) -> Verdict:
+    """got = finish(a @ b), of (.., M, K) and (.., K, N).
+
+    finish takes float64 rows of the product and which they are; it returns the result and how large what a kernel may
+    have stored on the way is, in absolute values.
+    """
+    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+    batch = math.prod(a.shape[:-2])
+    rows = m
+    if a.device.type == "cpu" and 4.0 * batch * m * n * k > OPERATIONS:
+        rows = max(1, int(OPERATIONS / (4.0 * batch * n * k)))
+    if rows >= m:
+        parts = [slice(0, m)]
+    else:  # the first, the last and a middle part
+        third = max(1, rows // 3)
+        parts = [slice(0, third), slice((m - third) // 2, (m + third) // 2), slice(m - third, m)]
+    worst = 0.0
+    wide_b = b.double()
+    u = UNIT[torch.float64] if got.dtype == torch.float64 else UNIT[torch.float32]
+    truncating = got.is_cuda and got.dtype in (torch.float16, torch.bfloat16)
+    g = 8 + (k / 4 if truncating else 2 * math.sqrt(k))
+    for part in parts:
+        for start in range(part.start, part.stop, max(1, 2**26 // max(1, batch * n))):
+            piece = slice(start, min(part.stop, start + max(1, 2**26 // max(1, batch * n))))
+            rows_of_a = a[..., piece, :].double()
+            if not got.dtype.is_floating_point:  # exact, and wrapped to the type
+                due = (rows_of_a @ wide_b).round().to(torch.int64).to(got.dtype)
+                if not torch.equal(got[..., piece, :], due):
+                    return Verdict(f"WRONG: integers of rows {piece.start} to {piece.stop} are not the sums")
+                continue
+            exact, magnitude = rows_of_a @ wide_b, rows_of_a.abs() @ wide_b.abs()
+            sum_error = g * u * magnitude
+            if finish is not None:  # activations have slopes of at most 1.13 (gelu), and an ulp of their own
+                exact, stored = finish(exact, piece)
+                sum_error = 1.13 * sum_error + UNIT[got.dtype] * (1.13 * stored + exact.abs())
+            allowed = UNIT[got.dtype] * exact.abs() + sum_error + TINY[got.dtype]
+            if got.dtype == torch.float64:
+                allowed = 2 * allowed  # the reference rounds as much
+            verdict = judged(got[..., piece, :], exact, allowed, f"elements of rows {piece.start} to {piece.stop}")
+            if not verdict:
+                return verdict
+            worst = max(worst, verdict.error)
+    return Verdict(RIGHT, worst)
+
+
+def sample(count: int) -> Tensor:
+    """Which of `count` elements are compared with float64: all, or the first, the last and some between."""
+    if count <= SAMPLE:
+        return torch.arange(count)
+    edge = SAMPLE // 8
+    between = torch.linspace(edge, count - edge - 1, SAMPLE - 2 * edge, dtype=torch.float64).long()
+    return torch.cat([torch.arange(edge), between, torch.arange(count - edge, count)])
+
+
+def values(
+    got: Tensor,
+    theirs: Tensor,
+    inputs: list[Tensor],
+    reference: Callable[..., Tensor],
+    ulp: int,
+    jumps: Callable[..., Tensor] | None = None,
+) -> Verdict:
+    """An elementwise result: a sample against the reference, all of it against torch's.
+
+    jumps, of the inputs: where the formula has a step of 1 so near that rounding decides.
+    """
+    places = sample(got.numel()).to(got.device)
+    spread = [t.expand(got.shape) for t in inputs]
+
+    def taken(t: Tensor) -> Tensor:
+        return t.reshape(-1)[places].cpu() if t.is_contiguous() else t[torch.unravel_index(places, t.shape)].cpu()
+
+    expected = reference(*(taken(t) for t in spread))
+    steps = {torch.float32: 4, torch.float64: 8}.get(got.dtype, ulp)
+    # To nearest is half a step of 2 u |r|; beyond that a step each, and the digits that a cancelled sum has lost.
+    allowed = (1 + 2 * steps) * UNIT[got.dtype] * expected.abs() + (1 + steps) * TINY[got.dtype]
+    terms = sum((taken(t).double().abs() for t in spread), torch.ones(()))
+    lost = 4 * UNIT[torch.float64 if got.dtype == torch.float64 else torch.float32] * terms
+    allowed = allowed + lost
+    if jumps is not None:
+        allowed = allowed + jumps(*(taken(t) for t in spread))
+    verdict = judged(taken(got), expected, allowed, "sampled elements")
+    if not verdict:
+        return verdict
+    coarse = 1.05 if jumps is not None else 0.05
+    near = torch.isclose(got, theirs, rtol=0.05, atol=coarse, equal_nan=True)
+    if not bool(near.all()):
+        at = int((~near).flatten().to(torch.int8).argmax())
+        return Verdict(
+            f"WRONG: element {at} is {float(got.flatten()[at]):.6g}, torch's {float(theirs.flatten()[at]):.6g}"
+        )
+    return verdict
+
+
+def tensors(got: list[Tensor], exact: list[Tensor], tolerance: float) -> Verdict:
+    """Whole tensors by the norm: |got - exact| <= tolerance |exact|."""
+    worst = 0.0
+    for place, (g, e) in enumerate(zip(got, exact, strict=True)):
+        error = float((g.double() - e).norm() / (tolerance * e.norm()).clamp(min=1e-300))
+        if not error <= 1:
+            return Verdict(
+                f"WRONG: tensor {place} is {error * tolerance:.3g} of its norm away, {tolerance:.0e} allowed"
+            )
+        worst = max(worst, error)
+    return Verdict(RIGHT, worst)

@@ -1,0 +1,212 @@
+"""`python -m gpukern bench SUITE|OP ..`: what is asked, checked before anything is measured; progress; the files."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from .. import selection
+from ..info import built
+from . import ceilings, machine, suites, table
+from .measure import SLOW, Bench
+from .operands import Pool
+from .results import Line, Run, Unreadable, load, save
+from .timing import QUICK, USUAL, DeviceClock, HostClock
+
+RIVALS = ("torch", "compile", "triton")
+SAVE_EVERY = 5.0  # seconds
+
+
+class Refused(ValueError):
+    """Arguments that mean nothing; one line that says what is possible."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message} (python -m gpukern bench --help)")
+
+
+def parser() -> argparse.ArgumentParser:
+    p = _Parser(
+        prog="python -m gpukern bench", description=sys.modules[__package__].__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    p.add_argument("names", nargs="*", metavar="SUITE|OP", help="none: lists them")
+    p.add_argument("--device", help='"cpu", "cuda" (default: the GPU if gpukern was built for it, else cpu)')
+    p.add_argument("--dtype", default="", help="only these, with commas: float32,bfloat16")
+    p.add_argument("--shapes", nargs="+", default=[], metavar="M,N,K", help="of an op; elementwise ops take N or R,C")
+    p.add_argument("--against", default="torch", help="rivals, with commas: torch,compile,triton (default: torch)")
+    p.add_argument("--quick", action="store_true", help="few sizes and turns: a look, not a measurement")
+    p.add_argument("--slow", action="store_true", help=f"cases whose call takes more than {SLOW} s here, too")
+    p.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    p.add_argument("--json", type=Path, metavar="FILE", help="where the run is stored, as it grows")
+    p.add_argument("--resume", type=Path, metavar="FILE", help="goes on with an interrupted run")
+    p.add_argument("--plot", type=Path, metavar="DIR", help="a folder for the pictures")
+    return p
+
+
+def listing() -> str:
+    """What can be asked for."""
+    rows = [[name, str(len(suites.suite(name))), suites.about(name)] for name in suites.paths()]
+    width = max(len(row[0]) for row in rows)
+    lines = [f"  {name:{width}}  {count:>4}  {text}" for name, count, text in rows]
+    ops = ", ".join([*suites.PRODUCTS, *suites.catalogue()])
+    return "\n".join(
+        ["suites, and how many cases they have:", *lines, "", f"ops: {ops}", "", "begin with: --quick SUITE"]
+    )
+
+
+def _device(asked: str | None) -> str:
+    chosen = asked or selection.default_device()
+    kind = str(chosen).split(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise Refused(f"--device {chosen}: choose cpu or cuda")
+    if kind == "cuda":
+        if not torch.cuda.is_available():
+            raise Refused(f"--device {chosen}: torch {torch.__version__} finds no GPU; choose cpu")
+        torch.cuda.set_device(torch.device(chosen) if ":" in str(chosen) else 0)
+    return kind
+
+
+def _rivals(text: str) -> list[str]:
+    names = list(dict.fromkeys(word for word in text.split(",") if word))
+    if unknown := [name for name in names if name not in RIVALS]:
+        raise Refused(f"--against {','.join(unknown)}: choose of {', '.join(RIVALS)}")
+    if "triton" in names and importlib.util.find_spec("triton") is None:
+        raise Refused("--against triton: triton is not installed here (it comes with torch's CUDA and ROCm builds)")
+    return names
+
+
+def check_plotting(folder: Path | None) -> None:
+    """Before anything is measured or printed."""
+    if folder and importlib.util.find_spec("matplotlib") is None:
+        raise Refused('--plot needs matplotlib: pip install "gpukern[bench]"')
+
+
+def _new_run(options: argparse.Namespace, device: str, rivals: list[str]) -> Run:
+    settings = {
+        "names": options.names, "dtype": options.dtype, "shapes": options.shapes, "against": rivals,
+        "quick": options.quick, "slow": options.slow,
+    }  # fmt: skip
+    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return Run(built()["version"], torch.__version__, machine.commit(), date, settings, machine.describe(device))
+
+
+def _resumed(path: Path, fresh: Run, given: bool) -> Run:
+    """The run in the file, if what is here is what it was measured on."""
+    try:
+        run = load(path)
+    except Unreadable as error:
+        raise Refused(f"--resume {error}") from None
+    if given and any(run.settings.get(k) != fresh.settings[k] for k in fresh.settings):
+        raise Refused(f"--resume {path} takes its suites and options from the file; give none beside it")
+    for what, old, new in (
+        ("gpukern", (run.gpukern, run.commit), (fresh.gpukern, fresh.commit)),
+        ("torch", run.torch, fresh.torch),
+        ("the device", run.machine.get("device"), fresh.machine["device"]),
+        ("the thread count", run.machine.get("threads"), fresh.machine["threads"]),
+    ):
+        if old != new:
+            raise Refused(f"--resume {path}: {what} was {old} and is {new}; start a run of its own")
+    return run
+
+
+@contextmanager
+def progress(total: int, done: int) -> Iterator[Callable[[Line], None]]:
+    """A bar with the time left, a line a case where tqdm is missing or nobody watches."""
+    if importlib.util.find_spec("tqdm") is not None and sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(total=total, initial=done, unit="case", smoothing=0.05, leave=False) as bar:
+
+            def tick(line: Line) -> None:
+                bar.set_postfix_str(line.name, refresh=False)
+                bar.update()
+
+            yield tick
+        return
+    started, count = time.monotonic(), 0
+
+    def say(line: Line) -> None:
+        nonlocal count
+        count += 1
+        left = (time.monotonic() - started) / count * (total - done - count)
+        print(f"[{done + count}/{total}, {left:.0f} s left] {line.suite}: {line.name}", file=sys.stderr, flush=True)
+
+    yield say
+
+
+def _specs(settings: dict[str, Any]) -> list[suites.Spec]:
+    try:
+        shapes = [suites.parsed(text) for text in settings["shapes"]]
+        dtypes = [word for word in str(settings["dtype"]).split(",") if word]
+        found = suites.asked(settings["names"], shapes, dtypes)
+    except suites.Unknown as error:
+        raise Refused(str(error)) from None
+    return suites.quick(found) if settings["quick"] else found
+
+
+def main(arguments: list[str]) -> int:
+    options = parser().parse_args(arguments)
+    if not options.names and not options.resume:
+        if options.shapes:
+            raise Refused("--shapes goes with an op: bench mm --shapes 4096,4096,4096")
+        print(listing())
+        return 0
+    if options.threads is not None:
+        if options.threads < 1:
+            raise Refused("--threads: at least 1 is needed")
+        torch.set_num_threads(options.threads)
+    device, rivals = _device(options.device), _rivals(options.against)
+    check_plotting(options.plot)
+    run = _new_run(options, device, rivals)
+    if options.resume:
+        run = _resumed(options.resume, run, bool(options.names))
+    specs = _specs(run.settings)
+    return _measured(run, specs, device, options.json or options.resume, options.plot)
+
+
+def _measured(run: Run, specs: list[suites.Spec], device: str, file: Path | None, plot: Path | None) -> int:
+    torch.backends.cuda.matmul.allow_tf32 = False  # strict float32 against strict float32
+    clock = HostClock() if device == "cpu" else DeviceClock()
+    quick = bool(run.settings["quick"])
+    if not run.ceilings:
+        dtypes = dict.fromkeys(s.dtype for s in specs if s.kind == "product")
+        run.ceilings = ceilings.measure(device, clock, dtypes, quick)
+    run.clocks.setdefault("before", machine.clocks(device))
+    pool = Pool(device, int(run.machine["cache_bytes"]))
+    slow = float("inf") if run.settings["slow"] else SLOW / 10 if quick else SLOW
+    bench = Bench(device, run.rivals, QUICK if quick else USUAL, pool, slow)
+    interrupted = False
+    saved = time.monotonic()
+    try:
+        with progress(len(specs), len(run.lines)) as tick:
+            for line in bench.measure(specs, run):
+                tick(line)
+                if file and time.monotonic() - saved > SAVE_EVERY:
+                    save(run, file)
+                    saved = time.monotonic()
+        run.complete = True
+    except KeyboardInterrupt:
+        interrupted = True
+    run.clocks["after"] = machine.clocks(device)
+    if file:
+        save(run, file)
+    print(table.page(run))
+    if plot:
+        from . import plots
+
+        for path in plots.draw(run, plot):
+            print(path)
+    if interrupted:
+        return 130
+    return 1 if run.wrong else 0

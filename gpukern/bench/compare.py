@@ -1,0 +1,117 @@
+"""Two runs beside each other: what changed beyond noise.
+
+Where both runs timed the same rival, of the same version, on the same device, it is the control: what is compared is
+our time over the rival's, turn by turn, so that a machine that was slower as a whole changes nothing.  Else our times
+are compared as they are, and the page says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .results import Line, Run
+from .statistics import Ratio, change, differs
+from .table import aligned, microseconds
+
+LEAST = 0.02
+
+
+@dataclass(frozen=True)
+class Change:
+    """One case of both runs; `found` is new over old: above 1 is slower."""
+
+    old: Line
+    new: Line
+    found: Ratio
+    beyond_noise: bool
+
+    @property
+    def slower(self) -> bool:
+        return self.beyond_noise and self.found.value > 1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """changes: of all cases that both runs timed.  wrong: of the new run.  control: the rival, "" without one."""
+
+    old: Run
+    new: Run
+    changes: list[Change]
+    wrong: list[Line]
+    lost: list[Line]
+    control: str
+
+    @property
+    def regressions(self) -> list[Change]:
+        return [c for c in self.changes if c.slower]
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.regressions or self.wrong)
+
+
+def control(old: Run, new: Run) -> str:
+    """The rival that both runs may be measured by."""
+    if old.torch != new.torch or old.machine.get("device") != new.machine.get("device"):
+        return ""
+    return next((r for r in new.rivals if r in old.rivals), "")
+
+
+def confidence(cases: int) -> float:
+    """Of one case's interval, so that one false alarm is not expected among all (Bonferroni), as far as the bootstrap's
+    resamples can tell."""
+    return min(0.998, max(0.99, 1 - 0.05 / max(1, cases)))
+
+
+def _against(line: Line, rival: str) -> list[float]:
+    return [mine / other for mine, other in zip(line.ours, line.rivals[rival])] if rival else line.ours
+
+
+def compare(old: Run, new: Run, least: float = LEAST) -> Comparison:
+    """Cases by suite and name; `least` is the smallest change that counts (0.02: 2 %)."""
+    before = {line.key: line for line in old.lines if line.timed}
+    after = {line.key: line for line in new.lines}
+    both = [(before[key], line) for key, line in after.items() if key in before and line.timed]
+    rival = control(old, new)
+    if not all(rival in a.rivals and rival in b.rivals for a, b in both):
+        rival = ""
+    changes = []
+    for a, b in both:
+        found = change(_against(a, rival), _against(b, rival), confidence(len(both)))
+        changes.append(Change(a, b, found, differs(found, least)))
+    lost = [line for key, line in before.items() if key not in after]
+    return Comparison(old, new, changes, new.wrong, lost, rival)
+
+
+def _rows(changes: Sequence[Change]) -> list[str]:
+    rows = [["", "old us", "new us", "new / old"]]
+    for c in changes:
+        old, new = (microseconds(line.spread.p50) for line in (c.old, c.new))
+        row = "" if c.old.row == c.new.row else f"  {c.old.row} -> {c.new.row}"
+        rows.append([f"{c.new.suite}: {c.new.name}{row}", old, new, str(c.found)])
+    return aligned(rows, 1)
+
+
+def page(found: Comparison) -> str:
+    """What changed, the largest first; one sentence where nothing did."""
+    old, new = found.old, found.new
+    lines = [
+        f"old: gpukern {old.gpukern} {old.commit}, torch {old.torch}, {old.machine.get('device')}, {old.date}",
+        f"new: gpukern {new.gpukern} {new.commit}, torch {new.torch}, {new.machine.get('device')}, {new.date}",
+        f"by {found.control}'s time in the same turns" if found.control else "by time alone: the runs share no rival",
+    ]
+    for title, chosen in (
+        ("slower", [c for c in found.changes if c.slower]),
+        ("faster", [c for c in found.changes if c.beyond_noise and not c.slower]),
+    ):
+        if chosen:
+            ordered = sorted(chosen, key=lambda c: -abs(math.log(c.found.value)))
+            lines += ["", f"{title} beyond noise: {len(chosen)}", *_rows(ordered)]
+    lines += [f"{line.suite}: {line.name}  {line.verdict}" for line in found.wrong]
+    if found.lost:
+        lines.append(f"{len(found.lost)} cases of the old run are not in the new one")
+    still = sum(not c.beyond_noise for c in found.changes)
+    lines += ["", f"{still} of {len(found.changes)} cases did not change beyond noise"]
+    return "\n".join(lines)

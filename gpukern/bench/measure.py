@@ -1,0 +1,102 @@
+"""The loop over cases: right first, then timed, and written down."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from .. import selection
+from .cases import Case, build
+from .machine import free_memory
+from .operands import Pool
+from .results import Line, Run
+from .suites import Spec
+from .timing import Clock, DeviceClock, Effort, HostClock, LaunchClock, by_turns, rotating
+
+SLOW = 1.5  # seconds a call at the ceilings: what takes longer is left out unless it is asked for
+
+
+@dataclass
+class Bench:
+    """What stays the same from case to case."""
+
+    device: str
+    against: Sequence[str]
+    effort: Effort
+    pool: Pool
+    slow: float = SLOW
+    log: Callable[[str], None] = field(default=lambda text: None)
+
+    def clock(self, case: Case) -> Clock:
+        if case.host_only and self.device != "cpu":
+            return LaunchClock(self.device)
+        return HostClock() if self.device == "cpu" else DeviceClock(case.graphs)
+
+    def line(self, spec: Spec, run: Run) -> Line:
+        """One case, measured or with the reason why not."""
+        line = Line(spec.suite, spec.name, spec.op, spec.kind, spec.dtype, list(spec.shape), spec.layout)
+        try:
+            case = build(spec, self.device)
+        except RuntimeError as error:
+            line.verdict = f"left out: {str(error).splitlines()[0]}"
+            return line
+        line.flops, line.bytes = case.flops, case.bytes
+        floor = run.floor(line) / 1e6
+        if floor > self.slow:
+            line.verdict = f"left out: a call would take {floor:.2g} s or more here (--slow measures it)"
+            return line
+        needed = self.pool.bytes_for(case.wants) + case.extra
+        if needed > free_memory(self.device):
+            line.verdict = f"left out: it needs {needed / 2**30:.1f} GiB, which this device has not free"
+            return line
+        self._measure(case, line)
+        return line
+
+    def _measure(self, case: Case, line: Line) -> None:
+        sets = [case.fixed] if case.fixed is not None else self.pool.sets(case.wants)
+        # One reading of the gradient mode for all: a call that records is another call.
+        with torch.set_grad_enabled(case.spec.choice == "grad"):
+            selection.reset_served()
+            got = case.ours(*sets[0])
+            line.row = case.row()
+            verdict = case.judge(got, *sets[0])
+            del got
+            if not verdict:
+                line.verdict = verdict.text
+                return
+            line.error = round(verdict.error, 4)
+            rivals = self._rivals(case)
+            calls = [rotating(f, sets) for f in (case.ours, *rivals.values())]
+            times = by_turns(calls, self.clock(case), self.effort)
+        line.ours = [round(t, 4) for t in times[0]]
+        line.rivals = {name: [round(t, 4) for t in taken] for name, taken in zip(rivals, times[1:])}
+
+    def _rivals(self, case: Case) -> dict[str, Callable[..., object]]:
+        found: dict[str, Callable[..., object]] = {}
+        for name in self.against:
+            if name == "torch":
+                found[name] = case.rivals["torch"]
+            elif name == "compile" and not case.host_only and case.spec.kind != "training":
+                torch._dynamo.reset()
+                found[name] = torch.compile(case.rivals["torch"], dynamic=False)
+            elif name == "triton":
+                from . import triton_kernels
+
+                if kernel := triton_kernels.rival(case.spec):
+                    found[name] = kernel
+        return found
+
+    def measure(self, specs: Sequence[Spec], run: Run) -> Iterator[Line]:
+        """Each line as it comes, in order; it is in run.lines before it is yielded."""
+        done = {line.key for line in run.lines}
+        for number, spec in enumerate(specs):
+            if (spec.suite, spec.name) in done:
+                continue
+            line = self.line(spec, run)
+            run.lines.append(line)
+            yield line
+            if number % 16 == 15:
+                gc.collect()

@@ -1,0 +1,87 @@
+"""Operands of cases: random normal numbers, carved from one long buffer a type, so that sets rotate through more than
+twice the cache and no case waits for a generator.
+
+Never zeros: a multiplier that flips no bits draws less power and clocks higher.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+MOST = 4096  # sets of small operands: more would only fill Python's own memory
+
+
+@dataclass(frozen=True)
+class Want:
+    """One operand.  fill: "normal", "positive" (at least 0.1) or "bool".  stride: of the buffer's elements, () for
+    dense."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    fill: str = "normal"
+    stride: tuple[int, ...] = ()
+
+    @property
+    def elements(self) -> int:
+        """Of the buffer that it takes, up to a multiple of 64: every operand starts aligned."""
+        if not self.stride:
+            extent = math.prod(self.shape)
+        else:
+            extent = 1 + sum((n - 1) * s for n, s in zip(self.shape, self.stride))
+        return max(64, -(-extent // 64) * 64)
+
+
+class Pool:
+    """Buffers on one device that grow to what is asked of them; one a type and fill."""
+
+    def __init__(self, device: str, cache_bytes: int) -> None:
+        self.device, self.least = device, 2 * cache_bytes
+        self.buffers: dict[tuple[torch.dtype, str], Tensor] = {}
+
+    def _buffer(self, dtype: torch.dtype, fill: str, elements: int) -> Tensor:
+        found = self.buffers.get((dtype, fill))
+        if found is None or found.numel() < elements:
+            self.buffers.pop((dtype, fill), None)  # before the new one is made, not beside it
+            if fill == "bool":
+                found = torch.randint(0, 2, (elements,), device=self.device, dtype=torch.uint8).bool()
+            else:
+                found = torch.randn(elements, device=self.device, dtype=torch.float32).to(dtype)
+                if fill == "positive":
+                    found = found.abs_().add_(0.1)
+            self.buffers[dtype, fill] = found
+        return found
+
+    def sets(self, wants: Sequence[Want]) -> list[tuple[Tensor, ...]]:
+        """As many sets of operands as fill twice the cache, at least one and one beyond."""
+        if not wants:
+            return [()]
+        size = sum(w.elements * w.dtype.itemsize for w in wants)
+        count = min(MOST, 1 + self.least // size)
+        if set(self.buffers) - {(w.dtype, w.fill) for w in wants} and self.device != "cpu":
+            self.buffers = {k: b for k, b in self.buffers.items() if k in {(w.dtype, w.fill) for w in wants}}
+        needed: dict[tuple[torch.dtype, str], int] = {}
+        for w in wants:
+            needed[w.dtype, w.fill] = needed.get((w.dtype, w.fill), 0) + count * w.elements
+        at = dict.fromkeys(needed, 0)
+        found = []
+        for _ in range(count):
+            operands = []
+            for w in wants:
+                key = (w.dtype, w.fill)
+                whole = self._buffer(*key, needed[key])
+                start = at[key]
+                at[key] += w.elements
+                stride = w.stride or torch.empty(w.shape, device="meta").stride()
+                operands.append(whole.as_strided(w.shape, stride, start))
+            found.append(tuple(operands))
+        return found
+
+    def bytes_for(self, wants: Sequence[Want]) -> int:
+        """What `sets` would hold."""
+        size = sum(w.elements * w.dtype.itemsize for w in wants)
+        return min(MOST, 1 + self.least // size) * size if size else 0

@@ -1,0 +1,179 @@
+"""A run as a file: what was measured, on what, of which commit.  Everything printed or drawn is derived from it.
+
+Schema 1:
+
+    schema, gpukern, torch, commit, date (ISO 8601, UTC), complete (false after an interruption)
+    settings    what was asked: suites, turns, seconds a turn, rivals, quick
+    machine     device, kind ("cpu" or "cuda"), target, driver, runtime, threads, cache_bytes, memory_bytes
+    clocks      before and after: clocks, power and temperature, where the driver says them
+    ceilings    bytes_per_s, and flops: {dtype: operations a second}, both measured in this run
+    lines       one a case (Line)
+
+Times are microseconds of one call, a number a turn; turn i of ours and of each rival were taken one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .statistics import Ratio, Spread, ratio, spread
+
+SCHEMA = 1
+RIGHT = "right"
+
+
+class Unreadable(ValueError):
+    """A file that is not a run of this schema; the text says why."""
+
+
+@dataclass
+class Line:
+    """One case.  verdict: "right", "WRONG: .." (then there are no times) or "left out: ..".
+
+    flops and bytes: what the task itself needs, the least that any kernel computes and moves.
+    error: the largest error as a share of what is allowed.
+    """
+
+    suite: str
+    name: str
+    op: str
+    kind: str
+    dtype: str
+    shape: list[int]
+    layout: str = ""
+    flops: float = 0.0
+    bytes: float = 0.0
+    row: str = ""
+    verdict: str = RIGHT
+    error: float = 0.0
+    ours: list[float] = field(default_factory=list)
+    rivals: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.suite, self.name
+
+    @property
+    def timed(self) -> bool:
+        return self.verdict == RIGHT and bool(self.ours)
+
+    @property
+    def spread(self) -> Spread:
+        return spread(self.ours)
+
+    def faster(self, rival: str) -> Ratio:
+        """The rival's time over ours: above 1 ours is faster."""
+        return ratio(self.rivals[rival], self.ours)
+
+
+@dataclass
+class Run:
+    """A run, complete or not."""
+
+    gpukern: str
+    torch: str
+    commit: str
+    date: str
+    settings: dict[str, Any]
+    machine: dict[str, Any]
+    clocks: dict[str, Any] = field(default_factory=dict)
+    ceilings: dict[str, Any] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    complete: bool = False
+    schema: int = SCHEMA
+
+    @property
+    def rivals(self) -> list[str]:
+        return list(self.settings.get("against", []))
+
+    @property
+    def wrong(self) -> list[Line]:
+        return [line for line in self.lines if line.verdict.startswith("WRONG")]
+
+    def floor(self, line: Line) -> float:
+        """Microseconds that the slower of the two ceilings sets (the roofline of Williams 2009); 0 where unknown."""
+        peak, bandwidth = self.ceilings.get("flops", {}).get(line.dtype, 0), self.ceilings.get("bytes_per_s", 0)
+        computing = line.flops / peak if peak else 0.0
+        return 1e6 * max(computing, line.bytes / bandwidth if bandwidth else 0.0)
+
+    def suites(self) -> list[str]:
+        return list(dict.fromkeys(line.suite for line in self.lines))
+
+
+def save(run: Run, path: Path) -> None:
+    """Whole or not at all: a reader finds this run or the file that was there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(asdict(run), file, indent=1)
+            file.write("\n")
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes the file private
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _checked(kind: type, value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Unreadable(f"{what} is no object")
+    known = {f.name for f in fields(kind)}
+    required = {"Run": ("gpukern", "torch", "settings", "machine", "lines"), "Line": ("suite", "name", "op", "shape")}
+    if missing := [name for name in required[kind.__name__] if name not in value]:
+        raise Unreadable(f"{what} has no {', '.join(missing)}")
+    if unknown := sorted(value.keys() - known):
+        raise Unreadable(f"{what} has {', '.join(unknown)}, which schema {SCHEMA} does not know")
+    return value
+
+
+def _numbers(values: Any, what: str) -> None:
+    if not isinstance(values, list) or not all(isinstance(v, (int, float)) and 0 < v < math.inf for v in values):
+        raise Unreadable(f"{what} are not all positive numbers")
+
+
+def loads(text: str) -> Run:
+    """A run from its text; Unreadable says in a clause what is wrong with it."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise Unreadable(f"no JSON ({error})") from None
+    if not isinstance(data, dict) or "schema" not in data:
+        raise Unreadable("no run of gpukern bench: it names no schema")
+    if data["schema"] != SCHEMA:
+        raise Unreadable(f"schema {data['schema']}, and this gpukern reads {SCHEMA}")
+    facts = _checked(Run, data, "the run")
+    lines = []
+    for place, entry in enumerate(facts["lines"]):
+        line = Line(**_checked(Line, entry, f"line {place}"))
+        _numbers(line.ours, f"the times of {line.name}")
+        for name, times in line.rivals.items():
+            _numbers(times, f"the times of {name} in {line.name}")
+            if len(times) != len(line.ours):
+                raise Unreadable(f"{line.name} has {len(line.ours)} turns of ours and {len(times)} of {name}")
+        lines.append(line)
+    return Run(**{**facts, "lines": lines})
+
+
+def load(path: Path) -> Run:
+    """The run in a file; Unreadable names the file."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror}") from None
+    try:
+        return loads(text)
+    except Unreadable as error:
+        raise Unreadable(f"{path}: {error}") from None
+
+
+def select(lines: Sequence[Line], suite: str) -> list[Line]:
+    return [line for line in lines if line.suite == suite]

@@ -1,0 +1,140 @@
+"""How time is taken; docs/benchmarking.md gives the reasons.
+
+by turns        ours, theirs, ours, theirs .. in one process, who goes first alternating: a drift of the clock rate,
+                of the temperature or of a neighbour's load meets both
+long enough     a turn repeats a call until it takes `least` seconds, so that the clock's own step is nothing
+cold            operands rotate through more than twice the last cache: a call finds none of its inputs there
+on a GPU        a turn is one CUDA graph of its calls between two events, so that the host's speed is not measured;
+                what cannot be captured is launched call by call
+on a CPU        torch.utils.benchmark.Timer, with its own warm-up and thread count
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.benchmark import Timer
+
+Call = Callable[[], object]
+
+
+class Clock(ABC):
+    """Seconds of one call, the mean of `count` in a row."""
+
+    @abstractmethod
+    def seconds(self, call: Call, count: int) -> float: ...
+
+    def prepared(self, call: Call, count: int) -> Callable[[], float]:
+        """Seconds of one of `count` calls, whenever it is asked; what can be done beforehand is done now."""
+        return lambda: self.seconds(call, count)
+
+
+class HostClock(Clock):
+    """torch.utils.benchmark on this many threads as torch has."""
+
+    def seconds(self, call: Call, count: int) -> float:
+        timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
+        return float(timer.timeit(count).mean)
+
+
+class DeviceClock(Clock):
+    """Events on the current stream, around one graph where the calls can be captured."""
+
+    def __init__(self, graphs: bool = True) -> None:
+        self.graphs = graphs
+
+    @staticmethod
+    def _between_events(work: Call) -> float:
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        work()
+        end.record()
+        end.synchronize()
+        return float(start.elapsed_time(end)) / 1e3
+
+    def seconds(self, call: Call, count: int) -> float:
+        return self._between_events(lambda: [call() for _ in range(count)]) / count
+
+    def prepared(self, call: Call, count: int) -> Callable[[], float]:
+        graph = self._captured(call, count) if self.graphs else None
+        if graph is None:
+            return lambda: self.seconds(call, count)
+        return lambda: self._between_events(graph.replay) / count
+
+    @staticmethod
+    def _captured(call: Call, count: int) -> Any:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                for _ in range(count):
+                    call()
+        except RuntimeError:  # a call that waits for the device, or allocates by other means
+            torch.cuda.synchronize()
+            return None
+        graph.replay()
+        torch.cuda.synchronize()
+        return graph
+
+
+class LaunchClock(Clock):
+    """What a call costs the host: the clock stops before the device is waited for."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def seconds(self, call: Call, count: int) -> float:
+        started = time.perf_counter()
+        for _ in range(count):
+            call()
+        spent = time.perf_counter() - started
+        if self.device != "cpu":
+            torch.cuda.synchronize()
+        return spent / count
+
+
+@dataclass(frozen=True)
+class Effort:
+    """least: seconds a turn.  turns: at most.  budget: seconds that one case may take, which long calls reach first."""
+
+    least: float
+    turns: int
+    budget: float
+    fewest: int = 5
+    most: int = 10_000  # calls a turn
+
+
+USUAL = Effort(4e-3, 21, 3.0)
+QUICK = Effort(2e-3, 11, 0.6, most=2000)
+
+
+def by_turns(calls: Sequence[Call], clock: Clock, effort: Effort) -> list[list[float]]:
+    """Microseconds of one call, a list a call, a number a turn."""
+    for call in calls:  # compiles, allocates, fills caches of plans
+        clock.seconds(call, 1)
+    once = [min(clock.seconds(call, 1) for _ in range(2)) for call in calls]
+    count = max(1, min(effort.most, round(effort.least / max(once))))
+    ready = [clock.prepared(call, count) for call in calls]
+    # Timer warms up with a hundredth of the calls, at least two.
+    turn = sum(once) * (count + max(2, count // 100))
+    turns = max(effort.fewest, min(effort.turns, int(effort.budget / turn)))
+    times: list[list[float]] = [[] for _ in calls]
+    for number in range(turns):
+        order = list(range(len(calls)))
+        for place in order if number % 2 == 0 else reversed(order):
+            times[place].append(1e6 * ready[place]())
+    return times
+
+
+def rotating(function: Callable[..., object], sets: Sequence[tuple[Any, ...]]) -> Call:
+    """Calls the function with each set in turn."""
+    if len(sets) == 1:
+        only = sets[0]
+        return lambda: function(*only)
+    next_set = itertools.cycle(sets).__next__
+    return lambda: function(*next_set())

@@ -1,0 +1,253 @@
+"""`python -m gpukern bench tune`: which compiled row is fastest for given products here, stored for selection to use.
+
+Every row that can serve a product is compared with float64 first; a wrong one is said and never stored.  The others are
+timed by turns in one process, so that a change of the clock rate meets all of them.  gpukern/tuning.py says where the
+order is kept and when it is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from .. import _C, ops, selection, tuning
+from . import check
+from .statistics import spread
+from .table import aligned
+from .timing import Call, DeviceClock, Effort, HostClock, by_turns
+
+TURN = 1e-3  # seconds of a turn at least: the clock's own step is nothing beside it
+BUDGET = 60.0  # seconds that one product may take
+
+
+# ---- what is asked ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Product:
+    dtype: str
+    m: int
+    n: int
+    k: int
+    batch: int
+    layout: str
+
+    def __str__(self) -> str:
+        batch = f"{self.batch} x " if self.batch != 1 else ""
+        return f"{self.dtype} {batch}{self.m} x {self.n} x {self.k} {self.layout}"
+
+
+class Refused(Exception):
+    """One line: what is wrong and what is possible."""
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message}; {' '.join(self.format_usage().split())}")
+
+
+def types() -> list[str]:
+    return sorted({name for row in _C.gemm_rows() for name in row["types"]})
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    words = text.split(",")
+    if len(words) != 3 or not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise Refused(f"--shapes: {text!r} is not a shape M,N,K of positive numbers, as in 4096,4096,1024")
+    m, n, k = map(int, words)
+    return m, n, k
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise Refused(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def _listed(known: Sequence[str]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        words = text.split(",")
+        if unknown := [word for word in words if word not in known]:
+            raise Refused(f"{unknown[0]!r} is not known; choose from {', '.join(known)}")
+        return words
+
+    return parse
+
+
+def _device(text: str) -> str:
+    """As selection names it: cpu, cuda:0 .."""
+    if text == "cpu":
+        return text
+    if text != "cuda" and not (text.startswith("cuda:") and text[5:].isdecimal()):
+        raise Refused(f"{text!r} is not a device to measure on; choose cpu, cuda or cuda:N")
+    count = torch.cuda.device_count() if selection.default_device() == "cuda" else 0
+    ordinal = int(text[5:]) if text != "cuda" else torch.cuda.current_device() if count else 0
+    if ordinal >= count:
+        here = "cpu" if not count else f"cpu, cuda:0 to cuda:{count - 1}"
+        raise Refused(f"{text} is not here, or nothing is built for it; here are {here}; see python -m gpukern info")
+    return f"cuda:{ordinal}"
+
+
+def parse(arguments: Sequence[str]) -> tuple[list[Product], str, int]:
+    """(products, device, turns)"""
+    parser = Parser(
+        prog="python -m gpukern bench tune",
+        description="Finds and stores which compiled row is fastest for given products here.",
+    )
+    parser.add_argument("--shapes", nargs="+", required=True, type=_shape, metavar="M,N,K", help="A is M x K, B K x N")
+    parser.add_argument(
+        "--dtype", default=["float32"], type=_listed(types()), metavar="TYPE,..", help="default float32"
+    )
+    parser.add_argument("--layout", default=["nn"], type=_listed(tuning.LAYOUTS), metavar="nn,nt,tn,tt",
+                        help="how A and B lie: n by rows, t by columns; default nn")  # fmt: skip
+    parser.add_argument("--batch", default=1, type=_count, help="products of each shape in one call; default 1")
+    parser.add_argument("--device", default="", help="cpu, cuda, cuda:N; default a GPU where there is one")
+    parser.add_argument("--turns", default=21, type=_count, help="times each row is timed; default 21")
+    asked = parser.parse_args(arguments)
+    products = [
+        Product(dtype, m, n, k, asked.batch, layout)
+        for dtype in asked.dtype
+        for m, n, k in asked.shapes
+        for layout in asked.layout
+    ]
+    return list(dict.fromkeys(products)), _device(asked.device or selection.default_device()), asked.turns
+
+
+# ---- one product -----------------------------------------------------------------------------------------------------
+
+
+def operands(product: Product, device: str) -> tuple[Tensor, Tensor]:
+    """Random normal numbers, for integer types small whole ones: the same in every run."""
+    dtype = getattr(torch, product.dtype)
+    random = torch.Generator(device).manual_seed(20)
+
+    def made(rows: int, columns: int, order: str) -> Tensor:
+        batch = () if product.batch == 1 else (product.batch,)
+        shape = (*batch, rows, columns) if order == "n" else (*batch, columns, rows)
+        wide = torch.float64 if dtype == torch.float64 else torch.float32
+        values = torch.randn(shape, generator=random, device=device, dtype=wide)
+        values = values.to(dtype) if dtype.is_floating_point else (values * 3).round().to(torch.int64).to(dtype)
+        return values if order == "n" else values.mT
+
+    return made(product.m, product.k, product.layout[0]), made(product.k, product.n, product.layout[1])
+
+
+def able(a: Tensor, b: Tensor, device: str) -> list[str]:
+    """The compiled rows that can serve the product."""
+    rows = []
+    for row in selection.available():
+        with selection.force(row.name):
+            if selection.explain_quietly("matmul", a, b, device=device).row == row.name:
+                rows.append(row.name)
+    return rows
+
+
+def call_of(row: str, a: Tensor, b: Tensor, out: Tensor) -> Call:
+    """The product on one row, into `out`."""
+    function: Callable[..., Tensor] = getattr(ops, "mm" if a.dim() == 2 else "bmm")
+
+    def call() -> Tensor:
+        with selection.force(row):
+            return function(a, b, out=out)
+
+    return call
+
+
+def measure(calls: list[Call], turns: int, device: str) -> list[float]:
+    """Microseconds of each call: the median of the turns, which the calls take one after the other."""
+    clock = HostClock() if device == "cpu" else DeviceClock()
+    return [spread(times).p50 for times in by_turns(calls, clock, Effort(TURN, turns, BUDGET))]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """ranking: (row, microseconds), fastest first.  wrong: rows whose result is not the product."""
+
+    product: Product
+    ranking: tuple[tuple[str, float], ...]
+    wrong: tuple[str, ...]
+
+    def lines(self) -> Iterator[tuple[str, str, str, str]]:
+        for row, microseconds in self.ranking:
+            yield str(self.product), row, f"{microseconds:.1f}", f"{microseconds / self.ranking[0][1]:.2f}"
+        for row in self.wrong:
+            yield str(self.product), row, "WRONG", ""
+
+
+def rank(product: Product, device: str, turns: int) -> Ranked:
+    a, b = operands(product, device)
+    out = torch.empty((*a.shape[:-1], b.shape[-1]), dtype=a.dtype, device=device)
+    calls, wrong = {}, []
+    for row in able(a, b, device):
+        # Left over from the row before, its result would pass for this one's.
+        out.fill_(math.nan if out.dtype.is_floating_point else 85)
+        call = call_of(row, a, b, out)
+        call()
+        if check.product(out, a, b):
+            calls[row] = call
+        else:
+            wrong.append(row)
+    times = measure(list(calls.values()), turns, device) if calls else []
+    ranking = sorted(((row, round(time, 3)) for row, time in zip(calls, times)), key=lambda pair: pair[1])
+    return Ranked(product, tuple(ranking), tuple(wrong))
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+def _driver() -> str:
+    """The GPU's driver as its own tool says it; "" where it has none."""
+    try:
+        text = subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
+                              capture_output=True, text=True, check=True, timeout=20).stdout  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return torch.version.hip or ""
+    return text.partition("\n")[0].strip()
+
+
+def _keep(found: Sequence[Ranked], device: str) -> str:
+    """Stores what was found; where it lies, as a sentence.  OSError where it cannot."""
+    today = datetime.date.today().isoformat()
+    entries = [tuning.Entry(**vars(one.product), ranking=one.ranking, date=today) for one in found if one.ranking]
+    if not entries:
+        return "nothing is stored: no row here serves it, or none was right"
+    here: dict[str, Any] = _C.describe_device(device)
+    path = tuning.store(here["name"] or device, here["target"], entries, "" if device == "cpu" else _driver())
+    tuning.activate()
+    return "nothing is stored: GPUKERN_TUNING=off" if path is None else f"stored in {path}"
+
+
+def main(arguments: list[str]) -> int:
+    """0: ranked; 1: a row was wrong, or the ranking could not be stored; 2: arguments that cannot be served."""
+    try:
+        products, device, turns = parse(arguments)
+    except Refused as refused:
+        print(f"bench tune: {refused}", file=sys.stderr)
+        return 2
+    if device != "cpu":
+        torch.cuda.set_device(device)  # events and streams are the current device's
+    # What is stored already decides nothing here: every call is forced to its row.
+    found = [rank(product, device, turns) for product in products]
+    lines = [line for one in found for line in one.lines()]
+    print("\n".join(aligned([("product (m x n x k)", "row", "us", "to the best"), *lines])))
+    if all(len(one.ranking) + len(one.wrong) < 2 for one in found):
+        print(f"on {device} there was nothing to choose from: one row serves each product")
+    try:
+        print(_keep(found, device))
+    except OSError as error:
+        print(f"bench tune: the ranking cannot be stored: {error}", file=sys.stderr)
+        return 1
+    return int(any(one.wrong or not one.ranking for one in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

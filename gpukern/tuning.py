@@ -1,0 +1,254 @@
+"""Stored measurements of matrix products: where they lie, what makes them stale, and how selection gets them.
+
+`python -m gpukern bench tune` times the compiled rows for given shapes and stores their order: one JSON file a device
+and gpukern version, in the folder that `GPUKERN_TUNING` names, else in `$XDG_CACHE_HOME/gpukern/tuning`, which is
+~/.cache/gpukern/tuning where nothing is set.  `GPUKERN_TUNING=off` (or 0) neither reads nor stores.
+
+Importing gpukern reads the files of its own version and touches no device.  Entries carry the name that the runtime
+gives the device; a product asks for that name when it runs, and only where something is stored.  A device that is only
+described (`explain(.., device="sm_90a")`) has no name: it takes the measurements of its target where all of them come
+from one device, and none where they come from several, since a target alone does not say which is meant.
+
+A file is stale, and ignored as a whole, where its schema, gpukern's version or the table of compiled rows is another.
+Torch and the driver are written down for the reader: the kernels are the same under another.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import warnings
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import _C
+from .info import built
+
+SCHEMA = 1
+LAYOUTS = ("nn", "nt", "tn", "tt")
+
+
+class Stale(Exception):
+    """A sentence: why a file is not used."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One product: the rows that were right, with their microseconds, fastest first.
+
+    layout: how A and B lie, n by rows, t by columns.
+    """
+
+    dtype: str
+    m: int
+    n: int
+    k: int
+    batch: int
+    layout: str
+    ranking: tuple[tuple[str, float], ...]
+    date: str
+
+    @property
+    def key(self) -> tuple[str, int, int, int, int, str]:
+        return (self.dtype, self.m, self.n, self.k, self.batch, self.layout)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What one file holds."""
+
+    device: str
+    target: str
+    entries: tuple[Entry, ...]
+
+
+# ---- where -----------------------------------------------------------------------------------------------------------
+
+
+def folder() -> Path | None:
+    """Where measurements lie; None where none are wanted, or where nobody says which folder is home."""
+    asked = os.environ.get("GPUKERN_TUNING", "")
+    if asked in ("off", "0"):
+        return None
+    if asked:
+        return Path(os.path.expanduser(asked))
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(caches, "gpukern", "tuning") if os.path.isabs(caches) else None
+
+
+def file_name(device: str) -> str:
+    """nvidia-h200-0.1.0.json"""
+    return re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-") + f"-{_version()}.json"
+
+
+@cache
+def _version() -> str:
+    return str(built()["version"])
+
+
+@cache
+def _rows() -> dict[str, list[str]]:
+    """Row -> the types it takes."""
+    return {row["name"]: row["types"] for row in _C.gemm_rows()}
+
+
+@cache
+def fingerprint() -> str:
+    """Of the table of rows, whatever it was compiled for: selection passes over a row that is not built anyway."""
+    import hashlib
+
+    rows = [{key: value for key, value in row.items() if key != "targets"} for row in _C.gemm_rows()]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+def load(path: Path) -> tuple[Stored | None, str]:
+    """The contents of a file, or None and a sentence that says why it is not used; a damaged one is warned of."""
+    try:
+        return _read(path), ""
+    except Stale as stale:
+        return None, f"{path} is stale: {stale}"
+    except FileNotFoundError:
+        return None, f"{path} is not there"
+    except (OSError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
+        what = "cannot be read" if isinstance(error, OSError) else "is damaged"
+        reason = f"{path} {what} ({type(error).__name__}: {error}) and is ignored; delete it or run 'bench tune' again"
+        warnings.warn(f"gpukern: {reason}", stacklevel=2)
+        return None, reason
+
+
+def _read(path: Path) -> Stored:
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(facts, dict):
+        raise ValueError("it is not an object")
+    for key, here in (("schema", SCHEMA), ("gpukern", _version()), ("rows", fingerprint())):
+        if facts[key] != here:
+            what = {"gpukern": "gpukern's version", "rows": "the table of compiled rows"}.get(key, f"its {key}")
+            raise Stale(f"{what} was {facts[key]!r} and is {here!r}")
+    return Stored(_text(facts["device"]), _text(facts["target"]), tuple(map(_entry, facts["entries"])))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError(f"{value!r} is not a name")
+    return value
+
+
+def _entry(facts: dict[str, Any]) -> Entry:
+    ranking = tuple((_text(row), float(microseconds)) for row, microseconds in facts["ranking"])
+    entry = Entry(**{**facts, "ranking": ranking})
+    if entry.layout not in LAYOUTS or not _text(entry.date):
+        raise ValueError(f"{entry.layout!r} is not a layout")
+    if not all(type(extent) is int and 0 <= extent < 2**63 for extent in (entry.m, entry.n, entry.k, entry.batch)):
+        raise ValueError(f"{entry.key} is not a product")
+    if not ranking or not all(math.isfinite(time) and time > 0 for _, time in ranking):
+        raise ValueError(f"the times of {entry.key} are not times")
+    for row, _ in ranking:
+        if entry.dtype not in _rows().get(row, ()):
+            raise Stale(f"it names {row} for {entry.dtype}, which this build does not have")
+    return entry
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+def store(device: str, target: str, entries: Iterable[Entry], driver: str = "") -> Path | None:
+    """Adds entries to those of the device and this version, in place of older ones of the same products.
+
+    The file is written whole or not at all, and two processes that store at once both keep theirs.  None where
+    `GPUKERN_TUNING` says that nothing is stored; OSError where the folder cannot be written.
+    """
+    import fcntl
+
+    where = folder()
+    if where is None:
+        return None
+    where.mkdir(parents=True, exist_ok=True)
+    path = where / file_name(device)
+    with open(where / ".lock", "a") as lock:
+        with suppress(OSError):  # a file system without locks: one of two that store at once may then win
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        before, _ = load(path)
+        kept = {entry.key: entry for entry in before.entries} if before and before.device == device else {}
+        kept |= {entry.key: entry for entry in entries}
+        facts = {
+            "schema": SCHEMA,
+            "device": device,
+            "target": target,
+            "gpukern": _version(),
+            "rows": fingerprint(),
+            "torch": torch.__version__,
+            "driver": driver,
+            "date": max((entry.date for entry in kept.values()), default=""),
+            "entries": [asdict(kept[key]) for key in sorted(kept)],
+        }
+        _write(path, json.dumps(facts, indent=1) + "\n")
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    import tempfile
+
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        # mkstemp makes the file private; this one is as readable as any other new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+# ---- use -------------------------------------------------------------------------------------------------------------
+
+
+def said(entry: Entry, device: str) -> str:
+    """2026-11-24 on NVIDIA H200 (simt/s64x64 12.3 us, next simt/s128x128 15.0 us)"""
+    places = [f"{row} {time:.1f} us" for row, time in entry.ranking[:2]]
+    return f"{entry.date} on {device} ({', next '.join(places)})"
+
+
+def activate() -> int:
+    """Hands what is stored to selection, in place of what it had; returns how many products that decides.
+
+    `import gpukern` does this once; afterwards it is for those who changed the folder or `GPUKERN_TUNING`.
+    """
+    table = []
+    for path in _files():
+        stored, _ = load(path)
+        if stored is None:
+            continue
+        device, target = stored.device, stored.target
+        for entry in stored.entries:
+            if len(entry.ranking) < 2:
+                continue  # the only row there was: nothing to decide
+            extents = (entry.m, entry.n, entry.k, entry.batch)
+            rows = [row for row, _ in entry.ranking]
+            table.append((device, target, entry.dtype, extents, entry.layout, rows, said(entry, device)))
+    _C.gemm_set_ranking(table)
+    return len(table)
+
+
+def _files() -> list[Path]:
+    """The files of this version.  Where there is no folder, which is the rule, this is all that an import pays."""
+    where = folder()
+    if where is None:
+        return []
+    try:
+        names = [entry.name for entry in os.scandir(where) if entry.name.endswith(".json")]
+    except OSError:
+        return []
+    return [where / name for name in sorted(names) if name.endswith(f"-{_version()}.json")]

@@ -1,0 +1,254 @@
+"""The command: what it says to bad arguments, interruption and resumption, progress, and that it measures."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gpukern import bench
+from gpukern.bench import command, measure
+from gpukern.bench.operands import Pool, Want
+from gpukern.bench.results import Line, Run, load
+from gpukern.bench.timing import Clock, Effort, HostClock, by_turns, rotating
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["--quick", "--device", "cpu", "--dtype", "float32"]
+
+
+@pytest.fixture(autouse=True)
+def no_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds a run, of which only one test speaks."""
+    fixed = {"bytes_per_s": 1e10, "flops": {"float32": 1e11}}
+    monkeypatch.setattr(command.ceilings, "measure", lambda *_: dict(fixed))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing"], "nothing is neither a suite nor an op"),
+        (["mm", "--device", "tpu"], "--device tpu: choose cpu or cuda"),
+        (["mm", "--dtype", "float8"], "--dtype float8: choose of float16, bfloat16, float32, float64"),
+        (["mm", "--shapes", "1,2"], "mm takes shapes of 3 numbers"),
+        (["mm", "--shapes", "abc"], "write numbers of at least 1 with commas"),
+        (["--shapes", "1,2,3"], "--shapes goes with an op"),
+        (["mm", "--against", "cublas"], "--against cublas: choose of torch, compile, triton"),
+        (["mm", "--threads", "0"], "--threads: at least 1 is needed"),
+        (["mm", "--fast"], "unrecognized arguments: --fast"),
+        (["--resume", "nowhere.json"], "--resume nowhere.json: No such file"),
+    ],
+)
+def test_bad_arguments_are_one_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(arguments) == 2
+    said = capsys.readouterr()
+    assert words in said.err and said.err.count("\n") == 1 and not said.out
+
+
+def test_without_a_gpu_or_triton_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert bench.main(["mm", "--device", "cuda"]) == 2
+    assert "finds no GPU; choose cpu" in capsys.readouterr().err
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
+    assert bench.main(["mm", "--against", "triton"]) == 2
+    assert "triton is not installed here" in capsys.readouterr().err
+    assert bench.main(["mm", "--plot", "there"]) == 2
+    assert "--plot needs matplotlib" in capsys.readouterr().err
+
+
+def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main([]) == 0
+    out = capsys.readouterr().out
+    assert "gemm-square" in out and "swiglu" in out
+
+
+def test_a_run_is_printed_and_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.json"
+    assert bench.main(["mm", "add", "--shapes", "32,32,32", *SMALL]) == 2  # one shape cannot serve both
+    capsys.readouterr()
+    assert bench.main(["swiglu", *SMALL, "--json", str(file)]) == 0
+    said = capsys.readouterr()
+    run = load(file)
+    assert run.complete and [line.name for line in run.lines] == ["swiglu 32x32 float32", "swiglu 1024x1024 float32"]
+    for line in run.lines:
+        assert line.timed and len(line.ours) == len(line.rivals["torch"]) >= 5 and line.name in said.out
+    assert "[2/2, 0 s left]" in said.err
+    assert "geometric mean of torch's time / ours over 2 cases" in said.out
+
+
+def test_the_row_that_ran_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    assert bench.main(["mm", "--shapes", "32,32,32", *SMALL, "--json", str(file)]) == 0
+    assert load(file).lines[0].row == "host/blas"
+
+
+def interrupted_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C within the measurement of case `count`."""
+    whole = measure.Bench.line
+    done = 0
+
+    def line(self: measure.Bench, spec: Any, run: Run) -> Line:
+        nonlocal done
+        if done == count:
+            raise KeyboardInterrupt
+        done += 1
+        return whole(self, spec, run)
+
+    monkeypatch.setattr(measure.Bench, "line", line)
+
+
+def test_an_interrupted_run_is_valid_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.json"
+    with monkeypatch.context() as patch:
+        interrupted_after(3, patch)
+        assert bench.main(["silu", "relu", *SMALL, "--json", str(file)]) == 130
+    assert "interrupted: what stands here is done" in capsys.readouterr().out
+    part = load(file)
+    assert len(part.lines) == 3 and not part.complete
+    assert bench.main(["--resume", str(file)]) == 0
+    whole = load(file)
+    assert whole.complete and whole.lines[:3] == part.lines and len(whole.lines) == 4
+    assert "[4/4" in capsys.readouterr().err
+
+
+def test_resume_refuses_what_is_not_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.json"
+    assert bench.main(["relu", *SMALL, "--json", str(file)]) == 0
+    facts = json.loads(file.read_text())
+    for key, value, words in (
+        ("torch", "1.0", "torch was 1.0 and is"),
+        ("commit", "abc", "gpukern was"),
+        ("machine", {**facts["machine"], "device": "Model 7"}, "the device was Model 7"),
+    ):
+        other = tmp_path / "other.json"
+        other.write_text(json.dumps({**facts, key: value}))
+        assert bench.main(["--resume", str(other)]) == 2
+        said = capsys.readouterr().err
+        assert words in said.splitlines()[-1]
+    assert bench.main(["silu", "--resume", str(file)]) == 2
+    assert "takes its suites and options from the file" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ctrl_c_of_the_command(tmp_path: Path) -> None:
+    """The signal itself, to the process."""
+    file = tmp_path / "run.json"
+    words = [sys.executable, "-m", "gpukern", "bench", "elementwise", "--quick", "--device", "cpu", "--json", str(file)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for said in process.stderr:
+            if said.startswith("[3/"):
+                break
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130 and "interrupted" in out
+    run = load(file)
+    assert 3 <= len(run.lines) < 320 and not run.complete and all(line.timed for line in run.lines)
+
+
+def test_what_is_too_slow_or_too_large_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.json"
+    sizes = ["64,64,64", "100000,100000,100000"]
+    assert bench.main(["mm", "--shapes", *sizes, *SMALL, "--json", str(file)]) == 0
+    small, large = load(file).lines
+    assert small.timed and large.verdict.startswith("left out: a call would take 2e+04 s") and not large.ours
+    assert "1 left out: a call would take too long here (--slow measures them)" in capsys.readouterr().out
+    monkeypatch.setattr(measure, "free_memory", lambda device: 10)
+    assert bench.main(["mm", "--shapes", "64,64,64", *SMALL, "--json", str(file)]) == 0
+    assert "more memory than this device has free" in capsys.readouterr().out
+
+
+# ---- the protocol ----------------------------------------------------------------------------------------------------
+
+
+class Steps(Clock):
+    """A clock that counts: a call takes what it returns."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    def seconds(self, call: Any, count: int) -> float:
+        name, taken = call()
+        self.order.append(name)
+        return float(taken)
+
+
+def test_ours_and_theirs_by_turns_and_who_is_first_alternates() -> None:
+    clock = Steps()
+    times = by_turns([lambda: ("a", 1e-3), lambda: ("b", 2e-3)], clock, Effort(1e-3, 6, 1e9))
+    assert times == [[pytest.approx(1000.0)] * 6, [pytest.approx(2000.0)] * 6]
+    turns = clock.order[-12:]
+    assert turns == ["a", "b", "b", "a"] * 3
+
+
+def test_long_calls_get_fewer_turns_but_not_too_few() -> None:
+    clock = Steps()
+    times = by_turns([lambda: ("a", 10.0)], clock, Effort(1e-3, 21, 3.0))
+    assert len(times[0]) == 5
+
+
+def test_operands_rotate_through_twice_the_cache() -> None:
+    pool = Pool("cpu", 2**20)
+    sets = pool.sets([Want((256, 256), torch.float32), Want((256, 256), torch.float32)])
+    assert sum(t.numel() * 4 for pair in sets for t in pair) > 2 * 2**20
+    starts = {t.data_ptr() for pair in sets for t in pair}
+    assert len(starts) == 2 * len(sets)
+    seen: list[int] = []
+    call = rotating(lambda a, b: seen.append(a.data_ptr()), sets)
+    for _ in range(2 * len(sets)):
+        call()
+    assert seen[: len(sets)] == seen[len(sets) :] == [a.data_ptr() for a, _ in sets]
+    flat = torch.cat([t.flatten() for pair in sets for t in pair])
+    assert abs(float(flat.mean())) < 0.01 and abs(float(flat.std()) - 1) < 0.01
+
+
+def test_operands_have_the_strides_that_were_asked() -> None:
+    pool = Pool("cpu", 2**10)
+    (a, p, c), *_ = pool.sets(
+        [
+            Want((5, 7), torch.float64, stride=(1, 6)),
+            Want((9,), torch.float32, "positive"),
+            Want((4,), torch.bool, "bool"),
+        ]
+    )
+    assert a.stride() == (1, 6) and a.shape == (5, 7)
+    assert float(p.min()) >= 0.1 and c.dtype == torch.bool
+
+
+def test_the_hosts_clock_measures() -> None:
+    assert 0.02 < HostClock().seconds(lambda: time.sleep(0.02), 1) < 1.0
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    before = torch.get_num_threads()
+    yield before
+    torch.set_num_threads(before)
+
+
+def test_threads_are_those_asked_and_said(threads: int, tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    assert bench.main(["relu", *SMALL, "--threads", "1", "--json", str(file)]) == 0
+    assert load(file).machine["threads"] == 1
+
+
+def test_both_ceilings_are_measured() -> None:
+    from gpukern.bench import ceilings
+
+    clock = HostClock()
+    bandwidth = ceilings.bandwidth("cpu", clock, 2**22)
+    peak = ceilings.arithmetic("cpu", clock, torch.float32, [128])
+    assert 1e8 < bandwidth < 1e13 and 1e8 < peak < 1e14
