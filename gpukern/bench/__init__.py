@@ -11,23 +11,36 @@ docs/benchmarking.md says how time is taken and why.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str]) -> int:
     """0: right; 1: a wrong result, or a regression of `compare`; 2: wrong arguments; 130: interrupted."""
+    from . import arguments as asked
+
+    try:
+        return _main(list(arguments))
+    except asked.Refused as refused:
+        print(f"gpukern bench: {refused}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("gpukern bench: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of what is printed has gone (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _main(arguments: list[str]) -> int:
     from . import command, stored
 
-    first, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if first == "tune":
         from . import tune
 
         return tune.main(rest)
-    if first in stored.COMMANDS:
-        return stored.COMMANDS[first](rest)
-    try:
-        return command.main(list(arguments))
-    except command.Refused as refused:
-        print(f"gpukern bench: {refused}", file=sys.stderr)
-        return 2
+    code = stored.COMMANDS[first](rest) if first in stored.COMMANDS else command.main(arguments)
+    sys.stdout.flush()
+    return code

@@ -17,7 +17,7 @@ from .timing import Clock
 
 def bandwidth(device: str, clock: Clock, size: int) -> float:
     """Bytes a second of a copy of `size` bytes, read and written."""
-    source = torch.ones(size, dtype=torch.uint8, device=device)
+    source = torch.randint(0, 256, (size,), dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     clock.seconds(lambda: target.copy_(source), 2)
     return 2 * size / min(clock.seconds(lambda: target.copy_(source), 3) for _ in range(7))

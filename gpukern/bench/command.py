@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
+import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
-from .. import selection
+from .. import _C, selection
 from ..info import built
 from . import ceilings, machine, suites, table
+from .arguments import Parser, Refused, check_file, check_plotting
 from .measure import SLOW, Bench
 from .operands import Pool
 from .results import Line, Run, Unreadable, load, save
@@ -26,17 +30,8 @@ RIVALS = ("torch", "compile", "triton")
 SAVE_EVERY = 5.0  # seconds
 
 
-class Refused(ValueError):
-    """Arguments that mean nothing; one line that says what is possible."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise Refused(f"{message} (python -m gpukern bench --help)")
-
-
 def parser() -> argparse.ArgumentParser:
-    p = _Parser(
+    p = Parser(
         prog="python -m gpukern bench", description=sys.modules[__package__].__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
@@ -66,49 +61,55 @@ def listing() -> str:
 
 
 def _device(asked: str | None) -> str:
-    chosen = asked or selection.default_device()
-    kind = str(chosen).split(":")[0]
-    if kind not in ("cpu", "cuda"):
+    chosen = selection.default_device() if asked is None else asked
+    found = re.fullmatch(r"cpu|cuda(?::(\d+))?", chosen)
+    if not found:
         raise Refused(f"--device {chosen}: choose cpu or cuda")
-    if kind == "cuda":
-        if not torch.cuda.is_available():
-            raise Refused(f"--device {chosen}: torch {torch.__version__} finds no GPU; choose cpu")
-        torch.cuda.set_device(torch.device(chosen) if ":" in str(chosen) else 0)
-    return kind
+    if chosen == "cpu":
+        return chosen
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        raise Refused(f"--device {chosen}: torch {torch.__version__} finds no GPU; choose cpu")
+    if int(found[1] or 0) >= count:
+        raise Refused(f"--device {chosen}: there are cuda:0 to cuda:{count - 1}")
+    torch.cuda.set_device(int(found[1] or 0))
+    return "cuda"
 
 
 def _rivals(text: str) -> list[str]:
     names = list(dict.fromkeys(word for word in text.split(",") if word))
-    if unknown := [name for name in names if name not in RIVALS]:
+    unknown = [name for name in names if name not in RIVALS]
+    if unknown or not names:
         raise Refused(f"--against {','.join(unknown)}: choose of {', '.join(RIVALS)}")
     if "triton" in names and importlib.util.find_spec("triton") is None:
         raise Refused("--against triton: triton is not installed here (it comes with torch's CUDA and ROCm builds)")
     return names
 
 
-def check_plotting(folder: Path | None) -> None:
-    """Before anything is measured or printed."""
-    if folder and importlib.util.find_spec("matplotlib") is None:
-        raise Refused('--plot needs matplotlib: pip install "gpukern[bench]"')
-
-
-def _new_run(options: argparse.Namespace, device: str, rivals: list[str]) -> Run:
-    settings = {
+def _settings(options: argparse.Namespace, rivals: list[str]) -> dict[str, Any]:
+    return {
         "names": options.names, "dtype": options.dtype, "shapes": options.shapes, "against": rivals,
         "quick": options.quick, "slow": options.slow,
     }  # fmt: skip
+
+
+def _new_run(options: argparse.Namespace, device: str, rivals: list[str]) -> Run:
+    settings = _settings(options, rivals)
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return Run(built()["version"], torch.__version__, machine.commit(), date, settings, machine.describe(device))
 
 
-def _resumed(path: Path, fresh: Run, given: bool) -> Run:
+def _resumed(path: Path, fresh: Run) -> Run:
     """The run in the file, if what is here is what it was measured on."""
     try:
         run = load(path)
     except Unreadable as error:
         raise Refused(f"--resume {error}") from None
-    if given and any(run.settings.get(k) != fresh.settings[k] for k in fresh.settings):
+    nothing = _settings(parser().parse_args([]), ["torch"])
+    if any(fresh.settings[k] not in (nothing[k], run.settings.get(k)) for k in fresh.settings):
         raise Refused(f"--resume {path} takes its suites and options from the file; give none beside it")
+    if missing := [name for name in nothing if name not in run.settings]:
+        raise Refused(f"--resume {path}: its settings have no {', '.join(missing)}")
     for what, old, new in (
         ("gpukern", (run.gpukern, run.commit), (fresh.gpukern, fresh.commit)),
         ("torch", run.torch, fresh.torch),
@@ -148,11 +149,11 @@ def progress(total: int, done: int) -> Iterator[Callable[[Line], None]]:
 def _specs(settings: dict[str, Any]) -> list[suites.Spec]:
     try:
         shapes = [suites.parsed(text) for text in settings["shapes"]]
-        dtypes = [word for word in str(settings["dtype"]).split(",") if word]
+        dtypes = str(settings["dtype"]).split(",") if settings["dtype"] else []
         found = suites.asked(settings["names"], shapes, dtypes)
     except suites.Unknown as error:
         raise Refused(str(error)) from None
-    return suites.quick(found) if settings["quick"] else found
+    return suites.quick(found) if settings["quick"] and not shapes else found
 
 
 def main(arguments: list[str]) -> int:
@@ -163,32 +164,66 @@ def main(arguments: list[str]) -> int:
         print(listing())
         return 0
     if options.threads is not None:
-        if options.threads < 1:
-            raise Refused("--threads: at least 1 is needed")
+        cores = os.cpu_count() or 1
+        if not 1 <= options.threads <= cores:
+            raise Refused(f"--threads {options.threads}: choose of 1 to {cores}")
         torch.set_num_threads(options.threads)
     device, rivals = _device(options.device), _rivals(options.against)
     check_plotting(options.plot)
+    check_file(options.json, options.resume)
+    try:
+        _C.gemm_forced()  # what GPUKERN_FORCE names
+    except ValueError as error:
+        raise Refused(f"GPUKERN_FORCE: {error}") from None
     run = _new_run(options, device, rivals)
     if options.resume:
-        run = _resumed(options.resume, run, bool(options.names))
+        run = _resumed(options.resume, run)
+        check_file(options.resume, options.resume)
     specs = _specs(run.settings)
     return _measured(run, specs, device, options.json or options.resume, options.plot)
 
 
-def _measured(run: Run, specs: list[suites.Spec], device: str, file: Path | None, plot: Path | None) -> int:
-    torch.backends.cuda.matmul.allow_tf32 = False  # strict float32 against strict float32
-    clock = HostClock() if device == "cpu" else DeviceClock()
+def _busy(device: str) -> str:
+    """A sentence where something else runs here; "" where nothing does."""
+    load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    if device != "cpu" or load < 0.5 * cores:
+        return ""
+    return f"the load is {load:.1f} on {cores} cores: times will say as much about what else runs here"
+
+
+def _prepared(run: Run, specs: list[suites.Spec], device: str) -> Bench:
     quick = bool(run.settings["quick"])
     if not run.ceilings:
         dtypes = dict.fromkeys(s.dtype for s in specs if s.kind == "product")
-        run.ceilings = ceilings.measure(device, clock, dtypes, quick)
+        run.ceilings = ceilings.measure(device, HostClock() if device == "cpu" else DeviceClock(), dtypes, quick)
     run.clocks.setdefault("before", machine.clocks(device))
-    pool = Pool(device, int(run.machine["cache_bytes"]))
     slow = float("inf") if run.settings["slow"] else SLOW / 10 if quick else SLOW
-    bench = Bench(device, run.rivals, QUICK if quick else USUAL, pool, slow)
+    pool = Pool(device, int(run.machine["cache_bytes"]))
+    return Bench(device, run.rivals, QUICK if quick else USUAL, pool, slow, _say)
+
+
+def _say(text: str) -> None:
+    print(f"gpukern bench: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C does not cut off what the first one left to write."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _measured(run: Run, specs: list[suites.Spec], device: str, file: Path | None, plot: Path | None) -> int:
+    torch.backends.cuda.matmul.allow_tf32 = False  # strict float32 against strict float32
+    if busy := _busy(device):
+        _say(busy)
     interrupted = False
     saved = time.monotonic()
     try:
+        bench = _prepared(run, specs, device)
         with progress(len(specs), len(run.lines)) as tick:
             for line in bench.measure(specs, run):
                 tick(line)
@@ -198,11 +233,13 @@ def _measured(run: Run, specs: list[suites.Spec], device: str, file: Path | None
         run.complete = True
     except KeyboardInterrupt:
         interrupted = True
-    run.clocks["after"] = machine.clocks(device)
-    if file:
-        save(run, file)
+    finally:  # whatever ended the loop, what is done is kept
+        with _undisturbed():
+            run.clocks["after"] = machine.clocks(device)
+            if file:
+                save(run, file)
     print(table.page(run))
-    if plot:
+    if plot and not interrupted:
         from . import plots
 
         for path in plots.draw(run, plot):

@@ -16,6 +16,7 @@ from .statistics import Ratio, change, differs
 from .table import aligned, microseconds
 
 LEAST = 0.02
+FEWEST = 5  # turns: of fewer, a median's interval means nothing
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,9 @@ def _against(line: Line, rival: str) -> list[float]:
 
 def compare(old: Run, new: Run, least: float = LEAST) -> Comparison:
     """Cases by suite and name; `least` is the smallest change that counts (0.02: 2 %)."""
-    before = {line.key: line for line in old.lines if line.timed}
-    after = {line.key: line for line in new.lines}
-    both = [(before[key], line) for key, line in after.items() if key in before and line.timed]
+    before = {line.key: line for line in old.lines if line.timed and len(line.ours) >= FEWEST}
+    after = {line.key: line for line in new.lines if line.timed and len(line.ours) >= FEWEST}
+    both = [(before[key], line) for key, line in after.items() if key in before]
     rival = control(old, new)
     if not all(rival in a.rivals and rival in b.rivals for a, b in both):
         rival = ""
@@ -81,7 +82,8 @@ def compare(old: Run, new: Run, least: float = LEAST) -> Comparison:
     for a, b in both:
         found = change(_against(a, rival), _against(b, rival), confidence(len(both)))
         changes.append(Change(a, b, found, differs(found, least)))
-    lost = [line for key, line in before.items() if key not in after]
+    gone = before.keys() - after.keys() - {line.key for line in new.wrong}
+    lost = [line for key, line in before.items() if key in gone]
     return Comparison(old, new, changes, new.wrong, lost, rival)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -25,13 +26,13 @@ def _output(*command: str, where: Path | None = None) -> str:
 
 
 def commit() -> str:
-    """The commit of the source tree, `+changes` where files differ from it; "" in an installation."""
+    """The commit of the source tree, `+changes-` and their hash where files differ from it; "" in an installation."""
     root = PACKAGE.parent
     if not (root / "setup.py").exists():
         return ""
     head = _output("git", "rev-parse", "--short=12", "HEAD", where=root)
-    changed = head and _output("git", "status", "--porcelain", "--untracked-files=no", where=root)
-    return head + ("+changes" if changed else "")
+    changes = head and _output("git", "diff", "HEAD", where=root)
+    return head + (f"+changes-{hashlib.sha256(changes.encode()).hexdigest()[:6]}" if changes else "")
 
 
 @cache
@@ -119,7 +120,8 @@ def folder_name(device: str) -> str:
 def free_memory(device: str) -> int:
     """Bytes that a case may use: what is free, with a part left for everyone else."""
     if device != "cpu":
-        return int(0.9 * torch.cuda.mem_get_info()[0])
+        cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # torch's, and given again when asked
+        return int(0.9 * (torch.cuda.mem_get_info()[0] + cached))
     try:
         found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
     except OSError:

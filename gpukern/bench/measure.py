@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -52,12 +53,18 @@ class Bench:
         if needed > free_memory(self.device):
             line.verdict = f"left out: it needs {needed / 2**30:.1f} GiB, which this device has not free"
             return line
-        self._measure(case, line)
+        try:
+            self._measure(case, line)
+        except torch.OutOfMemoryError:
+            line.verdict = "left out: it needs more GiB than this device has free"
+        except Exception as error:  # the run goes on; a call that raises is not right
+            said = str(error).partition("\n")[0]
+            line.verdict, line.ours, line.rivals = f"WRONG: it raised {type(error).__name__}: {said}", [], {}
         return line
 
     def _measure(self, case: Case, line: Line) -> None:
         sets = [case.fixed] if case.fixed is not None else self.pool.sets(case.wants)
-        # One reading of the gradient mode for all: a call that records is another call.
+        # A call that records for autograd is another call: only those that ask for it do.
         with torch.set_grad_enabled(case.spec.choice == "grad"):
             selection.reset_served()
             got = case.ours(*sets[0])
@@ -68,26 +75,41 @@ class Bench:
                 line.verdict = verdict.text
                 return
             line.error = round(verdict.error, 4)
-            rivals = self._rivals(case)
+            rivals = self._rivals(case, sets[0])
             calls = [rotating(f, sets) for f in (case.ours, *rivals.values())]
-            times = by_turns(calls, self.clock(case), self.effort)
+            clock = self.clock(case)
+            times = by_turns(calls, clock, self.effort, len(sets))
+        line.clock = clock.name
         line.ours = [round(t, 4) for t in times[0]]
         line.rivals = {name: [round(t, 4) for t in taken] for name, taken in zip(rivals, times[1:])}
 
-    def _rivals(self, case: Case) -> dict[str, Callable[..., object]]:
+    def _rivals(self, case: Case, operands: tuple[Any, ...]) -> dict[str, Callable[..., object]]:
+        """Those that can do it: a compiler that fails is no failure of ours."""
         found: dict[str, Callable[..., object]] = {}
         for name in self.against:
-            if name == "torch":
-                found[name] = case.rivals["torch"]
-            elif name == "compile" and not case.host_only and case.spec.kind != "training":
-                torch._dynamo.reset()
-                found[name] = torch.compile(case.rivals["torch"], dynamic=False)
-            elif name == "triton":
-                from . import triton_kernels
-
-                if kernel := triton_kernels.rival(case.spec):
-                    found[name] = kernel
+            try:
+                call = self._rival(name, case)
+                if call is not None:
+                    call(*operands)
+                    found[name] = call
+            except Exception as error:
+                said = str(error).partition("\n")[0]
+                self.log(f"{case.spec.name}: {name} is left out: {type(error).__name__}: {said}")
         return found
+
+    @staticmethod
+    def _rival(name: str, case: Case) -> Callable[..., object] | None:
+        if name == "torch":
+            return case.rivals["torch"]
+        if name == "compile":
+            if case.host_only or case.spec.kind == "training":
+                return None
+            torch._dynamo.reset()
+            compiled: Callable[..., object] = torch.compile(case.rivals["torch"], dynamic=False)
+            return compiled
+        from . import triton_kernels
+
+        return triton_kernels.rival(case.spec)
 
     def measure(self, specs: Sequence[Spec], run: Run) -> Iterator[Line]:
         """Each line as it comes, in order; it is in run.lines before it is yielded."""

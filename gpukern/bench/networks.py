@@ -114,7 +114,7 @@ def case(spec: Spec, device: str) -> Any:
     theirs, ours = (model.to(device=device, dtype=dtype) for model in (theirs, ours))
 
     def judge(got: list[Tensor], x: Tensor) -> Verdict:
-        return check.tensors(got, _step(exact)(x.double()), 2e-3)
+        return check.tensors(got, _step(exact)(x.double()), 2e-5)
 
     extra = 64.0 * 2**20
     return Case(

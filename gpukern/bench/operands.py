@@ -47,12 +47,13 @@ class Pool:
         found = self.buffers.get((dtype, fill))
         if found is None or found.numel() < elements:
             self.buffers.pop((dtype, fill), None)  # before the new one is made, not beside it
-            if fill == "bool":
-                found = torch.randint(0, 2, (elements,), device=self.device, dtype=torch.uint8).bool()
-            else:
-                found = torch.randn(elements, device=self.device, dtype=torch.float32).to(dtype)
-                if fill == "positive":
-                    found = found.abs_().add_(0.1)
+            found = torch.empty(elements, dtype=dtype, device=self.device)
+            for part in found.split(2**24):  # so that what is drawn in float32 takes no second buffer
+                if fill == "bool":
+                    part.random_(0, 2)
+                else:
+                    drawn = torch.randn(part.shape, device=self.device)
+                    part.copy_(drawn.abs_().add_(0.1) if fill == "positive" else drawn)
             self.buffers[dtype, fill] = found
         return found
 
@@ -82,6 +83,9 @@ class Pool:
         return found
 
     def bytes_for(self, wants: Sequence[Want]) -> int:
-        """What `sets` would hold."""
+        """What `sets` would hold, beyond the buffers that are there already."""
         size = sum(w.elements * w.dtype.itemsize for w in wants)
-        return min(MOST, 1 + self.least // size) * size if size else 0
+        held = sum(
+            t.numel() * t.itemsize for key, t in self.buffers.items() if key in {(w.dtype, w.fill) for w in wants}
+        )
+        return max(0, min(MOST, 1 + self.least // size) * size - held) if size else 0

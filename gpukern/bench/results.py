@@ -38,7 +38,7 @@ class Line:
     """One case.  verdict: "right", "WRONG: .." (then there are no times) or "left out: ..".
 
     flops and bytes: what the task itself needs, the least that any kernel computes and moves.
-    error: the largest error as a share of what is allowed.
+    error: the largest error as a share of what is allowed.  clock: "graph", "launches" or "host".
     """
 
     suite: str
@@ -53,6 +53,7 @@ class Line:
     row: str = ""
     verdict: str = RIGHT
     error: float = 0.0
+    clock: str = ""
     ours: list[float] = field(default_factory=list)
     rivals: dict[str, list[float]] = field(default_factory=dict)
 
@@ -107,8 +108,31 @@ class Run:
         return list(dict.fromkeys(line.suite for line in self.lines))
 
 
+def writable(path: Path) -> str:
+    """Why a run cannot be stored there, in a clause; "" where it can.  Folders that are missing are made."""
+    if str(path) in ("", "."):
+        return "it is no file name"
+    try:
+        if path.exists() and not path.is_file():
+            return "it is there and is no regular file"
+        folder = path.resolve().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
+    except OSError as error:
+        return error.strerror or str(error)
+    os.close(handle)
+    os.unlink(temporary)
+    return ""
+
+
 def save(run: Run, path: Path) -> None:
-    """Whole or not at all: a reader finds this run or the file that was there before."""
+    """Whole or not at all: a reader finds this run or the file that was there before.
+
+    A link stays one, and what is no regular file (/dev/null) is not replaced by one: FileExistsError.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is no regular file")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -128,10 +152,15 @@ def _checked(kind: type, value: Any, what: str) -> dict[str, Any]:
         raise Unreadable(f"{what} is no object")
     known = {f.name for f in fields(kind)}
     required = {"Run": ("gpukern", "torch", "settings", "machine", "lines"), "Line": ("suite", "name", "op", "shape")}
+    kinds = {f.name: str(f.type).partition("[")[0] for f in fields(kind)}
     if missing := [name for name in required[kind.__name__] if name not in value]:
         raise Unreadable(f"{what} has no {', '.join(missing)}")
     if unknown := sorted(value.keys() - known):
         raise Unreadable(f"{what} has {', '.join(unknown)}, which schema {SCHEMA} does not know")
+    types: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict, "list": list}
+    for name, entry in value.items():
+        if not isinstance(entry, types[kinds[name]]):
+            raise Unreadable(f"{name} of {what} is no {kinds[name]}")
     return value
 
 
@@ -151,6 +180,11 @@ def loads(text: str) -> Run:
     if data["schema"] != SCHEMA:
         raise Unreadable(f"schema {data['schema']}, and this gpukern reads {SCHEMA}")
     facts = _checked(Run, data, "the run")
+    if missing := [name for name in ("device", "kind", "target", "driver", "threads") if name not in facts["machine"]]:
+        raise Unreadable(f"its machine has no {', '.join(missing)}")
+    rivals = facts["settings"].get("against")
+    if not isinstance(rivals, list) or not all(isinstance(r, str) for r in rivals):
+        raise Unreadable("its settings name no rivals")
     lines = []
     for place, entry in enumerate(facts["lines"]):
         line = Line(**_checked(Line, entry, f"line {place}"))
@@ -169,6 +203,8 @@ def load(path: Path) -> Run:
         text = path.read_text()
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Unreadable(f"{path}: no text") from None
     try:
         return loads(text)
     except Unreadable as error:

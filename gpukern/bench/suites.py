@@ -5,8 +5,8 @@ A group has a kind and what it is crossed with:
     product      op, dtypes, and shapes [M, N, K] (bmm: [B, M, N, K]), or a model's weights {label: [N, K]} x tokens
                  (M), or its products {label: [M, N, K]}; layouts ("nn", "nt", "tn", "tt": t is column-major), pad
                  (elements that the leading dimension has more), activation, residual
-    elementwise  ops (catalogue keys, or "*": all that torch has), elements, dtypes, layouts ("dense", "broadcast",
-                 "transposed")
+    elementwise  ops (catalogue keys; "*": all that torch has; "fused": all others), elements, dtypes, layouts
+                 ("dense", "broadcast", "transposed")
     overhead     ops, modes ("no grad", "grad", "compiled", "graph")
     training     networks
 """
@@ -96,9 +96,11 @@ def catalogue() -> dict[str, Entry]:
     return found
 
 
-def starred() -> list[str]:
-    """The ops that "*" means: those that torch has."""
-    return [key for key, entry in catalogue().items() if entry.aten]
+def named(ops: str | list[str]) -> list[str]:
+    """Catalogue keys: "*" means those that torch has, "fused" those that it has no name for."""
+    if isinstance(ops, list):
+        return ops
+    return [key for key, entry in catalogue().items() if bool(entry.aten) == (ops == "*")]
 
 
 @cache
@@ -156,8 +158,8 @@ def matrix(elements: int) -> tuple[int, int]:
 
 
 def _elementwise(name: str, group: dict[str, Any]) -> Iterator[Spec]:
-    ops = starred() if group["ops"] == "*" else group["ops"]
-    crossed = itertools.product(group["dtypes"], group.get("layouts", ["dense"]), ops, group["elements"])
+    ops, layouts = named(group["ops"]), group.get("layouts", ["dense"])
+    crossed = itertools.product(group["dtypes"], layouts, ops, group["elements"])
     for dtype, layout, op, elements in crossed:
         if layout != "dense" and catalogue()[op].inputs == 1:
             continue  # one operand alone keeps its layout: every one is dense

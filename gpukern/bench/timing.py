@@ -30,6 +30,8 @@ class Clock(ABC):
     @abstractmethod
     def seconds(self, call: Call, count: int) -> float: ...
 
+    name = ""
+
     def prepared(self, call: Call, count: int) -> Callable[[], float]:
         """Seconds of one of `count` calls, whenever it is asked; what can be done beforehand is done now."""
         return lambda: self.seconds(call, count)
@@ -37,6 +39,8 @@ class Clock(ABC):
 
 class HostClock(Clock):
     """torch.utils.benchmark on this many threads as torch has."""
+
+    name = "host"
 
     def seconds(self, call: Call, count: int) -> float:
         timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
@@ -48,6 +52,7 @@ class DeviceClock(Clock):
 
     def __init__(self, graphs: bool = True) -> None:
         self.graphs = graphs
+        self.name = "graph" if graphs else "launches"
 
     @staticmethod
     def _between_events(work: Call) -> float:
@@ -64,6 +69,7 @@ class DeviceClock(Clock):
     def prepared(self, call: Call, count: int) -> Callable[[], float]:
         graph = self._captured(call, count) if self.graphs else None
         if graph is None:
+            self.name = "launches"
             return lambda: self.seconds(call, count)
         return lambda: self._between_events(graph.replay) / count
 
@@ -84,6 +90,8 @@ class DeviceClock(Clock):
 
 class LaunchClock(Clock):
     """What a call costs the host: the clock stops before the device is waited for."""
+
+    name = "host"
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -113,13 +121,22 @@ USUAL = Effort(4e-3, 21, 3.0)
 QUICK = Effort(2e-3, 11, 0.6, most=2000)
 
 
-def by_turns(calls: Sequence[Call], clock: Clock, effort: Effort) -> list[list[float]]:
-    """Microseconds of one call, a list a call, a number a turn."""
+def by_turns(calls: Sequence[Call], clock: Clock, effort: Effort, sets: int = 1) -> list[list[float]]:
+    """Microseconds of one call, a list a call, a number a turn.
+
+    sets: of operands; a turn takes each at least once where the budget allows it, since a graph repeats those it has.
+    """
     for call in calls:  # compiles, allocates, fills caches of plans
         clock.seconds(call, 1)
     once = [min(clock.seconds(call, 1) for _ in range(2)) for call in calls]
     count = max(1, min(effort.most, round(effort.least / max(once))))
+    if sum(once) * sets * effort.fewest < effort.budget:
+        count = min(effort.most, max(count, sets))
     ready = [clock.prepared(call, count) for call in calls]
+    spent = max(take() for take in ready)
+    if spent * count < effort.least / 2 and count < effort.most:  # in a graph a call costs less than alone
+        count = min(effort.most, max(count, round(effort.least / max(spent, 1e-9))))
+        ready = [clock.prepared(call, count) for call in calls]
     # Timer warms up with a hundredth of the calls, at least two.
     turn = sum(once) * (count + max(2, count // 100))
     turns = max(effort.fewest, min(effort.turns, int(effort.budget / turn)))

@@ -31,7 +31,7 @@ CONFIGS = [
 ]
 
 
-@triton.autotune(configs=CONFIGS, key=["m", "n", "k"])  # type: ignore[untyped-decorator]
+@triton.autotune(configs=CONFIGS, key=["m", "n", "k", "ak", "bn_"])  # type: ignore[untyped-decorator]
 @triton.jit  # type: ignore[untyped-decorator]
 def product(  # type: ignore[no-untyped-def]
     a, b, c, m, n, k, am, ak, bk_, bn_, cm, cn,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -41,7 +42,19 @@ def no_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
         (["mm", "--shapes", "abc"], "write numbers of at least 1 with commas"),
         (["--shapes", "1,2,3"], "--shapes goes with an op"),
         (["mm", "--against", "cublas"], "--against cublas: choose of torch, compile, triton"),
-        (["mm", "--threads", "0"], "--threads: at least 1 is needed"),
+        (["mm", "--against", ""], "--against : choose of torch, compile, triton"),
+        (["mm", "--device", ""], "--device : choose cpu or cuda"),
+        (["mm", "--device", "cpu:7"], "--device cpu:7: choose cpu or cuda"),
+        (["mm", "--dtype", ","], "--dtype : choose of"),
+        (["mm", "--threads", "0"], "--threads 0: choose of 1 to"),
+        (["mm", "--threads", "100000"], "--threads 100000: choose of 1 to"),
+        (["mm", "--json", ""], "--json .: it is no file name"),
+        (["mm", "--json", "/dev/null"], "--json /dev/null: it is there and is no regular file"),
+        (["mm", "--json", "/"], "--json /: it is there and is no regular file"),
+        (["mm", "--json", "/proc/x.json"], "--json /proc/x.json: "),
+        (["mm", "--plot", "/proc/pictures"], "--plot /proc/pictures: "),
+        (["compare", "one"], "the following arguments are required: new"),
+        (["show"], "the following arguments are required: file"),
         (["mm", "--fast"], "unrecognized arguments: --fast"),
         (["--resume", "nowhere.json"], "--resume nowhere.json: No such file"),
     ],
@@ -136,8 +149,105 @@ def test_resume_refuses_what_is_not_the_same(tmp_path: Path, capsys: pytest.Capt
         assert bench.main(["--resume", str(other)]) == 2
         said = capsys.readouterr().err
         assert words in said.splitlines()[-1]
-    assert bench.main(["silu", "--resume", str(file)]) == 2
-    assert "takes its suites and options from the file" in capsys.readouterr().err
+    for more in (["silu"], ["--dtype", "float64"], ["--against", "compile"], ["--slow"], ["--shapes", "1,2"]):
+        assert bench.main([*more, "--resume", str(file)]) == 2
+        assert "takes its suites and options from the file" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_ceilings_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bug: a traceback and no file."""
+
+    def interrupted(*_: Any) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    file = tmp_path / "run.json"
+    with monkeypatch.context() as patch:
+        patch.setattr(command.ceilings, "measure", interrupted)
+        assert bench.main(["relu", *SMALL, "--json", str(file)]) == 130
+    assert not load(file).complete and not load(file).lines
+    assert bench.main(["--resume", str(file)]) == 0 and len(load(file).lines) == 2
+    capsys.readouterr()
+
+
+def test_a_second_ctrl_c_does_not_cut_off_the_file() -> None:
+    with command._undisturbed():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_no_file_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bug: --json replaced whatever it named, a device and a finished run alike."""
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    assert bench.main(["relu", *SMALL, "--json", str(notes)]) == 2 and notes.read_text() == "mine"
+    assert "it is there; --resume" in capsys.readouterr().err
+    os.mkfifo(tmp_path / "pipe")
+    assert bench.main(["relu", *SMALL, "--json", str(tmp_path / "pipe")]) == 2
+    assert (tmp_path / "pipe").is_fifo() and "no regular file" in capsys.readouterr().err
+    (tmp_path / "link.json").symlink_to(tmp_path / "deep" / "run.json")
+    assert bench.main(["relu", *SMALL, "--json", str(tmp_path / "link.json")]) == 0
+    assert (tmp_path / "link.json").is_symlink() and load(tmp_path / "deep" / "run.json").complete
+
+
+def test_a_case_that_raises_does_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bug: a traceback, and what was measured before it was lost."""
+    file = tmp_path / "run.json"
+    whole = measure.Bench._measure
+    raised = []
+
+    def fails_once(self: measure.Bench, case: Any, line: Line) -> None:
+        if not raised:
+            raised.append(True)
+            raise RuntimeError("no kernel image is available\nsecond line")
+        whole(self, case, line)
+
+    monkeypatch.setattr(measure.Bench, "_measure", fails_once)
+    assert bench.main(["relu", *SMALL, "--json", str(file)]) == 1
+    bad, good = load(file).lines
+    assert bad.verdict == "WRONG: it raised RuntimeError: no kernel image is available" and good.timed
+    capsys.readouterr()
+
+
+def test_a_rival_that_fails_is_left_out_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    file = tmp_path / "run.json"
+    words = ["relu", "--shapes", "100", *SMALL, "--against", "torch,compile", "--json", str(file)]
+    assert bench.main(words) == 0
+    assert "compile is left out: RuntimeError: no compiler" in capsys.readouterr().err
+    assert list(load(file).lines[0].rivals) == ["torch"]
+
+
+def test_an_unknown_row_to_force_is_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gpukern", "bench", "mm", "--quick"], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "GPUKERN_FORCE": "nonsense"},
+    )  # fmt: skip
+    assert done.returncode == 2 and "GPUKERN_FORCE: there is no folder or row 'nonsense'" in done.stderr
+    assert done.stderr.count("\n") == 1 and not done.stdout
+
+
+def test_a_reader_that_has_gone_is_no_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m gpukern bench | true", shell=True, cwd=ROOT, capture_output=True, text=True
+    )
+    assert not done.stderr, done.stderr
+
+
+def test_named_shapes_are_all_measured_by_a_quick_run(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    shapes = [f"{n},{n},{n}" for n in (8, 16, 24, 32)]
+    assert bench.main(["mm", "--shapes", *shapes, *SMALL, "--json", str(file)]) == 0
+    assert len(load(file).lines) == 4
 
 
 @pytest.mark.slow
@@ -167,7 +277,7 @@ def test_what_is_too_slow_or_too_large_is_left_out(
     assert small.timed and large.verdict.startswith("left out: a call would take 2e+04 s") and not large.ours
     assert "1 left out: a call would take too long here (--slow measures them)" in capsys.readouterr().out
     monkeypatch.setattr(measure, "free_memory", lambda device: 10)
-    assert bench.main(["mm", "--shapes", "64,64,64", *SMALL, "--json", str(file)]) == 0
+    assert bench.main(["mm", "--shapes", "64,64,64", *SMALL]) == 0
     assert "more memory than this device has free" in capsys.readouterr().out
 
 
@@ -198,6 +308,28 @@ def test_long_calls_get_fewer_turns_but_not_too_few() -> None:
     clock = Steps()
     times = by_turns([lambda: ("a", 10.0)], clock, Effort(1e-3, 21, 3.0))
     assert len(times[0]) == 5
+
+
+def test_a_turn_takes_every_set_of_operands_where_it_may() -> None:
+    clock = Steps()
+    counts: list[int] = []
+    seconds = clock.seconds
+    clock.seconds = lambda call, count: counts.append(count) or seconds(call, count)  # type: ignore[assignment,func-returns-value,method-assign]
+    by_turns([lambda: ("a", 1e-3)], clock, Effort(1e-3, 5, 10.0), sets=40)
+    assert counts[-1] == 40
+    by_turns([lambda: ("a", 1.0)], clock, Effort(1e-3, 5, 10.0), sets=40)
+    assert counts[-1] == 1
+
+
+def test_a_turn_is_long_enough_where_a_graph_is_faster_than_a_call() -> None:
+    class Graph(Steps):
+        def prepared(self, call: Any, count: int) -> Any:
+            counts.append(count)
+            return lambda: 1e-6
+
+    counts: list[int] = []
+    by_turns([lambda: ("a", 1e-4)], Graph(), Effort(1e-3, 5, 10.0))
+    assert counts == [10, 1000]
 
 
 def test_operands_rotate_through_twice_the_cache() -> None:

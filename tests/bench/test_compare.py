@@ -66,7 +66,15 @@ def test_a_result_that_became_wrong_fails() -> None:
 def test_lost_cases_are_counted() -> None:
     old, new = both(1.0)
     del new.lines[0]
-    assert "1 cases of the old run are not in the new one" in page(compare(old, new))
+    new.lines[0].verdict, new.lines[0].ours, new.lines[0].rivals = "left out: --slow", [], {}
+    assert "2 cases of the old run are not in the new one" in page(compare(old, new))
+
+
+def test_a_single_turn_proves_nothing() -> None:
+    old, new = both(1.0)
+    for one in new.lines:
+        one.ours, one.rivals = [one.ours[0] * 2], {"torch": one.rivals["torch"][:1]}
+    assert not compare(old, new).changes
 
 
 def test_many_cases_ask_for_more_certainty() -> None:

@@ -55,6 +55,10 @@ def changed(**fields: Any) -> str:
         ("[]", "names no schema"),
         ('{"lines": []}', "names no schema"),
         ('{"schema": 2}', "schema 2, and this gpukern reads 1"),
+        (changed(lines=3), "lines of the run is no list"),
+        (changed(settings=[]), "settings of the run is no dict"),
+        (changed(settings={}), "its settings name no rivals"),
+        (changed(machine={}), "its machine has no device, kind, target, driver, threads"),
         ('{"schema": 1}', "the run has no gpukern, torch, settings, machine, lines"),
         (changed(colour="red"), "colour, which schema 1 does not know"),
         (changed(lines=[{"suite": "s"}]), "line 0 has no name, op, shape"),
@@ -66,7 +70,7 @@ def test_what_is_no_run(text: str, words: str) -> None:
         loads(text)
 
 
-@pytest.mark.parametrize("times", [[1.0, -2.0], [0.0], [math.inf], [math.nan], ["1"], 3])
+@pytest.mark.parametrize("times", [[1.0, -2.0], [0.0], [math.inf], [math.nan], ["1"]])
 def test_times_are_positive_numbers(times: Any) -> None:
     data = json.loads(changed())
     data["lines"][0]["ours"] = times
@@ -84,6 +88,21 @@ def test_turns_pair() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=r"nowhere\.json: No such file"):
         load(tmp_path / "nowhere.json")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(Unreadable, match="no text"):
+        load(tmp_path / "run.json")
+
+
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileExistsError):
+        save(run([]), tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+    assert results.writable(tmp_path / "pipe") and not results.writable(tmp_path / "new" / "run.json")
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == []
 
 
 def test_the_floor_is_the_higher_of_two() -> None:

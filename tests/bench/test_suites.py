@@ -74,6 +74,9 @@ def test_every_op_of_the_catalogue_that_torch_has_is_measured() -> None:
 def test_fused_ops_are_those_without_a_torch_name() -> None:
     ours = {e.name for e in catalogue().values() if not e.aten}
     assert {s.op.split(".")[0] for s in suite("fused")} == ours | {"linear"}
+    assert {e.key for e in catalogue().values()} == {s.op for name in ("elementwise", "fused") for s in suite(name)} - {
+        "linear"
+    }
 
 
 def test_a_suites_file_says_what_it_means(monkeypatch: pytest.MonkeyPatch) -> None:

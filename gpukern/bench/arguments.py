@@ -1,0 +1,39 @@
+"""What every command of the bench says to arguments that mean nothing: one line, exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+from typing import NoReturn
+
+from .results import writable
+
+
+class Refused(ValueError):
+    """One line that says what is possible."""
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message} ({self.prog} --help)")
+
+
+def check_plotting(folder: Path | None) -> None:
+    """Before anything is measured or printed."""
+    if folder is None:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
+        raise Refused('--plot needs matplotlib: pip install "gpukern[bench]"')
+    if why := writable(folder / "picture.png"):
+        raise Refused(f"--plot {folder}: {why}; name a folder that can be written")
+
+
+def check_file(path: Path | None, resumed: Path | None) -> None:
+    """A run is not written over another, nor over anything that is no run."""
+    if path is None:
+        return
+    if why := writable(path):
+        raise Refused(f"--json {path}: {why}; name a file that can be written")
+    if path.exists() and (resumed is None or path.resolve() != resumed.resolve()):
+        raise Refused(f"--json {path}: it is there; --resume {path} goes on with it, or name another")
