@@ -88,12 +88,12 @@ def _wrong(line: Line) -> bool:
     return line.verdict.startswith("WRONG")
 
 
-def rate(line: Line) -> str:
-    """What the task needs over the time taken: bytes of elementwise ops, operations of others."""
+def rate(run: Run, line: Line) -> str:
+    """What the task needs over the time taken: operations where arithmetic bounds it, bytes where memory does."""
     seconds = 1e-6 * line.spread.p50
     if line.kind == "overhead":  # the time is the host's
         return NONE
-    if line.kind != "elementwise" and line.flops:
+    if run.computes(line):
         return f"{digits(line.flops / seconds / 1e12)} TFLOP/s"
     return f"{digits(line.bytes / seconds / 1e9)} GB/s" if line.bytes else NONE
 
@@ -112,7 +112,7 @@ def row(run: Run, line: Line, rivals: list[str]) -> list[str]:
     ratios = [str(line.faster(r)) if r in line.rivals else NONE for r in rivals]
     # Two digits: a share of 0.4 % is not "0 %".
     error = f"{100 * line.error:.2g} %" if line.error < 0.995 else f"{100 * line.error:.0f} %"
-    return [*case, digits(line.spread.p50), *theirs, rate(line), of_the_floor(run, line), *ratios, error]
+    return [*case, digits(line.spread.p50), *theirs, rate(run, line), of_the_floor(run, line), *ratios, error]
 
 
 # ---- parts -----------------------------------------------------------------------------------------------------------

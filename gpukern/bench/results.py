@@ -98,11 +98,19 @@ class Run:
     def wrong(self) -> list[Line]:
         return [line for line in self.lines if line.verdict.startswith("WRONG")]
 
+    def _floors(self, line: Line) -> tuple[float, float]:
+        """Seconds at the ceiling of arithmetic and at that of memory; 0 where it is not known."""
+        peak, bandwidth = self.ceilings.get("flops", {}).get(line.dtype, 0), self.ceilings.get("bytes_per_s", 0)
+        return line.flops / peak if peak else 0.0, line.bytes / bandwidth if bandwidth else 0.0
+
     def floor(self, line: Line) -> float:
         """Microseconds that the slower of the two ceilings sets (the roofline of Williams 2009); 0 where unknown."""
-        peak, bandwidth = self.ceilings.get("flops", {}).get(line.dtype, 0), self.ceilings.get("bytes_per_s", 0)
-        computing = line.flops / peak if peak else 0.0
-        return 1e6 * max(computing, line.bytes / bandwidth if bandwidth else 0.0)
+        return 1e6 * max(self._floors(line))
+
+    def computes(self, line: Line) -> bool:
+        """Whether arithmetic bounds a case, and operations a second say how fast it is; else bytes do."""
+        computing, moving = self._floors(line)
+        return line.flops > 0 and computing >= moving
 
     def suites(self) -> list[str]:
         return list(dict.fromkeys(line.suite for line in self.lines))

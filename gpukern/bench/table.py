@@ -16,12 +16,12 @@ def microseconds(value: float) -> str:
     return f"{value:.{max(0, 3 - len(str(int(value))) + 1)}f}" if value < 1000 else f"{value:.0f}"
 
 
-def rate(line: Line) -> str:
-    """What a product computes, what everything else moves."""
+def rate(run: Run, line: Line) -> str:
+    """What is computed a second where arithmetic bounds the case, what is moved where memory does."""
     if not line.timed:
         return ""
     seconds = line.spread.p50 / 1e6
-    if line.kind == "product":
+    if run.computes(line):
         return f"{line.flops / seconds / 1e12:.3f} TFLOP/s"
     return f"{line.bytes / seconds / 1e9:.1f} GB/s" if line.bytes else ""
 
@@ -49,7 +49,7 @@ def cells(run: Run, line: Line) -> list[str]:
             found += [microseconds(theirs), str(line.faster(rival))]
         else:
             found += ["", ""]
-    return [*found, rate(line), share(run, line), f"{line.error:.2f}"]
+    return [*found, rate(run, line), share(run, line), f"{line.error:.2f}"]
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 2) -> list[str]:
