@@ -97,6 +97,17 @@ def test_source_distribution_needs_no_torch(tmp_path: Path) -> None:
     assert not [n for n in names if n.endswith((".so", ".o", ".pyc", "built.json"))]
 
 
+def test_an_installation_has_what_is_read_where_it_lies(tmp_path: Path) -> None:
+    """The machine model's sources and the bench's suites, where the package looks for them."""
+    result = setup_py("pass", "-q", "build_py", "--build-lib", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    package = tmp_path / "gpukern"
+    suites = {p.name for p in (ROOT / "benchmarks" / "suites").glob("*.json")}
+    assert suites == {p.name for p in (package / "benchmarks" / "suites").iterdir()}
+    assert 'PACKAGE / "benchmarks" / "suites"' in (package / "bench" / "suites.py").read_text()
+    assert (package / "csrc" / "elementwise" / "kernel.cuh").exists() and (package / "py.typed").exists()
+
+
 # ---- which targets ---------------------------------------------------------------------------------------------------
 
 KNOWN = ("sm_75", "sm_80", "sm_86", "sm_87", "sm_88", "sm_89", "sm_90", "sm_100", "sm_110", "sm_103", "sm_120")
