@@ -91,9 +91,9 @@ template <class Form, c10::DispatchKey Key, class Result, class... Args> struct 
   static std::unique_ptr<torch::Library> install() {
     if (!op().hasComputedKernelForDispatchKey(Key)) return nullptr;  // this torch was built without the backend
     replaced.set(op().getComputedKernelForDispatchKey(Key));
-    auto library = std::make_unique<torch::Library>(torch::Library::IMPL, "aten", Key, __FILE__, __LINE__);
-    library->impl(Form::name, torch::CppFunction(TORCH_FN(call)));
-    return library;
+    auto registration = std::make_unique<torch::Library>(torch::Library::IMPL, "aten", Key, __FILE__, __LINE__);
+    registration->impl(Form::name, torch::CppFunction(TORCH_FN(call)));
+    return registration;
   }
 };
 
@@ -103,7 +103,7 @@ struct Entry {
   const char* form;  // "mm.out"
   std::unique_ptr<torch::Library> (*install)();
   Counters* counters;
-  std::unique_ptr<torch::Library> library = nullptr;  // alive while the route is on
+  std::unique_ptr<torch::Library> registration = nullptr;  // alive while the route is on
 };
 
 template <class Form, c10::DispatchKey Key> Entry entry() {
@@ -155,8 +155,8 @@ void set_routes(const std::vector<std::string>& ops) {
   c10::WarningUtils::WarningHandlerGuard guard(&quiet);
   for (Entry& e : table()) {
     const bool wanted = std::find(ops.begin(), ops.end(), e.op) != ops.end();
-    if (!wanted) e.library.reset();
-    else if (!e.library) e.library = e.install();
+    if (!wanted) e.registration.reset();
+    else if (!e.registration) e.registration = e.install();
   }
 }
 
@@ -164,7 +164,7 @@ std::vector<std::string> routes() {
   std::lock_guard lock(switching());
   std::vector<std::string> names;
   for (const Entry& e : table())
-    if (e.library && std::find(names.begin(), names.end(), e.op) == names.end()) names.emplace_back(e.op);
+    if (e.registration && std::find(names.begin(), names.end(), e.op) == names.end()) names.emplace_back(e.op);
   return names;
 }
 
