@@ -20,6 +20,7 @@ from gpukern.bench import plots
 from gpukern.bench.plots import digits, metric
 from gpukern.bench.results import Line, Run, Unreadable, load, select
 from gpukern.bench.statistics import geometric_mean, spread
+from gpukern.files import whole
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = Path("benchmarks/results")
@@ -241,7 +242,7 @@ def write(root: Path = ROOT) -> None:
     text, wanted = document(root), set(pictures(root))
     for path, run in stored(root):
         plots.draw(run, _folder(root, path))
-    with plots.whole(root / DOCUMENT) as temporary:
+    with whole(root / DOCUMENT) as temporary:
         temporary.write_text(text)
     for old in set((root / PICTURES).glob("*/*/*.png")) - wanted:
         old.unlink()

@@ -30,6 +30,7 @@ from typing import Any
 import torch
 
 from . import _C
+from .files import whole
 from .info import built
 
 SCHEMA = 1
@@ -41,11 +42,8 @@ class Stale(Exception):
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One product: the rows that were right, with their microseconds, fastest first.
-
-    layout: how A and B lie, n by rows, t by columns.
-    """
+class Product:
+    """What a measurement is of.  layout: how A and B lie, n by rows, t by columns."""
 
     dtype: str
     m: int
@@ -53,12 +51,22 @@ class Entry:
     k: int
     batch: int
     layout: str
-    ranking: tuple[tuple[str, float], ...]
-    date: str
 
     @property
     def key(self) -> tuple[str, int, int, int, int, str]:
         return (self.dtype, self.m, self.n, self.k, self.batch, self.layout)
+
+    def __str__(self) -> str:
+        batch = f"{self.batch} x " if self.batch != 1 else ""
+        return f"{self.dtype} {batch}{self.m} x {self.n} x {self.k} {self.layout}"
+
+
+@dataclass(frozen=True)
+class Entry(Product):
+    """The rows that were right, with their microseconds, fastest first."""
+
+    ranking: tuple[tuple[str, float], ...]
+    date: str
 
 
 @dataclass(frozen=True)
@@ -192,24 +200,9 @@ def store(device: str, target: str, entries: Iterable[Entry], driver: str = "") 
             "date": max((entry.date for entry in kept.values()), default=""),
             "entries": [asdict(kept[key]) for key in sorted(kept)],
         }
-        _write(path, json.dumps(facts, indent=1) + "\n")
+        with whole(path) as beside:
+            beside.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return path
-
-
-def _write(path: Path, text: str) -> None:
-    import tempfile
-
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # mkstemp makes the file private; this one is as readable as any other new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 # ---- use -------------------------------------------------------------------------------------------------------------

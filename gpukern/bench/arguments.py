@@ -10,8 +10,8 @@ from typing import NoReturn
 from .results import writable
 
 
-class Refused(ValueError):
-    """One line that says what is possible."""
+class Refused(Exception):
+    """One line that says what is possible.  No ValueError: argparse would put words of its own in its place."""
 
 
 class Parser(argparse.ArgumentParser):

@@ -16,7 +16,7 @@ import torch
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def _output(*command: str, where: Path | None = None) -> str:
+def output_of(*command: str, where: Path | None = None) -> str:
     """Standard output of a command, "" where it fails or is not there."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=where)
@@ -30,8 +30,8 @@ def commit() -> str:
     root = PACKAGE.parent
     if not (root / "setup.py").exists():
         return ""
-    head = _output("git", "rev-parse", "--short=12", "HEAD", where=root)
-    changes = head and _output("git", "diff", "HEAD", where=root)
+    head = output_of("git", "rev-parse", "--short=12", "HEAD", where=root)
+    changes = head and output_of("git", "diff", "HEAD", where=root)
     return head + (f"+changes-{hashlib.sha256(changes.encode()).hexdigest()[:6]}" if changes else "")
 
 
@@ -60,7 +60,7 @@ def _smi(*fields: str) -> list[str]:
     """What the driver says of the current device, by its id: its own order of devices is not torch's."""
     identity = str(getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "uuid", ""))
     chosen = [f"--id=GPU-{identity}"] if identity else []
-    text = _output("nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader", *chosen)
+    text = output_of("nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader", *chosen)
     values = [v.strip() for v in text.splitlines()[0].split(",")] if text else []
     return values if len(values) == len(fields) else [""] * len(fields)
 
@@ -99,14 +99,14 @@ def describe(device: str) -> dict[str, Any]:
 def clocks(device: str) -> dict[str, str]:
     """Clocks, power and temperature at this moment; under load they say what a figure was measured at."""
     if device == "cpu":
-        text = _output("lscpu")
+        text = output_of("lscpu")
         scaling = re.search(r"CPU\(s\) scaling MHz:\s*(\S+)", text)
         now = re.search(r"^cpu MHz\s*:\s*(\S+)", Path("/proc/cpuinfo").read_text(), re.M) if text else None
         load = f"{os.getloadavg()[0]:.2f}"
         found = {"cpu MHz": now[1] if now else "", "scaling": scaling[1] if scaling else "", "load": load}
         return {name: value for name, value in found.items() if value}
     if torch.version.hip:
-        text = _output("rocm-smi", "--showclocks")
+        text = output_of("rocm-smi", "--showclocks")
         return dict(re.findall(r"(sclk|mclk) clock level.*?\((\d+Mhz)\)", text)[:2])
     names = ("clocks.sm", "clocks.mem", "clocks.max.sm", "power.draw", "power.limit", "temperature.gpu")
     return {name: value for name, value in zip(names, _smi(*names)) if value}

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import statistics
-import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import whole
 from .results import Line, Run, select
 from .statistics import spread
 
@@ -85,22 +83,6 @@ def draw(run: Run, folder: Path) -> list[Path]:
             )
         written.append(folder / name)
     return written
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to; it takes the name of `path` only if nothing was raised."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)  # mkstemp makes the file private
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _pictures(run: Run) -> dict[str, Callable[[], Figure]]:

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ..files import whole
 from .statistics import Ratio, Spread, ratio, spread
 
 SCHEMA = 1
@@ -141,18 +142,9 @@ def save(run: Run, path: Path) -> None:
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path} is no regular file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(asdict(run), file, indent=1)
-            file.write("\n")
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes the file private
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with whole(path) as beside, beside.open("w") as file:
+        json.dump(asdict(run), file, indent=1)
+        file.write("\n")
 
 
 def _checked(kind: type, value: Any, what: str) -> dict[str, Any]:

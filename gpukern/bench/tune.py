@@ -7,20 +7,20 @@ order is kept and when it is used.
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import math
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .. import _C, ops, selection, tuning
-from . import check
+from ..tuning import Product
+from . import check, machine
+from .arguments import Parser, Refused
 from .statistics import spread
 from .table import aligned
 from .timing import Call, DeviceClock, Effort, HostClock, by_turns
@@ -30,29 +30,6 @@ BUDGET = 60.0  # seconds that one product may take
 
 
 # ---- what is asked ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Product:
-    dtype: str
-    m: int
-    n: int
-    k: int
-    batch: int
-    layout: str
-
-    def __str__(self) -> str:
-        batch = f"{self.batch} x " if self.batch != 1 else ""
-        return f"{self.dtype} {batch}{self.m} x {self.n} x {self.k} {self.layout}"
-
-
-class Refused(Exception):
-    """One line: what is wrong and what is possible."""
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise Refused(f"{message}; {' '.join(self.format_usage().split())}")
 
 
 def types() -> list[str]:
@@ -204,16 +181,6 @@ def rank(product: Product, device: str, turns: int) -> Ranked:
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 
-def _driver() -> str:
-    """The GPU's driver as its own tool says it; "" where it has none."""
-    try:
-        text = subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
-                              capture_output=True, text=True, check=True, timeout=20).stdout  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return torch.version.hip or ""
-    return text.partition("\n")[0].strip()
-
-
 def _keep(found: Sequence[Ranked], device: str) -> str:
     """Stores what was found; where it lies, as a sentence.  OSError where it cannot."""
     today = datetime.date.today().isoformat()
@@ -221,7 +188,12 @@ def _keep(found: Sequence[Ranked], device: str) -> str:
     if not entries:
         return "nothing is stored: no row here serves it, or none was right"
     here: dict[str, Any] = _C.describe_device(device)
-    path = tuning.store(here["name"] or device, here["target"], entries, "" if device == "cpu" else _driver())
+    path = tuning.store(
+        here["name"] or device,
+        here["target"],
+        entries,
+        machine.describe("cpu" if device == "cpu" else "cuda")["driver"],
+    )
     tuning.activate()
     return "nothing is stored: GPUKERN_TUNING=off" if path is None else f"stored in {path}"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import statistics
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from gpukern.files import whole
 
 from .train import Result
 
@@ -79,16 +79,8 @@ def draw(torch_run: Result, ours: Result, path: Path) -> None:
     bottom.set_yscale("log")
     bottom.set_ylabel("|difference|")
     bottom.set_xlabel("step")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".png", dir=path.parent)
-    os.close(handle)
     try:
-        figure.savefig(temporary, dpi=120)
-        # mkstemp makes the file private; a picture is as readable as any other new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
+        with whole(path) as beside:
+            figure.savefig(beside, dpi=120, format="png")
     finally:
         pyplot.close(figure)
-        Path(temporary).unlink(missing_ok=True)

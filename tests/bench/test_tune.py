@@ -175,28 +175,18 @@ def test_a_write_that_fails_leaves_the_old_file(where: str, place: Path, monkeyp
     path = stored()
     old = path.read_text()
 
-    class Half:
-        def __init__(self, file: Any) -> None:
-            self.file = file
-
-        def __enter__(self) -> Half:
-            return self
-
-        def __exit__(self, *error: object) -> None:
-            self.file.close()
-
-        def write(self, text: str) -> None:
-            self.file.write(text[: len(text) // 2])
-            raise HalfWay
-
     def fail(*_: Any) -> None:
         raise HalfWay
 
-    real = os.fdopen
+    def half(self: Path, text: str, **_: Any) -> None:
+        with self.open("w") as file:
+            file.write(text[: len(text) // 2])
+        raise HalfWay
+
     if where == "write":
-        monkeypatch.setattr(tuning.os, "fdopen", lambda *args, **options: Half(real(*args, **options)))
+        monkeypatch.setattr(Path, "write_text", half)
     else:
-        monkeypatch.setattr(tuning.os, "replace", fail)
+        monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(HalfWay):
         stored(entry(64))
     monkeypatch.undo()
@@ -352,7 +342,7 @@ def test_where_every_row_is_wrong_nothing_is_stored(monkeypatch: pytest.MonkeyPa
 
 def test_right_is_exact_for_integers_and_tight_for_the_rest() -> None:
     for dtype in tune.types():
-        a, b = tune.operands(tune.Product(dtype, 48, 40, 96, 1, "nt"), "cpu")
+        a, b = tune.operands(tuning.Product(dtype, 48, 40, 96, 1, "nt"), "cpu")
         out = torch.mm(a, b)
         assert bool(check.product(out, a, b)), dtype
         step = 1 if not out.dtype.is_floating_point else float(out.abs().max()) * 400 * check.UNIT[out.dtype]
@@ -363,7 +353,7 @@ def test_right_is_exact_for_integers_and_tight_for_the_rest() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "--shapes M,N,K"),
+        ("", "the following arguments are required: --shapes"),
         ("--shapes 64,64", "'64,64' is not a shape M,N,K of positive numbers"),
         ("--shapes 64,64,0", "is not a shape"),
         ("--shapes 8,8,8 --dtype float31", "'float31' is not known; choose from bfloat16, float16"),
@@ -371,7 +361,7 @@ def test_right_is_exact_for_integers_and_tight_for_the_rest() -> None:
         ("--shapes 8,8,8 --turns 0", "'0' is not a number of at least 1"),
         ("--shapes 8,8,8 --device sm_90", "choose cpu, cuda or cuda:N"),
         ("--shapes 8,8,8 --device cuda:999", "here are cpu"),
-        ("--shapes 8,8,8 --colour red", "unrecognized arguments: --colour red; usage:"),
+        ("--shapes 8,8,8 --colour red", "unrecognized arguments: --colour red"),
     ],
 )
 def test_wrong_arguments_are_answered_in_one_line(
