@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to; it takes the name of `path` if nothing was raised, and is gone if something was.
+    """A file beside `path` to write to; it takes the name of `path` if nothing was raised, and is gone otherwise.
 
     Folders that are missing are made.  The file is as readable as any other new one.
     """

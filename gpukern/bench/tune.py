@@ -188,12 +188,8 @@ def _keep(found: Sequence[Ranked], device: str) -> str:
     if not entries:
         return "nothing is stored: no row here serves it, or none was right"
     here: dict[str, Any] = _C.describe_device(device)
-    path = tuning.store(
-        here["name"] or device,
-        here["target"],
-        entries,
-        machine.describe("cpu" if device == "cpu" else "cuda")["driver"],
-    )
+    driver = machine.describe("cpu" if device == "cpu" else "cuda")["driver"]
+    path = tuning.store(here["name"] or device, here["target"], entries, driver)
     tuning.activate()
     return "nothing is stored: GPUKERN_TUNING=off" if path is None else f"stored in {path}"
 
