@@ -1,4 +1,5 @@
 // Every registration of the extension: the dispatcher's library, and what Python introspects.  No logic.
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 #include <torch/library.h>
@@ -80,10 +81,23 @@ py::dict describe_device(const std::string& name) {
   return py::dict("name"_a = found.name, "target"_a = gemm::target_text(found.device));
 }
 
+// What selection knows of a device.
+py::dict device_facts(const std::string& name) {
+  const gpukern::Device d = device_named(name).device;
+  return py::dict("target"_a = gemm::target_text(d), "sm_count"_a = d.sm_count, "shared_bytes"_a = d.shared_bytes,
+                  "l2_bytes"_a = d.l2_bytes, "wave"_a = d.wave);
+}
+
 gemm::Type type_named(const std::string& name) {
   for (int t = 0; t < gemm::kTypes; ++t)
     if (name == gemm::name(static_cast<gemm::Type>(t))) return static_cast<gemm::Type>(t);
   throw py::value_error("no product of ours takes " + name);
+}
+
+gemm::Precision precision_named(const std::string& name) {
+  for (int i = 0; i < gemm::kPrecisions; ++i)
+    if (name == gemm::name(static_cast<gemm::Precision>(i))) return static_cast<gemm::Precision>(i);
+  throw py::value_error("there is no precision '" + name + "'");
 }
 
 using Layout = std::array<int64_t, 4>;  // row, column and batch stride in elements, alignment in bytes
@@ -91,9 +105,13 @@ gemm::Layout layout(const Layout& l) { return {l[0], l[1], l[2], static_cast<int
 
 py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents, const std::array<Layout, 5>& layouts,
                  double alpha, double beta, bool addend, const std::string& activation, bool residual,
-                 const std::string& device) {
+                 const std::string& device, const std::string& out, const std::string& precision,
+                 bool batch_invariant) {
   gemm::Problem p;
   p.type = type_named(type);
+  p.out = out.empty() ? p.type : type_named(out);
+  p.precision = precision_named(precision);
+  p.batch_invariant = batch_invariant;
   p.batch = extents[0];
   p.m = extents[1];
   p.n = extents[2];
@@ -113,7 +131,42 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   const Named named = device_named(device);
   const gemm::Explanation e = gemm::explain(p, named.device, named.name);
   return py::dict("problem"_a = e.problem, "device"_a = e.device, "row"_a = e.row, "would_run"_a = e.would_run,
-                  "refusals"_a = e.refusals, "ranked"_a = e.ranked, "measurement"_a = e.measurement);
+                  "refusals"_a = e.refusals, "cost"_a = e.cost, "splits"_a = e.splits, "ranked"_a = e.ranked,
+                  "measurement"_a = e.measurement);
+}
+
+// Many choices at once: (type, out, precision, batch-invariant, batch, m, n, k, how A lies, how B lies, alignment) a
+// problem, with 0 by rows, 1 by columns, 2 with no unit stride; (place in gemm_rows() or -1, ranges of k) of each.
+using Problems = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
+py::array_t<int64_t> choose(const std::string& device, const Problems& problems) {
+  constexpr int kFacts = 11;
+  if (problems.ndim() != 2 || problems.shape(1) != kFacts) throw py::value_error("a problem has 11 numbers");
+  const gpukern::Device d = device_named(device).device;
+  const gemm::Built all = gemm::built_for_all();
+  const auto laid_out = [](int64_t how, int64_t rows, int64_t columns, int64_t align) {
+    const int a = static_cast<int>(align);
+    if (how == 0) return gemm::Layout{columns, 1, rows * columns, a};
+    return how == 1 ? gemm::Layout{1, rows, rows * columns, a} : gemm::Layout{2 * columns, 2, 2 * rows * columns, a};
+  };
+  py::array_t<int64_t> found({problems.shape(0), py::ssize_t{2}});
+  for (py::ssize_t i = 0; i < problems.shape(0); ++i) {
+    const int64_t* x = problems.data(i, 0);
+    gemm::Problem p;
+    p.type = static_cast<gemm::Type>(x[0]);
+    p.out = static_cast<gemm::Type>(x[1]);
+    p.precision = static_cast<gemm::Precision>(x[2]);
+    p.batch_invariant = x[3] != 0;
+    p.batch = x[4], p.m = x[5], p.n = x[6], p.k = x[7];
+    p.a = laid_out(x[8], p.m, p.k, x[10]);
+    p.b = laid_out(x[9], p.k, p.n, x[10]);
+    p.d = {p.n, 1, p.m * p.n, 16};
+    const gemm::Choice c = gemm::select(p, d, all);
+    int64_t place = c ? c.row : -1;
+    for (int f = 0; f < c.folder; ++f) place += gemm::kFolders[f].count;
+    found.mutable_at(i, 0) = place;
+    found.mutable_at(i, 1) = c ? gemm::splits_of(c, p, d) : 0;
+  }
+  return found;
 }
 
 py::list gemm_rows() {
@@ -178,7 +231,10 @@ PYBIND11_MODULE(_C, m) {
   m.def("elementwise_reset_counts", &elementwise::reset_counts);
 
   m.def("gemm_rows", &gemm_rows);
-  m.def("gemm_explain", &explain);
+  m.def("gemm_explain", &explain, "type"_a, "extents"_a, "layouts"_a, "alpha"_a, "beta"_a, "addend"_a, "activation"_a,
+        "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false);
+  m.def("device_facts", &device_facts);
+  m.def("gemm_choose", &choose);
   m.def("gemm_force", &gemm::set_force);
   m.def("gemm_forced", &gemm::forced);
   m.def("gemm_set_ranking", &set_ranking);

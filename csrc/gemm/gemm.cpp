@@ -143,7 +143,7 @@ bool well_formed(const Args& x) {
   if (!result) return false;
   if (x.a.scalar_type() != x.b.scalar_type() || x.a.device() != x.b.device()) return false;
   if (!x.c) return true;
-  if (x.c->scalar_type() != x.a.scalar_type() || x.c->device() != x.a.device()) return false;
+  if ((!x.wide && x.c->scalar_type() != x.a.scalar_type()) || x.c->device() != x.a.device()) return false;
   if (x.beta->isComplex() || x.alpha->isComplex()) return false;
   if (!at::isFloatingType(x.a.scalar_type()) && (x.beta->isFloatingPoint() || x.alpha->isFloatingPoint())) return false;
   return at::is_expandable_to(x.c->sizes(), *result);
@@ -178,7 +178,7 @@ void run_out(const Args& x, const Tensor& out) {
     }
     return;
   }
-  if (!well_formed(x) || !(x.a.is_cpu() || ours(x)) || out.scalar_type() != x.a.scalar_type() ||
+  if (!well_formed(x) || !(x.a.is_cpu() || ours(x)) || (!x.wide && out.scalar_type() != x.a.scalar_type()) ||
       out.device() != x.a.device()) {
     twin_out(x, out);
     if (!x.plain()) host::finish(out, activation(x), x.residual);

@@ -1,5 +1,6 @@
 #include "gpu_path.h"
 
+#include <ATen/Context.h>
 #include <ATen/ExpandUtils.h>
 #include <ATen/MemoryOverlap.h>
 #include <ATen/native/Resize.h>
@@ -28,6 +29,20 @@ Type type_of(c10::ScalarType t) {
     case c10::ScalarType::Long: return Type::i64;
     default: return Type::f32;
   }
+}
+
+c10::ScalarType scalar_type_of(Type accumulator) {
+  switch (accumulator) {
+    case Type::f32: return c10::ScalarType::Float;
+    case Type::f64: return c10::ScalarType::Double;
+    case Type::i64: return c10::ScalarType::Long;
+    default: return c10::ScalarType::Int;
+  }
+}
+
+// Whether torch's switches let float32 be rounded: torch.set_float32_matmul_precision, allow_tf32, fp32_precision.
+Precision precision_of(c10::ScalarType type) {
+  return type == c10::ScalarType::Float && at::globalContext().allowTF32CuBLAS() ? Precision::tf32 : Precision::strict;
 }
 
 // The largest of 16, 8, .. 1 that divides.
@@ -69,6 +84,8 @@ Problem problem_of(const Args& x, const Tensor& out) {
   Problem p;
   const auto a = x.a.sizes(), b = x.b.sizes();
   p.type = type_of(x.a.scalar_type());
+  p.out = out.defined() ? type_of(out.scalar_type()) : p.type;
+  p.precision = precision_of(x.a.scalar_type());
   p.batch = x.kind == Kind::bmm ? a[0] : 1;
   p.m = a[x.kind == Kind::bmm ? 1 : 0];
   p.k = a[x.kind == Kind::bmm ? 2 : 1];
@@ -148,7 +165,13 @@ void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& 
   const c10::DeviceGuard guard(where);
   const Stream stream = c10::impl::VirtualGuardImpl(where.type()).getStream(where).native_handle();
   const auto address = [](const Tensor* t) -> const void* { return t ? t->const_data_ptr() : nullptr; };
-  const Data data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()};
+  Data data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()};
+  data.splits = splits_of(choice, problem, gpu_path::device(where));
+  Tensor partial;  // from the caching allocator, on the same stream: free for others once the launches are in order
+  if (data.splits > 1) {
+    partial = at::empty({data.splits * out.numel()}, x.a.options().dtype(scalar_type_of(accumulator(problem.type))));
+    data.partial = partial.data_ptr();
+  }
   int error = 0;
 #define GPUKERN_LAUNCH(f)          \
   if constexpr (GPUKERN_BUILT_##f) \

@@ -3,6 +3,7 @@
 #include <gpukern_built.h>
 
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -21,6 +22,16 @@ std::string full_name(int folder, int row) {
 
 Force parse(const std::string& name) {
   if (name.empty()) return {};
+  const size_t end = name.find('*');  // "sm_80/h64x64*4": in four ranges of k
+  if (end != name.npos && end > 0) {
+    const std::string ranges = name.substr(end + 1);
+    const bool number = !ranges.empty() && ranges.size() < 4 && ranges.find_first_not_of("0123456789") == ranges.npos;
+    Force f = number ? parse(name.substr(0, end)) : Force{};
+    f.splits = number ? std::stoi(ranges) : 0;
+    if (f.row >= 0 && f.splits >= 1 && f.splits <= kMaxSplits) return f;
+    throw std::invalid_argument("'" + name + "' forces no ranges of k: a row, then * and 1 to " +
+                                std::to_string(kMaxSplits) + ", as in sm_80/h64x64*4");
+  }
   std::string known;
   for (int f = 0; f < kFolderCount; ++f) {
     if (name == kFolders[f].name) return {f, -1};
@@ -49,6 +60,9 @@ std::string problem_text(const Problem& p) {
   if (p.batch != 1) text += std::to_string(p.batch) + " x ";
   text += "(" + std::to_string(p.m) + ", " + std::to_string(p.k) + ") @ (" + std::to_string(p.k) + ", " +
           std::to_string(p.n) + "), " + name(p.type);
+  if (p.out != p.type) text += std::string(" to ") + name(p.out);
+  if (p.precision != Precision::strict) text += std::string(", ") + name(p.precision) + " allowed";
+  if (p.batch_invariant) text += ", batch-invariant";
   const auto major = [](const Layout& l) { return l.column == 1 ? "rows" : l.row == 1 ? "columns" : "strided"; };
   text += std::string(", A by ") + major(p.a) + ", B by " + major(p.b);
   if (p.epilogue.addend) text += p.c.row == 0 ? ", + bias" : ", + C";
@@ -60,6 +74,19 @@ std::string problem_text(const Problem& p) {
 std::string device_text(const Device& d) {
   if (d.vendor == Vendor::host) return target_text(d);
   return target_text(d) + ", " + std::to_string(d.sm_count) + (d.vendor == Vendor::nvidia ? " SMs" : " compute units");
+}
+
+double cost_of(Choice c, const Problem& p, const Device& d) {
+  return kFolders[c.folder].cost(kFolders[c.folder].rows[c.row], p, d);
+}
+
+// A refusal by cost says by how much.
+std::string reason_text(const Refusal& r, Choice chosen, const Problem& p, const Device& d) {
+  if (r.why != kCostsMore || !chosen) return r.why;
+  char text[96];
+  std::snprintf(text, sizeof text, "%s: %.2f times the chosen row's", r.why,
+                cost_of({r.folder, r.row}, p, d) / cost_of(chosen, p, d));
+  return text;
 }
 
 }  // namespace
@@ -109,9 +136,15 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
   const Table* const table = measured();
   const Table::Found* const found = table ? table->find(p, d, name) : nullptr;
   const Ranking ranking = found ? Ranking(found->rows) : Ranking();
-  if (const Choice c = select(p, d, built(), wanted, ranking, &refusals)) e.row = full_name(c.folder, c.row);
-  for (const Refusal& r : refusals) e.refusals.emplace_back(full_name(r.folder, r.row), r.why);
-  if (const Choice c = select(p, d, built_for_all(), wanted, ranking)) e.would_run = full_name(c.folder, c.row);
+  const Choice chosen = select(p, d, built(), wanted, ranking, &refusals);
+  if (chosen) e.row = full_name(chosen.folder, chosen.row);
+  for (const Refusal& r : refusals) e.refusals.emplace_back(full_name(r.folder, r.row), reason_text(r, chosen, p, d));
+  const Choice best = select(p, d, built_for_all(), wanted, ranking);
+  if (best) {
+    e.would_run = full_name(best.folder, best.row);
+    e.cost = cost_of(best, p, d);
+    e.splits = splits_of(best, p, d);
+  }
   e.ranked = wanted.folder < 0 && first_able(p, d, e.row.empty() ? built_for_all() : built(), ranking);
   if (e.ranked) e.measurement = found->said;
   e.problem = problem_text(p);
@@ -139,7 +172,8 @@ Force force() { return on_this_thread.folder >= 0 ? on_this_thread : from_enviro
 bool anything_forced() { return force().folder >= 0; }
 std::string forced() {
   const Force f = force();
-  return f.folder < 0 ? "" : full_name(f.folder, f.row);
+  if (f.folder < 0) return "";
+  return full_name(f.folder, f.row) + (f.splits ? "*" + std::to_string(f.splits) : "");
 }
 
 }  // namespace gpukern::gemm

@@ -29,6 +29,8 @@ struct Explanation {
   std::string row, would_run;
   std::vector<std::pair<std::string, std::string>> refusals;  // ("simt" or "simt/s64x64", reason), in the order met
   std::string problem, device;                                // one line each
+  double cost = 0;                                            // modelled cycles of `would_run`
+  int splits = 1;                                             // ranges of k that it adds up
   bool ranked = false;                                        // a stored measurement decided
   std::string measurement;                                    // what it said
 };

@@ -1,7 +1,7 @@
 // What a matrix product is, as plain data: no torch, no CUDA.  Selection, kernels, tests and explain() all speak of it.
 //
 //   D = activation(alpha * A B + beta * C) + residual          A: m x k, B: k x n, C, D, residual: m x n; `batch` of
-//   them
+//   them.  A and B have one type; C, D and the residual have `out`, which is the same or the accumulator's.
 #pragma once
 #include <cstdint>
 
@@ -25,6 +25,18 @@ constexpr unsigned bit(Type t) { return 1u << static_cast<int>(t); }
 constexpr unsigned kSingle = bit(Type::f16) | bit(Type::bf16) | bit(Type::f32);  // accumulated in float32
 constexpr unsigned kDouble = bit(Type::f64);
 constexpr unsigned kWhole = bit(Type::u8) | bit(Type::i8) | bit(Type::i16) | bit(Type::i32) | bit(Type::i64);
+
+// What products of a type are summed in, and the widest type a result can have.
+constexpr Type accumulator(Type t) {
+  if (bit(t) & kSingle) return Type::f32;
+  if (t == Type::f64 || t == Type::i64) return t;
+  return Type::i32;
+}
+
+// How float32 operands may be multiplied.  tf32: rounded to 11 significant bits, as torch's own switch allows.
+enum class Precision : uint8_t { strict, tf32 };
+constexpr int kPrecisions = 2;
+constexpr const char* name(Precision p) { return p == Precision::tf32 ? "tf32" : "strict"; }
 
 enum class Activation : uint8_t { none, relu, gelu, gelu_tanh, silu, sigmoid, tanh, mish, hardswish };
 constexpr int kActivations = 9;
@@ -51,7 +63,9 @@ struct Epilogue {
 };
 
 struct Problem {
-  Type type = Type::f32;
+  Type type = Type::f32, out = Type::f32;
+  Precision precision = Precision::strict;
+  bool batch_invariant = false;  // a row of D may not depend on how many other rows there are
   int64_t m = 0, n = 0, k = 0, batch = 1;
   Layout a, b, c, d, residual;  // a bias is a C whose row (or column) stride is 0
   Epilogue epilogue;
@@ -64,6 +78,9 @@ struct Data {
   const void* c = nullptr;
   const void* residual = nullptr;
   void* d = nullptr;
+  // Where k is split over several blocks: room for `splits` results in the accumulator's type, [splits][batch][m][n].
+  void* partial = nullptr;
+  int splits = 1;
 };
 
 // D^T = B^T A^T: the same product, written the other way round.
@@ -80,14 +97,22 @@ constexpr Problem transposed(Problem p) {
   return p;
 }
 
+constexpr Data transposed(Data d) {
+  const void* const a = d.a;
+  d.a = d.b;
+  d.b = a;
+  return d;
+}
+
 // One compiled kernel for each of its types.
 struct Row {
   const char* id;
   unsigned types;
   int bm, bn, bk;  // the block's tile
-  int tm, tn;      // a thread's part of it
+  int tm, tn;      // a thread's part of it; with tensor cores a warp's
   int threads;
   int64_t shared;  // bytes of shared memory a block takes, for the widest of its types
+  int stages = 2;  // tiles of k in shared memory at a time
 };
 
 // Why something cannot serve a problem: a sentence, or null where it can.

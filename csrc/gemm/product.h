@@ -15,6 +15,7 @@ struct Args {
   const Scalar* alpha = nullptr;
   call::Name activation = {};
   const Tensor* residual = nullptr;
+  bool wide = false;  // the result has the accumulator's type, and so has c
 
   bool plain() const { return !activation && !residual; }
 };

@@ -10,6 +10,7 @@
 #include "../autograd/node.h"
 #include "autograd.h"
 #include "compose.h"
+#include "wide.h"
 
 namespace gpukern::gemm {
 namespace {
@@ -174,14 +175,6 @@ void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, co
   out.copy_(result);
 }
 
-// torch's products with `out_dtype`: its own kernels serve them, by the same arguments.
-void wide(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
-  const auto& own = op.schema().operator_name();
-  const std::string name = "aten::" + own.name.substr(own.name.find("::") + 2);
-  c10::Dispatcher::singleton().findSchemaOrThrow(name.c_str(), own.overload_name.c_str()).callBoxed(stack);
-  if (op.schema().returns().empty()) torch::jit::drop(*stack, 1);
-}
-
 // ---- autocast: torch's lower-precision policy ---------------------------------------------------
 
 template <c10::DeviceType device> void autocast_lower(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
@@ -208,13 +201,6 @@ void define_op(torch::Library& m, const std::string& name, const std::string& te
   if (inplace) m.def((name + "_(Tensor(a!)" + tensors.substr(6) + star + ") -> ()").c_str());
 }
 
-void define_wide(torch::Library& m, const std::string& name, const std::string& tensors, const std::string& options) {
-  const std::string type = ", ScalarType out_dtype", star = options.empty() ? ", *" : ", *, " + options;
-  const auto kernel = [] { return torch::CppFunction::makeFromBoxedFunction<&wide>(); };
-  m.def((name + ".dtype(" + tensors + type + (options.empty() ? "" : star) + ") -> Tensor").c_str(), kernel());
-  m.def((name + ".dtype_out(" + tensors + type + star + ", Tensor(a!) out) -> ()").c_str(), kernel());
-}
-
 }  // namespace
 
 void define(torch::Library& m) {
@@ -234,10 +220,7 @@ void define(torch::Library& m) {
       "linear.out(Tensor input, Tensor weight, Tensor? bias=None, *, str? activation=None, Tensor? residual=None, "
       "Tensor(a!) out) -> ()",
       &linear_out);
-  define_wide(m, "mm", "Tensor input, Tensor mat2", "");
-  define_wide(m, "bmm", "Tensor input, Tensor mat2", "");
-  define_wide(m, "addmm", "Tensor input, Tensor mat1, Tensor mat2", GPUKERN_SCALE);
-  define_wide(m, "baddbmm", "Tensor input, Tensor batch1, Tensor batch2", GPUKERN_SCALE);
+  define_wide(m);
 }
 
 void implement(torch::Library& m) {
@@ -284,6 +267,7 @@ void implement_batching(torch::Library& m) {
   for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.over_batch_inplace); });
   m.impl("matmul", &matmul);
   m.impl("linear", &linear);
+  implement_wide_batching(m);
 }
 
 void implement_autocast(torch::Library& m, c10::DeviceType device) {

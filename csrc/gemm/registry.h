@@ -5,11 +5,12 @@
 
 #include "arch/host/tiles.h"
 #include "arch/simt/tiles.h"
+#include "arch/sm_80/tiles.h"
 #include "problem.h"
 
 namespace gpukern::gemm {
 
-#define GPUKERN_GEMM_GPU_FOLDERS(F) F(simt)
+#define GPUKERN_GEMM_GPU_FOLDERS(F) F(sm_80) F(simt)
 #define GPUKERN_GEMM_FOLDERS(F) GPUKERN_GEMM_GPU_FOLDERS(F) F(host)
 
 // What a tiles.h offers, seen alike for every folder.
@@ -20,10 +21,12 @@ struct Folder {
   Reason (*serves)(const Device&);
   Reason (*supports)(const Problem&, const Device&);
   Reason (*refuses)(const Row&, const Problem&, const Device&);
-  double (*cost)(const Row&, const Problem&, const Device&);
+  double (*cost)(const Row&, const Problem&, const Device&);  // modelled cycles
+  int (*splits)(const Row&, const Problem&, const Device&);   // ranges of k, each for blocks of its own
 };
 
-#define GPUKERN_FOLDER(f) Folder{f::kName, f::kRows, f::kCount, &f::serves, &f::supports, &f::refuses, &f::cost},
+#define GPUKERN_FOLDER(f) \
+  Folder{f::kName, f::kRows, f::kCount, &f::serves, &f::supports, &f::refuses, &f::cost, &f::splits},
 inline constexpr Folder kFolders[] = {GPUKERN_GEMM_FOLDERS(GPUKERN_FOLDER)};
 #undef GPUKERN_FOLDER
 constexpr int kFolderCount = sizeof(kFolders) / sizeof(Folder);

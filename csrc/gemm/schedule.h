@@ -34,4 +34,34 @@ constexpr int64_t batches_per_launch(int64_t tiles) {
   return tiles > kGridLimit ? 0 : kGridLimit / (tiles > 0 ? tiles : 1);
 }
 
+// ---- k split over several blocks ----------------------------------------------------------------
+// Each takes a range of k and writes its own sums; split/ adds them in the order of the ranges, so the result is the
+// same on every run.  It costs 8 bytes of traffic an element of the result and range, and one more launch.
+
+constexpr int kMaxSplits = 64;
+constexpr int kLeastSteps = 8;  // tiles of k below which a block's start and end cost more than it saves
+
+// Ranges for a product of `tiles` tiles, `steps` tiles of k deep, on a device that runs `slots` blocks at a time.
+constexpr int splits_of(int64_t tiles, int64_t steps, int64_t slots) {
+  if (tiles <= 0 || tiles * 2 > slots) return 1;
+  const int64_t most = steps / kLeastSteps, wanted = slots / tiles;
+  const int64_t n = wanted < most ? wanted : most;
+  return static_cast<int>(n < 1 ? 1 : n > kMaxSplits ? kMaxSplits : n);
+}
+
+struct Range {
+  int64_t first, end;
+};
+// The `index`-th of `splits` ranges of k, each a multiple of `step` but for the last.
+constexpr Range range_of(int64_t k, int64_t step, int splits, int index) {
+  const int64_t each = ceil_div(ceil_div(k, step), splits) * step;
+  const int64_t first = each * index < k ? each * index : k;
+  return {first, first + each < k ? first + each : k};
+}
+
+// Seconds' worth in cycles of one SM: writing and reading the sums at about 46 bytes a cycle and SM, and the launch.
+constexpr double split_cost(int splits, double elements, double sms) {
+  return splits == 1 ? 0 : 2000 + 8.0 * splits * elements / (46.0 * sms);
+}
+
 }  // namespace gpukern::gemm

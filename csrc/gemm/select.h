@@ -76,6 +76,7 @@ constexpr Reason not_built(int folder, const Device& d, const Built& built) {
 
 struct Choice {
   int folder = -1, row = -1;
+  int splits = 0;  // ranges of k, where they are forced; 0: the row's own rule
   constexpr explicit operator bool() const { return row >= 0; }
 };
 // What a person asked for: a folder (row -1) or one row; folder -1: nothing.
@@ -142,11 +143,17 @@ constexpr Choice select(const Problem& p, const Device& d, const Built& built, F
         continue;
       }
       if (best) refuse(f, best.row, kCostsMore);
-      best = {f, r};
+      best = {f, r, forced ? force.splits : 0};
       least = cost;
     }
   }
   return best;
+}
+
+// Ranges of k that a chosen row adds up.
+constexpr int splits_of(const Choice& c, const Problem& p, const Device& d) {
+  if (c.splits) return c.splits;
+  return kFolders[c.folder].splits(kFolders[c.folder].rows[c.row], p, d);
 }
 
 }  // namespace gpukern::gemm

@@ -225,22 +225,32 @@ def _layout(t: Tensor | None) -> list[int]:
 def product(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
     c: Tensor | None = None, alpha: float = 1, beta: float = 1, activation: str = "none",
-    residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False,
+    residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False, splits: int = 1,
 ) -> Tensor:  # fmt: skip
-    """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c and the residual, (batch, m, n)."""
+    """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c and the residual, (batch, m, n).
+
+    splits: ranges of k that blocks of their own add up, in memory that the model watches too.
+    """
     set_schedule(schedule or Schedule())
     target = Guarded(out, aligned=aligned).poison()
     given = {"a": a, "b": b, "c": c, "residual": residual}
     memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
-    watch(memory, target)
+    partial = None
+    if splits > 1:
+        sums = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype
+        sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums
+        partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
+    watch(memory, target, scratch=partial)
     views = {name: memory[name].view if name in memory else None for name in given}
     layouts = [views["a"], views["b"], views["c"], target.view, views["residual"]]
     pointers = [views["a"], views["b"], views["c"], views["residual"], target.view]
+    pointers.append(partial.view if partial else None)
     kind = PRODUCT_TYPES.index(a.dtype)
     addend = c is not None and beta != 0
-    flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
+    flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None), PRODUCT_TYPES.index(out.dtype)]
+    allow_tf32 = int(a.dtype == torch.float32)  # asked of the row, not of the selection
     error = library().gpukern_model_product(
-        _array(ctypes.c_int, [folder, row, kind, *flags]),
+        _array(ctypes.c_int, [folder, row, kind, *flags, allow_tf32, splits]),
         _array(ctypes.c_int64, [a.shape[0], a.shape[1], b.shape[2], a.shape[2]]),
         _array(ctypes.c_int64, [v for t in layouts for v in _layout(t)]),
         _array(ctypes.c_void_p, [None if t is None else t.data_ptr() for t in pointers]),

@@ -170,7 +170,7 @@ CALLS: dict[str, list[Call]] = {
         ("mm", ([[1.0]], z(2, 2)), {}),
         ("mm", (z(2, 2),), {"mat": z(2, 2)}),
         ("mm", (z(2, 2), z(2, 2)), {"beta": 1}),
-        ("mm", (z(2, 2), z(2, 2), torch.float32), {}),
+        ("mm", (z(2, 2), z(2, 2), torch.float64), {}),
         ("bmm", (z(1, 2, 2), 1.5), {}),
         ("mv", (z(2, 2),), {"input": z(2, 2)}),
         ("addmm", (z(2, 2), z(2, 2)), {}),
@@ -299,7 +299,9 @@ def test_fused_ops_name_the_types_they_take() -> None:
 
 def test_unknown_row() -> None:
     with (
-        pytest.raises(ValueError, match=r"no folder or row 'warp9' to force; known are simt, simt/s128x128.*host/blas"),
+        pytest.raises(
+            ValueError, match=r"no folder or row 'warp9' to force; known are sm_80, sm_80/h128x256.*host/blas"
+        ),
         gpukern.force("warp9"),
     ):
         raise AssertionError("force took an unknown name")

@@ -23,6 +23,14 @@ FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
 FLOATING_IDS = [f"{row.name}-{t}" for row, t in FLOATING]
 
 
+TENSOR_CORES = ("sm_80",)  # folders whose sums may be cut where ordinary cores round
+
+
+def multiplied(row: gpukern.selection.Row, t: Tensor) -> Tensor:
+    """What the row multiplies: float32 rounded to 11 bits where it runs on tensor cores."""
+    return fills.tf32(t) if t.dtype == torch.float32 and row.name.startswith(TENSOR_CORES) else t
+
+
 def place(row: gpukern.selection.Row) -> tuple[int, int]:
     """Folder and place in its table."""
     folder = row.name.split("/")[0]
@@ -60,7 +68,8 @@ def test_ragged_shapes_under_every_schedule(row: gpukern.selection.Row, dtype: t
         a, b = filled(dtype, batch, m, k, k=k), filled(dtype, batch, k, n, k=k)
         for order, seed in SCHEDULES if (m, n) != (row.tile[0], row.tile[1]) or k > row.tile[2] else SCHEDULES[:2]:
             exact(row, a, b, schedule=Schedule(order, seed))
-    exact(row, filled(dtype, 1, 9, 20, k=20), filled(dtype, 1, 20, 11, k=20), schedule=Schedule("pct", 9, wave=64))
+    if not row.name.startswith(TENSOR_CORES):  # those are NVIDIA's, whose warps have 32 lanes
+        exact(row, filled(dtype, 1, 9, 20, k=20), filled(dtype, 1, 20, 11, k=20), schedule=Schedule("pct", 9, wave=64))
 
 
 def laid_out(t: Tensor, kind: str) -> Tensor:
@@ -99,7 +108,8 @@ def test_layouts(row: gpukern.selection.Row, dtype: torch.dtype, aligned: bool) 
 def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.dtype, fill: str) -> None:
     a, b = fills.FILLS[fill](1, 33, 300, dtype=dtype), fills.FILLS[fill](1, 300, 35, dtype=dtype)
     got = machine.product(*place(row), torch.empty(1, 33, 35, dtype=dtype), a, b)
-    products.check_product(got[0], a[0], b[0])
+    accumulator = "truncating" if row.name.startswith(TENSOR_CORES) and dtype != torch.float64 else "fma"
+    products.check_product(got[0], multiplied(row, a)[0], multiplied(row, b)[0], accumulator=accumulator)
 
 
 @pytest.mark.parametrize("activation", machine.ACTIVATIONS)
@@ -107,7 +117,7 @@ def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.d
 def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: str) -> None:
     """alpha, beta, a bias, a column, a full addend, an activation, a residual."""
     m, n, k = 19, 23, 18
-    a, b = fills.normal(1, m, k, dtype=dtype), fills.normal(1, k, n, dtype=dtype)
+    a, b = (multiplied(row, fills.normal(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
     full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
     for c, residual in (
         (None, full),
@@ -158,3 +168,61 @@ def test_nan_and_infinity_stay_in_their_row_and_column(row: gpukern.selection.Ro
     rest = [i for i in range(20) if i != 3]
     assert bool(got[rest, 11].isinf().all())
     assert bool(got[rest][:, [j for j in range(18) if j != 11]].isfinite().all())
+
+
+WIDE = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.int8: torch.int32}
+WIDENED = [(row, t) for row, t in CASES if t in WIDE]
+
+
+@pytest.mark.parametrize(("row", "dtype"), WIDENED, ids=[f"{row.name}-{t}" for row, t in WIDENED])
+def test_results_in_the_type_of_the_accumulator(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    """D, C and the residual are float32 (int32): sums beyond the operands' range come out whole."""
+    m, n, k = row.tile[0] + 3, row.tile[1] + 5, 2 * row.tile[2] + 9
+    a, b = (
+        (torch.randint(-128, 128, (1, *s)) if dtype == torch.int8 else torch.randint(-32, 33, (1, *s))).to(dtype)
+        for s in ((m, k), (k, n))
+    )
+    c = torch.randint(-9, 10, (1, m, n)).to(WIDE[dtype])
+    for aligned in (False, True):
+        got = machine.product(
+            *place(row), torch.empty(1, m, n, dtype=WIDE[dtype]), a, b, c=c, alpha=3, beta=2, aligned=aligned
+        )
+        products.exactly_equal(got, 3 * (a.double() @ b.double()) + 2 * c.double())
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_ranges_of_k_add_up(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    """k split over 2 .. 7 blocks, some of them empty; batches, both orders of D, an epilogue, another schedule."""
+    bk = row.tile[2]
+    for splits, (batch, m, n, k) in (
+        (2, (2, 20, 33, 4 * bk + 1)), (3, (1, row.tile[0] + 1, row.tile[1] + 4, 5 * bk)), (7, (1, 5, 6, bk + 1)),
+    ):  # fmt: skip
+        a, b = filled(dtype, batch, m, k, k=2 * k), filled(dtype, batch, k, n, k=2 * k)
+        c = filled(dtype, batch, m, n, k=2 * k)
+        for order, seed in SCHEDULES[::3]:
+            exact(row, a, b, splits=splits, schedule=Schedule(order, seed))
+        turned = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
+        got = machine.product(*place(row), turned, a, b, c=c, alpha=1, beta=1, splits=splits)
+        expected = a.double() @ b.double() + c.double()
+        assert torch.equal(got, expected.to(dtype) if dtype.is_floating_point else expected.long().to(dtype))
+
+
+TENSOR_CASES = [(row, t) for row, t in CASES if row.name.startswith("sm_80/")]
+
+
+@pytest.mark.parametrize("dtype", list(dict.fromkeys(t for _, t in TENSOR_CASES)))
+def test_rows_of_one_folder_agree_to_the_last_bit(dtype: torch.dtype) -> None:
+    """Each element is the sum of the same steps of k in the same order, whatever the tile: a row of the result does not
+    depend on how many other rows there are."""
+    k = 200
+    a, b = (
+        fills.normal(1, *s, dtype=dtype) if dtype.is_floating_point else filled(dtype, 1, *s, k=k)
+        for s in ((70, k), (k, 90))
+    )
+    rows = [row for row, t in TENSOR_CASES if t == dtype]
+    results = [machine.product(*place(row), torch.empty(1, 70, 90, dtype=dtype), a, b) for row in rows]
+    for row, got in zip(rows, results):
+        assert torch.equal(got, results[0]), row.name
+        for m in (1, 3, 17):
+            few = machine.product(*place(row), torch.empty(1, m, 90, dtype=dtype), a[:, :m].contiguous(), b)
+            assert torch.equal(few, got[:, :m]), (row.name, m)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+from numpy.typing import NDArray
 
 import gpukern
 from gpukern import _C
@@ -25,21 +27,38 @@ GPUS = [
     "gfx942",
     "gfx950",
     "gfx1100",
+    "gfx1201",
 ]
 TYPES = ["float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64"]
-SIDES = [1, 2, 8, 16, 17, 33, 64, 100, 128, 129, 512, 1000, 4096, 8192, 65536]
-DEPTHS = [0, 1, 16, 100, 1024, 16384]
-SIZES = {
-    "float16": 2,
-    "bfloat16": 2,
-    "float32": 4,
-    "float64": 8,
-    "uint8": 1,
-    "int8": 1,
-    "int16": 2,
-    "int32": 4,
-    "int64": 8,
-}
+WIDE = {"float16": "float32", "bfloat16": "float32", "int8": "int32"}
+# Extents as they come: powers of two, their neighbours, primes, a vocabulary; 0 is for the launcher.
+SIDES = [
+    1,
+    2,
+    3,
+    7,
+    8,
+    9,
+    16,
+    17,
+    33,
+    64,
+    65,
+    100,
+    127,
+    128,
+    129,
+    255,
+    512,
+    1000,
+    1536,
+    4096,
+    8191,
+    8192,
+    65536,
+    151936,
+]
+DEPTHS = [0, 1, 8, 63, 100, 1024, 5120, 16384]
 GOLDEN = Path(__file__).with_name("choices.txt")
 
 
@@ -56,12 +75,48 @@ def explain(
 ROWS = {row.name: row for row in gpukern.available(built=False)}
 
 
+PLACES = [row.name for row in gpukern.available(built=False)]
+
+
+@cache
+def problems() -> NDArray[numpy.int64]:
+    """About 10^5: (type, out, precision, batch-invariant, batch, m, n, k, how A lies, how B lies, alignment)."""
+    number = {name: k for k, name in enumerate(TYPES)}
+    kinds = [(number[t], number[t], 0) for t in TYPES] + [(number[t], number[w], 0) for t, w in WIDE.items()]
+    kinds.append((number["float32"], number["float32"], 1))
+    found = []
+    rng = numpy.random.default_rng(0)
+    for kind, m, n, k in itertools.product(kinds, SIDES, SIDES, DEPTHS):
+        layout = rng.integers(0, 3, 2)
+        batch = rng.choice([1, 1, 1, 2, 64])
+        found.append((*kind, rng.integers(0, 2), batch, m, n, k, *layout, rng.choice([1, 2, 4, 8, 16])))
+    return numpy.array(found)
+
+
+@cache
+def chosen(device: str) -> NDArray[numpy.int64]:
+    """(place of the row, ranges of k) of each of `problems()`."""
+    found: NDArray[numpy.int64] = _C.gemm_choose(device, problems())
+    return found
+
+
 @pytest.mark.parametrize("device", GPUS)
 def test_every_problem_has_a_row_that_takes_it(device: str) -> None:
-    for dtype, m, n, k in itertools.product(TYPES, SIDES, SIDES, DEPTHS):
-        row = explain(dtype, m, n, k, device)["would_run"]
-        assert row in ROWS, (dtype, m, n, k)
-        assert dtype in ROWS[row].types and not row.startswith("host/")
+    assert len(problems()) >= 59_000
+    rows, splits = chosen(device).T
+    assert rows.min() >= 0, problems()[rows < 0][0]
+    shared = _C.device_facts(device)["shared_bytes"]
+    for place in set(rows.tolist()):
+        row = ROWS[PLACES[place]]
+        mine = problems()[rows == place]
+        assert {TYPES[t] for t in set(mine[:, 0].tolist())} <= set(row.types) and not row.name.startswith("host/")
+        assert row.shared_bytes <= shared, row
+        if row.name.startswith("sm_80/t"):
+            assert mine[:, 2].all(), "float32 on tensor cores, and nobody allowed it"
+    invariant = problems()[:, 3] == 1
+    assert splits.min() >= 1 and splits.max() <= 64 and (splits[invariant] == 1).all()
+    # what a range has to do is worth its start
+    assert (problems()[splits > 1][:, 7] >= splits[splits > 1] * 64).all()
 
 
 def test_the_cpu_has_one_row() -> None:
@@ -71,19 +126,33 @@ def test_the_cpu_has_one_row() -> None:
 
 
 def test_no_row_is_dead() -> None:
-    chosen: Counter[str] = Counter()
-    for dtype, m, n, device in itertools.product(TYPES, SIDES, SIDES, ["sm_80", "sm_90", "sm_120", "gfx942"]):
-        chosen[explain(dtype, m, n, 1024, device)["would_run"]] += 1
-    chosen[explain("float32", 4, 4, 4, "cpu")["row"]] += 1
-    assert set(chosen) == set(ROWS), set(ROWS) - set(chosen)
+    reached = {PLACES[place] for device in GPUS for place in set(chosen(device)[:, 0].tolist())}
+    assert reached | {"host/blas"} == set(ROWS), set(ROWS) - reached
 
 
 def test_limits_hold() -> None:
     for row in ROWS.values():
-        if row.name.startswith("host/"):
-            continue
-        assert row.shared_bytes <= 48 * 1024 and 64 <= row.threads <= 256
-        assert row.tile[0] * row.tile[2] % row.threads == 0 and row.tile[1] * row.tile[2] % row.threads == 0
+        if row.name.startswith("simt/"):
+            assert row.shared_bytes <= 48 * 1024 and 64 <= row.threads <= 256
+            assert row.tile[0] * row.tile[2] % row.threads == 0 and row.tile[1] * row.tile[2] % row.threads == 0
+        if row.name.startswith("sm_80/"):  # sm_86, sm_89 and sm_120 give a block 99 KB
+            assert row.shared_bytes <= 99 * 1024 and 128 <= row.threads <= 256
+
+
+def test_a_row_is_chosen_alike_whatever_the_other_rows_are() -> None:
+    """batch_invariant: the order of an element's sum depends on its own row and column, not on how many there are."""
+    number = TYPES.index("bfloat16")
+    for m in (1, 2, 8, 9, 64, 4096):
+        problem = [(number, number, 0, 1, 1, m, 4096, 16384, 0, 1, 16)]
+        place, splits = _C.gemm_choose("sm_90", numpy.array(problem))[0]
+        assert PLACES[place].startswith("sm_80/") and splits == 1, (m, PLACES[place])
+
+
+def test_costs_are_said() -> None:
+    found = explain("bfloat16", 4096, 4096, 4096, "sm_80")
+    said = [why for _, why in found["refusals"] if "times the chosen row's" in why]
+    assert said and all(float(why.split(": ")[1].split()[0]) >= 1 for why in said), found["refusals"]
+    assert found["cost"] > 0 and explain("bfloat16", 64, 64, 65536, "sm_80")["splits"] > 1
 
 
 def test_refusals_say_why() -> None:
@@ -108,15 +177,18 @@ def test_a_device_with_more_processors_takes_smaller_tiles() -> None:
 
 def choices() -> str:
     """The table in choices.txt: a line a problem, a column a device."""
-    devices = ["sm_75", "sm_90", "gfx942"]
-    lines = [f"{'problem':32}" + " ".join(f"{d:14}" for d in devices)]
+    devices = ["sm_75", "sm_80", "sm_89", "sm_90", "gfx942"]
+    lines = [f"{'problem':32}" + " ".join(f"{d:16}" for d in devices)]
     for dtype, (m, n, k) in itertools.product(
-        ["float32", "bfloat16", "float64", "int8"],
+        ["float32", "tf32", "bfloat16", "float64", "int8"],
         [(16, 16, 16), (128, 128, 128), (512, 512, 512), (1024, 1024, 1024), (4096, 4096, 4096), (8192, 8192, 8192),
          (1, 4096, 4096), (16, 8192, 4096), (16, 65536, 512), (65536, 16, 512), (64, 64, 65536), (8192, 8192, 16)],
     ):  # fmt: skip
-        rows = [explain(dtype, m, n, k, d)["would_run"] for d in devices]
-        lines.append(f"{f'{dtype} {m} x {n} x {k}':32}" + " ".join(f"{r:14}" for r in rows))
+        number = TYPES.index("float32" if dtype == "tf32" else dtype)
+        problem = numpy.array([(number, number, dtype == "tf32", 0, 1, m, n, k, 0, 1, 16)])
+        choices = [_C.gemm_choose(d, problem)[0] for d in devices]
+        rows = [PLACES[place] + (f"*{splits}" if splits > 1 else "") for place, splits in choices]
+        lines.append(f"{f'{dtype} {m} x {n} x {k}':32}" + " ".join(f"{r:16}" for r in rows))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

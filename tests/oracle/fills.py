@@ -47,6 +47,13 @@ def integers(*shape: int, k: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.where(torch.rand(shape) < density, values, torch.zeros_like(values)).to(dtype)
 
 
+def tf32(t: Tensor) -> Tensor:
+    """float32 rounded to tf32's 11 significant bits, ties away from zero, as cvt.rna does; finite values."""
+    bits = t.contiguous().view(torch.int32).to(torch.int64) & 0xFFFFFFFF
+    rounded = (bits + 0x1000) & 0xFFFFE000
+    return torch.where(rounded >= 2**31, rounded - 2**32, rounded).to(torch.int32).view(torch.float32).view(t.shape)
+
+
 FILLS = {"normal": normal, "uniform": uniform, "wide": wide, "cancelling": cancelling}
 
 

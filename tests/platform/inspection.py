@@ -78,7 +78,7 @@ def unkept(found: Inspection) -> list[str]:
         f"{target}: no kernel is named {promise.kernels}, so promises.py checks nothing there"
         for target, group in found.kernels.items()
         for promise in promises.PROMISES
-        if not any(re.fullmatch(promise.kernels, kernel.key) for kernel in group)
+        if promise.asked_of(target) and not any(re.fullmatch(promise.kernels, kernel.key) for kernel in group)
     ]
 
 

@@ -73,6 +73,9 @@ def key_of(name: str) -> str:
         folder, kind, tile = product[1], TYPES[product[2]], (int(product[3]), int(product[4]), int(product[5]))
         row = row_of(folder, kind, tile)
         return f"{row.name if row else f'{folder}/{tile}'} {kind}"
+    ranges = re.search(r"split::sum_ranges<([\w ]+)>", name)
+    if ranges:
+        return f"split/sum <{TYPES[ranges[1]]}>"
     rows = re.search(r"::rows<.*?common::(Value|Grad)<gpukern::elementwise::common::(\w+)::.*>, ([\w ]+), (\d)>", name)
     if rows:
         return f"elementwise/{rows[2]} rows<{rows[1]},{TYPES[rows[3]]},{rows[4]}>"

@@ -7,7 +7,7 @@ import fcntl
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,32 +22,49 @@ FOLDER = Path("build") / "model" / "small"  # below the root; the libraries shar
 def model_library(name: str, sources: tuple[str, ...], flags: str = "") -> ctypes.CDLL:
     """Compiles what changed of `sources` (relative to the root) and of the machine; loads lib<name>.so."""
     whole = (FOLDER / f"lib{name}.so").as_posix()
+    lines, machine = machine_rules()
+    objects = []
+    for source in sources:
+        out = (FOLDER / name / f"{stem(source)}.o").as_posix()
+        command = (
+            f"{build.compiler()} {build.FLAGS} {build.WATCHED} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+        )
+        lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
+        objects.append(out)
+    lines.append(f"build {whole}: link {' '.join([*objects, *machine])}")
+    run_ninja(name, lambda: "\n".join(lines) + "\n")
+    return ctypes.CDLL(str(ROOT / whole))
+
+
+def machine_rules() -> tuple[list[str], list[str]]:
+    """Lines for ninja that compile the machine, and its objects."""
     lines = [f"builddir = {FOLDER.as_posix()}", "rule cc", "  command = $cmd", "  depfile = $out.d", "  deps = gcc"]
     lines.append(f"rule link\n  command = {build.compiler()} -shared $in -o $out.new -ldl && mv $out.new $out")
     objects = []
-    for source in [*sources, *machine_sources()]:
-        machine = source not in sources
-        out = (FOLDER / ("" if machine else name) / f"{stem(source)}.o").as_posix()
-        own = "-O2" if machine else f"{build.WATCHED} {flags}"
-        command = f"{build.compiler()} {build.FLAGS} {own} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+    for source in machine_sources():
+        out = (FOLDER / f"{stem(source)}.o").as_posix()
+        command = f"{build.compiler()} {build.FLAGS} -O2 -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         objects.append(out)
-    lines.append(f"build {whole}: link {' '.join(objects)}")
+    return lines, objects
+
+
+def run_ninja(name: str, listing: Callable[[], str]) -> None:
+    """Makes what `listing` describes; of several processes, one compiles."""
     (ROOT / FOLDER).mkdir(parents=True, exist_ok=True)
-    with (ROOT / FOLDER / "lock").open("w") as lock:  # of several processes, one compiles
+    with (ROOT / FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        listing = ROOT / FOLDER / f"{name}.ninja"
-        listing.write_text("\n".join(lines) + "\n")
+        file = ROOT / FOLDER / f"{name}.ninja"
+        build.rules().write_if_changed(file, listing())
         ninja = shutil.which("ninja", path=str(Path(sys.executable).parent)) or "ninja"
-        command = [ninja, "-f", listing.relative_to(ROOT).as_posix()]
+        command = [ninja, "-f", file.relative_to(ROOT).as_posix()]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:]
-    return ctypes.CDLL(str(ROOT / whole))
 
 
 def machine_sources() -> Sequence[str]:
     """The machine, without the entry points of the project's own kernels."""
-    found = [p for p in sorted(MODEL.glob("*.cpp")) if p.name != "harness.cpp"]
+    found = [p for p in sorted(MODEL.glob("*.cpp")) if not p.name.startswith("harness")]
     return [p.relative_to(ROOT).as_posix() for p in found]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 # Instructions that matter: a label, which is a column of the golden files, and what the disassembler writes.
 CUDA = {
@@ -21,7 +22,10 @@ CUDA = {
     "FFMA": r"FFMA",
     "DFMA": r"DFMA",
     "IMAD": r"IMAD(?!\.(MOV|SHL|IADD|U32\.MOV))",
-    "HMMA": r"[HIQ]?G?MMA\b|[HIQ]MMA",
+    "MMA": r"[DHIQ]G?MMA",
+    "LDSM": r"LDSM",
+    "LDGSTS.128": r"LDGSTS\..*\b128",
+    "LDGSTS": r"LDGSTS",
     "MUFU": r"MUFU",
     "BAR": r"BAR",
     "CALL": r"CALL",
@@ -68,6 +72,12 @@ def known_lanes(name: str) -> int:
     return max((most for pattern, most in KNOWN_LANES if re.search(pattern, name)), default=0)
 
 
+def words_of_folder(name: str) -> list[str]:
+    """What the `targets` file of a folder of products lists."""
+    path = Path(__file__).resolve().parents[2] / "csrc" / "gemm" / "arch" / name / "targets"
+    return path.read_text().split() if path.exists() else []
+
+
 @dataclass(frozen=True)
 class Promise:
     """Kernels whose key matches, and whose name does not match `unless`, have at least so many of each instruction."""
@@ -76,6 +86,11 @@ class Promise:
     cuda: dict[str, int] = field(default_factory=dict)
     hip: dict[str, int] = field(default_factory=dict)
     unless: str = r"(?!)"
+
+    def asked_of(self, target: str) -> bool:
+        """Whether a folder named in `kernels` is compiled for the target; any other pattern is asked of all."""
+        words = words_of_folder(self.kernels.partition("/")[0])
+        return not words or target in words
 
     def broken(self, key: str, name: str, backend: str, counts: dict[str, int]) -> list[str]:
         if not re.fullmatch(self.kernels, key) or re.search(self.unless, name):
@@ -107,6 +122,22 @@ PROMISES = [
     Promise(r"simt/\w+ (f32|f64|i32|i64)", {"LDG.128": 1}, {"load128": 1}),
     Promise(r"simt/(s128x128|s32x32|s16x128|s128x16) b?f16", {"LDG.128": 1}, {"load128": 1}),
     Promise(r"simt/(?!s128x16)\w+ (f32|f64|i32|i64)", {"STG.128": 1}, {"store128": 1}),
+]
+
+# A step of k is 32 bytes: 4 x 8 products of a 64 x 64 part, and an ldmatrix for each 16 rows and each 16 columns.  Two
+# steps a tile of 64 bytes, four of 128 (the smallest parts are a loop of two).  Copies of 16 bytes for the prologue's
+# tiles and the loop's.
+PROMISES += [
+    Promise(r"sm_80/h128x(128|256) b?f16", {"MMA": 64, "LDSM": 16, "LDGSTS.128": 16, "STG": 2}),
+    Promise(r"sm_80/h64x128 b?f16", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 12}),
+    Promise(r"sm_80/h64x64 b?f16", {"MMA": 32, "LDSM": 16, "LDGSTS.128": 16}),
+    Promise(r"sm_80/h16x128 b?f16", {"MMA": 8, "LDSM": 9, "LDGSTS.128": 20}),
+    Promise(r"sm_80/t128x128 f32", {"MMA": 32, "LDGSTS.128": 8}),
+    Promise(r"sm_80/t64x64 f32", {"MMA": 32, "LDGSTS.128": 16}),
+    Promise(r"sm_80/d\w+ f64", {"MMA": 8, "LDGSTS.128": 8}),
+    Promise(r"sm_80/i\w+ i8", {"LDSM": 16, "LDGSTS.128": 16}),
+    Promise(r"sm_80/\w+ \w+", {"LDGSTS": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
+    Promise(r"split/sum <\w+>", {"LDG.128": 1}, {"load128": 1}),
 ]
 
 # All GPU code of one vendor: CPU seconds of the compiler, bytes of device code before compression.

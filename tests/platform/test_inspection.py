@@ -179,6 +179,8 @@ def test_a_changed_figure_is_a_diff() -> None:
 def test_a_promise_that_no_kernel_answers_to_is_found() -> None:
     found = inspect_cuda.Inspection("nvcc 0", {"sm_80": []})
     assert len(inspection.unkept(found)) == len(promises.PROMISES)
+    found = inspect_cuda.Inspection("nvcc 0", {"sm_75": []})  # has no kernels of sm_80
+    assert {s for s in inspection.unkept(found) if "sm_80/" in s} == set()
 
 
 def test_a_budget_that_is_spent_is_found() -> None:

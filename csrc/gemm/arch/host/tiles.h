@@ -20,6 +20,7 @@ constexpr Reason serves(const Device& d) {
 }
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
+  if (p.out != p.type) return "a result of another type than the operands is torch's own here";
   return !floating(p.type) && p.epilogue.activation != Activation::none ? "an activation needs a floating type"
                                                                         : nullptr;
 }
@@ -27,5 +28,7 @@ constexpr Reason refuses(const Row&, const Problem&, const Device&) { return nul
 constexpr double cost(const Row&, const Problem& p, const Device&) {
   return double(p.m) * double(p.n) * double(p.k) * double(p.batch);
 }
+
+constexpr int splits(const Row&, const Problem&, const Device&) { return 1; }
 
 }  // namespace gpukern::gemm::host

@@ -12,41 +12,18 @@
 // barrier a step -> bands of tiles that share L2 (schedule.h).  Layouts are a run-time matter: each operand is walked
 // along its unit stride with packets where addresses allow, element by element with any strides where they do not.
 #pragma once
-#include "../../../platform/gpu.h"
-#include "../../epilogue.h"
-#include "../../problem.h"
+#include "../../emit.cuh"
 #include "../../schedule.h"
 
 namespace gpukern::gemm::simt {
 
-// Storage T, accumulator V.  Integers wrap, which unsigned arithmetic does by definition.
-template <class T> struct Number {
-  using V = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
-  static GPUKERN_HD V widen(T x) { return static_cast<V>(x); }
-  static GPUKERN_HD T narrow(V x) { return static_cast<T>(x); }
-};
-template <class T> struct Rounded {
-  using V = float;
-  static GPUKERN_HD V widen(T x) { return to_float(x); }
-  static GPUKERN_HD T narrow(V x) { return from_float<T>(x); }
-};
-template <class T> struct Native {
-  using V = T;
-  static GPUKERN_HD V widen(T x) { return x; }
-  static GPUKERN_HD T narrow(V x) { return x; }
-};
-template <> struct Number<half_t> : Rounded<half_t> {};
-template <> struct Number<bfloat16_t> : Rounded<bfloat16_t> {};
-template <> struct Number<float> : Native<float> {};
-template <> struct Number<double> : Native<double> {};
-
-// What a launch passes.  walk_*: the operand is walked along k (else along its row or column); packets_*: 16-byte
-// loads.
+// What a launch passes.  *_along_k: the operand is walked along k (else along its row or column); *_packets: 16-byte
+// loads.  splits: blocks that share the k of one tile.
 struct Work {
-  Problem p;
-  Data data;
-  int64_t first_batch;
-  bool a_along_k, b_along_k, a_packets, b_packets, d_packets;
+  Ending ending;  // first: see emit.cuh
+  int64_t first_batch, batches;
+  int splits;
+  bool a_along_k, b_along_k, a_packets, b_packets;
 };
 
 constexpr int min_of(int a, int b) { return a < b ? a : b; }
@@ -130,13 +107,7 @@ template <class V, int TM, int TN, int WarpColumns> struct Place {
   GPUKERN_D int column_of(int j) const { return column + j / gn * (8 * gn) + j % gn; }
 };
 
-// The first of N numbers, or of N rows of them, goes to the end; after N turns all are back in their places.
-template <class V, int N> GPUKERN_D void turn(V (&x)[N]) {
-  const V first = x[0];
-#pragma unroll
-  for (int i = 0; i + 1 < N; ++i) x[i] = x[i + 1];
-  x[N - 1] = first;
-}
+// The first row of M goes to the end; after M turns all are back in their places.
 template <class V, int M, int N> GPUKERN_D void turn(V (&x)[M][N]) {
 #pragma unroll
   for (int j = 0; j < N; ++j) {
@@ -147,63 +118,22 @@ template <class V, int M, int N> GPUKERN_D void turn(V (&x)[M][N]) {
   }
 }
 
-// Out of line, so that the formulas' constants are not kept in registers all along.
-template <class V> GPUKERN_OUTLINE V activated(Activation kind, V x) { return activate(kind, x); }
-
-// activation(alpha * sum + beta * C) + residual, to D.
+// One copy of the formulas and of the addressing, not TM of them: the row in turn is always sum[0].  An index that
+// moves would put the array into memory; moving the array costs TM moves a column.
 template <class T, int TM, int TN, class At>
 GPUKERN_D void finish(const Work& w, int64_t batch, int64_t row0, int64_t column0, const At& place,
                       typename Number<T>::V (&sum)[TM][TN]) {
-  using V = typename Number<T>::V;
-  using N = Number<T>;
-  const Problem& p = argument(w).p;  // its addresses come from w, which says that they are global memory
-  const Epilogue& e = p.epilogue;
-  const bool whole_type = !floating(p.type);
-  const V alpha = whole_type ? static_cast<V>(e.whole_alpha) : static_cast<V>(e.alpha);
-  const V beta = whole_type ? static_cast<V>(e.whole_beta) : static_cast<V>(e.beta);
-  const T* c = static_cast<const T*>(w.data.c) + (e.addend ? batch * p.c.batch : 0);
-  const T* residual = static_cast<const T*>(w.data.residual) + (e.residual ? batch * p.residual.batch : 0);
-  T* d = static_cast<T*>(w.data.d) + batch * p.d.batch;
-
-  if (e.addend || e.residual || e.activation != Activation::none || alpha != V(1)) {
-    // One copy of the formulas and of the addressing, not TM * TN of them: the element in turn is always sum[0][0].
-    // An index that moves would put the array into memory; moving the array costs TM + TN moves an element.
 #pragma unroll 1
-    for (int i = 0; i < TM; ++i) {
-      const int64_t row = row0 + place.row_of(i);
-#pragma unroll 1
-      for (int j = 0; j < TN; ++j) {
-        const int64_t column = column0 + place.column_of(j);
-        const bool inside = row < p.m && column < p.n;
-        V v = sum[0][0] * alpha;
-        if (e.addend && inside) v += beta * N::widen(c[row * p.c.row + column * p.c.column]);
-        if constexpr (std::is_floating_point_v<V>) v = activated(e.activation, v);
-        if (e.residual && inside) v += N::widen(residual[row * p.residual.row + column * p.residual.column]);
-        sum[0][0] = v;
-        turn(sum[0]);
-      }
-      turn(sum);
-    }
-  }
-#pragma unroll
   for (int i = 0; i < TM; ++i) {
     const int64_t row = row0 + place.row_of(i);
-    if (row >= p.m) continue;
 #pragma unroll
     for (int g = 0; g < TN; g += At::gn) {
-      const int64_t column = column0 + place.column_of(g);
-      Packet<T, At::gn> packet;
+      typename Number<T>::V v[At::gn];
 #pragma unroll
-      for (int j = 0; j < At::gn; ++j) packet.v[j] = N::narrow(sum[i][g + j]);
-      T* to = d + row * p.d.row + column * p.d.column;
-      if (w.d_packets && column + At::gn <= p.n) {
-        store_packet(reinterpret_cast<Packet<T, At::gn>*>(to), packet);
-      } else {
-#pragma unroll
-        for (int j = 0; j < At::gn; ++j)
-          if (column + j < p.n) to[j * p.d.column] = packet.v[j];
-      }
+      for (int j = 0; j < At::gn; ++j) v[j] = sum[0][g + j];
+      emit<T>(w.ending, batch, row, column0 + place.column_of(g), v);
     }
+    turn(sum);
   }
 }
 
@@ -218,19 +148,23 @@ GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST 
   V* const shared_a = reinterpret_cast<V*>(shared_memory());  // [2][BK][LoadA::line]
   V* const shared_b = shared_a + 2 * BK * LoadA::line;        // [2][BK][LoadB::line]
   const int thread = static_cast<int>(threadIdx.x);
-  const Problem& p = w.p;
+  const Problem& p = w.ending.p;
+  const Data& data = w.ending.data;
 
+  // A slice is one matrix, or one range of k of one: the ranges of all matrices lie behind one another.
   const TileIndex tile = tile_at(blockIdx.x, ceil_div(p.m, BM), ceil_div(p.n, BN));
-  const int64_t batch = w.first_batch + tile.batch, row0 = tile.row * BM, column0 = tile.column * BN;
+  const int64_t slice = w.first_batch + tile.batch, batch = slice % w.batches;
+  const int64_t row0 = tile.row * BM, column0 = tile.column * BN;
+  const Range range = range_of(p.k, BK, w.splits, static_cast<int>(slice / w.batches));
   LoadA a;
   LoadB b;
-  a.start(static_cast<const T*>(w.data.a) + batch * p.a.batch + row0 * p.a.row, thread, p.a.row, p.a.column,
-          w.a_along_k);
-  b.start(static_cast<const T*>(w.data.b) + batch * p.b.batch + column0 * p.b.column, thread, p.b.column, p.b.row,
-          w.b_along_k);
+  a.start(static_cast<const T*>(data.a) + batch * p.a.batch + row0 * p.a.row + range.first * p.a.column, thread,
+          p.a.row, p.a.column, w.a_along_k);
+  b.start(static_cast<const T*>(data.b) + batch * p.b.batch + column0 * p.b.column + range.first * p.b.row, thread,
+          p.b.column, p.b.row, w.b_along_k);
   const int rows_left = left_of(p.m - row0, BM), columns_left = left_of(p.n - column0, BN);
   const auto load = [&](int64_t k) {
-    const int k_left = left_of(p.k - k, BK);
+    const int k_left = left_of(range.end - k, BK);
     a.load(thread, rows_left, k_left, p.a.row, p.a.column, w.a_along_k, w.a_packets);
     b.load(thread, columns_left, k_left, p.b.column, p.b.row, w.b_along_k, w.b_packets);
   };
@@ -242,13 +176,13 @@ GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST 
   const At place(thread);
   V sum[TM][TN] = {};
   int buffer = 0;
-  if (p.k > 0) {
-    load(0);
+  if (range.first < range.end) {
+    load(range.first);
     store(0);
   }
   syncthreads();
-  for (int64_t k = 0; k < p.k; k += BK) {
-    const bool more = k + BK < p.k;
+  for (int64_t k = range.first; k < range.end; k += BK) {
+    const bool more = k + BK < range.end;
     if (more) load(k + BK);
     const V* line_a = shared_a + buffer * (BK * LoadA::line) + place.row;
     const V* line_b = shared_b + buffer * (BK * LoadB::line) + place.column;
@@ -276,7 +210,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST 
     if (more) store(buffer);  // the buffer that everybody left at the last barrier
     syncthreads();
   }
-  finish<T, TM, TN>(w, batch, row0, column0, place, sum);
+  finish<T, TM, TN>(w, slice, row0, column0, place, sum);
 }
 
 }  // namespace gpukern::gemm::simt

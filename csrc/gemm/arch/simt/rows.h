@@ -1,21 +1,11 @@
 // The rows of one type: kernels and the switch that launches them.  Each type has a .cu of its own, so that they
 // compile side by side.
 #pragma once
+#include "../../split/split.h"
 #include "kernel.cuh"
 #include "tiles.h"
 
 namespace gpukern::gemm::simt {
-
-template <class T> constexpr Type type_of();
-template <> constexpr Type type_of<half_t>() { return Type::f16; }
-template <> constexpr Type type_of<bfloat16_t>() { return Type::bf16; }
-template <> constexpr Type type_of<float>() { return Type::f32; }
-template <> constexpr Type type_of<double>() { return Type::f64; }
-template <> constexpr Type type_of<uint8_t>() { return Type::u8; }
-template <> constexpr Type type_of<int8_t>() { return Type::i8; }
-template <> constexpr Type type_of<int16_t>() { return Type::i16; }
-template <> constexpr Type type_of<int32_t>() { return Type::i32; }
-template <> constexpr Type type_of<int64_t>() { return Type::i64; }
 
 // Whether packets of `width` elements along a unit stride are aligned everywhere.
 constexpr bool packets_fit(int64_t unit, int align, int width, int size) { return unit == 1 && align >= width * size; }
@@ -32,18 +22,26 @@ template <class T, int BM, int BN, int BK, int TM, int TN> int run(const Problem
   using LoadA = Loader<T, BM, BK, threads>;
   using LoadB = Loader<T, BN, BK, threads>;
   constexpr size_t shared = 2 * BK * (LoadA::line + LoadB::line) * sizeof(V);
-  Work w{p, data, 0, along_k(p.a.column, p.a.row), along_k(p.b.row, p.b.column), false, false, false};
+  const bool split = data.splits > 1;
+  const Problem stored = split ? partial_of(p) : p;
+  Work w{ending_of(stored, split ? partial_of(data) : data, Place<V, TM, TN, BN / (8 * TN)>::gn),
+         0,
+         p.batch,
+         data.splits,
+         along_k(p.a.column, p.a.row),
+         along_k(p.b.row, p.b.column),
+         false,
+         false};
   w.a_packets = packets_fit(w.a_along_k ? p.a.column : p.a.row, p.a.align, LoadA::width, size);
   w.b_packets = packets_fit(w.b_along_k ? p.b.row : p.b.column, p.b.align, LoadB::width, size);
-  w.d_packets = packets_fit(p.d.column, p.d.align, Place<V, TM, TN, BN / (8 * TN)>::gn, size);
   const int64_t tiles = ceil_div(p.m, BM) * ceil_div(p.n, BN), at_once = batches_per_launch(tiles);
-  for (int64_t left = p.batch; left > 0; left -= at_once, w.first_batch += at_once) {
+  for (int64_t left = p.batch * data.splits; left > 0; left -= at_once, w.first_batch += at_once) {
     const int64_t blocks = tiles * (left < at_once ? left : at_once);
     if (const int error = platform::launch(&product<T, BM, BN, BK, TM, TN>, dim3(static_cast<unsigned>(blocks)),
                                            dim3(threads), shared, stream, w))
       return error;
   }
-  return 0;
+  return split ? split::add_ranges(p, data, stream) : 0;
 }
 
 template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {

@@ -56,6 +56,7 @@ constexpr Reason serves(const Device& d) {
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
+  if (p.out != p.type && p.out != accumulator(p.type)) return "a result is of the operands' type or the accumulator's";
   if (!floating(p.type) && p.epilogue.activation != Activation::none) return "an activation needs a floating type";
   if (ceil_div(p.m, 16) > kGridLimit / (ceil_div(p.n, 16) > 0 ? ceil_div(p.n, 16) : 1))
     return "the result has more tiles than a grid has blocks";
@@ -68,6 +69,14 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
   return nullptr;
 }
 
+// Blocks that an SM holds by their registers: 165 a thread where a thread has 64 sums.
+constexpr int64_t blocks_an_sm(const Row& r) { return r.tm * r.tn > 16 ? 1 : 2; }
+
+constexpr int splits(const Row& r, const Problem& p, const Device& d) {
+  const int64_t tiles = ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
+  return p.batch_invariant ? 1 : splits_of(tiles, ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r));
+}
+
 // Modelled cycles a step of k: the tiles one SM gets, each as slow as the slowest of instruction issue (4 warps a
 // cycle), shared memory (128 bytes a cycle) and L2 (about 46 bytes a cycle and SM); a lone block waits for its own
 // latency.  A thread issues its multiply-adds, its reads of shared memory, about 4 instructions for each value it
@@ -75,7 +84,8 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
 // The constants are leads from published measurements; a tuning run on a device re-ranks rows, it adds none.
 constexpr double cost(const Row& r, const Problem& p, const Device& d) {
   const double sms = d.sm_count > 0 ? d.sm_count : 1;
-  const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch);
+  const int ranges = splits(r, p, d);
+  const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch) * ranges;
   const double turns = tiles <= sms ? 1 : tiles / sms;  // tiles of one SM share it, so a last uneven turn costs little
   const double wide = r.types == kSingle ? 1 : 2, warps = r.threads / 32.0;
   const double loaded = double(r.bm + r.bn) / r.threads;
@@ -84,8 +94,9 @@ constexpr double cost(const Row& r, const Problem& p, const Device& d) {
   const double l2 = (r.bm + r.bn) * double(bytes(p.type)) / 46.0;
   const double busy = issue > shared ? (issue > l2 ? issue : l2) : (shared > l2 ? shared : l2);
   const double alone = r.tm * r.tn * (warps > 4 ? warps / 4 : 1.0) * wide + 40;  // 40: a load's latency over 16 of k
-  const double k = double(p.k > 16 ? p.k : 16);
-  return k * (turns * busy > alone ? turns * busy : alone) + double(r.bm * r.bn) / 8;
+  const double k = double(p.k > 16 * ranges ? p.k : 16 * ranges) / ranges;
+  return k * (turns * busy > alone ? turns * busy : alone) + double(r.bm * r.bn) / 8 +
+         split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
 }
 
 // Runs one row; returns 0 or the runtime's error code.

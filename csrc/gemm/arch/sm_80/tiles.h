@@ -1,0 +1,131 @@
+// sm_80: mma.sync on tiles that cp.async brings, for every NVIDIA device from Ampere on.
+// One line is one kernel for each of its types and layouts; nothing outside this table can be launched.
+#pragma once
+#include "../../../platform/device.h"
+#include "../../problem.h"
+#include "../../schedule.h"
+
+namespace gpukern::gemm::sm_80 {
+
+constexpr const char* kName = "sm_80";
+
+constexpr unsigned kHalf = bit(Type::f16) | bit(Type::bf16);
+constexpr unsigned kTf32 = bit(Type::f32);  // only where the problem allows tf32
+constexpr unsigned kByte = bit(Type::u8) | bit(Type::i8);
+
+// deep: bytes of k a tile; wm x wn: a warp's part.  64x64 a warp reads 64 bytes of shared memory for 4096 multiply-adds
+// of 16 bits, half of what it can; 32x32 reads as fast as it multiplies and is for results too small for more.
+// 128x256: fewest reads of L2, one block an SM.  128x128: two blocks an SM, one stores while the other multiplies.
+// 64x128, 64x64: more blocks for smaller results.  16x128: 9..16 rows (decoding), six stages of loads under way.
+// clang-format off
+//      id         types    bm   bn  deep  wm  wn stages
+#define GPUKERN_SM80_TILES(ROW)                        \
+    ROW(h128x256,  kHalf,   128, 256,  64, 64, 64, 4)  \
+    ROW(h128x128,  kHalf,   128, 128,  64, 64, 64, 4)  \
+    ROW(h64x128,   kHalf,    64, 128,  64, 32, 64, 4)  \
+    ROW(h64x64,    kHalf,    64,  64, 128, 32, 32, 3)  \
+    ROW(h16x128,   kHalf,    16, 128, 128, 16, 32, 5)  \
+    ROW(t128x128,  kTf32,   128, 128,  64, 64, 32, 4)  \
+    ROW(t64x64,    kTf32,    64,  64, 128, 32, 32, 3)  \
+    ROW(d64x64,    kDouble,  64,  64, 128, 32, 32, 3)  \
+    ROW(d32x32,    kDouble,  32,  32, 128, 16, 16, 4)  \
+    ROW(i128x128,  kByte,   128, 128,  64, 64, 64, 4)  \
+    ROW(i64x64,    kByte,    64,  64, 128, 32, 32, 3)
+// clang-format on
+
+constexpr int size_of(unsigned types) { return types == kHalf ? 2 : types == kTf32 ? 4 : types == kDouble ? 8 : 1; }
+constexpr int threads_of(int bm, int bn, int wm, int wn) { return bm / wm * (bn / wn) * 32; }
+
+#define GPUKERN_ROW(ID, TYPES, BM, BN, DEEP, WM, WN, STAGES) \
+  Row{#ID, TYPES, BM, BN, DEEP / size_of(TYPES), WM, WN, threads_of(BM, BN, WM, WN), STAGES * (BM + BN) * DEEP, STAGES},
+inline constexpr Row kRows[] = {GPUKERN_SM80_TILES(GPUKERN_ROW)};
+#undef GPUKERN_ROW
+constexpr int kCount = sizeof(kRows) / sizeof(Row);
+
+constexpr int64_t kLeastShared = 99 * 1024;  // what sm_86, sm_89 and sm_120 give a block
+constexpr bool fits(const Row& r) {
+  const int sum = r.types == kDouble ? 8 : 4;
+  const int accumulators = r.tm * r.tn / 32 * sum / 4;                    // registers a thread
+  const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + 8) * sum;  // the epilogue's, in place of the stages
+  return r.threads >= 128 && r.threads <= 256 && accumulators <= 128 && r.shared <= kLeastShared && slabs <= r.shared &&
+         r.tm % 16 == 0 && r.tn % 16 == 0 && r.stages >= 3;
+}
+constexpr bool all_fit() {
+  for (const Row& r : kRows)
+    if (!fits(r)) return false;
+  return true;
+}
+static_assert(all_fit(), "a row of this table does not fit: accumulators, shared memory, or the epilogue's part of it");
+
+// Whether the operand is walked along k: its unit stride, or any stride where it has none.
+constexpr bool a_along_k(const Problem& p) { return bytes(p.type) == 1 || p.a.column == 1 || p.a.row != 1; }
+constexpr bool b_along_k(const Problem& p) { return bytes(p.type) == 1 || p.b.row == 1 || p.b.column != 1; }
+
+// A thin row has all four layouts and lays the thin side along m.  Of the others three are compiled: where A lies by
+// columns and B by columns too, the transposed product has A by rows and B by rows.
+constexpr bool thin(const Row& r) { return r.bm == 16; }
+constexpr bool turned(const Row& r, const Problem& p) { return thin(r) ? p.n < p.m : !a_along_k(p) && b_along_k(p); }
+constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p) ? transposed(p) : p; }
+
+constexpr Reason serves(const Device& d) {
+  return d.vendor == Vendor::nvidia && d.target >= 80 ? nullptr : "mma.sync of these types begins with NVIDIA's sm_80";
+}
+
+constexpr Reason supports(const Problem& p, const Device& d) {
+  if (Reason why = serves(d)) return why;
+  if (p.type == Type::f32 && p.precision != Precision::tf32)
+    return "float32 is multiplied as it is: torch's switches do not allow tf32";
+  if (!(bit(p.type) & (kHalf | kTf32 | kDouble | kByte))) return "tensor cores have no products of this type";
+  if (p.out != p.type && p.out != accumulator(p.type)) return "a result is of the operands' type or the accumulator's";
+  if (p.type == Type::u8 && p.out != Type::u8) return "uint8 is multiplied modulo 256 only";
+  if (!floating(p.type) && p.epilogue.activation != Activation::none) return "an activation needs a floating type";
+  if (ceil_div(p.m, 16) > kGridLimit / (ceil_div(p.n, 16) > 0 ? ceil_div(p.n, 16) : 1))
+    return "the result has more tiles than a grid has blocks";
+  return nullptr;
+}
+
+constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
+  if (!(r.types & bit(p.type))) return "it is not compiled for this type";
+  if (r.shared > d.shared_bytes) return "a block's stages do not fit this device's shared memory";
+  return nullptr;
+}
+
+constexpr int64_t tiles_of(const Row& r, const Problem& given) {
+  const Problem p = oriented(r, given);
+  return ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
+}
+// Blocks that an SM holds: by shared memory, and by its registers (kernel.cuh).
+constexpr int64_t blocks_an_sm(const Row& r, const Device& d) {
+  const int64_t by_registers = r.threads > 128 ? 1 : r.tm * r.tn > 1024 ? 2 : 3, by_shared = d.shared_bytes / r.shared;
+  return by_shared < by_registers ? (by_shared > 1 ? by_shared : 1) : by_registers;
+}
+
+constexpr int splits(const Row& r, const Problem& p, const Device& d) {
+  return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r, d));
+}
+
+// Modelled cycles: what one SM gets of the tiles, each as slow as the slowest of the tensor cores, shared memory (128
+// bytes a cycle) and L2 (about 46 bytes a cycle and SM), by 32 bytes of k, and an eighth of the others, which hide
+// behind it but for that; filling the stages; and the store of the last tile.  Multiply-adds an SM and cycle are those
+// of sm_80: other devices have other rates, and nearly the same ratios.
+constexpr double cost(const Row& r, const Problem& p, const Device& d) {
+  const int size = size_of(r.types), ranges = splits(r, p, d);
+  const double rate = r.types == kDouble ? 64 : 2048.0 / size;
+  const double sms = d.sm_count > 0 ? d.sm_count : 1, tiles = double(tiles_of(r, p)) * ranges;
+  const double mma = double(r.bm) * r.bn * (32.0 / size) / rate;
+  const double shared = r.threads / 32.0 * (r.tm + r.tn) * 32 / 128;
+  const double l2 = (r.bm + r.bn) * 32.0 / 46;
+  const double slowest = mma > shared ? (mma > l2 ? mma : l2) : (shared > l2 ? shared : l2);
+  const double together = slowest + (mma + shared + l2 - slowest) / 8;
+  const double turns = double(ceil_div(int64_t(tiles), int64_t(sms)));
+  const double least = 60;  // a lone block's barrier and first fragments, by 32 bytes of k
+  const double depth = double(ceil_div(ceil_div(p.k, r.bk), ranges)) * r.bk * size / 32;
+  const double busy = turns * together > least ? turns * together : least;
+  return 1500 + depth * busy + r.bm * r.bn * double(bytes(p.out)) / 46 +
+         split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
+}
+
+// Runs one row; returns 0 or the runtime's error code.
+int launch(int row, const Problem&, const Data&, Stream);
+
+}  // namespace gpukern::gemm::sm_80

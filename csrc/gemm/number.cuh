@@ -1,0 +1,45 @@
+// A type of an operand and what its products are summed in.
+#pragma once
+#include <type_traits>
+
+#include "../platform/gpu.h"
+#include "problem.h"
+
+namespace gpukern::gemm {
+
+// Storage T, accumulator V.  Integers wrap, which unsigned arithmetic does by definition.
+template <class T> struct Number {
+  using V = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+  using Wide = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
+  static GPUKERN_HD V widen(T x) { return static_cast<V>(x); }
+  static GPUKERN_HD T narrow(V x) { return static_cast<T>(x); }
+};
+template <class T> struct Rounded {
+  using V = float;
+  using Wide = float;
+  static GPUKERN_HD V widen(T x) { return to_float(x); }
+  static GPUKERN_HD T narrow(V x) { return from_float<T>(x); }
+};
+template <class T> struct Native {
+  using V = T;
+  using Wide = T;
+  static GPUKERN_HD V widen(T x) { return x; }
+  static GPUKERN_HD T narrow(V x) { return x; }
+};
+template <> struct Number<half_t> : Rounded<half_t> {};
+template <> struct Number<bfloat16_t> : Rounded<bfloat16_t> {};
+template <> struct Number<float> : Native<float> {};
+template <> struct Number<double> : Native<double> {};
+
+template <class T> constexpr Type type_of();
+template <> constexpr Type type_of<half_t>() { return Type::f16; }
+template <> constexpr Type type_of<bfloat16_t>() { return Type::bf16; }
+template <> constexpr Type type_of<float>() { return Type::f32; }
+template <> constexpr Type type_of<double>() { return Type::f64; }
+template <> constexpr Type type_of<uint8_t>() { return Type::u8; }
+template <> constexpr Type type_of<int8_t>() { return Type::i8; }
+template <> constexpr Type type_of<int16_t>() { return Type::i16; }
+template <> constexpr Type type_of<int32_t>() { return Type::i32; }
+template <> constexpr Type type_of<int64_t>() { return Type::i64; }
+
+}  // namespace gpukern::gemm

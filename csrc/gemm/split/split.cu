@@ -1,0 +1,34 @@
+#include "split.h"
+
+#include "kernel.cuh"
+
+namespace gpukern::gemm::split {
+namespace {
+
+template <class O> int run(const Problem& p, const Data& data, Stream stream) {
+  constexpr int each = 16 / static_cast<int>(sizeof(typename Number<O>::V));
+  const int64_t across = ceil_div(p.n, each), packets = p.batch * p.m * across, blocks = ceil_div(packets, kThreads);
+  if (packets == 0) return 0;
+  if (blocks > kGridLimit) return platform::kNoKernel;  // splits_of splits small results only
+  const Work w{ending_of(p, data, each), data.partial, data.splits, packets, across, p.n % each == 0};
+  return platform::launch(&sum_ranges<O>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream, w);
+}
+
+}  // namespace
+
+// Integers of one size wrap alike, whatever their sign.
+int add_ranges(const Problem& p, const Data& data, Stream stream) {
+  switch (p.out) {
+    case Type::f16: return run<half_t>(p, data, stream);
+    case Type::bf16: return run<bfloat16_t>(p, data, stream);
+    case Type::f32: return run<float>(p, data, stream);
+    case Type::f64: return run<double>(p, data, stream);
+    case Type::u8:
+    case Type::i8: return run<uint8_t>(p, data, stream);
+    case Type::i16: return run<int16_t>(p, data, stream);
+    case Type::i32: return run<int32_t>(p, data, stream);
+    default: return run<int64_t>(p, data, stream);
+  }
+}
+
+}  // namespace gpukern::gemm::split

@@ -1,0 +1,330 @@
+"""Faults planted in the sources of the sm_80 product: one line each, compiled for the machine model.
+
+A mutant is the tree with one text replaced by another.  The text must occur exactly once, so that a fault cannot be
+planted beside the line it means when the source changes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gpukern.model import build
+from tests.platform.library import FOLDER, ROOT, machine_rules, run_ninja
+
+KERNEL, TILE, FRAGMENTS, ROWS = (
+    f"gemm/arch/sm_80/{name}" for name in ("kernel.cuh", "tile.cuh", "fragments.cuh", "rows.h")
+)
+EMIT, SPLIT, SCHEDULE = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/schedule.h"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`right` in csrc/`file` becomes `wrong`.  tf32: seen in the float32 row, which reads tiles without ldmatrix."""
+
+    what: str
+    file: str
+    right: str
+    wrong: str
+    tf32: bool = False
+
+    @property
+    def name(self) -> str:
+        return re.sub(r"\W+", "-", self.what)
+
+
+NONE = Mutant("nothing", KERNEL, "", "")
+NONE_TF32 = Mutant("nothing, tf32", KERNEL, "", "", tf32=True)
+MUTANTS = [
+    Mutant(
+        "no barrier behind the wait",
+        KERNEL,
+        "cp_async_wait<Stages - 2>();\n        syncthreads();\n      }",
+        "cp_async_wait<Stages - 2>();\n      }",
+    ),
+    Mutant(
+        "a warp's barrier where the block's is needed",
+        KERNEL,
+        "cp_async_wait<Stages - 2>();\n        syncthreads();\n      }",
+        "cp_async_wait<Stages - 2>();\n        syncwarp();\n      }",
+    ),
+    Mutant(
+        "the wait lets one group too many be under way",
+        KERNEL,
+        "cp_async_wait<Stages - 2>();\n        syncthreads();\n      }",
+        "cp_async_wait<Stages - 1>();\n        syncthreads();\n      }",
+    ),
+    Mutant(
+        "no barrier before the first fragments",
+        KERNEL,
+        "cp_async_wait<Stages - 2>();\n  syncthreads();\n  if",
+        "cp_async_wait<Stages - 2>();\n  if",
+    ),
+    Mutant(
+        "the first tile is not waited for",
+        KERNEL,
+        "cp_async_wait<Stages - 2>();\n  syncthreads();\n  if",
+        "syncthreads();\n  if",
+    ),
+    Mutant(
+        "only a tile that is there is committed",
+        KERNEL,
+        "ask(k + Stages - 1);\n        cp_async_commit();",
+        "ask(k + Stages - 1), cp_async_commit();",
+    ),
+    Mutant(
+        "a tile is asked for into the next slot",
+        KERNEL,
+        "static_cast<int>(k % Stages)",
+        "static_cast<int>((k + 1) % Stages)",
+    ),
+    Mutant(
+        "the slot in use is asked for",
+        KERNEL,
+        "if (k + Stages - 1 < tiles) ask(k + Stages - 1);",
+        "if (k + Stages < tiles) ask(k + Stages);",
+    ),
+    Mutant(
+        "no barrier before the epilogue takes the stages",
+        KERNEL,
+        "  syncthreads();  // the last fragments are read; now the stages are the epilogue's\n",
+        "",
+    ),
+    Mutant(
+        "no barrier between a slab's writes and its reads",
+        KERNEL,
+        "    syncwarp();\n    if (!w.ending.down)",
+        "    if (!w.ending.down)",
+    ),
+    Mutant("no barrier before the slab is written again", KERNEL, "    syncwarp();\n    turn(sum);", "    turn(sum);"),
+    Mutant("the ring does not close", KERNEL, "slot + 1 == Stages ? 0 : slot + 1", "slot + 1"),
+    Mutant(
+        "the last step reads on in its own slot", KERNEL, "const int from = last ? next : slot", "const int from = slot"
+    ),
+    Mutant(
+        "A is read one step too early",
+        KERNEL,
+        "read_a(i, from, then);\n      }\n    };",
+        "read_a(i, from, step);\n      }\n    };",
+    ),
+    Mutant("the sets of B do not take turns", KERNEL, "take(step + 1, odd, even);", "take(step + 1, even, odd);"),
+    Mutant(
+        "warps stand the other way",
+        KERNEL,
+        "warp / (BN / WN) * WM, warp_column = warp % (BN / WN) * WN",
+        "warp % (BN / WN) * WM, warp_column = warp % (BN / WN) * WN",
+    ),
+    Mutant(
+        "a range of k begins at 0 for B", KERNEL, "column0 * p.b.column + range.first * p.b.row", "column0 * p.b.column"
+    ),
+    Mutant(
+        "the range's matrix, not the batch's",
+        KERNEL,
+        "static_cast<const T*>(data.a) + batch * p.a.batch",
+        "static_cast<const T*>(data.a) + slice * p.a.batch",
+    ),
+    Mutant("a fragment's lower half goes to the upper rows", KERNEL, "to + half * 8 * pitch", "to + half * 7 * pitch"),
+    Mutant(
+        "a column of D is handed over as a row",
+        KERNEL,
+        "const int row = q % (16 / each) * each, column = q / (16 / each);",
+        "const int row = q / (16 / each) % 16, column = q % (16 / each);",
+    ),
+    Mutant(
+        "chunks are not turned where they are copied to",
+        TILE,
+        "to = place(line, thread % chunks);",
+        "to = static_cast<uint32_t>(line * line_bytes + thread % chunks * 16);",
+    ),
+    Mutant(
+        "lines beyond the matrix are copied",
+        TILE,
+        "return l < lines_left ? columns_left - c : 0;",
+        "return columns_left - c;",
+    ),
+    Mutant("chunks beyond the matrix are copied", TILE, "bytes_of(have, 16)", "have <= 0 ? 0 : 16"),
+    Mutant(
+        "pieces beyond the matrix are copied",
+        TILE,
+        "bytes_of(have - j * piece / size, piece)",
+        "have * size <= j * piece ? 0 : piece",
+    ),
+    Mutant(
+        "elements beyond the matrix are read", TILE, "j < have ? *reinterpret_cast", "j <= have ? *reinterpret_cast"
+    ),
+    Mutant(
+        "the next tile lies one element too near",
+        TILE,
+        "at += (AlongK ? s.unit : s.line) * (BK * size);",
+        "at += (AlongK ? s.unit : s.line) * (BK * size - size);",
+    ),
+    Mutant(
+        "addresses of 8 bytes are copied as 16",
+        TILE,
+        "if (unit == 1 && align >= 16) return Bring::chunks;",
+        "if (unit == 1 && align >= 8) return Bring::chunks;",
+    ),
+    Mutant(
+        "elements of any stride are copied as pieces",
+        TILE,
+        "size >= 4 || (unit == 1 && align >= 4)",
+        "size >= 4 || align >= 4",
+    ),
+    Mutant(
+        "A's columns are read as rows",
+        FRAGMENTS,
+        "ldmatrix_trans(r, shared_address(tile)",
+        "ldmatrix(r, shared_address(tile)",
+    ),
+    Mutant("B's rows are read as columns", FRAGMENTS, "ldmatrix_trans(all,", "ldmatrix(all,"),
+    Mutant(
+        "A's matrices in the wrong order",
+        FRAGMENTS,
+        "Tile::place(x + lane % 16, 2 * step + lane / 16)",
+        "Tile::place(x + lane / 16 * 8 + lane % 8, 2 * step + lane / 8 % 2)",
+    ),
+    Mutant(
+        "B's matrices in the wrong order",
+        FRAGMENTS,
+        "Tile::place(x + lane / 16 * 8 + lane % 8, 2 * step + lane / 8 % 2)",
+        "Tile::place(x + lane % 16, 2 * step + lane / 16)",
+    ),
+    Mutant(
+        "B's halves are exchanged",
+        FRAGMENTS,
+        "r[0][0] = all[0], r[0][1] = all[1], r[1][0] = all[2], r[1][1] = all[3];",
+        "r[0][0] = all[1], r[0][1] = all[0], r[1][0] = all[2], r[1][1] = all[3];",
+    ),
+    Mutant("tf32 is cut, not rounded", FRAGMENTS, "r[i] = round_to_tf32(x);", "memcpy(&r[i], &x, 4);", tf32=True),
+    Mutant(
+        "tf32 of the wrong row",
+        FRAGMENTS,
+        "x + lane / 4 + i % 2 * 8, step * deep + lane % 4 + i / 2 * 4",
+        "x + lane / 4 + i / 2 * 8, step * deep + lane % 4 + i % 2 * 4",
+        tf32=True,
+    ),
+    Mutant("rows beyond D are stored", EMIT, "if (row >= p.m || column >= p.n) return;", "if (column >= p.n) return;"),
+    Mutant(
+        "columns beyond D are stored",
+        EMIT,
+        "const int left = along < P ? static_cast<int>(along) : P;",
+        "const int left = P;",
+    ),
+    Mutant("C is read where beta is 0", EMIT, "  if (e.addend) {\n    V c[P];", "  if (w.data.c) {\n    V c[P];"),
+    Mutant(
+        "a bias moves along with the rows",
+        EMIT,
+        "batch * p.c.batch + row * p.c.row + column * p.c.column",
+        "batch * p.c.batch + row * p.n + column * p.c.column",
+    ),
+    Mutant(
+        "packets of D where it is not aligned",
+        EMIT,
+        "const auto fits = [&](const Layout& l) { return (e.down ? l.row : l.column) == 1 && l.align >= bytes_of; };",
+        "const auto fits = [&](const Layout& l) { return (e.down ? l.row : l.column) == 1; };",
+    ),
+    Mutant(
+        "the residual before the activation",
+        EMIT,
+        "    if (e.activation != Activation::none) {",
+        "    if (e.activation != Activation::none && !e.residual) {",
+    ),
+    Mutant("beta scales the sum too", EMIT, "v[i] += beta * c[i];", "v[i] = beta * (v[i] + c[i]);"),
+    Mutant(
+        "the first range is added twice",
+        SPLIT,
+        "V sum[each] = {};",
+        "V sum[each];\n  for (int i = 0; i < each; ++i) sum[i] = i < left ? from[i] : V(0);",
+    ),
+    Mutant(
+        "ranges lie one row apart", SPLIT, "const int64_t slice = p.batch * p.m * p.n;", "const int64_t slice = p.n;"
+    ),
+    Mutant("partial sums are always aligned", "gemm/split/split.cu", "p.n % each == 0};", "true};"),
+    Mutant(
+        "a range takes one step of the next",
+        SCHEDULE,
+        "return {first, first + each < k ? first + each : k};",
+        "return {first, first + each + step < k ? first + each + step : k};",
+    ),
+    Mutant(
+        "A and B are exchanged, their addresses not",
+        ROWS,
+        "turned(kRows[row], given) ? transposed(given_data) : given_data",
+        "given_data",
+    ),
+]
+
+
+def _tree(mutant: Mutant, to: Path) -> None:
+    """The headers of a mutant: links to the project's, one file excepted."""
+    csrc = ROOT / "csrc"
+    for source in [*csrc.glob("gemm/**/*"), *csrc.glob("platform/**/*.h")]:
+        if not source.is_file() or source.suffix == ".cpp":
+            continue
+        place = to / source.relative_to(csrc)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        text = source.read_text()
+        if mutant.right and place == to / mutant.file:
+            assert text.count(mutant.right) == 1, (mutant.what, text.count(mutant.right))
+            text = text.replace(mutant.right, mutant.wrong)
+        build.rules().write_if_changed(place, text)
+
+
+def _listing() -> str:
+    """What ninja is told: an object and a library for each mutant, and one machine for all of them.
+
+    One, because a loader has room for the machine's thread variables only a dozen times.
+    """
+    lines, objects = machine_rules()
+    shared: dict[str, str] = {}
+    for name in ("harness", "harness_product"):
+        source, shared[name] = f"csrc/platform/model/{name}.cpp", (MUTANT_FOLDER / f"{name}.o").as_posix()
+        command = f"{build.compiler()} {build.FLAGS} -O2 -MMD -MF {shared[name]}.d -c {source} -o {shared[name]}"
+        lines += [f"build {shared[name]}: cc {source}", f"  cmd = {command}"]
+    machine = (MUTANT_FOLDER / "libmachine.so").as_posix()
+    lines.append(f"build {machine}: link {' '.join([*objects, shared['harness']])}")
+    for mutant in [NONE, NONE_TF32, *MUTANTS]:
+        tree = MUTANT_FOLDER / mutant.name
+        flags = build.FLAGS.replace("-Icsrc", f"-I{tree.as_posix()}")
+        flags += f" {build.WATCHED} -DGPUKERN_MUTANT_TF32={int(mutant.tf32)}"
+        out, source = (tree / "mutant.o").as_posix(), "tests/gemm/mutant.cu"
+        command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+        lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
+        whole = (tree / "libmutant.so").as_posix()
+        lines.append(f"build {whole}: link {out} {shared['harness_product']} {machine}")
+    return "\n".join(lines) + "\n"
+
+
+MUTANT_FOLDER = FOLDER.parent / "mutants"
+
+
+@cache
+def _build() -> None:
+    def prepare() -> str:
+        for mutant in [NONE, NONE_TF32, *MUTANTS]:
+            _tree(mutant, ROOT / MUTANT_FOLDER / mutant.name)
+        return _listing()
+
+    run_ninja("mutants", prepare)
+
+
+@cache
+def _machine() -> ctypes.CDLL:
+    return ctypes.CDLL(str(ROOT / MUTANT_FOLDER / "libmachine.so"), mode=ctypes.RTLD_GLOBAL)
+
+
+class Library:
+    """The machine with the product in which one line is wrong."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        _build()
+        self._machine = _machine()
+        self._product = ctypes.CDLL(str(ROOT / MUTANT_FOLDER / mutant.name / "libmutant.so"))
+        self._product.gpukern_model_product.restype = ctypes.c_char_p
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._product if name == "gpukern_model_product" else self._machine, name)
