@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "../autograd/node.h"
+#include "../autograd/number.h"
 
 namespace gpukern::elementwise {
 namespace {
@@ -37,7 +38,7 @@ Tensor sum(const Tensor& a, const Tensor& b) {
 }
 
 bool passes(const Op& op, int i, const Scalars& scalars) {
-  return (op.spec->passes >> i & 1) || ((op.spec->passes_if_one >> i & 1) && scalars[0].equal(1));
+  return (op.spec->passes >> i & 1) || ((op.spec->passes_if_one >> i & 1) && equals(scalars[0], 1));
 }
 
 // Gradient i for upstream gradient g, before broadcasting is undone.

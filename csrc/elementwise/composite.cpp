@@ -6,6 +6,7 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <torch/library.h>
 
+#include "../autograd/number.h"
 #include "elementwise.h"
 
 namespace gpukern::elementwise {
@@ -49,11 +50,11 @@ Tensor div_scalar(Ref x, Num y, std::optional<std::string_view> mode) {
 }
 Tensor pow_scalar(Ref x, Num y) {
   // a complex power, a power of bool, and what torch refuses of numbers only
-  const bool negative = y.isIntegral(true) && y.toLong() < 0 && at::isIntegralType(x.scalar_type(), true);
+  const bool negative = y.isIntegral(true) && y.toSymInt() < 0 && at::isIntegralType(x.scalar_type(), true);
   if (y.isComplex() || x.scalar_type() == at::kBool || negative) return at::pow(x, y);
   if (at::isFloatingType(x.scalar_type())) {  // exact and far cheaper than pow
-    if (y.equal(2)) return invoke<Ref>("square", x);
-    if (y.equal(0.5)) return invoke<Ref>("sqrt", x);
+    if (equals(y, 2)) return invoke<Ref>("square", x);
+    if (equals(y, 0.5)) return invoke<Ref>("sqrt", x);
   }
   return invoke<Ref, Ref>("pow", x, like_number(y, x));
 }

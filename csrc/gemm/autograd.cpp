@@ -1,5 +1,6 @@
 // Derivatives of the products.  Backward and tangents call gpukern's own ops, so every order of derivative works.
 #include "../autograd/node.h"
+#include "../autograd/number.h"
 
 #include <ATen/ops/add.h>
 #include <ATen/ops/mul.h>
@@ -21,7 +22,7 @@ Tensor product(Kind kind, const Tensor& a, const Tensor& b) {
   }
 }
 
-Tensor scaled(Tensor t, const Scalar& by) { return by.equal(1) ? t : at::mul(t, by); }
+Tensor scaled(Tensor t, const Scalar& by) { return equals(by, 1) ? t : at::mul(t, by); }
 
 // Stored column by column: the gradient then takes the same layout, so that weight.t() gives weight a row-major one.
 bool column_major(const Tensor& t) {
@@ -129,6 +130,16 @@ bool differentiated(const Args& x) {
           ((at::GradMode::is_enabled() && x.residual->requires_grad()) || autograd::has_tangent(*x.residual)));
 }
 
+// torch's own in-place form, which keeps the history that an `out=` form refuses.
+void twin_inplace(const Args& x) {
+  report_device(x);
+  switch (x.kind) {
+    case Kind::mm: x.c->addmm_(x.a, x.b, *x.beta, *x.alpha); break;
+    case Kind::bmm: x.c->baddbmm_(x.a, x.b, *x.beta, *x.alpha); break;
+    default: x.c->addmv_(x.a, x.b, *x.beta, *x.alpha);
+  }
+}
+
 Tensor plain_call(const Args& x) {
   switch (x.kind) {
     case Kind::mm: return x.c ? call::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : call::mm(x.a, x.b);
@@ -177,7 +188,9 @@ void autograd_out(const Args& x, const Tensor& out, c10::function_ref<void()> be
 void autograd_inplace(const Args& x, c10::function_ref<void()> below) {
   const Tensor& self = *x.c;
   if (!ours(x)) {
-    twin_out(x, self);
+    twin_inplace(x);
+    if (!x.plain())
+      self.copy_(call::finish(self, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt));
     return;
   }
   const bool graph = needs_graph(x);

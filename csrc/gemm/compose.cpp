@@ -8,7 +8,9 @@
 #include <ATen/ops/mul.h>
 #include <torch/library.h>
 
+#include "../autograd/number.h"
 #include "compose.h"
+#include "shapes.h"
 
 namespace gpukern::gemm {
 
@@ -79,12 +81,6 @@ Tensor finish(Tensor product, Name activation, const Optional& residual) {
 
 namespace {
 
-std::vector<c10::SymInt> joined(c10::SymIntArrayRef batch, std::initializer_list<c10::SymInt> last) {
-  std::vector<c10::SymInt> shape(batch.begin(), batch.end());
-  shape.insert(shape.end(), last);
-  return shape;
-}
-
 // Whether the batch dimensions of `t` are one run of memory, so that flattening them copies nothing.
 bool flattens(const Tensor& t) {
   const auto sizes = t.sym_sizes(), strides = t.sym_strides();
@@ -106,24 +102,10 @@ std::optional<std::vector<c10::SymInt>> broadcast(c10::SymIntArrayRef a, c10::Sy
   return shape;
 }
 
-// Spelled out, not -1: reshape cannot deduce an extent beside one of 0.
-c10::SymInt product_of(c10::SymIntArrayRef sizes) {
-  c10::SymInt count = 1;
-  for (const auto& n : sizes) count = count * n;
-  return count;
-}
-
 Tensor flat(const Tensor& t, const std::vector<c10::SymInt>& batch) {
   const auto sizes = t.sym_sizes();
   const c10::SymInt r = sizes[t.dim() - 2], c = sizes[t.dim() - 1];
   return t.expand_symint(joined(batch, {r, c})).reshape_symint({product_of(batch), r, c});
-}
-
-// All but the last dimension as one.
-Tensor rows_of(const Tensor& t) {
-  const auto sizes = t.sym_sizes();
-  const size_t last = sizes.size() - 1;
-  return t.reshape_symint({product_of(sizes.slice(0, last)), sizes[last]});
 }
 
 }  // namespace
@@ -167,7 +149,9 @@ Tensor matmul(const Tensor& a, const Tensor& b, call::Name activation, const cal
 Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& bias, call::Name activation,
               const call::Optional& residual) {
   const bool has_bias = bias && bias->defined();
-  if (input.dim() == 0 || weight.dim() > 2) return call::finish(at::linear(input, weight, bias), activation, residual);
+  // A bias beside a vector is torch's to refuse.
+  if (input.dim() == 0 || weight.dim() > 2 || (weight.dim() < 2 && has_bias))
+    return call::finish(at::linear(input, weight, bias), activation, residual);
   if (input.dim() == 2 && weight.dim() == 2) {
     if (!has_bias) return call::mm(input, weight.t(), activation, residual);
     if (bias->dim() == 1) return call::addmm(*bias, input, weight.t(), 1, 1, activation, residual);
@@ -235,6 +219,11 @@ Tensor batched_product(Kind kind, const Unwrapped& a, const Unwrapped& b) {
   return call::matmul(a.value, b.value.unsqueeze(-1)).squeeze(-1);
 }
 
+// A factor of integers is cut to one, as in the products themselves.
+Scalar in_type(const Scalar& s, const Tensor& t) {
+  return s.isFloatingPoint() && at::isIntegralType(t.scalar_type(), false) ? Scalar(s.to<int64_t>()) : s;
+}
+
 int64_t rank_of(Kind kind) { return kind == Kind::mm ? 2 : kind == Kind::bmm ? 3 : 1; }
 
 }  // namespace
@@ -249,22 +238,30 @@ Tensor batched(const Args& x) {
   bool any = a.batched || b.batched;
   const int64_t rank = rank_of(x.kind);
   Tensor out;
+  std::optional<c10::SymInt> batch;
   if (a_rank != wanted[0] || b_rank != wanted[1]) out = twin({x.kind, x.a, x.b});  // torch says what is wrong
   else out = batched_product(x.kind, a, b);
   const auto with_batch = [&](const Tensor& t) {  // brings t beside out, either of which may have the batch
     const Unwrapped u = unwrap(t, level);
     if (u.batched && !any) out = out.unsqueeze(0);
+    if (u.batched) batch = u.value.sym_size(0);
     any = any || u.batched;
     return aligned(u, rank);
   };
   if (x.c) {
-    out = x.alpha->equal(1) ? out : at::mul(out, *x.alpha);
+    const Scalar alpha = in_type(*x.alpha, x.a), beta = in_type(*x.beta, x.a);
+    out = equals(alpha, 1) ? out : at::mul(out, alpha);
     const Tensor c = with_batch(*x.c);
-    if (!x.beta->equal(0)) out = call::finish(out, {}, x.beta->equal(1) ? c : at::mul(c, *x.beta));
+    if (!equals(beta, 0)) out = call::finish(equals(beta, 1) ? c : at::mul(c, beta), {}, out);
   }
   call::Optional residual;
   if (x.residual) residual = with_batch(*x.residual);
   out = call::finish(out, x.activation, residual);
+  if (batch && out.sym_size(0) != *batch) {  // beta = 0 read nothing of the one that has the batch
+    Shape shape = out.sym_sizes().vec();
+    shape[0] = *batch;
+    out = out.expand_symint(shape).clone();
+  }
   return any ? ft::makeBatched(out, 0, level) : out;
 }
 

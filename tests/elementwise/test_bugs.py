@@ -151,3 +151,23 @@ def test_vmap_over_a_number_in_a_tensors_place_was_refused() -> None:
     condition = x > 0
     got = torch.vmap(lambda c, a: gpukern.where(c, a, 1.0))(condition, x)
     assert torch.equal(got, torch.where(condition, x, 1.0))
+
+
+def test_a_number_that_a_tracer_keeps_open_was_refused() -> None:
+    """Under dynamic=True an int argument is a symbol, which Scalar::equal does not compare."""
+    x, y = torch.rand(3, 4) + 1, torch.rand(4, 3)
+    calls = {
+        "pow": lambda t, n: gpukern.pow(t, n),
+        "add": lambda t, n: gpukern.add(t, t, alpha=n),
+        "sub": lambda t, n: gpukern.sub(t, t, alpha=n),
+        "addmm": lambda t, n: gpukern.addmm(t[:, :3], t, y, beta=n, alpha=n),
+    }
+    for name, call in calls.items():
+        torch._dynamo.reset()
+        compiled = torch.compile(call, fullgraph=True, backend="aot_eager", dynamic=True)
+        for number in (3, 2, 5):
+            grads = []
+            for function in (compiled, call):
+                leaf = x.clone().requires_grad_()
+                grads.append(torch.autograd.grad(function(leaf, number).sum(), leaf))
+            torch.testing.assert_close(grads[0], grads[1], msg=lambda m, n=name: f"{n}: {m}")

@@ -163,6 +163,46 @@ def test_nested_vmap_and_vmap_of_a_gradient() -> None:
     torch.testing.assert_close(per_sample, 2 * (a[:, 0] @ b) @ b.transpose(1, 2))
 
 
+def test_vmap_cut_factors_of_integers_to_whole_ones_only_without_a_batch() -> None:
+    """The batching rule multiplied by 2.5, where the product itself takes 2, and gave a floating result."""
+    c, a, b = (torch.randint(-5, 5, (4, 3, 3)) for _ in range(3))
+    mapped = torch.vmap(lambda *t: gpukern.addmm(*t, alpha=2.5, beta=1.5))(c, a, b)
+    assert mapped.dtype == torch.int64
+    assert torch.equal(mapped, torch.stack([gpukern.addmm(*t, alpha=2.5, beta=1.5) for t in zip(c, a, b)]))
+
+
+def test_vmap_over_an_addend_that_is_not_read_had_a_batch_of_one() -> None:
+    c, a, b = torch.full((5, 3, 2), float("nan")), torch.randn(3, 4), torch.randn(4, 2)
+    got = torch.vmap(lambda t: gpukern.addmm(t, a, b, beta=0))(c)
+    torch.testing.assert_close(got, (a @ b).expand(5, 3, 2))
+    gpukern.relu_(got)  # and it is memory of its own
+
+
+def test_vmap_of_an_addend_that_does_not_fit_has_torchs_words() -> None:
+    a, b, c = torch.randn(4, 3, 3), torch.randn(4, 3, 3), torch.randn(4, 2, 3)
+    said = []
+    for function in (gpukern.addmm, torch.addmm):
+        with pytest.raises(RuntimeError) as caught:
+            torch.vmap(function)(c, a, b)
+        said.append(str(caught.value).splitlines()[0])
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("name", ["addmm_", "baddbmm_", "addmv_"])
+def test_complex_in_place_lost_its_history(name: str) -> None:
+    """What is torch's went through its out= form, which refuses tensors that require grad."""
+    shapes = {
+        "addmm_": ((3, 2), (3, 4), (4, 2)), "baddbmm_": ((2, 3, 2), (2, 3, 4), (2, 4, 2)),
+        "addmv_": ((3,), (3, 4), (4,)),
+    }[name]  # fmt: skip
+    args = [torch.randn(s, dtype=torch.complex128, requires_grad=True) for s in shapes]
+    grads = []
+    for function in (getattr(gpukern, name), lambda c, *t, **k: getattr(c, name)(*t, **k)):
+        out = function(args[0] * 2, *args[1:], beta=0.5, alpha=2j)
+        grads.append(torch.autograd.grad(out.abs().sum(), args))
+    torch.testing.assert_close(grads[0], grads[1])
+
+
 @pytest.mark.parametrize("name", ["mm", "bmm", "addmm", "baddbmm", "matmul", "linear", "mv", "addmv"])
 def test_autocast_is_torchs(name: str) -> None:
     shapes = {
