@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import products
+from .entries import functions
 from .info import load_extension
-from .ops import functions
 
 _extension = load_extension()
 
@@ -268,6 +269,7 @@ def _traced(name: str) -> Callable[..., Any]:
 def _tell_dynamo() -> None:
     for name, function in functions.items():
         torch.compiler.substitute_in_graph(function, skip_signature_check=True)(_traced(name))
+    torch.compiler.allow_in_graph(products.einsum)  # what finds a path for its operands is not for tracing
 
 
 class _WhenDynamoComes(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -5,7 +5,7 @@ library `gpukern`; the signature and the documentation of an elementwise op come
 (csrc/elementwise/ops). `help(gpukern.silu)` prints them, `gpukern.ops.__all__` lists them.
 
 In-place forms carry torch's trailing underscore (`gpukern.relu_(x)` returns x). Wrong arguments raise torch's exception
-with torch's words.
+with torch's words. What torch writes in Python around its ops (einsum, tensordot, chain_matmul) is in products.py.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from .info import load_extension
+from . import products
+from .entries import functions
 
-functions: dict[str, Callable[..., Tensor]] = load_extension().functions()
 globals().update(functions)
+globals().update({name: getattr(products, name) for name in products.__all__})
 __all__ = sorted(functions)
 
 

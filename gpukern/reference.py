@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import wraps
+from functools import reduce, wraps
 from typing import Any
 
 import numpy
@@ -31,6 +31,8 @@ _erfc = numpy.vectorize(math.erfc, otypes=[numpy.float64])
 def _array(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.detach().cpu().double().numpy()
+    if isinstance(value, (list, tuple)):
+        return [_array(each) for each in value]
     return value
 
 
@@ -254,3 +256,66 @@ def bmm(input: Any, mat2: Any, *, activation: str | None = None, residual: Any =
 def mv(input: Any, vec: Any) -> Array:
     """input @ vec."""
     return _product(input, vec)
+
+
+@_on_arrays
+def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Array:
+    """beta * input + alpha * the sum over the batch of batch1[i] @ batch2[i]."""
+    product = numpy.asarray(numpy.einsum("bnm,bmp->np", batch1, batch2, optimize=False))
+    return _scaled_sum(input, product, beta, alpha)
+
+
+@_on_arrays
+def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Array:
+    """beta * input + alpha * vec1[:, None] * vec2."""
+    return _scaled_sum(input, vec1[:, None] * vec2, beta, alpha)
+
+
+def _inner(input: Array, other: Array) -> Array:
+    if input.ndim == 0 or other.ndim == 0:
+        return numpy.asarray(input * other)
+    rows = [x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) for x in (input, other)]
+    product = numpy.einsum("mk,nk->mn", *rows, optimize=False)
+    return numpy.asarray(product).reshape(input.shape[:-1] + other.shape[:-1])
+
+
+dot = _on_arrays(lambda input, tensor: _inner(input, tensor))
+vdot = _on_arrays(lambda input, other: _inner(input, other))
+inner = _on_arrays(lambda input, other: _inner(input, other))
+outer = _on_arrays(lambda input, vec2: input[:, None] * vec2)
+ger = _on_arrays(lambda input, vec2: input[:, None] * vec2)
+
+
+@_on_arrays
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Array:
+    """out[.., o] = sum over i, j of input1[.., i] weight[o, i, j] input2[.., j], plus bias[o]."""
+    product = numpy.asarray(numpy.einsum("...i,oij,...j->...o", input1, weight, input2, optimize=False))
+    return product if bias is None else numpy.asarray(product + bias)
+
+
+multi_dot = _on_arrays(lambda tensors: reduce(_product, tensors))
+chain_matmul = _on_arrays(lambda *matrices: reduce(_product, matrices))
+
+
+@_on_arrays
+def tensordot(a: Any, b: Any, dims: Any = 2) -> Array:
+    """Sums of products over the last `dims` of a and the first of b, or over two lists of dimensions."""
+    dims_a, dims_b = (range(-dims, 0), range(dims)) if isinstance(dims, int) else dims
+    names_a, names_b = list(range(a.ndim)), list(range(a.ndim, a.ndim + b.ndim))
+    for p, q in zip(dims_a, dims_b):
+        names_b[q] = names_a[p]
+    kept = [n for n in names_a if n not in names_b] + [n for n in names_b if n not in names_a]
+    return numpy.asarray(numpy.einsum(a, names_a, b, names_b, kept, optimize=False))
+
+
+@_on_arrays
+def einsum(*args: Any) -> Array:
+    """Both of torch.einsum's formats are numpy's, but for an ellipsis that the result lacks: torch sums it."""
+    if len(args) == 2 and isinstance(args[0], str) and isinstance(args[1], list):
+        args = (args[0], *args[1])
+    inputs, arrow, output = args[0].partition("->") if isinstance(args[0], str) else ("", "", "")
+    if arrow and "..." in inputs and "..." not in output:
+        whole = numpy.asarray(numpy.einsum(f"{inputs}->...{output}", *args[1:], optimize=False))
+        named = len(output.replace(" ", ""))
+        return numpy.asarray(whole.sum(axis=tuple(range(whole.ndim - named))))
+    return numpy.asarray(numpy.einsum(*args, optimize=False))

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from . import _C, ops
 
@@ -181,6 +183,49 @@ def _epilogue_notes(args: tuple[Any, ...], extras: dict[str, Any]) -> tuple[str,
     return ()
 
 
+# ---- functions made of products --------------------------------------------------------------------------------------
+
+_COMPOSED = ("addbmm", "addr", "bilinear", "chain_matmul", "dot", "einsum", "ger", "inner", "multi_dot", "outer",
+             "tensordot", "vdot")  # fmt: skip
+
+
+class _Recorder(TorchDispatchMode):
+    """The calls of gpukern's ops that a function is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.namespace == "gpukern":
+            self.calls.append((func._schema.name.removeprefix("gpukern::"), args, kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _multiplications(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> int:
+    _, args, kwargs = call
+    product = _PRODUCTS[call[0]][0](*args, **kwargs)
+    return product.a.numel() * product.b.shape[-1]
+
+
+def _explain_composed(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
+    """The largest of the products that a call is made of; the others are notes."""
+    with _Recorder() as recorder:
+        result = getattr(ops, op)(*tree_map(_on_meta, args), **tree_map(_on_meta, kwargs))
+    products = [call for call in recorder.calls if call[0] in _PRODUCTS]
+    if products:
+        largest = max(products, key=_multiplications)
+        found = _explain_product(largest[0], largest[1], dict(largest[2]), device)
+        others = [_explain_product(call[0], call[1], dict(call[2]), device) for call in products if call is not largest]
+        notes = tuple(f"and {other.problem}: {other.row or other.would_run or 'torch'}" for other in others)
+        return replace(found, op=op, notes=found.notes + notes)
+    if recorder.calls:
+        name, operands, options = recorder.calls[-1]
+        return replace(_explain_elementwise(name, operands, options, device), op=op)
+    problem = f"{tuple(result.shape)}, {str(result.dtype).removeprefix('torch.')}"
+    return Explanation(op, problem, device, None, notes=("torch's own op serves it",))
+
+
 # ---- elementwise ops -------------------------------------------------------------------------------------------------
 
 
@@ -269,13 +314,15 @@ def explain(op: str | Callable[..., Any], *args: Any, device: str | None = None,
 def explain_quietly(op: str | Callable[..., Any], *args: Any, device: str | None = None, **kwargs: Any) -> Explanation:
     """`explain` without printing."""
     name = _name(op)
-    tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    tensors = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
     where = _device(tensors, device)
     if name in _PRODUCTS:
         return _explain_product(name, args, dict(kwargs), where)
+    if name in _COMPOSED:
+        return _explain_composed(name, args, dict(kwargs), where)
     if name in _elementwise_names():
         return _explain_elementwise(name, args, kwargs, where)
-    known = ", ".join([*_PRODUCTS, *sorted(_elementwise_names())])
+    known = ", ".join([*_PRODUCTS, *_COMPOSED, *sorted(_elementwise_names())])
     raise ValueError(f"there is no op {name!r} to explain; known are {known}")
 
 

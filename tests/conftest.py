@@ -45,7 +45,9 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"gpukern: seed {SEED} (GPUKERN_TEST_SEED), {machine}"
 
 
-compared: Counter[str] = Counter()  # torch's own samples, by form, of every process of the run
+# torch's own samples, by form, of every process of the run: begun and passed.
+offered: Counter[str] = Counter()
+compared: Counter[str] = Counter()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -56,13 +58,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         print(f"\ngpukern: {record.write_modelled(exitstatus == 0)}")
     module = next((m for name, m in sys.modules.items() if name.endswith("test_opinfo")), None)
     if module is not None:
+        offered.update(module.offered)
         compared.update(module.compared)
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["compared"] = dict(compared)
+        session.config.workeroutput.update(offered=dict(offered), compared=dict(compared))
 
 
 def pytest_testnodedown(node: Any) -> None:
-    compared.update(getattr(node, "workeroutput", {}).get("compared", {}))
+    output = getattr(node, "workeroutput", {})
+    offered.update(output.get("offered", {}))
+    compared.update(output.get("compared", {}))
 
 
 pytest_testnodedown = pytest.hookimpl(optionalhook=True)(pytest_testnodedown)  # of pytest-xdist
@@ -70,9 +75,15 @@ pytest_testnodedown = pytest.hookimpl(optionalhook=True)(pytest_testnodedown)  #
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was compared with torch's own samples; a test of that module fails where one differs."""
-    if compared:
-        forms = ", ".join(f"{count} {form}" for form, count in compared.items())
-        terminalreporter.write_line(f"OpInfo samples compared with torch: {compared.total()} ({forms})")
+    products = {form: offered[form] for form in offered if form.startswith("product ")}
+    if forms := [form for form in compared if form not in products]:
+        text = ", ".join(f"{compared[form]} {form}" for form in forms)
+        total = sum(compared[form] for form in forms)
+        terminalreporter.write_line(f"OpInfo samples compared with torch: {total} ({text})")
+    if products:
+        text = ", ".join(f"{compared[form]} / {count} {form[8:]}" for form, count in products.items())
+        passed = sum(compared[form] for form in products)
+        terminalreporter.write_line(f"of these the matrix products: {passed} / {sum(products.values())} ({text})")
     inspected = next((m for name, m in sys.modules.items() if name.endswith("platform.inspection")), None)
     for text in inspected.reports.values() if inspected is not None else ():
         terminalreporter.write_line(text)

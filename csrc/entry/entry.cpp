@@ -40,10 +40,15 @@ struct Kind {
   const char* parser;  // the type's name in torch's parser notation
 };
 Kind kind(const c10::TypePtr& type) {
+  if (type->kind() == c10::TypeKind::ListType) {
+    const bool tensors = type->castRaw<c10::ListType>()->getElementType()->kind() == c10::TypeKind::TensorType;
+    return tensors ? Kind{'L', "TensorList"} : Kind{'N', "IntArrayRef"};
+  }
   if (type->kind() == c10::TypeKind::OptionalType) {
     switch (type->castRaw<c10::OptionalType>()->getElementType()->kind()) {
       case c10::TypeKind::TensorType: return {'t', "Tensor?"};
       case c10::TypeKind::NumberType: return {'s', "Scalar?"};
+      case c10::TypeKind::ListType: return {'n', "IntArrayRef?"};
       default: return {'c', "c10::string_view?"};
     }
   }
@@ -120,6 +125,25 @@ Tensor tensor_or_number(torch::PythonArgs& args, int k) {
   return c10::impl::TorchDispatchModeTLS::any_modes_set() ? recorded(args.scalar(k), args) : wrapped(args.scalar(k));
 }
 
+// A tuple or list of whole numbers (the parser's own reader links against fmt, which torch does not export).
+std::vector<int64_t> integers(torch::PythonArgs& args, int k) {
+  std::vector<int64_t> all;
+  PyObject* list = args.args[k];
+  const Py_ssize_t n = PySequence_Fast_GET_SIZE(list);
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    PyObject* item = PySequence_Fast_GET_ITEM(list, i);
+    PyObject* number = PyNumber_Index(item);
+    all.push_back(number ? PyLong_AsLongLong(number) : -1);
+    Py_XDECREF(number);
+    if (!PyErr_Occurred()) continue;
+    PyErr_Clear();
+    TORCH_CHECK_TYPE(false, args.signature.name, "(): argument '", args.signature.params[k].name,
+                     "' failed to unpack the object at pos ", i + 1,
+                     " with error \"type must be tuple of ints,but got ", Py_TYPE(item)->tp_name, "\"");
+  }
+  return all;
+}
+
 c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
   const auto type = args.signature.params[k].type_;
   const bool optional = arg.type()->kind() == c10::TypeKind::OptionalType;
@@ -137,6 +161,11 @@ c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
       if (type == torch::ParameterType::SCALARTYPE) return static_cast<int64_t>(args.scalartype(k));
       return args.toInt64(k);
     case 'B': return args.toBool(k);
+    case 'L': return args.tensorlist(k);
+    case 'N': return integers(args, k);
+    case 'n':
+      if (args.isNone(k)) return {};
+      return integers(args, k);
     case 'c': {
       const auto value = args.stringViewOptional(k);
       return value ? c10::IValue(std::string(*value)) : c10::IValue();
@@ -250,10 +279,11 @@ Function* make(const Declaration& d) {
   if (d.inplace) f->in_place = find_op(d.name + "_", "");
   const c10::FunctionSchema& schema = f->op->schema();
   std::vector<std::string> signatures;
-  for (const std::string& first : d.before) signatures.push_back(d.name + "(" + first + ")");
-  signatures.push_back(d.name + "(" + parameters(schema, d.inplace, bool(f->out), true) + ")");
+  const std::string& said = d.said.empty() ? d.name : d.said;
+  for (const std::string& first : d.before) signatures.push_back(said + "(" + first + ")");
+  signatures.push_back(said + "(" + parameters(schema, d.inplace, bool(f->out), true) + ")");
   for (const std::string& more : d.signatures)
-    signatures.push_back(d.name + "(" + more + (more.find(')') == more.npos ? ")" : ""));
+    signatures.push_back(said + "(" + more + (more.find(')') == more.npos ? ")" : ""));
   f->parser = std::make_unique<torch::PythonArgParser>(signatures, /*traceable=*/false);
   std::string letters;
   for (const c10::Argument& arg : schema.arguments()) letters += kind(arg.type()).letter;

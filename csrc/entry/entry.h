@@ -19,6 +19,7 @@ struct Declaration {
   bool inplace = false;                 // torch's function has `inplace=False`
   std::vector<std::string> signatures;  // further parameter lists, tried after the schema's own, in torch's notation
   std::vector<std::string> before;      // and tried before it
+  std::string said = {};                // the name in errors, where torch's is another ("linalg_multi_dot")
 };
 
 // name -> callable, as a new dict; every function says it belongs to the module `gpukern`.

@@ -184,6 +184,7 @@ inline std::unique_ptr<Fast> make_fast(const std::string& letters, const std::st
       {"TTTC", &make_typed<T, T, T, C>},
       {"TTct", &make_typed<T, T, c, t>},
       {"TTtct", &make_typed<T, T, t, c, t>},
+      {"TTTt", &make_typed<T, T, T, t>},
       {"TTTSSct", &make_typed<T, T, T, S, S, c, t>},
       {"TTTSS", &make_typed<T, T, T, S, S>},
   };

@@ -1,5 +1,4 @@
 // Schemas of the products, and their kernels for every dispatch key.
-#include <ATen/autocast_mode.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
@@ -10,6 +9,7 @@
 #include "../autograd/node.h"
 #include "autograd.h"
 #include "compose.h"
+#include "family.h"
 #include "wide.h"
 
 namespace gpukern::gemm {
@@ -175,20 +175,6 @@ void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, co
   out.copy_(result);
 }
 
-// ---- autocast: torch's lower-precision policy ---------------------------------------------------
-
-template <c10::DeviceType device> void autocast_lower(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
-  const c10::impl::ExcludeDispatchKeyGuard guard(at::autocast::get_autocast_dispatch_key_from_device_type(device));
-  const auto type = at::autocast::get_lower_precision_fp_from_device_type(device);
-  const size_t count = op.schema().arguments().size(), base = stack->size() - count;
-  for (size_t k = 0; k < count; ++k) {
-    c10::IValue& value = (*stack)[base + k];
-    if (value.isTensor() && value.toTensor().defined())
-      value = at::autocast::cached_cast(type, value.toTensor(), device);
-  }
-  op.callBoxed(stack);
-}
-
 // Literals, not strings: `define` runs while other files' statics are still being made.
 #define GPUKERN_TAIL "str? activation=None, Tensor? residual=None"
 #define GPUKERN_SCALE "Scalar beta=1, Scalar alpha=1"
@@ -221,6 +207,7 @@ void define(torch::Library& m) {
       "Tensor(a!) out) -> ()",
       &linear_out);
   define_wide(m);
+  define_family(m);
 }
 
 void implement(torch::Library& m) {
@@ -268,15 +255,7 @@ void implement_batching(torch::Library& m) {
   m.impl("matmul", &matmul);
   m.impl("linear", &linear);
   implement_wide_batching(m);
-}
-
-void implement_autocast(torch::Library& m, c10::DeviceType device) {
-  const bool cpu = device == c10::kCPU;
-  for (const char* name : {"mm", "bmm", "addmm", "baddbmm", "matmul", "linear", "mv", "addmv"}) {
-    if (cpu && (std::string_view(name) == "mv" || std::string_view(name) == "addmv")) continue;  // as torch's CPU list
-    m.impl(name, cpu ? torch::CppFunction::makeFromBoxedFunction<&autocast_lower<c10::kCPU>>()
-                     : torch::CppFunction::makeFromBoxedFunction<&autocast_lower<c10::kCUDA>>());
-  }
+  implement_family_batching(m);
 }
 
 std::vector<entry::Declaration> functions() {
@@ -287,7 +266,7 @@ std::vector<entry::Declaration> functions() {
   const std::string old = "|deprecated";
   const std::string pair = "Tensor input, Tensor mat2, ScalarType out_dtype, *, Tensor out=None";
   const std::string scaled = ", ScalarType out_dtype, *, Scalar beta=1, Scalar alpha=1, Tensor out=None";
-  return {
+  std::vector<entry::Declaration> all = {
       {"mm", "Matrix product of two matrices, (m, k) and (k, n)." + tail, false, {pair}},
       {"bmm", "Matrix by matrix product of two batches, (b, m, k) and (b, k, n)." + tail, false, {pair}},
       {"mv", "Matrix times vector, (m, k) and (k,).", false, {}},
@@ -314,6 +293,8 @@ std::vector<entry::Declaration> functions() {
         "Scalar beta, Tensor input, Tensor mat, Tensor vec, *, Tensor out=None)" + old}},
       {"addmv_", "In-place form of addmv; returns input.", false, {}},
   };
+  for (auto& more : family_functions()) all.push_back(std::move(more));
+  return all;
 }
 
 }  // namespace gpukern::gemm

@@ -63,6 +63,15 @@ SAME_PROBLEM = [
     ("matmul", (meta(2, 3, 4), meta(2, 4, 5)), {}, "2 x (3, 4) @ (4, 5)"),
     ("matmul", (meta(4), meta(4)), {}, "(1, 4) @ (4, 1)"),
     ("linear", (meta(2, 3, 4), meta(5, 4), meta(5)), {}, "(6, 4) @ (4, 5)"),
+    ("dot", (meta(4), meta(4)), {}, "(1, 4) @ (4, 1)"),
+    ("vdot", (meta(4), meta(4)), {}, "(1, 4) @ (4, 1)"),
+    ("inner", (meta(2, 3, 4), meta(5, 4)), {}, "(6, 4) @ (4, 5)"),
+    ("addr", (meta(6, 5), meta(6), meta(5)), {"beta": 2}, "(6, 1) @ (1, 5)"),
+    ("addbmm", (meta(6, 5), meta(3, 6, 4), meta(3, 4, 5)), {}, "(6, 12) @ (12, 5)"),
+    ("bilinear", (meta(2, 3), meta(2, 4), meta(5, 3, 4)), {}, "(2, 12) @ (12, 5)"),
+    ("tensordot", (meta(2, 3, 4), meta(3, 4, 5)), {}, "(2, 12) @ (12, 5)"),
+    ("einsum", ("bij,bjk->bik", meta(3, 6, 4), meta(3, 4, 5)), {}, "3 x (6, 4) @ (4, 5)"),
+    ("multi_dot", ([meta(6, 4), meta(4, 5)],), {}, "(6, 4) @ (4, 5)"),
     ("linear", (meta(3, 4), meta(5, 4)), {"activation": "gelu"}, "(3, 4) @ (4, 5)"),
 ]
 
@@ -74,6 +83,28 @@ def test_every_product_is_explained(op: str, args: tuple, kwargs: dict, problem:
     assert ("bias" in found.problem) == (op in ("addmm", "linear") and len(args) == 3)
     assert ("gelu" in found.problem) == ("activation" in kwargs)
     assert gpukern.explain(getattr(gpukern, op), *args, device="gfx942", **kwargs) == found
+
+
+def test_a_chain_is_explained_by_its_largest_product() -> None:
+    chain = [meta(2, 3), meta(3, 40), meta(40, 5)]
+    for op, args, largest, other in (
+        ("multi_dot", (chain,), "(3, 40) @ (40, 5)", "(2, 3) @ (3, 5)"),  # in the order that takes the fewest
+        ("chain_matmul", chain, "(3, 40) @ (40, 5)", "(2, 3) @ (3, 5)"),
+        ("einsum", ("ij,jk,kl->il", *chain), "(2, 40) @ (40, 5)", "(2, 3) @ (3, 40)"),  # from left to right
+    ):
+        found = gpukern.explain(op, *args, device="gfx942")
+        assert found.op == op and found.problem.startswith(largest)
+        assert any(note.startswith(f"and {other}") for note in found.notes)
+
+
+def test_what_is_no_product_is_said() -> None:
+    assert "(4, 5), float32, broadcast" in gpukern.explain("outer", meta(4), meta(5), device="sm_90a").problem
+    assert (
+        gpukern.explain("einsum", "ij,ij->ij", meta(4, 5), meta(4, 5), device="sm_90a").would_run == "elementwise/gpu"
+    )
+    assert "torch's own op serves it" in gpukern.explain("einsum", "ii->i", meta(3, 3), device="sm_90a").notes
+    complex_ = meta(3, dtype=torch.complex64)
+    assert "torch's own op serves it" in gpukern.explain("dot", complex_, complex_, device="sm_90a").notes
 
 
 def test_a_residual_with_batch_dimensions_was_refused() -> None:

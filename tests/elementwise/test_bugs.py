@@ -161,6 +161,8 @@ def test_a_number_that_a_tracer_keeps_open_was_refused() -> None:
         "add": lambda t, n: gpukern.add(t, t, alpha=n),
         "sub": lambda t, n: gpukern.sub(t, t, alpha=n),
         "addmm": lambda t, n: gpukern.addmm(t[:, :3], t, y, beta=n, alpha=n),
+        "addbmm": lambda t, n: gpukern.addbmm(t[:, :3], t[None], y[None], beta=n, alpha=n),
+        "addr": lambda t, n: gpukern.addr(t, t[:, 0], t[0], beta=n, alpha=n),
     }
     for name, call in calls.items():
         torch._dynamo.reset()
