@@ -1,9 +1,10 @@
 """Drop-in use: torch's own matrix products served by gpukern, in programs that never name it.
 
 While enabled, `torch.mm`, `@`, `torch.nn.Linear`, `einsum` and everything else that ends in aten's mm, addmm, bmm,
-baddbmm, mv or addmv (out and in-place forms too, and the backward passes) asks gpukern first.  A call that no gpukern
-product serves goes to the kernel torch had before, so its result or its error is torch's.  Autograd, autocast, vmap and
-torch.compile sit above and do not notice.  Routes are process-wide, not per thread, and off after import.
+baddbmm, mv, addmv, dot, vdot, addr or addbmm (out and in-place forms too, and the backward passes) asks gpukern first.
+A call that no gpukern product serves goes to the kernel torch had before, so its result or its error is torch's.
+Autograd, autocast, vmap and torch.compile sit above and do not notice.  Routes are process-wide, not per thread, and
+off after import.
 """
 
 from __future__ import annotations
@@ -81,9 +82,9 @@ def _apply() -> None:
 def enable(*, include: Iterable[str] | None = None, exclude: Iterable[str] = ()) -> Enabled:
     """Routes torch's matrix products to gpukern, until `disable()` or the end of a `with` block.
 
-    include: the ops to route ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv"; a name covers the op's out and in-place
-    forms); None is all.  exclude: ops to leave out.  Blocks nest: the innermost decides, and leaving it brings back
-    what was before.  ValueError for an op that has no route.
+    include: the ops to route ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot", "vdot", "addr", "addbmm"; a name
+    covers the op's out and in-place forms); None is all.  exclude: ops to leave out.  Blocks nest: the innermost
+    decides, and leaving it brings back what was before.  ValueError for an op that has no route.
 
     >>> with gpukern.enable():
     ...     loss = model(batch).sum()

@@ -181,7 +181,8 @@ template <class Op> struct SumInPlace {
   }
 };
 
-// Names: `op` is what people enable, `name` what the dispatcher and the statistics call the form.
+// Names, here and in family_forms.h: `op` is what people enable, `name` what the dispatcher and the statistics call the
+// form.
 #define GPUKERN_FORM(Type, Base, OP, ATEN, OVERLOAD, NAME) \
   struct Type : Base {                                     \
     static constexpr const char* op = OP;                  \
@@ -204,10 +205,9 @@ GPUKERN_FORM(BaddbmmInPlace, SumInPlace<Baddbmm>, "baddbmm", "baddbmm_", "", "ba
 GPUKERN_FORM(AddmvForm, Sum<Addmv>, "addmv", "addmv", "", "addmv");
 GPUKERN_FORM(AddmvOut, SumOut<Addmv>, "addmv", "addmv", "out", "addmv.out");
 GPUKERN_FORM(AddmvInPlace, SumInPlace<Addmv>, "addmv", "addmv_", "", "addmv_");
-#undef GPUKERN_FORM
 
 template <class... Forms> struct FormList {};
-using AllForms = FormList<MmForm, MmOut, AddmmForm, AddmmOut, AddmmInPlace, BmmForm, BmmOut, BaddbmmForm, BaddbmmOut,
-                          BaddbmmInPlace, MvForm, MvOut, AddmvForm, AddmvOut, AddmvInPlace>;
+using ProductForms = FormList<MmForm, MmOut, AddmmForm, AddmmOut, AddmmInPlace, BmmForm, BmmOut, BaddbmmForm,
+                              BaddbmmOut, BaddbmmInPlace, MvForm, MvOut, AddmvForm, AddmvOut, AddmvInPlace>;
 
 }  // namespace gpukern::dropin

@@ -11,7 +11,7 @@
 #include <memory>
 #include <mutex>
 
-#include "dropin/forms.h"
+#include "dropin/family_forms.h"
 
 namespace gpukern::dropin {
 namespace {
@@ -110,16 +110,20 @@ template <class Form, c10::DispatchKey Key> Entry entry() {
   using R = Route<Form, Key, typename Form::Signature>;
   return {Form::op, Form::name, &R::install, &R::counters};
 }
-template <class... Forms> std::vector<Entry> entries(FormList<Forms...>) {
-  std::vector<Entry> all;
+template <class... Forms> void add_entries(FormList<Forms...>, std::vector<Entry>& all) {
   (all.push_back(entry<Forms, c10::DispatchKey::CPU>()), ...);
   (all.push_back(entry<Forms, c10::DispatchKey::CUDA>()), ...);
+}
+std::vector<Entry>* every_entry() {
+  auto* all = new std::vector<Entry>;
+  add_entries(ProductForms{}, *all);
+  add_entries(FamilyForms{}, *all);
   return all;
 }
 
 // Never destroyed: routes that are still on when the process ends must not be taken out of a dispatcher that is gone.
 std::vector<Entry>& table() {
-  static auto* all = new std::vector<Entry>(entries(AllForms{}));
+  static auto* all = every_entry();
   return *all;
 }
 

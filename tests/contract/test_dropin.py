@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import gpukern
 
-OPS = ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv")
+OPS = ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot", "vdot", "addr", "addbmm")
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +52,13 @@ FORMS: dict[str, Callable[[dict[str, Tensor]], Tensor]] = {
     "addmv": lambda t: torch.addmv(t["u"], t["a"], t["v"], beta=2, alpha=3),
     "addmv.out": lambda t: torch.addmv(t["u"], t["a"], t["v"], out=torch.empty_like(t["u"])),
     "addmv_": lambda t: t["u"].clone().addmv_(t["a"], t["v"], beta=2),
+    "dot": lambda t: torch.dot(t["v"], t["a"][0]),
+    "vdot": lambda t: torch.vdot(t["v"], t["a"][0]),
+    "addr": lambda t: torch.addr(t["a"], t["u"], t["v"], beta=2, alpha=3),
+    "addr.out": lambda t: torch.addr(t["a"], t["u"], t["v"], alpha=3, out=torch.empty_like(t["a"])),
+    "addbmm": lambda t: torch.addbmm(t["c"], t["A"], t["B"], beta=2, alpha=3),
+    "addbmm.out": lambda t: torch.addbmm(t["c"], t["A"], t["B"], alpha=3, out=torch.empty_like(t["c"])),
+    "addbmm_": lambda t: t["c"].clone().addbmm_(t["A"], t["B"], beta=2),
 }
 
 
@@ -95,6 +102,16 @@ WRONG: dict[str, Callable[[], Tensor]] = {
     "in place": lambda: torch.randn(3).addmm_(torch.randn(2, 3), torch.randn(3, 3)),
     "expanded out": lambda: torch.mm(torch.randn(2, 3), torch.randn(3, 4), out=torch.empty(1, 4).expand(2, 4)),
     "requires grad": lambda: torch.mm(torch.randn(2, 3, requires_grad=True), torch.randn(3, 4), out=torch.empty(2, 4)),
+    "lengths": lambda: torch.dot(torch.randn(2), torch.randn(3)),
+    "vectors of two types": lambda: torch.vdot(torch.randn(2), torch.randn(2).double()),
+    "matrices for vectors": lambda: torch.addr(torch.randn(2, 2), torch.randn(2, 1), torch.randn(2)),
+    "addr's addend": lambda: torch.addr(torch.randn(3, 3), torch.randn(2), torch.randn(3)),
+    "addr promotes": lambda: torch.addr(torch.randn(2, 3), torch.randn(2).double(), torch.randn(3)),
+    "addr's boolean beta": lambda: torch.addr(torch.randn(2, 3), torch.randn(2), torch.randn(3), beta=True),
+    "addr in place": lambda: torch.randn(3).addr_(torch.randn(2), torch.randn(3)),
+    "batches": lambda: torch.addbmm(torch.randn(2, 2), torch.randn(3, 2, 4), torch.randn(2, 4, 2)),
+    "addbmm's addend": lambda: torch.addbmm(torch.randn(3, 3), torch.randn(2, 2, 4), torch.randn(2, 4, 2)),
+    "addbmm in place": lambda: torch.randn(2).addbmm_(torch.randn(2, 2, 4), torch.randn(2, 4, 2)),
     "out is an input": lambda: (lambda t: torch.mm(t, torch.randn(3, 3), out=t))(torch.randn(3, 3)),
 }
 
@@ -139,6 +156,41 @@ def test_strange_but_legal_operands() -> None:
     with gpukern.enable():
         beta = torch.addmm(torch.full((3, 5), float("nan"), dtype=torch.float64), t["a"], t["b"], beta=0)
     assert torch.allclose(beta, t["a"] @ t["b"])
+
+
+def test_what_is_made_of_the_routed_ops_is_routed() -> None:
+    """Functions with no kernel of their own: which route each of them ends in."""
+    t = operands()
+    ends: dict[str, Callable[[], Tensor]] = {
+        "mm": lambda: torch.tensordot(t["a"], t["b"], 1),
+        "bmm": lambda: torch.einsum("bij,bjk->bik", t["A"], t["B"]),
+        "dot": lambda: torch.dot(t["v"], t["v"], out=torch.empty((), dtype=torch.float64)),
+        "vdot": lambda: torch.vdot(t["v"], t["v"], out=torch.empty((), dtype=torch.float64)),
+        "addr.out": lambda: t["a"].clone().addr_(t["u"], t["v"]),
+    }
+    for form, call in ends.items():
+        expected = call()
+        gpukern.reset_stats()
+        with gpukern.enable():
+            torch.testing.assert_close(call(), expected)
+        assert gpukern.stats()[form].hits == 1, form
+
+
+def test_addr_under_autocast_keeps_its_types_when_routed() -> None:
+    """torch's list for the CPU has no addr; the route must not take the addmm that serves it for one of the user's."""
+    t = operands(torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = torch.addr(t["a"], t["u"], t["v"]), torch.dot(t["v"], t["v"])
+        with gpukern.enable():
+            got = torch.addr(t["a"], t["u"], t["v"]), torch.dot(t["v"], t["v"])
+    torch.testing.assert_close(got, expected)
+    assert got[0].dtype == torch.float32
+
+
+def test_alpha_zero_still_multiplies_nan() -> None:
+    v = torch.tensor([float("nan"), 1.0])
+    with gpukern.enable():
+        assert torch.addr(torch.ones(2, 2), v, torch.ones(2), alpha=0)[0].isnan().all()
 
 
 def train(steps: int = 12) -> tuple[list[float], list[Tensor]]:
@@ -207,6 +259,9 @@ def test_routes_are_restored_exactly() -> None:
         "mv.out",
         "addmv.out",
         "addmv_",
+        "addr.out",
+        "addbmm.out",
+        "addbmm_",
     ]
     before = [registered(name) for name in names]
     with warnings.catch_warnings():
@@ -224,7 +279,7 @@ def test_blocks_nest_and_name_their_ops() -> None:
     with gpukern.enable(include=["mm", "bmm"]) as outer:
         assert tuple(outer) == gpukern.enabled_ops() == ("mm", "bmm")
         with gpukern.enable(exclude=["mm"]):
-            assert gpukern.enabled_ops() == ("addmm", "bmm", "baddbmm", "mv", "addmv")
+            assert gpukern.enabled_ops() == OPS[1:]
             with gpukern.enable(include=[]):
                 assert gpukern.enabled_ops() == ()
         assert gpukern.enabled_ops() == ("mm", "bmm")
@@ -243,7 +298,8 @@ def test_a_block_ends_when_its_body_raises() -> None:
 
 def test_what_cannot_be_routed_is_said() -> None:
     with pytest.raises(
-        ValueError, match=r"^'conv2d' cannot be routed; gpukern routes mm, addmm, bmm, baddbmm, mv, addmv$"
+        ValueError,
+        match=rf"^'conv2d' cannot be routed; gpukern routes {', '.join(OPS)}$",
     ):
         gpukern.enable(include=["mm", "conv2d"])
     with pytest.raises(TypeError, match=r"include is a list of op names"):
