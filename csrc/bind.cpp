@@ -39,6 +39,15 @@ TORCH_LIBRARY_IMPL(gpukern, CompositeExplicitAutograd, m) {
   elementwise::implement(m);  // they find that they do not take it
   gemm::implement_elsewhere(m);
 }
+// Nested tensors have keys of their own, which the one above leaves out.
+TORCH_LIBRARY_IMPL(gpukern, NestedTensorCPU, m) {
+  elementwise::implement(m);
+  gemm::implement_elsewhere(m);
+}
+TORCH_LIBRARY_IMPL(gpukern, NestedTensorCUDA, m) {
+  elementwise::implement(m);
+  gemm::implement_elsewhere(m);
+}
 TORCH_LIBRARY_IMPL(gpukern, Autograd, m) {
   elementwise::implement_autograd(m);
   gemm::implement_autograd(m);

@@ -202,6 +202,12 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
     else twin_inplace(op, in, numbers);
   }
 
+  // Not nested, jagged or sparse: classes of their own may lie below, which know torch's op and not this one.
+  static bool plain(const Inputs& in) {
+    for (int k = 0; k < n; ++k)
+      if (in[k]->layout() != c10::kStrided || in[k]->is_nested()) return false;
+    return true;
+  }
   using Handle = c10::TypedOperatorHandle<Tensor(T..., S..., C...)>;
   Tensor autograd(const Handle& handle, c10::DispatchKeySet keys, T... t, S... s, C... c) const {
     const Inputs in{&t...};
@@ -209,7 +215,7 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
       at::AutoDispatchBelowAutograd guard;
       return handle.redispatch(keys & c10::after_autograd_keyset, t..., s..., c...);
     };
-    if (!tracked(in, n)) return below();
+    if (!tracked(in, n) && plain(in)) return below();
     const Op& op = chosen(*first, c...);
     const Scalars numbers = scalars(s...);
     if (!result_dtype(op, in, numbers)) return twin(op, in, numbers);  // torch's own autograd then

@@ -157,7 +157,11 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
     if (bias->dim() == 1) return call::addmm(*bias, input, weight.t(), 1, 1, activation, residual);
   }
   const Args args{Kind::mm, input, weight, has_bias ? &*bias : nullptr};
-  const bool fits = ours(args) && weight.dim() == 2 && input.dim() >= 2 && (!has_bias || bias->dim() == 1);
+  if (!ours(args)) {
+    report_device(args);
+    return call::finish(at::linear(input, weight, bias), activation, residual);
+  }
+  const bool fits = weight.dim() == 2 && input.dim() >= 2 && (!has_bias || bias->dim() == 1);
   if (fits && flattens(input)) {
     const auto sizes = input.sym_sizes();
     const auto shape = joined(sizes.slice(0, input.dim() - 1), {weight.sym_size(0)});

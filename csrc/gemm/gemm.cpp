@@ -86,7 +86,8 @@ bool ours(const Args& args) {
   bool all = true;
   for_tensors(args, [&](const Tensor& t) {
     const c10::Device device = t.device();
-    all = all && t.layout() == c10::kStrided && takes(t.scalar_type()) && (serves(device) || device.is_meta());
+    all = all && t.layout() == c10::kStrided && !t.is_nested() && takes(t.scalar_type()) &&
+          (serves(device) || device.is_meta());
   });
   return all;
 }

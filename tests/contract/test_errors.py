@@ -415,7 +415,8 @@ STAND_IN = """
 import sys, warnings, torch, gpukern
 torch.utils.rename_privateuse1_backend("stand_in")
 y = torch._C._acc.create_empty_tensor((2, 2), torch.float32)
-for name, args in (("mm", (y, y)), ("relu", (y,)), ("add", (y, y)), ("exp_", (y,)), ("addmm_", (y, y, y))):
+for name, args in (("mm", (y, y)), ("relu", (y,)), ("add", (y, y)), ("exp_", (y,)), ("addmm_", (y, y, y)),
+                   ("inner", (y, y)), ("einsum", ("ij,jk", y, y))):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
@@ -435,7 +436,8 @@ def test_unbuilt_device_is_torchs_with_one_warning_or_under_strict_an_error(stri
         text=True,
     )
     lines = [[part.strip() for part in line.split("|")] for line in done.stdout.splitlines()]
-    assert [line[0] for line in lines] == ["mm", "relu", "add", "exp_", "addmm_"], done.stdout + done.stderr
+    called = ["mm", "relu", "add", "exp_", "addmm_", "inner", "einsum"]
+    assert [line[0] for line in lines] == called, done.stdout + done.stderr
     missing = "gpukern: no kernel is built for device stand_in:0"
     for _, kind, text, *_ in lines:
         assert "gpukern::" not in text, "torch's op was to be asked"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -173,3 +174,30 @@ def test_a_number_that_a_tracer_keeps_open_was_refused() -> None:
                 leaf = x.clone().requires_grad_()
                 grads.append(torch.autograd.grad(function(leaf, number).sum(), leaf))
             torch.testing.assert_close(grads[0], grads[1], msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_had_no_kernel(layout: torch.layout) -> None:
+    """Their keys and classes lie below autograd and know torch's ops only."""
+    parts = [torch.randn(2, 3), torch.randn(4, 3)]
+    nested = torch.nested.nested_tensor(parts, layout=layout)
+    weight, bias = torch.randn(5, 3), torch.randn(5)
+    for grad in (False, True):
+        x = nested.detach().requires_grad_(grad)
+        calls: list[tuple[Tensor, Callable[[Tensor], Tensor]]] = [
+            (gpukern.relu(x), torch.relu),
+            (gpukern.mul(x, 2), lambda t: t * 2),
+            (gpukern.add(x, x), lambda t: t + t),
+            (gpukern.linear(x, weight, bias), lambda t: torch.nn.functional.linear(t, weight, bias)),
+        ]
+        if layout == torch.strided:  # torch has no product of two jagged ones
+            calls += [(f(x, x.transpose(1, 2)), lambda t: t @ t.t()) for f in (gpukern.bmm, gpukern.matmul)]
+        for got, function in calls:
+            for result, part in zip(got.unbind(), parts):
+                torch.testing.assert_close(result, function(part))
+    if layout == torch.strided:
+        with torch.inference_mode():
+            inside = torch.nested.nested_tensor(parts)
+            assert torch.equal(gpukern.relu(inside).unbind()[0], parts[0].relu())
+            assert gpukern.bmm(inside, inside.transpose(1, 2)).is_nested

@@ -283,3 +283,19 @@ def test_autocast_lists_are_torchs() -> None:
         theirs = {name for name, aten in names.items() if has(f"aten::{aten}", key)}
         kept = {"addr", "bilinear"} if key == "AutocastCPU" else set()
         assert ours - kept == theirs and kept <= ours
+
+
+def test_the_rules_of_a_gpus_autocast_take_lists_and_leave_other_devices_alone() -> None:
+    """Called as the dispatcher would on a GPU; what is cast there are tensors of the GPU only."""
+    keys = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
+    for key in (torch._C.DispatchKey.AutogradCPU, torch._C.DispatchKey.AutocastCUDA):
+        keys = keys | torch._C.DispatchKeySet(key)
+    a, w = torch.randn(3, 3), torch.randn(4, 3, 3)
+    calls: dict[str, tuple[Any, ...]] = {
+        "einsum": ("ij,jk", [a, a]), "multi_dot": ([a, a, a],), "chain_matmul": ([a, a],), "dot": (a[0], a[0]),
+        "vdot": (a[0], a[0]), "bilinear": (a, a, w, None), "tensordot": (a, a, [0], [0]), "addr": (a, a[0], a[0]),
+        "addbmm": (a, w[:3], w[:3]),
+    }  # fmt: skip
+    for name, args in calls.items():
+        op = getattr(torch.ops.gpukern, name).default
+        torch.testing.assert_close(op.redispatch(keys, *args), op(*args))
