@@ -82,7 +82,9 @@ def _layout(t: Tensor | None) -> _Layout:
     batch, row, column = t.stride()
     size = t.element_size()
     start = t.storage_offset() * size if t.is_meta else t.data_ptr()
-    steps = [stride * size for stride, extent in zip(t.stride(), t.shape) if stride != 1 and extent != 1]
+    steps = [stride * size for stride, extent in zip(t.stride(), t.shape) if extent != 1]
+    if size in steps:
+        steps.remove(size)  # one unit stride; beside a second one lines begin one element apart
     return (row, column, batch, math.gcd(16, start, *steps))
 
 

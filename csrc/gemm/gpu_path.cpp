@@ -72,8 +72,9 @@ Layout layout_of(const Tensor& t, Kind kind, const Shape& s) {
   const auto address = t.is_meta() ? uint64_t(t.storage_offset()) * t.itemsize()
                                    : reinterpret_cast<uint64_t>(t.unsafeGetTensorImpl()->data());
   uint64_t bits = address;
+  int units = 0;  // beside a second stride of 1 (unfold) the lines of the first begin one element apart
   for (int i = 0; i < 3; ++i)
-    if (*out[i] != 1 && full[i] > 1) bits |= uint64_t(*out[i]) * t.itemsize();
+    if (full[i] > 1 && (*out[i] != 1 || ++units > 1)) bits |= uint64_t(*out[i]) * t.itemsize();
   l.align = divisor16(bits);
   return l;
 }

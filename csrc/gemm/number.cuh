@@ -31,6 +31,10 @@ template <> struct Number<bfloat16_t> : Rounded<bfloat16_t> {};
 template <> struct Number<float> : Native<float> {};
 template <> struct Number<double> : Native<double> {};
 
+constexpr int min_of(int a, int b) { return a < b ? a : b; }
+// What a tile has of the elements that are left: one register, where the number itself takes two.
+GPUKERN_HD int left_of(int64_t left, int tile) { return left < tile ? static_cast<int>(left) : tile; }
+
 template <class T> constexpr Type type_of();
 template <> constexpr Type type_of<half_t>() { return Type::f16; }
 template <> constexpr Type type_of<bfloat16_t>() { return Type::bf16; }

@@ -47,7 +47,7 @@ constexpr const char* name(Activation a) {
 }
 
 // Where the elements of a matrix lie: strides in elements, any of them 0 or negative.  `align`: the bytes (1..16) that
-// the base address and every stride but a unit one are a multiple of; a vector load needs as many.
+// the base address and every stride but one unit stride are a multiple of; a vector load needs as many.
 struct Layout {
   int64_t row = 0, column = 0, batch = 0;
   int align = 1;

@@ -3,6 +3,7 @@
 #pragma once
 #include <string_view>
 
+#include "arch/gemv/tiles.h"
 #include "arch/host/tiles.h"
 #include "arch/simt/tiles.h"
 #include "arch/sm_80/tiles.h"
@@ -10,7 +11,7 @@
 
 namespace gpukern::gemm {
 
-#define GPUKERN_GEMM_GPU_FOLDERS(F) F(sm_80) F(simt)
+#define GPUKERN_GEMM_GPU_FOLDERS(F) F(gemv) F(sm_80) F(simt)
 #define GPUKERN_GEMM_FOLDERS(F) GPUKERN_GEMM_GPU_FOLDERS(F) F(host)
 
 // What a tiles.h offers, seen alike for every folder.

@@ -7,6 +7,7 @@ and every byte between their elements must stay as it was.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -212,14 +213,11 @@ def _layout(t: Tensor | None) -> list[int]:
     if t is None:
         return [0, 0, 0, 1]
     batch, row, column = t.stride()
-    bits = t.data_ptr()
-    for extent, stride in zip(t.shape, t.stride()):
-        if stride != 1 and extent > 1:
-            bits |= stride * t.element_size()
-    align = 16
-    while align > 1 and bits % align:
-        align //= 2
-    return [row, column, batch, align]
+    size = t.element_size()
+    steps = [stride * size for extent, stride in zip(t.shape, t.stride()) if extent > 1]
+    if size in steps:
+        steps.remove(size)  # one unit stride: packets lie along it
+    return [row, column, batch, math.gcd(16, t.data_ptr(), *steps)]
 
 
 def product(

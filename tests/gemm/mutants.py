@@ -281,8 +281,13 @@ def _listing() -> str:
     """
     lines, objects = machine_rules()
     shared: dict[str, str] = {}
-    for name in ("harness", "harness_product"):
-        source, shared[name] = f"csrc/platform/model/{name}.cpp", (MUTANT_FOLDER / f"{name}.o").as_posix()
+    for source in (
+        "csrc/platform/model/harness.cpp",
+        "csrc/platform/model/harness_product.cpp",
+        "tests/gemm/no_rows.cpp",
+    ):
+        name = Path(source).stem
+        shared[name] = (MUTANT_FOLDER / f"{name}.o").as_posix()
         command = f"{build.compiler()} {build.FLAGS} -O2 -MMD -MF {shared[name]}.d -c {source} -o {shared[name]}"
         lines += [f"build {shared[name]}: cc {source}", f"  cmd = {command}"]
     machine = (MUTANT_FOLDER / "libmachine.so").as_posix()
@@ -295,7 +300,7 @@ def _listing() -> str:
         command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         whole = (tree / "libmutant.so").as_posix()
-        lines.append(f"build {whole}: link {out} {shared['harness_product']} {machine}")
+        lines.append(f"build {whole}: link {out} {shared['harness_product']} {shared['no_rows']} {machine}")
     return "\n".join(lines) + "\n"
 
 

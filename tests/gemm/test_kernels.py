@@ -11,6 +11,7 @@ from torch import Tensor
 
 import gpukern
 import gpukern.reference
+from tests.gemm.thin import is_thin, side
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
@@ -48,6 +49,11 @@ def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
 def ragged(row: gpukern.selection.Row) -> list[tuple[int, int, int, int]]:
     """(batch, m, n, k): one below, at and above a tile, thin ones, k around a step."""
     bm, bn, bk = row.tile
+    if is_thin(row):
+        return [
+            (1, bm + 1, bn, 257), (1, bn, 9, 1030), (1, 1, 33, bk - 1), (1, bm - 1, 1, 1), (2, 35, (bn + 1) // 2, 32),
+            (3, 1, 5, 520), (1, bn, 7, 4100),
+        ]  # fmt: skip
     return [
         (1, bm, bn, bk), (1, bm + 1, bn - 1, 2 * bk + 1), (1, 1, bn + 3, bk - 1), (1, bm - 1, 1, 1),
         (2, 5, 7, 3 * bk), (1, 2 * bm + 3, bn + 1, bk),
@@ -69,7 +75,8 @@ def test_ragged_shapes_under_every_schedule(row: gpukern.selection.Row, dtype: t
         for order, seed in SCHEDULES if (m, n) != (row.tile[0], row.tile[1]) or k > row.tile[2] else SCHEDULES[:2]:
             exact(row, a, b, schedule=Schedule(order, seed))
     if not row.name.startswith(TENSOR_CORES):  # those are NVIDIA's, whose warps have 32 lanes
-        exact(row, filled(dtype, 1, 9, 20, k=20), filled(dtype, 1, 20, 11, k=20), schedule=Schedule("pct", 9, wave=64))
+        a, b = filled(dtype, 1, 9, 20, k=20), filled(dtype, 1, 20, side(row, 11), k=20)
+        exact(row, a, b, schedule=Schedule("pct", 9, wave=64))
 
 
 def laid_out(t: Tensor, kind: str) -> Tensor:
@@ -95,19 +102,31 @@ LAYOUTS = ["rows", "columns", "gaps", "strided"]
 def test_layouts(row: gpukern.selection.Row, dtype: torch.dtype, aligned: bool) -> None:
     bm, bn, bk = row.tile
     for left, right in itertools.product(LAYOUTS, LAYOUTS):
-        for m, n, k in ((bm + 2, bn + 1, bk + 5), (16, 32, 32)):
+        for m, n, k in ((bm + 2, bn + 1, bk + 5), (16, 32, 32)) if not is_thin(row) else ((37, bn, 43), (bn, 40, 64)):
             a, b = filled(dtype, 2, m, k, k=k), filled(dtype, 2, k, n, k=k)
             exact(row, laid_out(a, left), laid_out(b, right), aligned=aligned)
-    a, b = filled(dtype, 1, 20, 24, k=24), filled(dtype, 3, 24, 17, k=24)
+    n = side(row, 17)
+    a, b = filled(dtype, 1, 20, 24, k=24), filled(dtype, 3, 24, n, k=24)
     exact(row, a.expand(3, 20, 24), b)
-    exact(row, a, b[:1], torch.empty(1, 17, 20, dtype=dtype).transpose(1, 2))  # column-major result
+    exact(row, a, b[:1], torch.empty(1, n, 20, dtype=dtype).transpose(1, 2))  # column-major result
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_lines_one_element_apart_are_not_read_as_packets(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    """A signal seen through a window: both strides are 1, so only the first line of packets is aligned."""
+    signal, k = filled(dtype, 80, k=40), 40
+    a, n = signal.unfold(0, k, 1)[None, :37], side(row, 24)
+    exact(row, a, filled(dtype, 1, k, n, k=k), aligned=True)
+    if n == 24:
+        exact(row, filled(dtype, 1, 37, k, k=k), signal.unfold(0, n, 1)[None, :k], aligned=True)
 
 
 @pytest.mark.parametrize("fill", fills.FILLS)
 @pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
 def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.dtype, fill: str) -> None:
-    a, b = fills.FILLS[fill](1, 33, 300, dtype=dtype), fills.FILLS[fill](1, 300, 35, dtype=dtype)
-    got = machine.product(*place(row), torch.empty(1, 33, 35, dtype=dtype), a, b)
+    n = side(row, 35)
+    a, b = fills.FILLS[fill](1, 33, 300, dtype=dtype), fills.FILLS[fill](1, 300, n, dtype=dtype)
+    got = machine.product(*place(row), torch.empty(1, 33, n, dtype=dtype), a, b)
     accumulator = "truncating" if row.name.startswith(TENSOR_CORES) and dtype != torch.float64 else "fma"
     products.check_product(got[0], multiplied(row, a)[0], multiplied(row, b)[0], accumulator=accumulator)
 
@@ -116,7 +135,7 @@ def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.d
 @pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
 def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: str) -> None:
     """alpha, beta, a bias, a column, a full addend, an activation, a residual."""
-    m, n, k = 19, 23, 18
+    m, n, k = 19, side(row, 23), 18
     a, b = (multiplied(row, fills.normal(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
     full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
     for c, residual in (
@@ -142,32 +161,35 @@ def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: s
 
 @pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
 def test_integer_scales_and_what_is_not_read(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    a, b, c = filled(dtype, 1, 5, 6, k=6), filled(dtype, 1, 6, 7, k=6), filled(dtype, 1, 5, 7, k=6)
-    got = machine.product(*place(row), torch.empty(1, 5, 7, dtype=dtype), a, b, c=c, alpha=3, beta=2)
+    n = side(row, 7)
+    a, b, c = filled(dtype, 1, 5, 6, k=6), filled(dtype, 1, 6, n, k=6), filled(dtype, 1, 5, n, k=6)
+    got = machine.product(*place(row), torch.empty(1, 5, n, dtype=dtype), a, b, c=c, alpha=3, beta=2)
     expected = 2 * c.double() + 3 * (a.double() @ b.double())
     assert torch.equal(got, expected.to(dtype) if dtype.is_floating_point else expected.long().to(dtype))
     if dtype.is_floating_point:  # beta = 0 reads nothing of C
-        nothing = torch.full((1, 5, 7), float("nan"), dtype=dtype)
-        got = machine.product(*place(row), torch.empty(1, 5, 7, dtype=dtype), a, b, c=nothing, beta=0)
+        nothing = torch.full((1, 5, n), float("nan"), dtype=dtype)
+        got = machine.product(*place(row), torch.empty(1, 5, n, dtype=dtype), a, b, c=nothing, beta=0)
         products.exactly_equal(got, a.double() @ b.double())
     empty = machine.product(
         *place(row),
-        torch.empty(1, 5, 7, dtype=dtype),
+        torch.empty(1, 5, n, dtype=dtype),
         torch.empty(1, 5, 0, dtype=dtype),
-        torch.empty(1, 0, 7, dtype=dtype),
+        torch.empty(1, 0, n, dtype=dtype),
     )
     assert not empty.any()
 
 
 @pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
 def test_nan_and_infinity_stay_in_their_row_and_column(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    a, b = fills.normal(1, 20, 33, dtype=dtype), fills.normal(1, 33, 18, dtype=dtype)
-    a[0, 3, 32], b[0, 5, 11] = float("nan"), float("inf")
-    got = machine.product(*place(row), torch.empty(1, 20, 18, dtype=dtype), a, b)[0]
-    assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == 18
+    n = side(row, 18)
+    at = min(11, n - 1)
+    a, b = fills.normal(1, 20, 33, dtype=dtype), fills.normal(1, 33, n, dtype=dtype)
+    a[0, 3, 32], b[0, 5, at] = float("nan"), float("inf")
+    got = machine.product(*place(row), torch.empty(1, 20, n, dtype=dtype), a, b)[0]
+    assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == n
     rest = [i for i in range(20) if i != 3]
-    assert bool(got[rest, 11].isinf().all())
-    assert bool(got[rest][:, [j for j in range(18) if j != 11]].isfinite().all())
+    assert bool(got[rest, at].isinf().all())
+    assert bool(got[rest][:, [j for j in range(n) if j != at]].isfinite().all())
 
 
 WIDE = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.int8: torch.int32}
@@ -177,7 +199,7 @@ WIDENED = [(row, t) for row, t in CASES if t in WIDE]
 @pytest.mark.parametrize(("row", "dtype"), WIDENED, ids=[f"{row.name}-{t}" for row, t in WIDENED])
 def test_results_in_the_type_of_the_accumulator(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
     """D, C and the residual are float32 (int32): sums beyond the operands' range come out whole."""
-    m, n, k = row.tile[0] + 3, row.tile[1] + 5, 2 * row.tile[2] + 9
+    m, n, k = row.tile[0] + 3, side(row, row.tile[1] + 5), 2 * row.tile[2] + 9
     a, b = (
         (torch.randint(-128, 128, (1, *s)) if dtype == torch.int8 else torch.randint(-32, 33, (1, *s))).to(dtype)
         for s in ((m, k), (k, n))
@@ -197,6 +219,7 @@ def test_ranges_of_k_add_up(row: gpukern.selection.Row, dtype: torch.dtype) -> N
     for splits, (batch, m, n, k) in (
         (2, (2, 20, 33, 4 * bk + 1)), (3, (1, row.tile[0] + 1, row.tile[1] + 4, 5 * bk)), (7, (1, 5, 6, bk + 1)),
     ):  # fmt: skip
+        n = side(row, n)
         a, b = filled(dtype, batch, m, k, k=2 * k), filled(dtype, batch, k, n, k=2 * k)
         c = filled(dtype, batch, m, n, k=2 * k)
         for order, seed in SCHEDULES[::3]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import gpukern
+from tests.gemm.thin import side
 from tests.gpu import device
 from tests.oracle import fills, products
 
@@ -45,6 +46,7 @@ def test_there_are_rows_for_this_device() -> None:
 def test_every_row_is_within_the_bound(row: Any, dtype: torch.dtype, fill: str) -> None:
     bm, bn, bk = row.tile
     for m, n, k in ((257, 131, 300), (bm, bn, bk), (2 * bm + 1, 3 * bn - 1, 4096), (1, 700, 2049), (640, 1, 513)):
+        n = side(row, n)
         a, b = fills.FILLS[fill](m, k, dtype=dtype).cuda(), fills.FILLS[fill](k, n, dtype=dtype).cuda()
         with gpukern.force(row.name):
             got = gpukern.mm(a, b)
@@ -58,6 +60,7 @@ def test_every_row_is_exact_on_integers(row: Any, dtype: torch.dtype) -> None:
     bm, bn, bk = row.tile
     sides = itertools.product((1, bm - 1, bm + 1, 3 * bm), (1, bn - 1, 2 * bn + 1), (1, bk - 1, 5 * bk + 3))
     for m, n, k in sides:
+        n = side(row, n)
         a, b = filled(dtype, m, k, k=k), filled(dtype, k, n, k=k)
         with gpukern.force(row.name):
             for right in (b, b.t().contiguous().t()):
@@ -67,7 +70,7 @@ def test_every_row_is_exact_on_integers(row: Any, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize(("row", "dtype"), CASES, ids=ids(CASES))
 def test_reruns_are_bitwise_equal(row: Any, dtype: torch.dtype) -> None:
-    a, b = (fills.normal(515, 300), fills.normal(300, 517))
+    a, b = (fills.normal(515, 300), fills.normal(300, side(row, 517)))
     a, b = ((t * (1 if dtype.is_floating_point else 5)).to(dtype).cuda() for t in (a, b))
     with gpukern.force(row.name):
         first = gpukern.mm(a, b)

@@ -76,6 +76,9 @@ def key_of(name: str) -> str:
     ranges = re.search(r"split::sum_ranges<([\w ]+)>", name)
     if ranges:
         return f"split/sum <{TYPES[ranges[1]]}>"
+    thin = re.search(r"gemm::gemv::by_(rows|columns)<([\w ]+), (\d)>", name)
+    if thin:
+        return f"gemv/{thin[1][0]}{thin[3]} {TYPES[thin[2]]}"
     rows = re.search(r"::rows<.*?common::(Value|Grad)<gpukern::elementwise::common::(\w+)::.*>, ([\w ]+), (\d)>", name)
     if rows:
         return f"elementwise/{rows[2]} rows<{rows[1]},{TYPES[rows[3]]},{rows[4]}>"

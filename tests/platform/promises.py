@@ -138,6 +138,14 @@ PROMISES += [
     Promise(r"sm_80/i\w+ i8", {"LDSM": 16, "LDGSTS.128": 16}),
     Promise(r"sm_80/\w+ \w+", {"LDGSTS": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
     Promise(r"split/sum <\w+>", {"LDG.128": 1}, {"load128": 1}),
+    # By rows: four packets past L1 before the loop and four in it, which are on their way together; x through L1.
+    Promise(r"gemv/r[18] (?!u8|i8)\w+", {"LDG.128": 9, "once": 8, "BAR": 1}, {"load128": 9, "barrier": 1}),
+    Promise(r"gemv/r[18] [ui]8", {"LDG": 9, "BAR": 1}, {"load": 9, "barrier": 1}),
+    # By columns: eight at once for one vector, four for 8, and one by one at the end.
+    Promise(r"gemv/c1 (?!u8|i8)\w+", {"LDG.128": 9, "once": 9, "BAR": 1}, {"load128": 9, "barrier": 1}),
+    Promise(r"gemv/c8 (?!u8|i8)\w+", {"LDG.128": 5, "once": 5, "BAR": 1}, {"load128": 5, "barrier": 1}),
+    Promise(r"gemv/c[18] [ui]8", {"LDG": 9, "BAR": 1}, {"load": 8, "barrier": 1}),
+    Promise(r"gemv/[rc]8 (f16|bf16|f32)", {"FFMA": 128}, {"fma32": 32}),
 ]
 
 # All GPU code of one vendor: CPU seconds of the compiler, bytes of device code before compression.

@@ -14,6 +14,7 @@
 #pragma once
 #include "../../emit.cuh"
 #include "../../schedule.h"
+#include "../../turn.cuh"
 
 namespace gpukern::gemm::simt {
 
@@ -25,10 +26,6 @@ struct Work {
   int splits;
   bool a_along_k, b_along_k, a_packets, b_packets;
 };
-
-constexpr int min_of(int a, int b) { return a < b ? a : b; }
-// What a tile has of the elements that are left: one register, where the number itself takes two.
-GPUKERN_HD int left_of(int64_t left, int tile) { return left < tile ? static_cast<int>(left) : tile; }
 
 // Brings an X x BK tile from global memory to shared memory, by way of registers.
 template <class T, int X, int BK, int Threads> struct Loader {
@@ -106,17 +103,6 @@ template <class V, int TM, int TN, int WarpColumns> struct Place {
   GPUKERN_D int row_of(int i) const { return row + i / gm * (4 * gm) + i % gm; }
   GPUKERN_D int column_of(int j) const { return column + j / gn * (8 * gn) + j % gn; }
 };
-
-// The first row of M goes to the end; after M turns all are back in their places.
-template <class V, int M, int N> GPUKERN_D void turn(V (&x)[M][N]) {
-#pragma unroll
-  for (int j = 0; j < N; ++j) {
-    const V first = x[0][j];
-#pragma unroll
-    for (int i = 0; i + 1 < M; ++i) x[i][j] = x[i + 1][j];
-    x[M - 1][j] = first;
-  }
-}
 
 // One copy of the formulas and of the addressing, not TM of them: the row in turn is always sum[0].  An index that
 // moves would put the array into memory; moving the array costs TM moves a column.

@@ -21,6 +21,7 @@
 // only after the barrier that follows each thread's wait for its own copies.
 #pragma once
 #include "../../emit.cuh"
+#include "../../turn.cuh"
 #include "fragments.cuh"
 
 namespace gpukern::gemm::sm_80 {
@@ -31,19 +32,6 @@ struct Work {
   int64_t first_batch, batches;
   int splits;  // blocks that share the k of one tile
 };
-
-// The first of N moves to the end; after N turns all are back.
-template <class V, int M, int N, int L> GPUKERN_D void turn(V (&x)[M][N][L]) {
-#pragma unroll
-  for (int j = 0; j < N; ++j)
-#pragma unroll
-    for (int e = 0; e < L; ++e) {
-      const V first = x[0][j][e];
-#pragma unroll
-      for (int i = 0; i + 1 < M; ++i) x[i][j][e] = x[i + 1][j][e];
-      x[M - 1][j][e] = first;
-    }
-}
 
 // A warp's part of D, 16 rows at a time: from fragments to a slab of the warp's own in shared memory, and from there to
 // D in packets along its rows (or down its columns).

@@ -1,0 +1,295 @@
+// Products with a thin side, D = W x for up to 8 vectors x: every element of W is read once and used once a vector, so
+// all that counts is how many bytes of W are on their way.  One source for CUDA, HIP and the machine model.
+//
+// by_rows: k lies along memory                        by_columns: W's rows do
+//
+//          k -->   packets of 16 bytes                         4 to 32 threads side by side, a packet each
+//   4   [ t0 ][ t1 ][ t2 ] .. [ t0 ][ t1 ] ..            k  0  [ t0  ][ t1  ] .. [ t31 ]   ]
+//   rows[ t0 ][ t1 ][ t2 ] .. [ t0 ][ t1 ] ..               1  [ t32 ][ t33 ] .. [ t63 ]   ]  a round of 256 threads
+//   of  [ t0 ][ t1 ][ t2 ] .. [ t0 ][ t1 ] ..               :                              ]
+//   W   [ t0 ][ t1 ][ t2 ] .. [ t0 ][ t1 ] ..               8  [ t0  ][ t1  ] .. [ t31 ]
+//
+//   8 to 256 threads share four rows: four sums           the threads of a column share k: a packet's width of sums
+//   a vector in each, added up over lanes, then           a vector in each, added up over lanes, then over warps
+//   over warps
+//
+// The ladder: a thread a sum -> neighbours on neighbouring packets -> several packets at once (four of 16 bytes by
+// rows, eight by columns) -> by rows the next four on their way while these are multiplied -> k shared by as many
+// threads as fill the device.  W goes past L1.  x does not, and is not brought to shared memory: all blocks of a
+// processor walk along k together, so L1 keeps what the first of them read, whatever the length of k, and no barrier
+// interrupts the stream; a value of x serves four rows, which for 8 vectors is two bytes from L1 for each of W.
+//
+// What does not lie in packets is read element by element with any strides, neighbouring threads side by side.  All
+// sums are added in an order that the problem alone decides.
+#pragma once
+#include "../../emit.cuh"
+#include "../../turn.cuh"
+#include "tiles.h"
+
+namespace gpukern::gemm::gemv {
+
+struct Work {
+  Ending ending;                        // first: see emit.cuh.  Upright: W is A, m x k; x is B, k x n, n <= 8
+  int64_t first_batch, batches, tiles;  // tiles of one matrix
+  int64_t step, x_step;  // by columns: from one round of k to the next, in W and x; here they take no registers
+  int share;             // by rows: threads of four rows; by columns: threads side by side
+  int splits, deep;      // ranges of k, each a multiple of `deep`
+  bool packets;
+};
+
+// A packet on its way is kept as words: taken apart too early, each of its elements would have a register.
+template <class T, int Width> using Words = Packet<uint32_t, int(sizeof(T)) * Width / 4>;
+template <class T, int Width> GPUKERN_D Packet<T, Width> elements_of(const Words<T, Width>& words) {
+  Packet<T, Width> packet;
+  memcpy(static_cast<void*>(&packet), &words, sizeof packet);
+  return packet;
+}
+
+// Blocks that a processor is to hold, which bounds their registers (256 of 80, 128 and 255): the sums of 8 vectors in
+// float64 or integers do not fit beside what is on its way otherwise.
+template <class T> constexpr int blocks_at_once(int vectors) {
+  return vectors == 1 ? 3 : std::is_same_v<typename Number<T>::V, float> ? 2 : 1;
+}
+
+// The part of a grid that a block is.  A slice is one matrix, or one range of k of one: the ranges of all matrices lie
+// behind one another.
+struct Place {
+  int64_t slice, batch, tile;
+  Range k;
+  GPUKERN_D explicit Place(const Work& w) {
+    const int64_t block = blockIdx.x, matrix = block / w.tiles;
+    slice = w.first_batch + matrix;
+    batch = slice % w.batches;
+    tile = block - matrix * w.tiles;
+    k = range_of(w.ending.p.k, w.deep, w.splits, static_cast<int>(slice / w.batches));
+  }
+};
+
+template <class T>
+GPUKERN_D void finish(const Work& w, int64_t slice, int64_t row, int64_t column, typename Number<T>::V sum) {
+  typename Number<T>::V one[1] = {sum};
+  emit<T>(w.ending, slice, row, column, one);
+}
+
+// ---- by rows --------------------------------------------------------------------------------------------------------
+
+// Adds up each of Count sums over groups of `lanes` lanes.  Halves are exchanged, so that each step has half of the
+// additions of the one before; a lane ends with `kept` of the totals, the first ones of its array, and they are those
+// from number `first` on.
+template <class V, int Count> struct Gathered {
+  int first, kept = Count;
+  GPUKERN_D Gathered(V (&sum)[Count], int lane, int lanes) {
+    int mask = lanes / 2;
+    exchange<Count / 2>(sum, lane, mask);
+    for (; mask > 0; mask /= 2) sum[0] += shfl_xor(sum[0], mask);
+    const int same = lanes > Count ? lanes / Count : 1;  // lanes with one total: the first of them keeps it
+    first = lane % lanes / same * kept;
+    if (lane % same != 0) kept = 0;
+  }
+  template <int Half> GPUKERN_D void exchange(V (&sum)[Count], int lane, int& mask) {
+    if (mask == 0) return;
+    const bool upper = (lane & mask) != 0;
+#pragma unroll
+    for (int i = 0; i < Half; ++i) {
+      const V mine = upper ? sum[i + Half] : sum[i], theirs = upper ? sum[i] : sum[i + Half];
+      sum[i] = mine + shfl_xor(theirs, mask);
+    }
+    kept = Half;
+    mask /= 2;
+    if constexpr (Half > 1) exchange<Half / 2>(sum, lane, mask);
+  }
+};
+
+template <class T, int Vectors>
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once<T>(Vectors)) by_rows(GPUKERN_GRID_CONST const Work w) {
+  using N = Number<T>;
+  using V = typename N::V;
+  constexpr int width = width_of(type_of<T>()), sums = Vectors * kRowsEach;
+  // Elements of a row on their way, where packets do not fit: several for the types that networks have.
+  constexpr int singles = std::is_same_v<V, float> ? 4 : 1;
+  using Piece = Words<T, width>;
+  const Problem& p = w.ending.p;
+  const Data& data = w.ending.data;
+  const int thread = static_cast<int>(threadIdx.x), share = w.share, mine = thread % share;
+  const int vectors = static_cast<int>(p.n);
+  const Place place(w);
+  const int64_t block_row = place.tile * row_tile(share), row0 = block_row + thread / share * kRowsEach;
+
+  const T* row[kRowsEach];
+#pragma unroll
+  for (int r = 0; r < kRowsEach; ++r) {  // behind the last row the last one is read again, and its sum is not stored
+    const int64_t inside = row0 + r < p.m ? row0 + r : p.m - 1;
+    row[r] = static_cast<const T*>(data.a) + place.batch * p.a.batch + inside * p.a.row + place.k.first * p.a.column;
+  }
+  const T* const x = static_cast<const T*>(data.b) + place.batch * p.b.batch + place.k.first * p.b.row;
+  const int64_t depth = place.k.end - place.k.first;
+  V sum[sums] = {};  // [vector][row]
+
+  int64_t k = mine;
+  if (w.packets) {
+    const int64_t packets = depth / width;
+    Piece held[kRowsEach] = {}, next[kRowsEach] = {};
+    const auto load = [&](Piece(&to)[kRowsEach], int64_t at) {
+#pragma unroll
+      for (int r = 0; r < kRowsEach; ++r) to[r] = load_packet_once(reinterpret_cast<const Piece*>(row[r]) + at);
+    };
+    if (mine < packets) load(held, mine);
+#pragma unroll 1
+    for (int64_t at = mine; at < packets; at += share) {
+      if (at + share < packets) load(next, at + share);
+#pragma unroll
+      for (int v = 0; v < Vectors; ++v) {
+        if (Vectors > 1 && v >= vectors) break;
+        const auto factor = elements_of<T, width>(load_packet(reinterpret_cast<const Piece*>(x + v * p.b.column) + at));
+#pragma unroll
+        for (int r = 0; r < kRowsEach; ++r) {
+          const auto element = elements_of<T, width>(held[r]);
+#pragma unroll
+          for (int j = 0; j < width; ++j) sum[v * kRowsEach + r] += N::widen(element.v[j]) * N::widen(factor.v[j]);
+        }
+      }
+#pragma unroll
+      for (int r = 0; r < kRowsEach; ++r) held[r] = next[r];
+    }
+    k += packets * width;
+  }
+  // What is left, or all of it: elements, a few at a time, then one.
+  const auto elements = [&](auto count) {
+    constexpr int n = decltype(count)::value;
+    T held[n][kRowsEach];
+#pragma unroll
+    for (int i = 0; i < n; ++i)
+#pragma unroll
+      for (int r = 0; r < kRowsEach; ++r) held[i][r] = row[r][(k + i * share) * p.a.column];
+#pragma unroll
+    for (int v = 0; v < Vectors; ++v) {
+      if (Vectors > 1 && v >= vectors) break;
+#pragma unroll
+      for (int i = 0; i < n; ++i) {
+        const V factor = N::widen(x[(k + i * share) * p.b.row + v * p.b.column]);
+#pragma unroll
+        for (int r = 0; r < kRowsEach; ++r) sum[v * kRowsEach + r] += N::widen(held[i][r]) * factor;
+      }
+    }
+    k += n * share;
+  };
+  if constexpr (singles > 1)
+#pragma unroll 1
+    while (k + (singles - 1) * share < depth) elements(std::integral_constant<int, singles>());
+#pragma unroll 1
+  while (k < depth) elements(std::integral_constant<int, 1>());
+
+  // Groups of lanes that lie in one warp, then the groups that share rows, in their order.
+  const int lanes = share < warp_size() ? share : warp_size(), groups = share / lanes;
+  const Gathered<V, sums> total(sum, thread, lanes);
+  V* const partial = reinterpret_cast<V*>(shared_memory());  // [group of lanes][vector][row]
+#pragma unroll
+  for (int i = 0; i < sums; ++i)
+    if (i < total.kept) partial[thread / lanes * sums + total.first + i] = sum[i];
+  syncthreads();
+#pragma unroll 1
+  for (int i = thread; i < kThreads / share * sums; i += kThreads) {
+    const int quad = i / sums, v = i % sums / kRowsEach;
+    const int64_t to = block_row + quad * kRowsEach + i % kRowsEach;
+    if (to >= p.m || v >= vectors) continue;
+    V all = partial[quad * groups * sums + i % sums];
+    for (int g = 1; g < groups; ++g) all += partial[(quad * groups + g) * sums + i % sums];
+    finish<T>(w, place.slice, to, v, all);
+  }
+}
+
+// ---- by columns -----------------------------------------------------------------------------------------------------
+
+template <class T, int Vectors>
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once<T>(Vectors)) by_columns(GPUKERN_GRID_CONST const Work w) {
+  using N = Number<T>;
+  using V = typename N::V;
+  constexpr int width = width_of(type_of<T>()), group = min_of(16 / int(sizeof(V)), width);
+  // Packets on their way, as many as registers allow beside the sums; elements take a register each.
+  constexpr int rounds = Vectors == 1 ? 8 : 4, singles = Vectors == 1 && std::is_same_v<V, float> ? 2 : 1;
+  using Piece = Words<T, width>;
+  const Problem& p = w.ending.p;
+  const Data& data = w.ending.data;
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % warp_size(), side = w.share;
+  const int slices = kThreads / side, vectors = static_cast<int>(p.n);
+  const Place place(w);
+  const int64_t tile0 = place.tile * (side * width), row0 = tile0 + thread % side * width;
+  const int left = row0 < p.m ? left_of(p.m - row0, width) : 0;
+  const bool whole = w.packets && left == width;
+
+  int64_t k = place.k.first + thread / side;
+  const T* from = static_cast<const T*>(data.a) + place.batch * p.a.batch + row0 * p.a.row + k * p.a.column;
+  const T* x = static_cast<const T*>(data.b) + place.batch * p.b.batch + k * p.b.row;
+  V sum[Vectors][width] = {};
+
+  const auto multiply = [&](auto count, bool by_packets) {
+    // Two packets at a time are taken apart, the ones in turn: all of them would be 32 registers beside 64 sums.
+    constexpr int n = decltype(count)::value, together = Vectors == 1 ? n : 2;
+    Piece held[n];
+    if (by_packets) {
+#pragma unroll
+      for (int i = 0; i < n; ++i) held[i] = load_packet_once(reinterpret_cast<const Piece*>(from + i * w.step));
+    } else {
+#pragma unroll
+      for (int i = 0; i < n; ++i) {
+        Packet<T, width> packet;
+#pragma unroll
+        for (int j = 0; j < width; ++j) packet.v[j] = j < left ? from[i * w.step + j * p.a.row] : T{};
+        memcpy(&held[i], static_cast<const void*>(&packet), sizeof packet);
+      }
+    }
+#pragma unroll together
+    for (int i = 0; i < n; ++i, x += w.x_step) {
+      const T* at = x;
+      const auto element = elements_of<T, width>(held[0]);
+#pragma unroll
+      for (int v = 0; v < Vectors; ++v, at += p.b.column) {
+        if (Vectors > 1 && v >= vectors) break;
+        const V factor = N::widen(*at);
+#pragma unroll
+        for (int j = 0; j < width; ++j) sum[v][j] += N::widen(element.v[j]) * factor;
+      }
+      turn(held);
+    }
+    from += n * w.step;
+    k += n * slices;
+  };
+  if (whole) {
+#pragma unroll 1
+    while (k + (rounds - 1) * slices < place.k.end) multiply(std::integral_constant<int, rounds>(), true);
+  } else if constexpr (singles > 1) {
+#pragma unroll 1
+    while (k + (singles - 1) * slices < place.k.end) multiply(std::integral_constant<int, singles>(), false);
+  }
+#pragma unroll 1
+  while (k < place.k.end) multiply(std::integral_constant<int, 1>(), whole);
+
+  // Vector by vector: the lanes of a warp with the same columns, then the warps, in their order.  Two buffers, so that
+  // one barrier a vector is enough.
+  const int warp = thread / warp_size(), warps = kThreads / warp_size();
+#pragma unroll 1
+  for (int v = 0; v < vectors; ++v) {
+    V* const partial = reinterpret_cast<V*>(shared_memory()) + v % 2 * (kThreads * width);  // [warp][column]
+    for (int mask = side; mask < warp_size(); mask *= 2)
+#pragma unroll
+      for (int j = 0; j < width; ++j) sum[0][j] += shfl_xor(sum[0][j], mask);
+    if (lane < side) {
+#pragma unroll
+      for (int j = 0; j < width; j += group) {
+        Packet<V, group> packet;
+#pragma unroll
+        for (int e = 0; e < group; ++e) packet.v[e] = sum[0][j + e];
+        store_packet(reinterpret_cast<Packet<V, group>*>(partial + (warp * side + lane) * width + j), packet);
+      }
+    }
+    syncthreads();
+    if (thread < side * width && tile0 + thread < argument(w.ending).p.m) {
+      V all = partial[thread];
+      for (int g = 1; g < warps; ++g) all += partial[g * side * width + thread];
+      finish<T>(w, place.slice, tile0 + thread, v, all);
+    }
+    turn(sum);
+  }
+}
+
+}  // namespace gpukern::gemm::gemv

@@ -1,0 +1,47 @@
+// The rows of one type: kernels and the switch that launches them.  Each type has a .cu of its own, so that they
+// compile side by side.
+#pragma once
+#include "../../split/split.h"
+#include "kernel.cuh"
+#include "tiles.h"
+
+namespace gpukern::gemm::gemv {
+
+inline int run(void (*kernel)(Work), Form form, const Row& row, const Problem& given, const Data& given_data,
+               Stream stream) {
+  const Problem p = upright(given);
+  const Data data = turned(given) ? transposed(given_data) : given_data;
+  const bool split = data.splits > 1;
+  Work w{};
+  w.ending = ending_of(split ? partial_of(p) : p, split ? partial_of(data) : data, 1);
+  w.batches = p.batch;
+  w.splits = data.splits;
+  w.deep = depth_of(form, p);
+  w.share = form == Form::rows ? row_threads(p) : column_lanes(p);
+  if (form == Form::columns) {
+    w.step = kThreads / w.share * p.a.column;
+    w.x_step = kThreads / w.share * p.b.row;
+  }
+  w.packets = form == Form::rows ? row_packets(p) : column_packets(p);
+  w.tiles = tiles_of(form, p);
+  const int64_t at_once = batches_per_launch(w.tiles);
+  for (int64_t left = p.batch * data.splits; left > 0; left -= at_once, w.first_batch += at_once) {
+    const int64_t blocks = w.tiles * (left < at_once ? left : at_once);
+    const size_t shared = static_cast<size_t>(row.shared);
+    if (const int error =
+            platform::launch(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), shared, stream, w))
+      return error;
+  }
+  return split ? split::add_ranges(p, data, stream) : 0;
+}
+
+template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {
+  int index = 0;
+#define GPUKERN_ROW(ID, TYPES, FORM, VECTORS) \
+  if (index++ == row) return run(&by_##FORM<T, VECTORS>, Form::FORM, kRows[row], p, data, stream);
+  GPUKERN_GEMV_ROWS(GPUKERN_ROW)
+#undef GPUKERN_ROW
+  return -1;  // selection names no such row
+}
+
+}  // namespace gpukern::gemm::gemv

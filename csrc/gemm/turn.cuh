@@ -1,0 +1,36 @@
+// An array in registers, walked by a loop that is not unrolled: the element in turn is always the first, and behind it
+// the array moves on.  An index that moves would put the array into memory.
+#pragma once
+#include "../platform/gpu.h"
+
+namespace gpukern::gemm {
+
+// The first of N goes to the end; after N turns all are back in their places.
+template <class V, int N> GPUKERN_D void turn(V (&x)[N]) {
+  const V first = x[0];
+#pragma unroll
+  for (int i = 0; i + 1 < N; ++i) x[i] = x[i + 1];
+  x[N - 1] = first;
+}
+template <class V, int M, int N> GPUKERN_D void turn(V (&x)[M][N]) {
+#pragma unroll
+  for (int j = 0; j < N; ++j) {
+    const V first = x[0][j];
+#pragma unroll
+    for (int i = 0; i + 1 < M; ++i) x[i][j] = x[i + 1][j];
+    x[M - 1][j] = first;
+  }
+}
+template <class V, int M, int N, int L> GPUKERN_D void turn(V (&x)[M][N][L]) {
+#pragma unroll
+  for (int j = 0; j < N; ++j)
+#pragma unroll
+    for (int e = 0; e < L; ++e) {
+      const V first = x[0][j][e];
+#pragma unroll
+      for (int i = 0; i + 1 < M; ++i) x[i][j][e] = x[i + 1][j][e];
+      x[M - 1][j][e] = first;
+    }
+}
+
+}  // namespace gpukern::gemm
