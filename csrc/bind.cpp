@@ -243,6 +243,11 @@ PYBIND11_MODULE(_C, m) {
   m.def("gemm_explain", &explain, "type"_a, "extents"_a, "layouts"_a, "alpha"_a, "beta"_a, "addend"_a, "activation"_a,
         "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false);
   m.def("device_facts", &device_facts);
+  m.def("gemm_activations", [] {
+    std::vector<std::string> all;
+    for (int i = 0; i < gemm::kActivations; ++i) all.emplace_back(gemm::name(static_cast<gemm::Activation>(i)));
+    return all;
+  });
   m.def("gemm_choose", &choose);
   m.def("gemm_force", &gemm::set_force);
   m.def("gemm_forced", &gemm::forced);

@@ -29,7 +29,8 @@ class Explanation:
 
     row: the compiled kernel that runs, e.g. "simt/s128x128"; None where this build has none for the device.
     refused: (folder or row, reason) for everything better that was passed over, in the order it was asked.
-    would_run: the row that a full build would run.  notes: what else is to be said.
+    would_run: the row that a full build would run; splits: the ranges of k that it adds up, each summed by blocks of its
+    own.  notes: what else is to be said.
     """
 
     op: str
@@ -39,6 +40,7 @@ class Explanation:
     refused: tuple[tuple[str, str], ...] = ()
     would_run: str | None = None
     notes: tuple[str, ...] = ()
+    splits: int = 1
 
     def __str__(self) -> str:
         lines = [f"{self.op}: {self.problem}", f"  on        {self.device}", f"  runs      {self.row or 'torch'}"]
@@ -82,10 +84,14 @@ def _layout(t: Tensor | None) -> _Layout:
     batch, row, column = t.stride()
     size = t.element_size()
     start = t.storage_offset() * size if t.is_meta else t.data_ptr()
-    steps = [stride * size for stride, extent in zip(t.stride(), t.shape) if extent != 1]
+    # As gpu_path.cpp has it: a stride that is never walked is 0, and one unit stride of a matrix is excused.
+    row, column, batch = (
+        0 if extent <= 1 else stride for stride, extent in zip((row, column, batch), (*t.shape[1:], t.shape[0]))
+    )
+    steps = [row * size, column * size]
     if size in steps:
-        steps.remove(size)  # one unit stride; beside a second one lines begin one element apart
-    return (row, column, batch, math.gcd(16, start, *steps))
+        steps.remove(size)
+    return (row, column, batch, math.gcd(16, start, batch * size, *steps))
 
 
 def _cubed(t: Tensor) -> Tensor:
@@ -99,9 +105,10 @@ def _matmul(a: Tensor, b: Tensor) -> _Product:
     if b.dim() == 1:
         b = b.unsqueeze(1)
     if a.dim() > 2 and b.dim() == 2:
-        a = a.reshape(-1, a.shape[-1])
+        a = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
     batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    a, b = (t.expand(*batch, *t.shape[-2:]).reshape(-1, *t.shape[-2:]) for t in (a, b))
+    count = math.prod(batch)  # spelled out: reshape cannot deduce an extent beside one of 0
+    a, b = (t.expand(*batch, *t.shape[-2:]).reshape(count, *t.shape[-2:]) for t in (a, b))
     return _Product(a, b)
 
 
@@ -167,8 +174,15 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     )  # fmt: skip
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
-        found["would_run"] or None, _measured_notes(found) + _epilogue_notes(args, extras),
+        found["would_run"] or None, _range_notes(found) + _measured_notes(found) + _epilogue_notes(args, extras),
+        found["splits"],
     )  # fmt: skip
+
+
+def _range_notes(found: dict[str, Any]) -> tuple[str, ...]:
+    if found["splits"] == 1:
+        return ()
+    return (f"k is summed in {found['splits']} ranges by blocks of their own, which are added in a fixed order",)
 
 
 def _measured_notes(found: dict[str, Any]) -> tuple[str, ...]:

@@ -65,13 +65,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Optional& bias, N
 }
 
 Tensor finish(Tensor product, Name activation, const Optional& residual) {
-  const Activation kind = activation ? activation_of(*activation) : Activation::none;
-  if (kind == Activation::gelu || kind == Activation::gelu_tanh) {
-    static const auto op = handle<Tensor(const Tensor&, std::string_view)>("gpukern::gelu");
-    product = op.call(product, kind == Activation::gelu ? "none" : "tanh");
-  } else if (kind != Activation::none) {
-    product = handle<Tensor(const Tensor&)>((std::string("gpukern::") + gemm::name(kind)).c_str()).call(product);
-  }
+  if (activation) product = activated(activation_of(*activation), product, false);
   if (!residual || !residual->defined()) return product;
   static const auto op = handle<Tensor(const Tensor&, const Tensor&, const Scalar&)>("gpukern::add");
   return op.call(product, *residual, 1);

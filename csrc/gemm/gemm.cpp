@@ -38,16 +38,6 @@ bool takes(c10::ScalarType type) {
   }
 }
 
-Activation activation_of(std::string_view text) {
-  std::string known;
-  for (int i = 0; i < kActivations; ++i) {
-    const auto a = static_cast<Activation>(i);
-    if (text == name(a)) return a;
-    known += (i ? ", " : "") + std::string(name(a));
-  }
-  TORCH_CHECK_VALUE(false, "gpukern: unknown activation '", text, "'; choose one of ", known);
-}
-
 const char* op_name(const Args& args) {
   constexpr const char* names[2][3] = {{"mm", "bmm", "mv"}, {"addmm", "baddbmm", "addmv"}};
   return names[args.c != nullptr][static_cast<int>(args.kind)];

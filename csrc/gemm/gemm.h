@@ -33,6 +33,8 @@ struct Tail {
 };
 // An unknown name is a ValueError that lists the known ones.
 Activation activation_of(std::string_view name);
+// The elementwise op of that name, with the defaults of its arguments, through the dispatcher; in place: into t itself.
+Tensor activated(Activation kind, const Tensor& t, bool in_place);
 
 Tensor mm(const Tensor& a, const Tensor& b);
 Tensor bmm(const Tensor& a, const Tensor& b);

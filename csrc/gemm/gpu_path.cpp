@@ -71,10 +71,15 @@ Layout layout_of(const Tensor& t, Kind kind, const Shape& s) {
   }
   const auto address = t.is_meta() ? uint64_t(t.storage_offset()) * t.itemsize()
                                    : reinterpret_cast<uint64_t>(t.unsafeGetTensorImpl()->data());
+  // A stride that is never walked is 0, so that no packets are read along it.  One unit stride is excused: packets lie
+  // along it.  Beside a second one (unfold) the lines of the first begin one element apart.
   uint64_t bits = address;
-  int units = 0;  // beside a second stride of 1 (unfold) the lines of the first begin one element apart
-  for (int i = 0; i < 3; ++i)
-    if (full[i] > 1 && (*out[i] != 1 || ++units > 1)) bits |= uint64_t(*out[i]) * t.itemsize();
+  bool excused = false;
+  for (int i = 0; i < 3; ++i) {
+    if (full[i] <= 1) *out[i] = 0;
+    if (i > 0 && *out[i] == 1 && !excused) excused = true;
+    else bits |= uint64_t(*out[i]) * t.itemsize();
+  }
   l.align = divisor16(bits);
   return l;
 }

@@ -5,6 +5,8 @@
 #pragma once
 #include <cstdint>
 
+#include "activations.h"
+
 namespace gpukern::gemm {
 
 enum class Type : uint8_t { f16, bf16, f32, f64, u8, i8, i16, i32, i64 };
@@ -38,16 +40,22 @@ enum class Precision : uint8_t { strict, tf32 };
 constexpr int kPrecisions = 2;
 constexpr const char* name(Precision p) { return p == Precision::tf32 ? "tf32" : "strict"; }
 
-enum class Activation : uint8_t { none, relu, gelu, gelu_tanh, silu, sigmoid, tanh, mish, hardswish };
-constexpr int kActivations = 9;
+#define GPUKERN_ACTIVATION(NAME, FORMULA) NAME,
+enum class Activation : uint8_t { none, GPUKERN_ACTIVATIONS(GPUKERN_ACTIVATION) };
+#undef GPUKERN_ACTIVATION
+#define GPUKERN_ACTIVATION(NAME, FORMULA) +1
+constexpr int kActivations = 1 GPUKERN_ACTIVATIONS(GPUKERN_ACTIVATION);
+#undef GPUKERN_ACTIVATION
 constexpr const char* name(Activation a) {
-  constexpr const char* table[kActivations] = {"none",    "relu", "gelu", "gelu_tanh", "silu",
-                                               "sigmoid", "tanh", "mish", "hardswish"};
+#define GPUKERN_ACTIVATION(NAME, FORMULA) #NAME,
+  constexpr const char* table[kActivations] = {"none", GPUKERN_ACTIVATIONS(GPUKERN_ACTIVATION)};
+#undef GPUKERN_ACTIVATION
   return table[static_cast<int>(a)];
 }
 
-// Where the elements of a matrix lie: strides in elements, any of them 0 or negative.  `align`: the bytes (1..16) that
-// the base address and every stride but one unit stride are a multiple of; a vector load needs as many.
+// Where the elements of a matrix lie: strides in elements, any of them 0 or negative; 0 where the extent is 1. `align`:
+// the bytes (1..16) that the base address and every stride but one unit stride of a row or column are a multiple of; a
+// vector load needs as many.
 struct Layout {
   int64_t row = 0, column = 0, batch = 0;
   int align = 1;

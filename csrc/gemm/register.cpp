@@ -260,7 +260,9 @@ void implement_batching(torch::Library& m) {
 
 std::vector<entry::Declaration> functions() {
   const std::string tail =
-      "\n\nactivation: none, relu, gelu, gelu_tanh, silu, sigmoid, tanh, mish or hardswish, applied to the product; "
+      "\n\nactivation: none, relu, gelu, gelu_tanh, silu or any other unary op of gpukern's but sin and cos, by its "
+      "name "
+      "and with its defaults, applied to the product; "
       "residual: a tensor that broadcasts to the result, added last.  Both are fused where no gradient is needed."
       "\n\nTypes: float16 and bfloat16 (accumulated in float32), float32, float64, and integers, which wrap.";
   const std::string old = "|deprecated";

@@ -124,8 +124,10 @@ def _product(
     positional = [given.pop(name) for name in names if name in given]
     p = build(*positional, **given)
     rows = [r for r in selection.available(built=False) if not r.name.startswith("host/")]
+    splits = 1
     if row is None:
-        row = selection.explain_quietly(op, *args, device="sm_90", **kwargs).would_run
+        chosen = selection.explain_quietly(op, *args, device="sm_90", **kwargs)
+        row, splits = chosen.would_run, chosen.splits
     named = next((r for r in rows if r.name == row), None)
     if named is None:
         raise ValueError(f"there is no row {row!r}; known are {', '.join(r.name for r in rows)}")
@@ -139,7 +141,7 @@ def _product(
         residual = residual.expand(shape).reshape(out.shape)
     result = machine.product(
         *place, out, p.a, p.b, c=p.c, alpha=p.alpha, beta=p.beta if p.c is not None else 0,
-        activation=activation, residual=residual, schedule=plan,
+        activation=activation, residual=residual, schedule=plan, splits=splits,
     )  # fmt: skip
     return result.reshape(shape), named.name
 

@@ -204,8 +204,7 @@ def plan(out: Tensor, inputs: Sequence[Tensor], *, conditions: int = 0, processo
 # ---- products --------------------------------------------------------------------------------------------------------
 
 PRODUCT_TYPES = DTYPES[:9]
-# In the order of problem.h, which is that of the fused ops' choices.
-ACTIVATIONS = list(dict.fromkeys(e["choice"] for e in _C.elementwise_catalogue() if "activation" in e["args"]))
+ACTIVATIONS: list[str] = _C.gemm_activations()  # in the order of problem.h
 
 
 def _layout(t: Tensor | None) -> list[int]:
@@ -214,10 +213,11 @@ def _layout(t: Tensor | None) -> list[int]:
         return [0, 0, 0, 1]
     batch, row, column = t.stride()
     size = t.element_size()
-    steps = [stride * size for extent, stride in zip(t.shape, t.stride()) if extent > 1]
+    batch, row, column = (stride if extent > 1 else 0 for extent, stride in zip(t.shape, (batch, row, column)))
+    steps = [row * size, column * size]
     if size in steps:
-        steps.remove(size)  # one unit stride: packets lie along it
-    return [row, column, batch, math.gcd(16, t.data_ptr(), *steps)]
+        steps.remove(size)  # one unit stride of the matrix: packets lie along it
+    return [row, column, batch, math.gcd(16, t.data_ptr(), batch * size, *steps)]
 
 
 def product(

@@ -208,3 +208,10 @@ def test_what_was_served_is_counted() -> None:
     assert counts[("silu", f"host/{gpukern._C.cpu_capability()}")] == 1
     selection.reset_served()
     assert not selection.served()
+
+
+def test_products_of_nothing_are_explained() -> None:
+    """Extents of 0 beside a batch that had to be deduced were a RuntimeError of reshape."""
+    for a, b in (((0, 5), (5, 3)), ((4, 0), (0, 3)), ((2, 0, 3), (3, 4)), ((0, 2, 3), (0, 3, 4)), ((2, 3, 0), (0, 4))):
+        found = gpukern.selection.explain_quietly("matmul", torch.empty(a), torch.empty(b), device="sm_90")
+        assert found.would_run, (a, b)

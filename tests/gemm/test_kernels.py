@@ -121,6 +121,19 @@ def test_lines_one_element_apart_are_not_read_as_packets(row: gpukern.selection.
         exact(row, filled(dtype, 1, 37, k, k=k), signal.unfold(0, n, 1)[None, :k], aligned=True)
 
 
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_matrices_one_element_apart_are_not_read_as_packets(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    """Batches that lie side by side, of matrices of one column or one row: a stride of 1 that packets do not lie along."""
+    n = side(row, 12)
+    a, b = filled(dtype, 40, 9, 24, k=24), filled(dtype, 40, 24, n, k=24)
+    apart = [t.permute(1, 2, 0).contiguous().permute(2, 0, 1) for t in (a, b)]
+    exact(row, *apart, aligned=True)
+    exact(row, apart[0], apart[1][:, :, :1], aligned=True)  # (24, 1): the stride of its one column is the batch's
+    exact(row, a[:, :, :1], apart[1][:, :1], aligned=True)
+    single = apart[1][:, :, :1].as_strided((40, 24, 1), (1, 40 * n, 1))  # its column claims a stride of 1
+    exact(row, a, single.contiguous().clone().as_strided((40, 24, 1), (24, 1, 1)), aligned=True)
+
+
 @pytest.mark.parametrize("fill", fills.FILLS)
 @pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
 def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.dtype, fill: str) -> None:
@@ -131,8 +144,20 @@ def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.d
     products.check_product(got[0], multiplied(row, a)[0], multiplied(row, b)[0], accumulator=accumulator)
 
 
-@pytest.mark.parametrize("activation", machine.ACTIVATIONS)
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+# One text serves every kernel: each row with some of the activations, one row of each folder and type with all.
+COMMON = ["none", "relu", "gelu", "gelu_tanh", "silu"]
+FIRST = {(row.name.split("/")[0], t): row for row, t in reversed(FLOATING)}
+EPILOGUES = [
+    (row, t, activation)
+    for row, t in FLOATING
+    for activation in machine.ACTIVATIONS
+    if activation in COMMON or FIRST[row.name.split("/")[0], t] is row
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "dtype", "activation"), EPILOGUES, ids=[f"{row.name}-{t}-{activation}" for row, t, activation in EPILOGUES]
+)
 def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: str) -> None:
     """alpha, beta, a bias, a column, a full addend, an activation, a residual."""
     m, n, k = 19, side(row, 23), 18
@@ -150,13 +175,18 @@ def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: s
             c=c, alpha=alpha, beta=beta, activation=activation, residual=residual,
         )  # fmt: skip
         addend = torch.zeros(1, m, n, dtype=torch.float64) if c is None else beta * c.double()
-        expected = gpukern.reference.matmul(
-            torch.eye(m)[None], addend + alpha * (a.double() @ b.double()), activation=activation
-        )
+        sums = addend + alpha * (a.double() @ b.double())
+        expected = gpukern.reference.matmul(torch.eye(m)[None], sums, activation=activation)
         if residual is not None:
             expected = expected + residual.double()
         eps = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 2e-5, torch.float64: 1e-12}[dtype]
-        torch.testing.assert_close(got.double(), expected, rtol=eps, atol=eps)
+        steep = {"rsqrt": 30, "reciprocal": 30, "log": 30, "log2": 30, "log1p": 30, "sqrt": 30, "exp": 1, "exp2": 1}
+        near = sums.abs() > 0.05 if activation in steep else torch.ones_like(sums, dtype=torch.bool)
+        near &= (activation != "log1p") | ((sums + 1).abs() > 0.05)  # elsewhere a last digit of the sum is a different result
+        near &= expected.abs() <= torch.finfo(dtype).max
+        tolerance = eps * steep.get(activation, 1)
+        assert torch.equal(got.isnan() & near, expected.isnan() & near)
+        torch.testing.assert_close(got.double()[near], expected[near], rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 @pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)

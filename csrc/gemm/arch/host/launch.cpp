@@ -47,17 +47,7 @@ void product_out(const Args& x, const Tensor& result) {
 }
 
 void finish(const Tensor& out, Activation activation, const Tensor* residual) {
-  if (activation == Activation::gelu || activation == Activation::gelu_tanh) {
-    static const auto op = c10::Dispatcher::singleton()
-                               .findSchemaOrThrow("gpukern::gelu_", "")
-                               .typed<void(const Tensor&, std::string_view)>();
-    op.call(out, activation == Activation::gelu ? "none" : "tanh");
-  } else if (activation != Activation::none) {
-    c10::Dispatcher::singleton()
-        .findSchemaOrThrow((std::string("gpukern::") + name(activation) + "_").c_str(), "")
-        .typed<void(const Tensor&)>()
-        .call(out);
-  }
+  activated(activation, out, true);
   if (residual) const_cast<Tensor&>(out).add_(*residual);
 }
 
