@@ -182,7 +182,9 @@ def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: s
         eps = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 2e-5, torch.float64: 1e-12}[dtype]
         steep = {"rsqrt": 30, "reciprocal": 30, "log": 30, "log2": 30, "log1p": 30, "sqrt": 30, "exp": 1, "exp2": 1}
         near = sums.abs() > 0.05 if activation in steep else torch.ones_like(sums, dtype=torch.bool)
-        near &= (activation != "log1p") | ((sums + 1).abs() > 0.05)  # elsewhere a last digit of the sum is a different result
+        near &= (activation != "log1p") | (
+            (sums + 1).abs() > 0.05
+        )  # elsewhere a last digit of the sum is a different result
         near &= expected.abs() <= torch.finfo(dtype).max
         tolerance = eps * steep.get(activation, 1)
         assert torch.equal(got.isnan() & near, expected.isnan() & near)
