@@ -110,7 +110,7 @@ _PRODUCTS: dict[str, Callable[..., Tensor]] = {
     "baddbmm": torch.baddbmm,
     "addmv": torch.addmv,
 }
-_TAIL = ("activation", "residual")  # change neither the shape nor the dtype
+_TAIL = ("activation", "residual", "precision", "batch_invariant")  # change neither the shape nor the dtype
 
 
 def _fake_product(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:

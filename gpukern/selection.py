@@ -20,6 +20,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from . import _C, ops
 
+PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # of float32, as problem.h has them
+
 __all__ = ["Explanation", "Row", "available", "explain", "force", "reset_served", "served"]
 
 
@@ -140,6 +142,9 @@ _PRODUCTS: dict[str, tuple[Callable[..., _Product], Callable[..., Tensor], tuple
 }
 
 
+_EXTRAS = ("activation", "residual", "precision", "batch_invariant", "out")
+
+
 def _on_meta(value: Any) -> Any:
     """The same sizes and strides without data; torch then checks a call and computes nothing."""
     if not isinstance(value, Tensor):
@@ -149,7 +154,7 @@ def _on_meta(value: Any) -> Any:
 
 def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
     build, check, names = _PRODUCTS[op]
-    extras: dict[str, Any] = {key: kwargs.pop(key) for key in ("activation", "residual", "out") if key in kwargs}
+    extras: dict[str, Any] = {key: kwargs.pop(key) for key in _EXTRAS if key in kwargs}
     checked = check(*map(_on_meta, args), **{key: _on_meta(value) for key, value in kwargs.items()})  # torch's errors
     given = dict(zip(names, args)) | kwargs
     tensors = [given.pop(name) for name in names if name in given]
@@ -160,6 +165,7 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     if dtype.startswith("complex") or product.a.layout != torch.strided:
         return Explanation(op, f"{dtype} {tuple(shape)}", device, None, notes=(f"{dtype} products are torch's own",))
     result = torch.empty(shape, dtype=product.a.dtype, device="meta")
+    precision = _precision(op, extras.get("precision"), product.a.dtype)
     residual = extras.get("residual")
     layouts = [
         _layout(product.a),
@@ -170,13 +176,37 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     ]
     found = _C.gemm_explain(
         dtype, extents, layouts, product.alpha, product.beta, product.c is not None and product.beta != 0,
-        extras.get("activation") or "none", residual is not None, device,
+        extras.get("activation") or "none", residual is not None, device, "", precision,
+        bool(extras.get("batch_invariant")),
     )  # fmt: skip
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
-        found["would_run"] or None, _range_notes(found) + _measured_notes(found) + _epilogue_notes(args, extras),
-        found["splits"],
+        found["would_run"] or None, _range_notes(found) + _measured_notes(found) + _epilogue_notes(args, extras)
+        + _how_notes(found, extras), found["splits"],
     )  # fmt: skip
+
+
+def _precision(op: str, asked: str | None, dtype: torch.dtype) -> str:
+    """The precision of a product: what the call asks for, else what torch's switches say."""
+    if asked is None:
+        allowed = dtype == torch.float32 and torch.backends.cuda.matmul.allow_tf32
+        return "tf32" if allowed else "strict"
+    if asked not in PRECISIONS:
+        raise ValueError(f"gpukern: unknown precision {asked!r}; choose one of {', '.join(PRECISIONS)}")
+    if dtype != torch.float32:
+        raise TypeError(f"gpukern.{op}(): precision= is how float32 is multiplied, got {dtype}.")
+    return asked
+
+
+def _how_notes(found: dict[str, Any], extras: dict[str, Any]) -> tuple[str, ...]:
+    """Where the row is not what `precision` or `batch_invariant` may be taken to mean."""
+    notes = []
+    row, precision = found["row"] or found["would_run"], extras.get("precision")
+    if precision not in (None, "strict") and row.split("/")[0] in ("host", "simt", "gemv"):
+        notes.append(f"{precision} is served by strict float32 here, which is more exact")
+    if extras.get("batch_invariant") and row.startswith("host/"):
+        notes.append("batch-invariant: 16 rows at a time, each by the same call of the BLAS")
+    return tuple(notes)
 
 
 def _range_notes(found: dict[str, Any]) -> tuple[str, ...]:

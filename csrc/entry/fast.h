@@ -96,6 +96,15 @@ template <> struct Slot<std::optional<std::string_view>> {
   bool take(PyObject* object, const c10::IValue*) { return !object; }
   std::optional<std::string_view> get() const { return std::nullopt; }
 };
+template <> struct Slot<bool> {
+  bool value = false;
+  bool take(PyObject* object, const c10::IValue* fallback) {
+    if (object || !fallback) return false;
+    value = fallback->toBool();
+    return true;
+  }
+  bool get() const { return value; }
+};
 template <> struct Slot<int64_t> {
   int64_t value = 0;
   bool take(PyObject* object, const c10::IValue* fallback) {
@@ -159,7 +168,7 @@ template <class... A> std::unique_ptr<Fast> make_typed(const std::string& op, bo
   return std::make_unique<TypedFast<A...>>(op, has_out);
 }
 
-// By the letters of the parameters: T Tensor, t Tensor?, S Scalar, s Scalar?, C str, c str?, I int; null where no fast
+// By the letters of the parameters: T Tensor, t Tensor?, S Scalar, s Scalar?, C str, c str?, I int, B bool; null where no fast
 // path is compiled for the list (the slow one serves it).
 inline std::unique_ptr<Fast> make_fast(const std::string& letters, const std::string& op, bool has_out) {
   using T = const Tensor&;
@@ -182,10 +191,10 @@ inline std::unique_ptr<Fast> make_fast(const std::string& letters, const std::st
       {"TTT", &make_typed<T, T, T>},
       {"TTTS", &make_typed<T, T, T, S>},
       {"TTTC", &make_typed<T, T, T, C>},
-      {"TTct", &make_typed<T, T, c, t>},
-      {"TTtct", &make_typed<T, T, t, c, t>},
+      {"TTctcB", &make_typed<T, T, c, t, c, bool>},
+      {"TTtctcB", &make_typed<T, T, t, c, t, c, bool>},
       {"TTTt", &make_typed<T, T, T, t>},
-      {"TTTSSct", &make_typed<T, T, T, S, S, c, t>},
+      {"TTTSSctcB", &make_typed<T, T, T, S, S, c, t, c, bool>},
       {"TTTSS", &make_typed<T, T, T, S, S>},
   };
   for (const auto& [key, make] : known)

@@ -26,6 +26,12 @@ c10::IValue cast(c10::IValue value, at::ScalarType type, c10::DeviceType device)
   return all;
 }
 
+// precision= says how float32 is multiplied, so a call with it is not lowered.
+bool asks_for_float32(const c10::FunctionSchema& schema, const torch::jit::Stack& stack, size_t base) {
+  const auto place = schema.argumentIndexWithName("precision");
+  return place && !stack[base + *place].isNone();
+}
+
 // Lower: every factor in the lower precision.  Promote: in the widest among them.  Keep: as they are, and the products
 // that the op is made of must not be lowered either.
 template <c10::DeviceType device, Policy policy>
@@ -34,6 +40,7 @@ void autocast(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   if constexpr (policy != Policy::keep) {
     const size_t count = op.schema().arguments().size(), base = stack->size() - count;
     at::ScalarType type = at::autocast::get_lower_precision_fp_from_device_type(device);
+    if (policy == Policy::lower && asks_for_float32(op.schema(), *stack, base)) type = at::kFloat;
     if (policy == Policy::promote)
       for (size_t k = base; k < stack->size(); ++k) type = widest((*stack)[k], type, device);
     for (size_t k = base; k < stack->size(); ++k) (*stack)[k] = cast((*stack)[k], type, device);

@@ -14,10 +14,10 @@ using autograd::NodePtr;
 using autograd::SavedVariable;
 using autograd::variable_list;
 
-Tensor product(Kind kind, const Tensor& a, const Tensor& b) {
+Tensor product(Kind kind, const Tensor& a, const Tensor& b, call::How how) {
   switch (kind) {
-    case Kind::mm: return call::mm(a, b);
-    case Kind::bmm: return call::bmm(a, b);
+    case Kind::mm: return call::mm(a, b, {}, {}, how);
+    case Kind::bmm: return call::bmm(a, b, {}, {}, how);
     default: return call::mv(a, b);
   }
 }
@@ -31,17 +31,17 @@ bool column_major(const Tensor& t) {
   return strides[0] == 1 && strides[1] == sizes[0] && sizes[0] != 1;
 }
 
-Tensor gradient_a(Kind kind, const Tensor& g, const Tensor& b, bool transposed) {
+Tensor gradient_a(Kind kind, const Tensor& g, const Tensor& b, bool transposed, call::How how) {
   switch (kind) {
-    case Kind::mm: return transposed ? call::mm(b, g.t()).t() : call::mm(g, b.t());
-    case Kind::bmm: return call::bmm(g, b.transpose(1, 2));
+    case Kind::mm: return transposed ? call::mm(b, g.t(), {}, {}, how).t() : call::mm(g, b.t(), {}, {}, how);
+    case Kind::bmm: return call::bmm(g, b.transpose(1, 2), {}, {}, how);
     default: return call::mm(g.unsqueeze(1), b.unsqueeze(0));
   }
 }
-Tensor gradient_b(Kind kind, const Tensor& g, const Tensor& a, bool transposed) {
+Tensor gradient_b(Kind kind, const Tensor& g, const Tensor& a, bool transposed, call::How how) {
   switch (kind) {
-    case Kind::mm: return transposed ? call::mm(g.t(), a).t() : call::mm(a.t(), g);
-    case Kind::bmm: return call::bmm(a.transpose(1, 2), g);
+    case Kind::mm: return transposed ? call::mm(g.t(), a, {}, {}, how).t() : call::mm(a.t(), g, {}, {}, how);
+    case Kind::bmm: return call::bmm(a.transpose(1, 2), g, {}, {}, how);
     default: return call::mv(a.t(), g);
   }
 }
@@ -51,6 +51,7 @@ struct ProductBackward : autograd::Node {
   Kind kind = Kind::mm;
   bool addend = false, a_transposed = false, b_transposed = false;
   Scalar alpha = 1, beta = 1;
+  call::How how;  // the product's own: its backward products are computed alike
   SavedVariable a, b;
   autograd::InputShape c_shape;
 
@@ -60,9 +61,9 @@ struct ProductBackward : autograd::Node {
     variable_list result(first + 2);
     if (!g.defined()) return result;
     if (addend && task_should_compute_output(0)) result[0] = scaled(c_shape.restore(g), beta);
-    if (task_should_compute_output(first)) result[first] = scaled(gradient_a(kind, g, b.unpack(), a_transposed), alpha);
+    if (task_should_compute_output(first)) result[first] = scaled(gradient_a(kind, g, b.unpack(), a_transposed, how), alpha);
     if (task_should_compute_output(first + 1))
-      result[first + 1] = scaled(gradient_b(kind, g, a.unpack(), b_transposed), alpha);
+      result[first + 1] = scaled(gradient_b(kind, g, a.unpack(), b_transposed, how), alpha);
     return result;
   }
   void release_variables() override {
@@ -84,6 +85,8 @@ bool needs_graph(const Args& x) {
 NodePtr<ProductBackward> make(const Args& x) {
   auto node = autograd::make_node<ProductBackward>();
   node->kind = x.kind;
+  if (const auto asked = asked_precision(x)) node->how.precision = name(*asked);  // words that stay
+  node->how.batch_invariant = x.how.batch_invariant;
   if (x.c) {
     node->addend = true;
     node->alpha = *x.alpha;
@@ -113,8 +116,8 @@ Tensor forward_tangent(const Args& x, const Tensor& result) {
   using autograd::tangent;
   Tensor total;
   const auto add = [&](Tensor t) { total = total.defined() ? at::add(total, t) : std::move(t); };
-  if (autograd::has_tangent(x.a)) add(product(x.kind, tangent(x.a), primal(x.b)));
-  if (autograd::has_tangent(x.b)) add(product(x.kind, primal(x.a), tangent(x.b)));
+  if (autograd::has_tangent(x.a)) add(product(x.kind, tangent(x.a), primal(x.b), x.how));
+  if (autograd::has_tangent(x.b)) add(product(x.kind, primal(x.a), tangent(x.b), x.how));
   if (total.defined() && x.alpha) total = scaled(total, *x.alpha);
   if (x.c && autograd::has_tangent(*x.c)) {
     Tensor t = scaled(tangent(*x.c), *x.beta);
@@ -133,6 +136,7 @@ bool differentiated(const Args& x) {
 // torch's own in-place form, which keeps the history that an `out=` form refuses.
 void twin_inplace(const Args& x) {
   report_device(x);
+  const auto guard = check_twin(x);
   switch (x.kind) {
     case Kind::mm: x.c->addmm_(x.a, x.b, *x.beta, *x.alpha); break;
     case Kind::bmm: x.c->baddbmm_(x.a, x.b, *x.beta, *x.alpha); break;
@@ -142,8 +146,10 @@ void twin_inplace(const Args& x) {
 
 Tensor plain_call(const Args& x) {
   switch (x.kind) {
-    case Kind::mm: return x.c ? call::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : call::mm(x.a, x.b);
-    case Kind::bmm: return x.c ? call::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : call::bmm(x.a, x.b);
+    case Kind::mm:
+      return x.c ? call::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha, {}, {}, x.how) : call::mm(x.a, x.b, {}, {}, x.how);
+    case Kind::bmm:
+      return x.c ? call::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha, {}, {}, x.how) : call::bmm(x.a, x.b, {}, {}, x.how);
     default: return x.c ? call::addmv(*x.c, x.a, x.b, *x.beta, *x.alpha) : call::mv(x.a, x.b);
   }
 }
@@ -152,7 +158,7 @@ Tensor plain_call(const Args& x) {
 
 Tensor autograd_call(const Args& x, c10::function_ref<Tensor()> below) {
   if (!ours(x)) {
-    const Tensor product = twin({x.kind, x.a, x.b, x.c, x.beta, x.alpha});
+    const Tensor product = twin({x.kind, x.a, x.b, x.c, x.beta, x.alpha, {}, nullptr, x.how});
     return x.plain() ? product
                      : call::finish(product, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
   }

@@ -14,9 +14,9 @@
 
 namespace gpukern::gemm {
 
-using Pair = Tensor(const Tensor&, const Tensor&, call::Name, const call::Optional&);
+using Pair = Tensor(const Tensor&, const Tensor&, call::Name, const call::Optional&, call::Name, bool);
 using Sum = Tensor(const Tensor&, const Tensor&, const Tensor&, const Scalar&, const Scalar&, call::Name,
-                   const call::Optional&);
+                   const call::Optional&, call::Name, bool);
 
 namespace {
 template <class F> c10::TypedOperatorHandle<F> handle(const char* name) {
@@ -26,42 +26,42 @@ template <class F> c10::TypedOperatorHandle<F> handle(const char* name) {
 
 namespace call {
 
-Tensor mm(const Tensor& a, const Tensor& b, Name activation, const Optional& residual) {
+Tensor mm(const Tensor& a, const Tensor& b, Name activation, const Optional& residual, How how) {
   static const auto op = handle<Pair>("gpukern::mm");
-  return op.call(a, b, activation, residual);
+  return op.call(a, b, activation, residual, how.precision, how.batch_invariant);
 }
-Tensor bmm(const Tensor& a, const Tensor& b, Name activation, const Optional& residual) {
+Tensor bmm(const Tensor& a, const Tensor& b, Name activation, const Optional& residual, How how) {
   static const auto op = handle<Pair>("gpukern::bmm");
-  return op.call(a, b, activation, residual);
+  return op.call(a, b, activation, residual, how.precision, how.batch_invariant);
 }
 Tensor mv(const Tensor& a, const Tensor& b) {
   static const auto op = handle<Tensor(const Tensor&, const Tensor&)>("gpukern::mv");
   return op.call(a, b);
 }
 Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
-             Name activation, const Optional& residual) {
+             Name activation, const Optional& residual, How how) {
   static const auto op = handle<Sum>("gpukern::addmm");
-  return op.call(c, a, b, beta, alpha, activation, residual);
+  return op.call(c, a, b, beta, alpha, activation, residual, how.precision, how.batch_invariant);
 }
 Tensor baddbmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
-               Name activation, const Optional& residual) {
+               Name activation, const Optional& residual, How how) {
   static const auto op = handle<Sum>("gpukern::baddbmm");
-  return op.call(c, a, b, beta, alpha, activation, residual);
+  return op.call(c, a, b, beta, alpha, activation, residual, how.precision, how.batch_invariant);
 }
 Tensor addmv(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
   static const auto op =
       handle<Tensor(const Tensor&, const Tensor&, const Tensor&, const Scalar&, const Scalar&)>("gpukern::addmv");
   return op.call(c, a, b, beta, alpha);
 }
-Tensor matmul(const Tensor& a, const Tensor& b, Name activation, const Optional& residual) {
+Tensor matmul(const Tensor& a, const Tensor& b, Name activation, const Optional& residual, How how) {
   static const auto op = handle<Pair>("gpukern::matmul");
-  return op.call(a, b, activation, residual);
+  return op.call(a, b, activation, residual, how.precision, how.batch_invariant);
 }
 Tensor linear(const Tensor& input, const Tensor& weight, const Optional& bias, Name activation,
-              const Optional& residual) {
-  static const auto op =
-      handle<Tensor(const Tensor&, const Tensor&, const Optional&, Name, const Optional&)>("gpukern::linear");
-  return op.call(input, weight, bias, activation, residual);
+              const Optional& residual, How how) {
+  static const auto op = handle<Tensor(const Tensor&, const Tensor&, const Optional&, Name, const Optional&, Name, bool)>(
+      "gpukern::linear");
+  return op.call(input, weight, bias, activation, residual, how.precision, how.batch_invariant);
 }
 
 Tensor finish(Tensor product, Name activation, const Optional& residual) {
@@ -124,35 +124,47 @@ std::optional<Folded> fold(const Tensor& a, const Tensor& b) {
   return Folded{Kind::bmm, flat(a, *batch), flat(b, *batch), joined(*batch, {as[p - 2], bs[q - 1]})};
 }
 
-Tensor matmul(const Tensor& a, const Tensor& b, call::Name activation, const call::Optional& residual) {
-  if (a.dim() == 2 && b.dim() == 2) return call::mm(a, b, activation, residual);
-  const Args args{Kind::mm, a, b};
+namespace {
+// Before torch's own product of other ranks serves a call: what it cannot promise.
+void refuse_theirs(const Args& x) {
+  check_how(x);
+  TORCH_CHECK_NOT_IMPLEMENTED(!x.how.batch_invariant || ours(x), "gpukern: batch_invariant=True is a promise of gpukern's "
+                              "own kernels, and torch's serve ", x.a.scalar_type(), " on ", x.a.device(), ".");
+}
+}  // namespace
+
+Tensor matmul(const Tensor& a, const Tensor& b, call::Name activation, const call::Optional& residual, call::How how) {
+  if (a.dim() == 2 && b.dim() == 2) return call::mm(a, b, activation, residual, how);
+  const Args args{Kind::mm, a, b, nullptr, nullptr, nullptr, {}, nullptr, how};
   std::optional<Folded> f;
   if (ours(args) && a.scalar_type() == b.scalar_type()) f = fold(a, b);
   if (!f) {
     if (!ours(args)) report_device(args);
+    refuse_theirs(args);
     return call::finish(at::matmul(a, b), activation, residual);
   }
-  Tensor out = f->kind == Kind::mm    ? call::mm(f->a, f->b)
-               : f->kind == Kind::bmm ? call::bmm(f->a, f->b)
-                                      : call::mv(f->a, f->b);
+  Tensor out = f->kind == Kind::mm    ? call::mm(f->a, f->b, {}, {}, how)
+               : f->kind == Kind::bmm ? call::bmm(f->a, f->b, {}, {}, how)
+               : how.empty()          ? call::mv(f->a, f->b)
+                                      : call::mm(f->a, f->b.unsqueeze(1), {}, {}, how).squeeze(1);
   if (f->shape) out = out.reshape_symint(*f->shape);
   return call::finish(std::move(out), activation, residual);
 }
 
 Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& bias, call::Name activation,
-              const call::Optional& residual) {
+              const call::Optional& residual, call::How how) {
   const bool has_bias = bias && bias->defined();
   // A bias beside a vector is torch's to refuse.
   if (input.dim() == 0 || weight.dim() > 2 || (weight.dim() < 2 && has_bias))
     return call::finish(at::linear(input, weight, bias), activation, residual);
   if (input.dim() == 2 && weight.dim() == 2) {
-    if (!has_bias) return call::mm(input, weight.t(), activation, residual);
-    if (bias->dim() == 1) return call::addmm(*bias, input, weight.t(), 1, 1, activation, residual);
+    if (!has_bias) return call::mm(input, weight.t(), activation, residual, how);
+    if (bias->dim() == 1) return call::addmm(*bias, input, weight.t(), 1, 1, activation, residual, how);
   }
-  const Args args{Kind::mm, input, weight, has_bias ? &*bias : nullptr};
+  const Args args{Kind::mm, input, weight, has_bias ? &*bias : nullptr, nullptr, nullptr, {}, nullptr, how};
   if (!ours(args)) {
     report_device(args);
+    refuse_theirs(args);
     return call::finish(at::linear(input, weight, bias), activation, residual);
   }
   const bool fits = weight.dim() == 2 && input.dim() >= 2 && (!has_bias || bias->dim() == 1);
@@ -165,12 +177,12 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
     if (same) flat_residual = rows_of(*residual);
     const bool fused = !residual || !residual->defined() || same;  // any other residual broadcasts to the full shape
     const call::Name tail = fused ? activation : call::Name();
-    const Tensor t = has_bias ? call::addmm(*bias, rows, weight.t(), 1, 1, tail, flat_residual)
-                              : call::mm(rows, weight.t(), tail, flat_residual);
+    const Tensor t = has_bias ? call::addmm(*bias, rows, weight.t(), 1, 1, tail, flat_residual, how)
+                              : call::mm(rows, weight.t(), tail, flat_residual, how);
     const Tensor out = t.reshape_symint(shape);
     return fused ? out : call::finish(out, activation, residual);
   }
-  Tensor out = call::matmul(input, weight.dim() == 2 ? weight.t() : weight);
+  Tensor out = call::matmul(input, weight.dim() == 2 ? weight.t() : weight, {}, {}, how);
   if (has_bias) out = call::finish(out, {}, bias);
   return call::finish(out, activation, residual);
 }
@@ -208,13 +220,14 @@ Tensor aligned(const Unwrapped& u, int64_t rank) {
 constexpr c10::DispatchKeySet kBatched{c10::DispatchKey::FuncTorchBatched};
 
 // The product of `kind` with a batch dimension in front of either factor: matmul's broadcasting does the rest.
-Tensor batched_product(Kind kind, const Unwrapped& a, const Unwrapped& b) {
+Tensor batched_product(Kind kind, const Unwrapped& a, const Unwrapped& b, call::How how) {
   if (kind == Kind::mm || kind == Kind::bmm) {
     // Neither: only the addend or the residual has the batch.
-    return kind == Kind::mm && a.batched && b.batched ? call::bmm(a.value, b.value) : call::matmul(a.value, b.value);
+    return kind == Kind::mm && a.batched && b.batched ? call::bmm(a.value, b.value, {}, {}, how)
+                                                      : call::matmul(a.value, b.value, {}, {}, how);
   }
-  if (!b.batched) return call::matmul(a.value, b.value);
-  return call::matmul(a.value, b.value.unsqueeze(-1)).squeeze(-1);
+  if (!b.batched) return call::matmul(a.value, b.value, {}, {}, how);
+  return call::matmul(a.value, b.value.unsqueeze(-1), {}, {}, how).squeeze(-1);
 }
 
 // A factor of integers is cut to one, as in the products themselves.
@@ -238,7 +251,7 @@ Tensor batched(const Args& x) {
   Tensor out;
   std::optional<c10::SymInt> batch;
   if (a_rank != wanted[0] || b_rank != wanted[1]) out = twin({x.kind, x.a, x.b});  // torch says what is wrong
-  else out = batched_product(x.kind, a, b);
+  else out = batched_product(x.kind, a, b, x.how);
   const auto with_batch = [&](const Tensor& t) {  // brings t beside out, either of which may have the batch
     const Unwrapped u = unwrap(t, level);
     if (u.batched && !any) out = out.unsqueeze(0);

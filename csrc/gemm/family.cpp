@@ -70,12 +70,13 @@ void times_out(Ref a, Ref b, Ref out) {
 }
 void addmm_out_call(Ref c, Ref a, Ref b, Num beta, Num alpha, Ref out) {
   static const auto op =
-      handle<void(Ref, Ref, Ref, Num, Num, call::Name, const Optional&, Ref)>("gpukern::addmm", "out");
-  op.call(c, a, b, beta, alpha, {}, {}, out);
+      handle<void(Ref, Ref, Ref, Num, Num, call::Name, const Optional&, call::Name, bool, Ref)>("gpukern::addmm", "out");
+  op.call(c, a, b, beta, alpha, {}, {}, {}, false, out);
 }
 void addmm_inplace(Ref c, Ref a, Ref b, Num beta, Num alpha) {
-  static const auto op = handle<void(Ref, Ref, Ref, Num, Num, call::Name, const Optional&)>("gpukern::addmm_");
-  op.call(c, a, b, beta, alpha, {}, {});
+  static const auto op =
+      handle<void(Ref, Ref, Ref, Num, Num, call::Name, const Optional&, call::Name, bool)>("gpukern::addmm_");
+  op.call(c, a, b, beta, alpha, {}, {}, {}, false);
 }
 
 // ---- dot, vdot, inner ---------------------------------------------------------------------------

@@ -38,6 +38,16 @@ bool takes(c10::ScalarType type) {
   }
 }
 
+Precision precision_of(std::string_view text) {
+  std::string known;
+  for (int i = 0; i < kPrecisions; ++i) {
+    const auto p = static_cast<Precision>(i);
+    if (text == name(p)) return p;
+    known += (i ? ", " : "") + std::string(name(p));
+  }
+  TORCH_CHECK_VALUE(false, "gpukern: unknown precision '", text, "'; choose one of ", known);
+}
+
 const char* op_name(const Args& args) {
   constexpr const char* names[2][3] = {{"mm", "bmm", "mv"}, {"addmm", "baddbmm", "addmv"}};
   return names[args.c != nullptr][static_cast<int>(args.kind)];
@@ -72,6 +82,16 @@ void check_residual_shape(const Args& args, const Tensor& out) {
 
 }  // namespace
 
+std::optional<Precision> asked_precision(const Args& x) {
+  if (!x.how.precision) return std::nullopt;
+  const Precision asked = precision_of(*x.how.precision);
+  TORCH_CHECK_TYPE(x.a.scalar_type() == c10::ScalarType::Float, "gpukern.", op_name(x),
+                   "(): precision= is how float32 is multiplied, got ", x.a.scalar_type(), ".");
+  return asked;
+}
+
+void check_how(const Args& x) { asked_precision(x); }
+
 bool ours(const Args& args) {
   bool all = true;
   for_tensors(args, [&](const Tensor& t) {
@@ -99,8 +119,20 @@ void report_device(const Args& args) {
   });
 }
 
+std::unique_ptr<at::NoTF32Guard> check_twin(const Args& x) {
+  std::unique_ptr<at::NoTF32Guard> guard;
+  if (x.how.empty()) return guard;
+  check_how(x);
+  TORCH_CHECK_NOT_IMPLEMENTED(!x.how.batch_invariant || x.a.is_meta() || !well_formed(x), "gpukern.", op_name(x),
+                              "(): batch_invariant=True is a promise of gpukern's own kernels, and torch's serve ",
+                              x.a.scalar_type(), " on ", x.a.device(), ".");
+  if (x.how.precision && precision_of(*x.how.precision) != Precision::tf32) guard = std::make_unique<at::NoTF32Guard>();
+  return guard;
+}
+
 Tensor twin(const Args& x) {
   report_device(x);
+  const auto guard = check_twin(x);
   switch (x.kind) {
     case Kind::mm: return x.c ? at::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::mm(x.a, x.b);
     case Kind::bmm: return x.c ? at::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::bmm(x.a, x.b);
@@ -110,6 +142,7 @@ Tensor twin(const Args& x) {
 
 void twin_out(const Args& x, const Tensor& result) {
   report_device(x);
+  const auto guard = check_twin(x);
   Tensor out = result;
   switch (x.kind) {
     case Kind::mm: x.c ? at::addmm_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::mm_out(out, x.a, x.b); break;
@@ -142,9 +175,10 @@ bool well_formed(const Args& x) {
 
 Tensor run(const Args& x) {
   if (!x.plain()) check_tail(x);
+  if (x.how.precision) check_how(x);
   if (x.a.is_cpu() && !anything_forced()) {
     count_host();
-    Tensor out = host::product(x);
+    Tensor out = x.how.batch_invariant ? host::invariant(x) : host::product(x);
     if (!x.plain()) {
       check_residual_shape(x, out);
       host::finish(out, activation(x), x.residual);
@@ -160,9 +194,10 @@ Tensor run(const Args& x) {
 
 void run_out(const Args& x, const Tensor& out) {
   if (!x.plain()) check_tail(x);
+  if (x.how.precision) check_how(x);
   if (x.a.is_cpu() && !anything_forced()) {
     count_host();
-    host::product_out(x, out);
+    x.how.batch_invariant ? host::invariant_out(x, out) : host::product_out(x, out);
     if (!x.plain()) {
       check_residual_shape(x, out);
       host::finish(out, activation(x), x.residual);
@@ -199,7 +234,7 @@ void run_out(const Args& x, const Tensor& out) {
   }
   count(choice);
   if (cpu) {
-    host::product_out(x, out);
+    x.how.batch_invariant ? host::invariant_out(x, out) : host::product_out(x, out);
     if (!x.plain()) host::finish(out, activation(x), x.residual);
     return;
   }

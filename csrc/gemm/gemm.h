@@ -35,6 +35,7 @@ struct Tail {
 Activation activation_of(std::string_view name);
 // The elementwise op of that name, with the defaults of its arguments, through the dispatcher; in place: into t itself.
 Tensor activated(Activation kind, const Tensor& t, bool in_place);
+Precision precision_of(std::string_view name);
 
 Tensor mm(const Tensor& a, const Tensor& b);
 Tensor bmm(const Tensor& a, const Tensor& b);
@@ -68,17 +69,23 @@ std::vector<entry::Declaration> functions();
 namespace call {
 using Name = std::optional<std::string_view>;
 using Optional = std::optional<Tensor>;
-Tensor mm(const Tensor& a, const Tensor& b, Name activation = {}, const Optional& residual = {});
-Tensor bmm(const Tensor& a, const Tensor& b, Name activation = {}, const Optional& residual = {});
+// How a product is to be computed.  precision: of float32, by name; nothing is what torch's switches say.
+struct How {
+  Name precision = {};
+  bool batch_invariant = false;
+  bool empty() const { return !precision && !batch_invariant; }
+};
+Tensor mm(const Tensor& a, const Tensor& b, Name activation = {}, const Optional& residual = {}, How how = {});
+Tensor bmm(const Tensor& a, const Tensor& b, Name activation = {}, const Optional& residual = {}, How how = {});
 Tensor mv(const Tensor& a, const Tensor& b);
 Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
-             Name activation = {}, const Optional& residual = {});
+             Name activation = {}, const Optional& residual = {}, How how = {});
 Tensor baddbmm(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
-               Name activation = {}, const Optional& residual = {});
+               Name activation = {}, const Optional& residual = {}, How how = {});
 Tensor addmv(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha);
-Tensor matmul(const Tensor& a, const Tensor& b, Name activation = {}, const Optional& residual = {});
+Tensor matmul(const Tensor& a, const Tensor& b, Name activation = {}, const Optional& residual = {}, How how = {});
 Tensor linear(const Tensor& input, const Tensor& weight, const Optional& bias = {}, Name activation = {},
-              const Optional& residual = {});
+              const Optional& residual = {}, How how = {});
 // activation(product) + residual by gpukern's elementwise ops, differentiable.
 Tensor finish(Tensor product, Name activation, const Optional& residual);
 }  // namespace call

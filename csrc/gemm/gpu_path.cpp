@@ -40,9 +40,11 @@ c10::ScalarType scalar_type_of(Type accumulator) {
   }
 }
 
-// Whether torch's switches let float32 be rounded: torch.set_float32_matmul_precision, allow_tf32, fp32_precision.
-Precision precision_of(c10::ScalarType type) {
-  return type == c10::ScalarType::Float && at::globalContext().allowTF32CuBLAS() ? Precision::tf32 : Precision::strict;
+// What the call asks for, else torch's switches: torch.set_float32_matmul_precision, allow_tf32, fp32_precision.
+Precision precision_of(const Args& x) {
+  if (const auto asked = asked_precision(x)) return *asked;
+  return x.a.scalar_type() == c10::ScalarType::Float && at::globalContext().allowTF32CuBLAS() ? Precision::tf32
+                                                                                               : Precision::strict;
 }
 
 // The largest of 16, 8, .. 1 that divides.
@@ -91,7 +93,8 @@ Problem problem_of(const Args& x, const Tensor& out) {
   const auto a = x.a.sizes(), b = x.b.sizes();
   p.type = type_of(x.a.scalar_type());
   p.out = out.defined() ? type_of(out.scalar_type()) : p.type;
-  p.precision = precision_of(x.a.scalar_type());
+  p.precision = precision_of(x);
+  p.batch_invariant = x.how.batch_invariant;
   p.batch = x.kind == Kind::bmm ? a[0] : 1;
   p.m = a[x.kind == Kind::bmm ? 1 : 0];
   p.k = a[x.kind == Kind::bmm ? 2 : 1];

@@ -35,10 +35,16 @@ constexpr Type accumulator(Type t) {
   return Type::i32;
 }
 
-// How float32 operands may be multiplied.  tf32: rounded to 11 significant bits, as torch's own switch allows.
-enum class Precision : uint8_t { strict, tf32 };
-constexpr int kPrecisions = 2;
-constexpr const char* name(Precision p) { return p == Precision::tf32 ? "tf32" : "strict"; }
+// How float32 operands may be multiplied.  tf32: rounded to 11 significant bits, as torch's own switch allows.  bf16xN:
+// as sums of bfloat16 terms, N products of which are added (arch/terms).
+enum class Precision : uint8_t { strict, tf32, bf16x3, bf16x6, bf16x9 };
+constexpr int kPrecisions = 5;
+constexpr const char* name(Precision p) {
+  constexpr const char* table[kPrecisions] = {"strict", "tf32", "bf16x3", "bf16x6", "bf16x9"};
+  return table[static_cast<int>(p)];
+}
+// Products of terms that a precision adds; 0 where it has no terms.
+constexpr int term_products(Precision p) { return p < Precision::bf16x3 ? 0 : 3 * (static_cast<int>(p) - 1); }
 
 #define GPUKERN_ACTIVATION(NAME, FORMULA) NAME,
 enum class Activation : uint8_t { none, GPUKERN_ACTIVATIONS(GPUKERN_ACTIVATION) };

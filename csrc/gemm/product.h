@@ -1,5 +1,9 @@
 // The arguments of any product, for the torch side: the kernels below autograd and the Nodes read one struct.
 #pragma once
+#include <ATen/Context.h>
+
+#include <memory>
+
 #include "gemm.h"
 
 namespace gpukern::gemm {
@@ -15,6 +19,7 @@ struct Args {
   const Scalar* alpha = nullptr;
   call::Name activation = {};
   const Tensor* residual = nullptr;
+  call::How how = {};
   bool wide = false;  // the result has the accumulator's type, and so has c
 
   bool plain() const { return !activation && !residual; }
@@ -27,10 +32,19 @@ bool ours(const Args& args);
 void report_device(const Args& args);
 // torch's own product with the same arguments: for what is not ours, and for torch's words on wrong arguments.
 Tensor twin(const Args& args);
+// Before that: refuses what a call asks for and torch's kernels cannot promise (unless they will refuse the operands
+// anyway); while the guard stands, torch's switches do not make it tf32.
+std::unique_ptr<at::NoTF32Guard> check_twin(const Args& args);
 void twin_out(const Args& args, const Tensor& out);
 
 Tensor run(const Args& args);
 void run_out(const Args& args, const Tensor& out);
+
+// The precision that a call asks for; nothing where it leaves that to torch's switches.  An unknown name is a ValueError,
+// a name beside operands that are not float32 a TypeError.
+std::optional<Precision> asked_precision(const Args& args);
+// That of any product, in the order above.
+void check_how(const Args& args);
 
 // The Problem of a product whose shapes fit; out may be undefined (then a new row-major result is meant).
 Problem problem_of(const Args& args, const Tensor& out);

@@ -35,17 +35,18 @@ template <class... P> struct Signature {
   using Out = void(P..., Ref);
   using InPlace = void(P...);
 };
-struct WithTail : Signature<Ref, Ref, Name, const Optional&> {
-  static Args args(Kind k, Ref a, Ref b, Name act, const Optional& r) {
-    return {k, a, b, nullptr, nullptr, nullptr, act, pointer(r)};
+struct WithTail : Signature<Ref, Ref, Name, const Optional&, Name, bool> {
+  static Args args(Kind k, Ref a, Ref b, Name act, const Optional& r, Name precision, bool invariant) {
+    return {k, a, b, nullptr, nullptr, nullptr, act, pointer(r), {precision, invariant}};
   }
 };
 struct Bare : Signature<Ref, Ref> {
   static Args args(Kind k, Ref a, Ref b) { return {k, a, b}; }
 };
-struct SumWithTail : Signature<Ref, Ref, Ref, Num, Num, Name, const Optional&> {
-  static Args args(Kind k, Ref c, Ref a, Ref b, Num beta, Num alpha, Name act, const Optional& r) {
-    return {k, a, b, &c, &beta, &alpha, act, pointer(r)};
+struct SumWithTail : Signature<Ref, Ref, Ref, Num, Num, Name, const Optional&, Name, bool> {
+  static Args args(Kind k, Ref c, Ref a, Ref b, Num beta, Num alpha, Name act, const Optional& r, Name precision,
+                   bool invariant) {
+    return {k, a, b, &c, &beta, &alpha, act, pointer(r), {precision, invariant}};
   }
 };
 struct BareSum : Signature<Ref, Ref, Ref, Num, Num> {
@@ -136,39 +137,50 @@ template <class F> void for_sums(F&& f) {
   f(Kernels<Addmm>{}, "addmm"), f(Kernels<Baddbmm>{}, "baddbmm"), f(Kernels<Addmv>{}, "addmv");
 }
 
-void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Ref out) {
+Tensor composite_matmul(Ref a, Ref b, Name activation, const Optional& residual, Name precision, bool invariant) {
+  return matmul(a, b, activation, residual, {precision, invariant});
+}
+Tensor composite_linear(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual,
+                        Name precision, bool invariant) {
+  return linear(input, weight, bias, activation, residual, {precision, invariant});
+}
+
+void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Name precision, bool invariant, Ref out) {
   if (a.dim() == 2 && b.dim() == 2) {
     static const auto op = c10::Dispatcher::singleton()
                                .findSchemaOrThrow("gpukern::mm", "out")
-                               .typed<void(Ref, Ref, Name, const Optional&, Ref)>();
-    return op.call(a, b, activation, residual, out);
+                               .typed<void(Ref, Ref, Name, const Optional&, Name, bool, Ref)>();
+    return op.call(a, b, activation, residual, precision, invariant, out);
   }
   TORCH_CHECK(!(at::GradMode::is_enabled() && (a.requires_grad() || b.requires_grad() || out.requires_grad())),
               "matmul(): functions with out=... arguments don't support automatic differentiation, but one of the "
               "arguments requires grad.");
+  const call::How how{precision, invariant};
   if (out.scalar_type() != a.scalar_type() || out.device() != a.device()) {  // torch's words for its refusal
+    check_how({Kind::mm, a, b, nullptr, nullptr, nullptr, {}, nullptr, how});
     Tensor written = out;
     at::matmul_out(written, a, b);
     written.copy_(call::finish(written, activation, residual));
     return;
   }
-  const Tensor result = call::matmul(a, b, activation, residual);
+  const Tensor result = call::matmul(a, b, activation, residual, how);
   at::native::resize_output(out, result.sizes());
   out.copy_(result);
 }
 
-void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual, Ref out) {
+void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual, Name precision,
+                bool invariant, Ref out) {
   const bool has_bias = bias && bias->defined();
   if (input.dim() == 2 && weight.dim() == 2 && (!has_bias || bias->dim() == 1)) {
-    static const auto mm = handle<void(Ref, Ref, Name, const Optional&, Ref)>("gpukern::mm", "out");
+    static const auto mm = handle<void(Ref, Ref, Name, const Optional&, Name, bool, Ref)>("gpukern::mm", "out");
     static const auto addmm =
-        handle<void(Ref, Ref, Ref, Num, Num, Name, const Optional&, Ref)>("gpukern::addmm", "out");
-    return has_bias ? addmm.call(*bias, input, weight.t(), 1, 1, activation, residual, out)
-                    : mm.call(input, weight.t(), activation, residual, out);
+        handle<void(Ref, Ref, Ref, Num, Num, Name, const Optional&, Name, bool, Ref)>("gpukern::addmm", "out");
+    return has_bias ? addmm.call(*bias, input, weight.t(), 1, 1, activation, residual, precision, invariant, out)
+                    : mm.call(input, weight.t(), activation, residual, precision, invariant, out);
   }
   const Tensor none;
   autograd::refuse_out_with_grad("linear", out, input, weight, has_bias ? *bias : none, residual ? *residual : none);
-  const Tensor result = call::linear(input, weight, bias, activation, residual);
+  const Tensor result = call::linear(input, weight, bias, activation, residual, {precision, invariant});
   TORCH_CHECK(out.scalar_type() == result.scalar_type(), "Expected out tensor to have dtype ", result.dtype(),
               ", but got ", out.dtype(), " instead");
   at::native::resize_output(out, result.sizes());
@@ -176,7 +188,8 @@ void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, co
 }
 
 // Literals, not strings: `define` runs while other files' statics are still being made.
-#define GPUKERN_TAIL "str? activation=None, Tensor? residual=None"
+#define GPUKERN_TAIL \
+  "str? activation=None, Tensor? residual=None, str? precision=None, bool batch_invariant=False"
 #define GPUKERN_SCALE "Scalar beta=1, Scalar alpha=1"
 
 void define_op(torch::Library& m, const std::string& name, const std::string& tensors, const std::string& options,
@@ -196,15 +209,12 @@ void define(torch::Library& m) {
   define_op(m, "addmm", "Tensor input, Tensor mat1, Tensor mat2", GPUKERN_SCALE ", " GPUKERN_TAIL, true);
   define_op(m, "baddbmm", "Tensor input, Tensor batch1, Tensor batch2", GPUKERN_SCALE ", " GPUKERN_TAIL, true);
   define_op(m, "addmv", "Tensor input, Tensor mat, Tensor vec", GPUKERN_SCALE, true);
-  m.def("matmul(Tensor input, Tensor other, *, " GPUKERN_TAIL ") -> Tensor", &matmul);
+  m.def("matmul(Tensor input, Tensor other, *, " GPUKERN_TAIL ") -> Tensor", &composite_matmul);
   m.def("matmul.out(Tensor input, Tensor other, *, " GPUKERN_TAIL ", Tensor(a!) out) -> ()", &matmul_out);
   m.def(
-      "linear(Tensor input, Tensor weight, Tensor? bias=None, *, str? activation=None, Tensor? residual=None) -> "
-      "Tensor",
-      &linear);
+      "linear(Tensor input, Tensor weight, Tensor? bias=None, *, " GPUKERN_TAIL ") -> Tensor", &composite_linear);
   m.def(
-      "linear.out(Tensor input, Tensor weight, Tensor? bias=None, *, str? activation=None, Tensor? residual=None, "
-      "Tensor(a!) out) -> ()",
+      "linear.out(Tensor input, Tensor weight, Tensor? bias=None, *, " GPUKERN_TAIL ", Tensor(a!) out) -> ()",
       &linear_out);
   define_wide(m);
   define_family(m);
@@ -252,8 +262,8 @@ void implement_batching(torch::Library& m) {
   for_pairs(call);
   for_sums(call);
   for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.over_batch_inplace); });
-  m.impl("matmul", &matmul);
-  m.impl("linear", &linear);
+  m.impl("matmul", &composite_matmul);
+  m.impl("linear", &composite_linear);
   implement_wide_batching(m);
   implement_family_batching(m);
 }
@@ -264,6 +274,12 @@ std::vector<entry::Declaration> functions() {
       "name "
       "and with its defaults, applied to the product; "
       "residual: a tensor that broadcasts to the result, added last.  Both are fused where no gradient is needed."
+      "\n\nprecision, of float32: 'strict', 'tf32' (operands rounded to 11 bits), 'bf16x3', 'bf16x6' or 'bf16x9' (operands "
+      "as two or three bfloat16 terms, that many products of which are added: 16 bits of each operand, float32's "
+      "accuracy, all of it); None: what torch's switches say.  A device without such a kernel, and the CPU, compute in "
+      "strict float32.  ValueError for another name, TypeError beside other types.  docs/numerics.md has the bounds."
+      "\n\nbatch_invariant: True promises that a row of the result does not depend on how many other rows there are; it "
+      "may take longer."
       "\n\nTypes: float16 and bfloat16 (accumulated in float32), float32, float64, and integers, which wrap.";
   const std::string old = "|deprecated";
   const std::string pair = "Tensor input, Tensor mat2, ScalarType out_dtype, *, Tensor out=None";

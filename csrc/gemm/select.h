@@ -96,6 +96,9 @@ constexpr Reason kCostsMore = "it would take longer by the model";
 
 // The first of a measured order that can serve the problem: it may have an alignment that the measured one had not.
 constexpr Choice first_able(const Problem& p, const Device& d, const Built& built, Ranking ranking) {
+  // Measured orders differ from one number of rows to the next, and so might the folder; and what was measured is not
+  // products of terms.
+  if (p.batch_invariant || term_products(p.precision)) return {};
   for (const Choice c : ranking) {
     const Folder& folder = kFolders[c.folder];
     if (!folder.serves(d) && !not_built(c.folder, d, built) && !folder.supports(p, d) &&

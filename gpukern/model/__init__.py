@@ -117,6 +117,8 @@ def _product(
 ) -> tuple[Tensor, str]:
     rest = dict(kwargs)
     activation, residual = rest.pop("activation", None) or "none", rest.pop("residual", None)
+    precision = rest.pop("precision", None)
+    rest.pop("batch_invariant", None)  # a row by name is the same for any number of rows
     build, check, names = selection._PRODUCTS[op]
     on_meta = {key: selection._on_meta(value) for key, value in rest.items()}
     shape = check(*map(selection._on_meta, args), **on_meta).shape
@@ -141,7 +143,7 @@ def _product(
         residual = residual.expand(shape).reshape(out.shape)
     result = machine.product(
         *place, out, p.a, p.b, c=p.c, alpha=p.alpha, beta=p.beta if p.c is not None else 0,
-        activation=activation, residual=residual, schedule=plan, splits=splits,
+        activation=activation, residual=residual, schedule=plan, splits=splits, precision=precision,
     )  # fmt: skip
     return result.reshape(shape), named.name
 
