@@ -204,6 +204,7 @@ def plan(out: Tensor, inputs: Sequence[Tensor], *, conditions: int = 0, processo
 # ---- products --------------------------------------------------------------------------------------------------------
 
 PRODUCT_TYPES = DTYPES[:9]
+PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # in the order of problem.h
 ACTIVATIONS: list[str] = _C.gemm_activations()  # in the order of problem.h
 
 
@@ -220,14 +221,34 @@ def _layout(t: Tensor | None) -> list[int]:
     return [row, column, batch, math.gcd(16, t.data_ptr(), batch * size, *steps)]
 
 
+def _multiplies_terms(folder: int) -> bool:
+    return list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows()))[folder] == "terms"
+
+
+def _room_for_terms(a: Tensor, b: Tensor, precision: str) -> Guarded | None:
+    """Of exactly the size that arch/terms/tiles.h says: lines of 16 bytes, once where a batch is one matrix."""
+    if not precision.startswith("bf16"):
+        return None
+    count = 0
+    for t, along, across in ((a, 2, 1), (b, 1, 2)):  # the dimension of k, and the other
+        strides = dict(zip((1, 2, 0), _layout(t)))  # row, column and batch
+        by_k = strides[along] == 1 or strides[across] != 1
+        line, lines = (along, across) if by_k else (across, along)
+        count += (1 if strides[0] == 0 else t.shape[0]) * t.shape[lines] * -(-t.shape[line] // 8) * 8
+    terms = 2 if precision == "bf16x3" else 3
+    return Guarded(torch.empty(terms * count, dtype=torch.bfloat16), aligned=True).poison()
+
+
 def product(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
     c: Tensor | None = None, alpha: float = 1, beta: float = 1, activation: str = "none",
     residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False, splits: int = 1,
+    precision: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c and the residual, (batch, m, n).
 
-    splits: ranges of k that blocks of their own add up, in memory that the model watches too.
+    splits: ranges of k that blocks of their own add up, in memory that the model watches too.  precision: of float32; None
+    is one that the row is for.
     """
     set_schedule(schedule or Schedule())
     target = Guarded(out, aligned=aligned).poison()
@@ -238,17 +259,21 @@ def product(
         sums = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype
         sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums
         partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
+    if precision is None:  # asked of the row, not of the selection
+        precision = "strict" if a.dtype != torch.float32 else "bf16x6" if _multiplies_terms(folder) else "tf32"
+    room = _room_for_terms(a, b, precision)
     watch(memory, target, scratch=partial)
+    if room:
+        room.watch("terms", True)
     views = {name: memory[name].view if name in memory else None for name in given}
     layouts = [views["a"], views["b"], views["c"], target.view, views["residual"]]
     pointers = [views["a"], views["b"], views["c"], views["residual"], target.view]
-    pointers.append(partial.view if partial else None)
+    pointers += [partial.view if partial else None, room.view if room else None]
     kind = PRODUCT_TYPES.index(a.dtype)
     addend = c is not None and beta != 0
     flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None), PRODUCT_TYPES.index(out.dtype)]
-    allow_tf32 = int(a.dtype == torch.float32)  # asked of the row, not of the selection
     error = library().gpukern_model_product(
-        _array(ctypes.c_int, [folder, row, kind, *flags, allow_tf32, splits]),
+        _array(ctypes.c_int, [folder, row, kind, *flags, PRECISIONS.index(precision), splits]),
         _array(ctypes.c_int64, [a.shape[0], a.shape[1], b.shape[2], a.shape[2]]),
         _array(ctypes.c_int64, [v for t in layouts for v in _layout(t)]),
         _array(ctypes.c_void_p, [None if t is None else t.data_ptr() for t in pointers]),

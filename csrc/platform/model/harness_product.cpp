@@ -10,7 +10,7 @@ gemm::Layout layout(const int64_t* l) { return {l[0], l[1], l[2], static_cast<in
 
 // which: folder, row, type, activation, addend, residual, type of the result, precision, ranges of k.
 // extents: batch, m, n, k.  layouts: a, b, c, d, residual with row, column and batch stride in elements and the
-// alignment in bytes.  data: a, b, c, residual, d, and room for the ranges' sums.
+// alignment in bytes.  data: a, b, c, residual, d, and room for the ranges' sums and the operands' terms.
 GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t* extents, const int64_t* layouts,
                                                  void* const* data, double alpha, double beta, int64_t whole_alpha,
                                                  int64_t whole_beta) {
@@ -29,7 +29,7 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
   p.residual = layout(layouts + 16);
   p.epilogue = {alpha,        beta, whole_alpha, whole_beta, which[4] != 0, static_cast<gemm::Activation>(which[3]),
                 which[5] != 0};
-  const gemm::Data d{data[0], data[1], data[2], data[3], data[4], data[5], which[8]};
+  const gemm::Data d{data[0], data[1], data[2], data[3], data[4], data[5], which[8], data[6]};
 #define GPUKERN_LAUNCH(folder)                             \
   if (which[0] == gemm::folder_index(gemm::folder::kName)) \
     return model::answer(gemm::folder::launch(which[1], p, d, nullptr));

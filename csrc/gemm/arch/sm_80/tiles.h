@@ -74,7 +74,7 @@ constexpr Reason serves(const Device& d) {
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (p.type == Type::f32 && p.precision != Precision::tf32)
-    return "float32 is multiplied as it is: torch's switches do not allow tf32";
+    return "float32 is multiplied as it is, or in terms: neither torch's switches nor precision= allow tf32";
   if (!(bit(p.type) & (kHalf | kTf32 | kDouble | kByte))) return "tensor cores have no products of this type";
   if (p.out != p.type && p.out != accumulator(p.type)) return "a result is of the operands' type or the accumulator's";
   if (p.type == Type::u8 && p.out != Type::u8) return "uint8 is multiplied modulo 256 only";

@@ -1,0 +1,106 @@
+// Batch-invariant products on the CPU: a row of the result is the same bits whatever rows lie beside it.
+//
+// A BLAS does not promise that, and no way of calling one does: even with extents that never change MKL sums the 16 rows
+// of a small float64 product in more than one order.  So here is a product with one order for every element, that of k:
+//
+//     B, in panels of 2 vectors of columns             a panel, k by k, times 4 rows of A: 8 vectors of sums
+//     +----+----+----+                                   a[0][k] *  b[k]  ->  sum[0]
+//   k | p0 | p1 | p2 |   each panel lies in one piece    a[1][k] *  b[k]  ->  sum[1]
+//     +----+----+----+                                   ..
+//
+// Rows are taken four at a time, missing ones are 0, and the four are treated alike.  16-bit types are multiplied and
+// summed in float32 and rounded once; integers are exact in any order, so a BLAS serves them.
+//
+// It is for reproducing results, not for speed: vectors of 16 bytes, which every processor has, where a BLAS takes 64.
+#include <ATen/Parallel.h>
+#include <ATen/ops/zeros.h>
+
+#include "../../gpu_path.h"
+#include "products.h"
+
+namespace gpukern::gemm::host {
+namespace {
+
+constexpr int64_t kRows = 4, kVectors = 2;
+
+template <class V> struct Lanes {
+  static constexpr int64_t count = 16 / sizeof(V), columns = kVectors * count;
+  typedef V Vector __attribute__((vector_size(16)));
+};
+
+// kRows rows of A, each k long, times a panel; the sums to rows of `columns`.
+template <class V> void tile(const V* a, const V* panel, int64_t k, V* sums) {
+  using L = Lanes<V>;
+  using Vector = typename L::Vector;
+  const auto* b = reinterpret_cast<const Vector*>(panel);
+  Vector sum[kRows][kVectors] = {};
+  for (int64_t i = 0; i < k; ++i, b += kVectors)
+    for (int64_t r = 0; r < kRows; ++r)
+      for (int64_t v = 0; v < kVectors; ++v) sum[r][v] += a[r * k + i] * b[v];
+  for (int64_t r = 0; r < kRows; ++r)
+    for (int64_t v = 0; v < kVectors; ++v)
+      for (int64_t e = 0; e < L::count; ++e) sums[r * L::columns + v * L::count + e] = sum[r][v][e];
+}
+
+// The matrix in type V with its rows (or columns) filled up by zeros.
+Tensor padded(const Tensor& t, int64_t rows, int64_t columns, at::ScalarType type) {
+  Tensor all = at::zeros({rows, columns}, t.options().dtype(type));
+  all.narrow(0, 0, t.sizes()[0]).narrow(1, 0, t.sizes()[1]).copy_(t);
+  return all;
+}
+
+template <class V>
+void matrix(const Args& x, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& out, at::ScalarType type) {
+  constexpr int64_t columns = Lanes<V>::columns;
+  const int64_t m = a.sizes()[0], k = a.sizes()[1], n = b.sizes()[1];
+  const int64_t blocks = (m + kRows - 1) / kRows, panels = (n + columns - 1) / columns;
+  const Tensor rows = padded(a, blocks * kRows, k, type);
+  const Tensor packed = padded(b, k, panels * columns, type).view({k, panels, columns}).permute({1, 0, 2}).contiguous();
+  const bool addend = x.c && !x.beta->equal(0);
+  Tensor result = addend ? c.to(type).contiguous().clone() : at::zeros({m, n}, rows.options());
+  const V alpha = x.c ? x.alpha->to<V>() : V(1), beta = addend ? x.beta->to<V>() : V(0);
+  const V* const from = rows.const_data_ptr<V>();
+  const V* const panel = packed.const_data_ptr<V>();
+  V* const to = result.mutable_data_ptr<V>();
+  at::parallel_for(0, panels, 1, [&](int64_t first, int64_t end) {
+    V sums[kRows * columns];
+    for (int64_t p = first; p < end; ++p)
+      for (int64_t block = 0; block < blocks; ++block) {
+        tile(from + block * kRows * k, panel + p * k * columns, k, sums);
+        for (int64_t r = 0; r < kRows && block * kRows + r < m; ++r)
+          for (int64_t e = 0; e < columns && p * columns + e < n; ++e) {
+            V& d = to[(block * kRows + r) * n + p * columns + e];
+            const V scaled = alpha * sums[r * columns + e];
+            d = addend ? scaled + beta * d : scaled;
+          }
+      }
+  });
+  out.copy_(result);
+}
+
+}  // namespace
+
+Tensor invariant(const Args& x) {
+  if (!well_formed(x)) return product(x);  // torch's words
+  Tensor out = gpu_path::empty_result(x);
+  invariant_out(x, out);
+  return out;
+}
+
+void invariant_out(const Args& x, const Tensor& out) {
+  const bool ours = well_formed(x) && x.kind != Kind::mv && at::isFloatingType(x.a.scalar_type()) &&
+                    out.scalar_type() == x.a.scalar_type() && out.device().is_cpu();
+  if (!ours) return product_out(x, out);
+  gpu_path::prepare(x, out);
+  if (out.numel() == 0) return;
+  const Tensor c = x.c ? x.c->expand(out.sizes()) : Tensor();
+  const auto one = [&](const Tensor& a, const Tensor& b, const Tensor& addend, const Tensor& d) {
+    if (x.a.scalar_type() == at::kDouble) matrix<double>(x, a, b, addend, d, at::kDouble);
+    else matrix<float>(x, a, b, addend, d, at::kFloat);
+  };
+  if (x.kind == Kind::mm) return one(x.a, x.b, c, out);
+  for (int64_t i = 0; i < out.sizes()[0]; ++i)
+    one(x.a.select(0, i), x.b.select(0, i), x.c ? c.select(0, i) : c, out.select(0, i));
+}
+
+}  // namespace gpukern::gemm::host

@@ -1,0 +1,68 @@
+// The two launches of a row: the pass that writes the terms, and the product of them.
+#pragma once
+#include "../../split/split.h"
+#include "kernel.cuh"
+
+namespace gpukern::gemm::terms {
+
+// Splits both operands into data.terms, A's first.
+inline int divide(const Problem& p, const Data& data, Division& d, Stream stream) {
+  const Place a = place_a(p), b = place_b(p);
+  const auto operand = [](const void* from, bfloat16_t* to, const Place& place, const Layout& l, bool turned) {
+    const int64_t line = turned ? l.column : l.row, unit = turned ? l.row : l.column;
+    return Operand{static_cast<const float*>(from), to,   place, l.batch, line, unit,
+                   place.term() / kEach,            unit == 1 && l.align >= 16};
+  };
+  d.terms = terms_of(p.precision);
+  bfloat16_t* const to = static_cast<bfloat16_t*>(data.terms);
+  d.a = operand(data.a, to, a, p.a, !a.along_k);
+  d.b = operand(data.b, to + d.terms * a.term(), b, p.b, b.along_k);
+  const int64_t blocks = ceil_div(d.a.packets + d.b.packets, kThreads);
+  if (blocks == 0) return 0;
+  return platform::launch(&divide_operands, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream, d);
+}
+
+template <int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB>
+int run(const Problem& p, const Data& data, const Division& d, Stream stream) {
+  constexpr int threads = sm_80::threads_of(BM, BN, WM, WN);
+  constexpr size_t shared = size_t(Stages) * (BM + BN) * BK * sizeof(bfloat16_t);
+  const bool split = data.splits > 1;
+  const Problem stored = split ? partial_of(p) : p;
+  const auto matrix = [](const Operand& o) {
+    return Matrix{o.to, o.place.term(), o.place.batches == 1 ? 0 : o.place.matrix(), o.place.pitch};
+  };
+  Work w{{ending_of(stored, split ? partial_of(data) : data, 4, stored.d.column != 1 && stored.d.row == 1),
+          {},
+          {},
+          0,
+          p.batch,
+          data.splits},
+         matrix(d.a),
+         matrix(d.b),
+         {},
+         term_products(p.precision)};
+  for (int i = 0; i < w.count; ++i) w.pairs[i] = kPairs[9 - w.count + i];
+  const int64_t tiles = ceil_div(p.m, BM) * ceil_div(p.n, BN), at_once = batches_per_launch(tiles);
+  for (int64_t left = p.batch * data.splits; left > 0; left -= at_once, w.product.first_batch += at_once) {
+    const int64_t blocks = tiles * (left < at_once ? left : at_once);
+    if (const int error = platform::launch(&product<BM, BN, BK, WM, WN, Stages, AlongA, AlongB>,
+                                           dim3(static_cast<unsigned>(blocks)), dim3(threads), shared, stream, w))
+      return error;
+  }
+  return split ? split::add_ranges(p, data, stream) : 0;
+}
+
+// The kernel for the layouts as they lie.
+template <int BM, int BN, int BK, int WM, int WN, int Stages>
+int run_layout(const Problem& given, const Data& given_data, Stream stream) {
+  const Problem p = oriented(given);
+  const Data data = turned(given) ? transposed(given_data) : given_data;
+  if (!data.terms || !term_products(p.precision)) return platform::kNoKernel;
+  Division d;
+  if (const int error = divide(p, data, d, stream)) return error;
+  if (!d.a.place.along_k) return run<BM, BN, BK, WM, WN, Stages, false, false>(p, data, d, stream);
+  if (d.b.place.along_k) return run<BM, BN, BK, WM, WN, Stages, true, true>(p, data, d, stream);
+  return run<BM, BN, BK, WM, WN, Stages, true, false>(p, data, d, stream);
+}
+
+}  // namespace gpukern::gemm::terms

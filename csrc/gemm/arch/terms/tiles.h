@@ -1,0 +1,139 @@
+// terms: float32 products as sums of products of bfloat16 terms, on sm_80's tensor cores, where a call asks for it
+// (precision="bf16x3", "bf16x6", "bf16x9").
+// One line is one kernel for each layout; nothing outside this table can be launched.
+//
+// Predicted, not measured, from 45 TFLOP/s of strict float32 on an H100: mma.sync multiplies bfloat16 at 490, so three
+// products a float32 one are 160 and six are 80, less a twentieth for splitting the operands first.
+#pragma once
+#include "../sm_80/tiles.h"
+
+namespace gpukern::gemm::terms {
+
+constexpr const char* kName = "terms";
+
+// ---- what is added ------------------------------------------------------------------------------
+
+// x = hi + mid / 2^8 + lo / 2^16: term i of an operand is scaled by 2^(8 i), a product of terms i and j by 2^(8 (i+j)).
+constexpr int kShift = 8;
+struct Pair {
+  uint8_t a, b;
+  constexpr int order() const { return a + b; }
+};
+// From the smallest to the largest; bf16xN adds the last N.
+constexpr Pair kPairs[9] = {{2, 2}, {2, 1}, {1, 2}, {1, 1}, {2, 0}, {0, 2}, {1, 0}, {0, 1}, {0, 0}};
+constexpr int terms_of(Precision p) { return p == Precision::bf16x3 ? 2 : 3; }
+
+// k that is summed on the tensor cores before the sums go to registers that round to nearest: tensor cores cut, so their
+// error grows with k; 256 is 16 of their steps, and one addition for every 16 x pairs mma.sync.  The same for every row
+// of the table, so that they agree bitwise.
+constexpr int kChunk = 256;
+
+// ---- where the terms lie ------------------------------------------------------------------------
+
+// The terms of one operand, [term][batch][line][pitch]: a line is along k where the operand's rows (A) or columns (B) lie
+// so, else along the other side.  Lines are padded to 16 bytes.
+struct Place {
+  bool along_k;
+  int64_t batches, lines, length, pitch;
+  constexpr int64_t matrix() const { return lines * pitch; }
+  constexpr int64_t term() const { return batches * matrix(); }
+};
+constexpr Place place_of(bool along_k, int64_t side, int64_t k, int64_t batch, int64_t batch_stride) {
+  const int64_t length = along_k ? k : side;
+  return {along_k, batch_stride == 0 ? 1 : batch, along_k ? side : k, length, ceil_div(length, 8) * 8};
+}
+constexpr Place place_a(const Problem& p) {
+  return place_of(sm_80::a_along_k(p), p.m, p.k, p.batch, p.a.batch);
+}
+constexpr Place place_b(const Problem& p) {
+  return place_of(sm_80::b_along_k(p), p.n, p.k, p.batch, p.b.batch);
+}
+// Bytes of both operands' terms, A's before B's.
+constexpr int64_t workspace(const Problem& p) {
+  return term_products(p.precision) ? 2 * terms_of(p.precision) * (place_a(p).term() + place_b(p).term()) : 0;
+}
+
+// ---- the table ----------------------------------------------------------------------------------
+
+constexpr unsigned kTypes_ = bit(Type::f32);
+
+// Two sets of sums, so a warp has half of what a bfloat16 row's has: 64 x 32 is 64 + 64 registers a thread.
+// deep: bytes of k a tile; wm x wn: a warp's part.  128x128: 8 warps, one block an SM.  64x64: results too small for it.
+// clang-format off
+//      id         bm   bn  deep  wm  wn stages
+#define GPUKERN_TERMS_TILES(ROW)             \
+    ROW(e128x128,  128, 128,  64, 64, 32, 4) \
+    ROW(e64x64,     64,  64, 128, 32, 32, 3)
+// clang-format on
+
+#define GPUKERN_ROW(ID, BM, BN, DEEP, WM, WN, STAGES)                                                          \
+  Row{#ID, kTypes_, BM, BN, DEEP / 2, WM, WN, sm_80::threads_of(BM, BN, WM, WN), STAGES * (BM + BN) * DEEP, STAGES},
+inline constexpr Row kRows[] = {GPUKERN_TERMS_TILES(GPUKERN_ROW)};
+#undef GPUKERN_ROW
+constexpr int kCount = sizeof(kRows) / sizeof(Row);
+
+constexpr bool fits(const Row& r) {
+  const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + 8) * 4;  // the epilogue's, in place of the stages
+  return r.threads >= 128 && r.threads <= 256 && r.tm * r.tn / 32 <= 64 && r.shared <= sm_80::kLeastShared &&
+         slabs <= r.shared && r.tm % 16 == 0 && r.tn % 16 == 0 && r.stages >= 3 && kChunk % r.bk == 0;
+}
+constexpr bool all_fit() {
+  for (const Row& r : kRows)
+    if (!fits(r)) return false;
+  return true;
+}
+static_assert(all_fit(), "a row of this table does not fit: sums, shared memory, or tiles in a chunk of k");
+
+// Three layouts are compiled, as in sm_80.
+constexpr bool turned(const Problem& p) { return !sm_80::a_along_k(p) && sm_80::b_along_k(p); }
+constexpr Problem oriented(const Problem& p) { return turned(p) ? transposed(p) : p; }
+
+constexpr Reason serves(const Device& d) { return sm_80::serves(d); }
+
+constexpr Reason supports(const Problem& p, const Device& d) {
+  if (Reason why = serves(d)) return why;
+  if (p.type != Type::f32 || p.out != Type::f32) return "only float32 is split into terms";
+  if (!term_products(p.precision)) return "nobody asked for bfloat16 terms";
+  if (ceil_div(p.m, 16) > kGridLimit / (ceil_div(p.n, 16) > 0 ? ceil_div(p.n, 16) : 1))
+    return "the result has more tiles than a grid has blocks";
+  if (workspace(p) / 16 / 256 > kGridLimit) return "the operands have more packets than a grid has threads";
+  return nullptr;
+}
+
+constexpr Reason refuses(const Row& r, const Problem&, const Device& d) {
+  return r.shared > d.shared_bytes ? "a block's stages do not fit this device's shared memory" : nullptr;
+}
+
+constexpr int64_t tiles_of(const Row& r, const Problem& given) {
+  const Problem p = oriented(given);
+  return ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
+}
+// Blocks that an SM holds by its registers: up to 255 a thread of 256, 168 of 128.
+constexpr int64_t blocks_an_sm(const Row& r) { return r.threads > 128 ? 1 : 3; }
+
+constexpr int splits(const Row& r, const Problem& p, const Device& d) {
+  return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r));
+}
+
+// As in sm_80, once for each product of terms, and before it the pass that splits the operands: 4 bytes in and 2 a term
+// out, at 46 bytes a cycle and SM.
+constexpr double cost(const Row& r, const Problem& p, const Device& d) {
+  const int ranges = splits(r, p, d), products = term_products(p.precision);
+  const double sms = d.sm_count > 0 ? d.sm_count : 1, tiles = double(tiles_of(r, p)) * ranges;
+  const double mma = double(r.bm) * r.bn * 16 / 1024;
+  const double shared = r.threads / 32.0 * (r.tm + r.tn) * 32 / 128;
+  const double l2 = (r.bm + r.bn) * 32.0 / 46;
+  const double slowest = mma > shared ? (mma > l2 ? mma : l2) : (shared > l2 ? shared : l2);
+  const double together = slowest + (mma + shared + l2 - slowest) / 8;
+  const double turns = double(ceil_div(int64_t(tiles), int64_t(sms)));
+  const double least = 60;  // a lone block's barrier and first fragments, by 32 bytes of k
+  const double depth = double(ceil_div(ceil_div(p.k, r.bk), ranges)) * r.bk / 16 * (products > 0 ? products : 1);
+  const double busy = turns * together > least ? turns * together : least;
+  return 3000 + depth * busy + r.bm * r.bn * 4.0 / 46 + 3.0 * double(workspace(p)) / (46 * sms) +
+         split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
+}
+
+// Runs one row; returns 0 or the runtime's error code.
+int launch(int row, const Problem&, const Data&, Stream);
+
+}  // namespace gpukern::gemm::terms
