@@ -56,6 +56,7 @@ TORCH_LIBRARY_IMPL(gpukern, ADInplaceOrView, m) {
   elementwise::implement_inplace(m);
   gemm::implement_inplace(m);
 }
+TORCH_LIBRARY_IMPL(gpukern, Conjugate, m) { gemm::implement_conjugated(m); }
 TORCH_LIBRARY_IMPL(gpukern, FuncTorchBatched, m) {
   elementwise::implement_batching(m);
   gemm::implement_batching(m);
@@ -114,8 +115,8 @@ gemm::Layout layout(const Layout& l) { return {l[0], l[1], l[2], static_cast<int
 
 py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents, const std::array<Layout, 5>& layouts,
                  double alpha, double beta, bool addend, const std::string& activation, bool residual,
-                 const std::string& device, const std::string& out, const std::string& precision,
-                 bool batch_invariant) {
+                 const std::string& device, const std::string& out, const std::string& precision, bool batch_invariant,
+                 std::array<bool, 2> conjugated) {
   gemm::Problem p;
   p.type = type_named(type);
   p.out = out.empty() ? p.type : type_named(out);
@@ -130,6 +131,8 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   p.c = layout(layouts[2]);
   p.d = layout(layouts[3]);
   p.residual = layout(layouts[4]);
+  p.conjugate_a = conjugated[0];
+  p.conjugate_b = conjugated[1];
   p.epilogue.alpha = alpha;
   p.epilogue.beta = beta;
   p.epilogue.whole_alpha = std::llround(alpha);
@@ -241,7 +244,8 @@ PYBIND11_MODULE(_C, m) {
 
   m.def("gemm_rows", &gemm_rows);
   m.def("gemm_explain", &explain, "type"_a, "extents"_a, "layouts"_a, "alpha"_a, "beta"_a, "addend"_a, "activation"_a,
-        "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false);
+        "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false,
+        "conjugated"_a = std::array<bool, 2>{});
   m.def("device_facts", &device_facts);
   m.def("gemm_activations", [] {
     std::vector<std::string> all;

@@ -74,8 +74,8 @@ class _Product:
     a: Tensor  # (batch, m, k)
     b: Tensor  # (batch, k, n)
     c: Tensor | None = None  # broadcast to (batch, m, n)
-    alpha: float = 1.0
-    beta: float = 0.0
+    alpha: complex = 1.0
+    beta: complex = 0.0
     activation: str = "none"
     residual: Tensor | None = None
 
@@ -114,12 +114,12 @@ def _matmul(a: Tensor, b: Tensor) -> _Product:
     return _Product(a, b)
 
 
-def _sum(c: Tensor, a: Tensor, b: Tensor, beta: float = 1, alpha: float = 1) -> _Product:
+def _sum(c: Tensor, a: Tensor, b: Tensor, beta: complex = 1, alpha: complex = 1) -> _Product:
     product = _matmul(a, b)
     shape = (product.a.shape[0], product.a.shape[1], product.b.shape[2])
     if b.dim() == 1:
         c = c.unsqueeze(-1)  # a vector as a column
-    return _Product(product.a, product.b, _cubed(c.expand(shape[-c.dim() :])).expand(shape), float(alpha), float(beta))
+    return _Product(product.a, product.b, _cubed(c.expand(shape[-c.dim() :])).expand(shape), alpha, beta)
 
 
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> _Product:
@@ -149,7 +149,8 @@ def _on_meta(value: Any) -> Any:
     """The same sizes and strides without data; torch then checks a call and computes nothing."""
     if not isinstance(value, Tensor):
         return value
-    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+    there = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+    return there.conj() if value.is_conj() else there
 
 
 def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
@@ -162,7 +163,7 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     dtype = str(product.a.dtype).removeprefix("torch.")
     shape = (product.a.shape[0], product.a.shape[1], product.b.shape[2])
     extents = (*shape, product.a.shape[2])
-    if dtype.startswith("complex") or product.a.layout != torch.strided:
+    if product.a.layout != torch.strided:
         return Explanation(op, f"{dtype} {tuple(shape)}", device, None, notes=(f"{dtype} products are torch's own",))
     result = torch.empty(shape, dtype=product.a.dtype, device="meta")
     precision = _precision(op, extras.get("precision"), product.a.dtype)
@@ -175,9 +176,9 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
         _NONE if residual is None else _layout(_on_meta(residual).expand(checked.shape).reshape(shape)),
     ]
     found = _C.gemm_explain(
-        dtype, extents, layouts, product.alpha, product.beta, product.c is not None and product.beta != 0,
-        extras.get("activation") or "none", residual is not None, device, "", precision,
-        bool(extras.get("batch_invariant")),
+        dtype, extents, layouts, product.alpha.real, product.beta.real, product.c is not None and product.beta != 0,
+        extras.get("activation") or "none", residual is not None, device, precision=precision,
+        batch_invariant=bool(extras.get("batch_invariant")), conjugated=(product.a.is_conj(), product.b.is_conj()),
     )  # fmt: skip
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),

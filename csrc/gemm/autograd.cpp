@@ -23,6 +23,9 @@ Tensor product(Kind kind, const Tensor& a, const Tensor& b, call::How how) {
 }
 
 Tensor scaled(Tensor t, const Scalar& by) { return equals(by, 1) ? t : at::mul(t, by); }
+// What a gradient is multiplied by: the conjugate, which is a look at the same memory, of complex factors.
+Tensor conjugate(const Tensor& t) { return t.is_complex() ? t.conj() : t; }
+Scalar conjugate(const Scalar& s) { return s.isComplex() ? s.conj() : s; }
 
 // Stored column by column: the gradient then takes the same layout, so that weight.t() gives weight a row-major one.
 bool column_major(const Tensor& t) {
@@ -31,14 +34,16 @@ bool column_major(const Tensor& t) {
   return strides[0] == 1 && strides[1] == sizes[0] && sizes[0] != 1;
 }
 
-Tensor gradient_a(Kind kind, const Tensor& g, const Tensor& b, bool transposed, call::How how) {
+Tensor gradient_a(Kind kind, const Tensor& g, const Tensor& given, bool transposed, call::How how) {
+  const Tensor b = conjugate(given);
   switch (kind) {
     case Kind::mm: return transposed ? call::mm(b, g.t(), {}, {}, how).t() : call::mm(g, b.t(), {}, {}, how);
     case Kind::bmm: return call::bmm(g, b.transpose(1, 2), {}, {}, how);
     default: return call::mm(g.unsqueeze(1), b.unsqueeze(0));
   }
 }
-Tensor gradient_b(Kind kind, const Tensor& g, const Tensor& a, bool transposed, call::How how) {
+Tensor gradient_b(Kind kind, const Tensor& g, const Tensor& given, bool transposed, call::How how) {
+  const Tensor a = conjugate(given);
   switch (kind) {
     case Kind::mm: return transposed ? call::mm(g.t(), a, {}, {}, how).t() : call::mm(a.t(), g, {}, {}, how);
     case Kind::bmm: return call::bmm(a.transpose(1, 2), g, {}, {}, how);
@@ -60,10 +65,12 @@ struct ProductBackward : autograd::Node {
     const size_t first = addend ? 1 : 0;
     variable_list result(first + 2);
     if (!g.defined()) return result;
-    if (addend && task_should_compute_output(0)) result[0] = scaled(c_shape.restore(g), beta);
-    if (task_should_compute_output(first)) result[first] = scaled(gradient_a(kind, g, b.unpack(), a_transposed, how), alpha);
+    if (addend && task_should_compute_output(0)) result[0] = scaled(c_shape.restore(g), conjugate(beta));
+    const Scalar by = conjugate(alpha);
+    if (task_should_compute_output(first))
+      result[first] = scaled(gradient_a(kind, g, b.unpack(), a_transposed, how), by);
     if (task_should_compute_output(first + 1))
-      result[first + 1] = scaled(gradient_b(kind, g, a.unpack(), b_transposed, how), alpha);
+      result[first + 1] = scaled(gradient_b(kind, g, a.unpack(), b_transposed, how), by);
     return result;
   }
   void release_variables() override {
@@ -164,6 +171,7 @@ Tensor autograd_call(const Args& x, c10::function_ref<Tensor()> below) {
   }
   // A derivative needs what the fused tail does not keep: the same ops one by one.
   if (!x.plain() && differentiated(x)) {
+    check_activation(x);
     const Tensor product = plain_call(x);
     return call::finish(product, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
   }

@@ -23,7 +23,7 @@ inline Ending ending_of(const Problem& p, const Data& data, int elements, bool d
   Ending e{p, data, down};
   const Epilogue& last = p.epilogue;
   e.wide = p.out != p.type;
-  const bool unscaled = floating(p.type) ? last.alpha == 1 : last.whole_alpha == 1;
+  const bool unscaled = whole(p.type) ? last.whole_alpha == 1 : last.alpha == 1 && last.alpha_imaginary == 0;
   e.plain = unscaled && !last.addend && !last.residual && last.activation == Activation::none;
   const int bytes_of = elements * bytes(p.out);
   const auto fits = [&](const Layout& l) { return (e.down ? l.row : l.column) == 1 && l.align >= bytes_of; };
@@ -60,8 +60,14 @@ GPUKERN_D void fetch(const O* from, const Layout& l, bool packets, bool down, in
   } else {
     const int64_t step = down ? l.row : l.column;
 #pragma unroll
-    for (int i = 0; i < P; ++i) v[i] = i < left ? Number<O>::widen(from[i * step]) : V(0);
+    for (int i = 0; i < P; ++i) v[i] = i < left ? Number<O>::widen(from[i * step]) : V{};
   }
+}
+
+// A scale in the type of the sums.
+template <class V> GPUKERN_D V scale_of(Type type, double x, double imaginary, int64_t integer) {
+  if constexpr (is_complex<V>) return {static_cast<decltype(V::re)>(x), static_cast<decltype(V::re)>(imaginary)};
+  else return whole(type) ? static_cast<V>(integer) : static_cast<V>(x);
 }
 
 // activation(alpha * sum + beta * C) + residual.
@@ -69,8 +75,8 @@ template <class O, class V, int P>
 GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t column, int left, V (&v)[P]) {
   const Problem& p = argument(w).p;  // the addresses come from w itself, which says that they are global memory
   const Epilogue& e = p.epilogue;
-  const V alpha = floating(p.type) ? static_cast<V>(e.alpha) : static_cast<V>(e.whole_alpha);
-  const V beta = floating(p.type) ? static_cast<V>(e.beta) : static_cast<V>(e.whole_beta);
+  const V alpha = scale_of<V>(p.type, e.alpha, e.alpha_imaginary, e.whole_alpha);
+  const V beta = scale_of<V>(p.type, e.beta, e.beta_imaginary, e.whole_beta);
 #pragma unroll
   for (int i = 0; i < P; ++i) v[i] *= alpha;
   if (e.addend) {

@@ -91,9 +91,9 @@ void dot_out(Ref a, Ref b, Ref out) {
   Tensor theirs = out;
   at::dot_out(theirs, a, b);
 }
-Tensor vdot(Ref a, Ref b) { return is_dot(a, b) ? row_times(a, b) : at::vdot(a, b); }  // ours are real
+Tensor vdot(Ref a, Ref b) { return is_dot(a, b) ? row_times(a.conj(), b) : at::vdot(a, b); }
 void vdot_out(Ref a, Ref b, Ref out) {
-  if (is_dot(a, b) && writable(out, {a, b})) return write(out, row_times(a, b));
+  if (is_dot(a, b) && writable(out, {a, b})) return write(out, row_times(a.conj(), b));
   Tensor theirs = out;
   at::vdot_out(theirs, a, b);
 }
@@ -137,9 +137,9 @@ void ger_out(Ref a, Ref b, Ref out) {
 // refuses or promotes by are torch's; so is alpha = 0, for which BLAS reads no factor and torch's addr multiplies NaN.
 bool is_addr(Ref c, Ref a, Ref b, Num beta, Num alpha) {
   if (a.dim() != 1 || b.dim() != 1 || !together({c, a, b})) return false;
-  const bool whole = !at::isFloatingType(c.scalar_type());
+  const bool whole = at::isIntegralType(c.scalar_type(), false);
   for (const Scalar* s : {&beta, &alpha})
-    if (s->isComplex() || s->isBoolean() || (whole && s->isFloatingPoint())) return false;
+    if ((s->isComplex() && !c.is_complex()) || s->isBoolean() || (whole && s->isFloatingPoint())) return false;
   if (equals(alpha, 0)) return false;
   return at::is_expandable_to(c.sym_sizes(), c10::SymIntArrayRef({a.sym_size(0), b.sym_size(0)}));
 }
@@ -166,7 +166,8 @@ void addr_inplace(Ref c, Ref a, Ref b, Num beta, Num alpha) {
 // and it reads beta's addend once.  At most it copies the factors so that the batch lies beside k: b n m elements
 // beside b n m p multiplications.
 bool is_addbmm(Ref c, Ref x, Ref y, Num beta, Num alpha) {
-  if (x.dim() != 3 || y.dim() != 3 || beta.isComplex() || alpha.isComplex() || !together({c, x, y})) return false;
+  if (x.dim() != 3 || y.dim() != 3 || !together({c, x, y})) return false;
+  if (!c.is_complex() && (beta.isComplex() || alpha.isComplex())) return false;
   if (x.sym_size(0) != y.sym_size(0) || x.sym_size(2) != y.sym_size(1)) return false;
   return at::is_expandable_to(c.sym_sizes(), c10::SymIntArrayRef({x.sym_size(1), y.sym_size(2)}));
 }

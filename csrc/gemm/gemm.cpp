@@ -33,7 +33,9 @@ bool takes(c10::ScalarType type) {
     case c10::ScalarType::Char:
     case c10::ScalarType::Short:
     case c10::ScalarType::Int:
-    case c10::ScalarType::Long: return true;
+    case c10::ScalarType::Long:
+    case c10::ScalarType::ComplexFloat:
+    case c10::ScalarType::ComplexDouble: return true;
     default: return false;
   }
 }
@@ -66,8 +68,7 @@ Activation activation(const Args& args) { return args.activation ? activation_of
 
 // Extensions have no words of torch's: what a fused tail needs.
 void check_tail(const Args& args) {
-  TORCH_CHECK_TYPE(activation(args) == Activation::none || at::isFloatingType(args.a.scalar_type()), "gpukern.",
-                   op_name(args), "(): activation= needs a floating type, got ", args.a.scalar_type(), ".");
+  check_activation(args);
   if (!args.residual) return;
   TORCH_CHECK_TYPE(args.residual->scalar_type() == args.a.scalar_type(), "gpukern.", op_name(args),
                    "(): residual has type ", args.residual->scalar_type(), ", but the product has ",
@@ -80,6 +81,25 @@ void check_residual_shape(const Args& args, const Tensor& out) {
                 ".");
 }
 
+// The kernels read a factor's conjugate from the same memory.  What is added, and a factor that is a vector on the CPU
+// (where ATen's kernel reads it as it lies), is conjugated first: it is small beside the factors.
+bool conjugate_first(const Args& x) {
+  if (!x.a.is_complex() && !x.b.is_complex()) return false;
+  return (x.c && x.c->is_conj()) || (x.residual && x.residual->is_conj()) ||
+         (x.a.is_cpu() && x.kind == Kind::mv && (x.a.is_conj() || x.b.is_conj()));
+}
+struct Resolved {
+  Tensor a, b, c, residual;
+  Args args;
+  explicit Resolved(const Args& x)
+      : a(x.a.is_cpu() && x.kind == Kind::mv ? x.a.resolve_conj() : x.a),
+        b(x.a.is_cpu() && x.kind == Kind::mv ? x.b.resolve_conj() : x.b),
+        c(x.c ? x.c->resolve_conj() : Tensor()),
+        residual(x.residual ? x.residual->resolve_conj() : Tensor()),
+        args{x.kind, a,     b, x.c ? &c : nullptr, x.beta, x.alpha, x.activation, x.residual ? &residual : nullptr,
+             x.how,  x.wide} {}
+};
+
 }  // namespace
 
 std::optional<Precision> asked_precision(const Args& x) {
@@ -91,6 +111,11 @@ std::optional<Precision> asked_precision(const Args& x) {
 }
 
 void check_how(const Args& x) { asked_precision(x); }
+
+void check_activation(const Args& args) {
+  TORCH_CHECK_TYPE(activation(args) == Activation::none || at::isFloatingType(args.a.scalar_type()), "gpukern.",
+                   op_name(args), "(): activation= needs a floating type, got ", args.a.scalar_type(), ".");
+}
 
 bool ours(const Args& args) {
   bool all = true;
@@ -168,12 +193,14 @@ bool well_formed(const Args& x) {
   if (x.a.scalar_type() != x.b.scalar_type() || x.a.device() != x.b.device()) return false;
   if (!x.c) return true;
   if ((!x.wide && x.c->scalar_type() != x.a.scalar_type()) || x.c->device() != x.a.device()) return false;
-  if (x.beta->isComplex() || x.alpha->isComplex()) return false;
-  if (!at::isFloatingType(x.a.scalar_type()) && (x.beta->isFloatingPoint() || x.alpha->isFloatingPoint())) return false;
+  if (!x.a.is_complex() && (x.beta->isComplex() || x.alpha->isComplex())) return false;
+  const bool whole = at::isIntegralType(x.a.scalar_type(), false);
+  if (whole && (x.beta->isFloatingPoint() || x.alpha->isFloatingPoint())) return false;
   return at::is_expandable_to(x.c->sizes(), *result);
 }
 
 Tensor run(const Args& x) {
+  if (conjugate_first(x)) return run(Resolved(x).args);
   if (!x.plain()) check_tail(x);
   if (x.how.precision) check_how(x);
   if (x.a.is_cpu() && !anything_forced()) {
@@ -193,6 +220,11 @@ Tensor run(const Args& x) {
 }
 
 void run_out(const Args& x, const Tensor& out) {
+  if (out.is_conj()) {
+    out.copy_(run(x));
+    return;
+  }
+  if (conjugate_first(x)) return run_out(Resolved(x).args, out);
   if (!x.plain()) check_tail(x);
   if (x.how.precision) check_how(x);
   if (x.a.is_cpu() && !anything_forced()) {

@@ -62,6 +62,7 @@ void implement_elsewhere(torch::Library& m);  // where nothing here is built for
 void implement_autograd(torch::Library& m);
 void implement_inplace(torch::Library& m);
 void implement_batching(torch::Library& m);
+void implement_conjugated(torch::Library& m);  // the lazy conjugates of torch reach the products as they are
 void implement_autocast(torch::Library& m, c10::DeviceType device);
 std::vector<entry::Declaration> functions();
 

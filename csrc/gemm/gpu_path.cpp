@@ -27,6 +27,8 @@ Type type_of(c10::ScalarType t) {
     case c10::ScalarType::Short: return Type::i16;
     case c10::ScalarType::Int: return Type::i32;
     case c10::ScalarType::Long: return Type::i64;
+    case c10::ScalarType::ComplexFloat: return Type::c64;
+    case c10::ScalarType::ComplexDouble: return Type::c128;
     default: return Type::f32;
   }
 }
@@ -36,6 +38,8 @@ c10::ScalarType scalar_type_of(Type accumulator) {
     case Type::f32: return c10::ScalarType::Float;
     case Type::f64: return c10::ScalarType::Double;
     case Type::i64: return c10::ScalarType::Long;
+    case Type::c64: return c10::ScalarType::ComplexFloat;
+    case Type::c128: return c10::ScalarType::ComplexDouble;
     default: return c10::ScalarType::Int;
   }
 }
@@ -102,15 +106,19 @@ Problem problem_of(const Args& x, const Tensor& out) {
   const Kind matrix = x.kind == Kind::bmm ? Kind::bmm : Kind::mm;
   p.a = layout_of(x.a, matrix, {p.batch, p.m, p.k});
   p.b = layout_of(x.b, x.kind, {p.batch, p.k, p.n});
+  p.conjugate_a = x.a.is_conj();
+  p.conjugate_b = x.b.is_conj();
   if (x.c) {
     Epilogue& e = p.epilogue;
-    e.alpha = x.alpha->toDouble();
-    e.beta = x.beta->toDouble();
-    if (!floating(p.type)) {
+    const auto alpha = x.alpha->toComplexDouble(),
+               beta = x.beta->toComplexDouble();  // imaginary: of complex types only
+    e.alpha = alpha.real(), e.alpha_imaginary = alpha.imag();
+    e.beta = beta.real(), e.beta_imaginary = beta.imag();
+    if (whole(p.type)) {
       e.whole_alpha = x.alpha->toLong();
       e.whole_beta = x.beta->toLong();
     }
-    e.addend = floating(p.type) ? e.beta != 0 : e.whole_beta != 0;
+    e.addend = whole(p.type) ? e.whole_beta != 0 : e.beta != 0 || e.beta_imaginary != 0;
     p.c = layout_of(*x.c, x.kind, {p.batch, p.m, p.n});
   }
   if (x.activation) p.epilogue.activation = activation_of(*x.activation);

@@ -64,7 +64,8 @@ std::string problem_text(const Problem& p) {
   if (p.precision != Precision::strict) text += std::string(", ") + name(p.precision) + (term_products(p.precision) ? "" : " allowed");
   if (p.batch_invariant) text += ", batch-invariant";
   const auto major = [](const Layout& l) { return l.column == 1 ? "rows" : l.row == 1 ? "columns" : "strided"; };
-  text += std::string(", A by ") + major(p.a) + ", B by " + major(p.b);
+  text += std::string(", A by ") + major(p.a) + (p.conjugate_a ? ", conjugated" : "") + ", B by " + major(p.b) +
+          (p.conjugate_b ? ", conjugated" : "");
   if (p.epilogue.addend) text += p.c.row == 0 ? ", + bias" : ", + C";
   if (p.epilogue.activation != Activation::none) text += std::string(", ") + name(p.epilogue.activation);
   if (p.epilogue.residual) text += ", + residual";

@@ -26,10 +26,37 @@ template <class T> struct Native {
   static GPUKERN_HD V widen(T x) { return x; }
   static GPUKERN_HD T narrow(V x) { return x; }
 };
+// The two numbers as they lie in memory.  Aligned as one of them: torch promises no more.
+template <class R> struct Complex {
+  R re, im;
+  GPUKERN_HD Complex& operator+=(Complex b) {
+    re += b.re;
+    im += b.im;
+    return *this;
+  }
+  GPUKERN_HD Complex& operator*=(Complex b) { return *this = *this * b; }
+  friend GPUKERN_HD Complex operator*(Complex a, Complex b) {
+    return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+  }
+};
+template <class R> GPUKERN_HD Complex<R> conjugate(Complex<R> x) { return {x.re, -x.im}; }
+template <class V> constexpr bool is_complex = false;
+template <class R> constexpr bool is_complex<Complex<R>> = true;
+
+// sum += a b: one multiply-add, four of real numbers where they are complex.
+template <class V> GPUKERN_HD void multiply_add(V& sum, V a, V b) { sum += a * b; }
+template <class R> GPUKERN_HD void multiply_add(Complex<R>& sum, Complex<R> a, Complex<R> b) {
+  sum.re += a.re * b.re;
+  sum.re -= a.im * b.im;
+  sum.im += a.re * b.im;
+  sum.im += a.im * b.re;
+}
+
 template <> struct Number<half_t> : Rounded<half_t> {};
 template <> struct Number<bfloat16_t> : Rounded<bfloat16_t> {};
 template <> struct Number<float> : Native<float> {};
 template <> struct Number<double> : Native<double> {};
+template <class R> struct Number<Complex<R>> : Native<Complex<R>> {};
 
 constexpr int min_of(int a, int b) { return a < b ? a : b; }
 // What a tile has of the elements that are left: one register, where the number itself takes two.
@@ -45,5 +72,7 @@ template <> constexpr Type type_of<int8_t>() { return Type::i8; }
 template <> constexpr Type type_of<int16_t>() { return Type::i16; }
 template <> constexpr Type type_of<int32_t>() { return Type::i32; }
 template <> constexpr Type type_of<int64_t>() { return Type::i64; }
+template <> constexpr Type type_of<Complex<float>>() { return Type::c64; }
+template <> constexpr Type type_of<Complex<double>>() { return Type::c128; }
 
 }  // namespace gpukern::gemm

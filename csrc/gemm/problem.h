@@ -9,15 +9,15 @@
 
 namespace gpukern::gemm {
 
-enum class Type : uint8_t { f16, bf16, f32, f64, u8, i8, i16, i32, i64 };
-constexpr int kTypes = 9;
+enum class Type : uint8_t { f16, bf16, f32, f64, u8, i8, i16, i32, i64, c64, c128 };
+constexpr int kTypes = 11;
 constexpr int bytes(Type t) {
-  constexpr int table[kTypes] = {2, 2, 4, 8, 1, 1, 2, 4, 8};
+  constexpr int table[kTypes] = {2, 2, 4, 8, 1, 1, 2, 4, 8, 8, 16};
   return table[static_cast<int>(t)];
 }
 constexpr const char* name(Type t) {
-  constexpr const char* table[kTypes] = {"float16", "bfloat16", "float32", "float64", "uint8",
-                                         "int8",    "int16",    "int32",   "int64"};
+  constexpr const char* table[kTypes] = {"float16", "bfloat16", "float32", "float64",   "uint8",     "int8",
+                                         "int16",   "int32",    "int64",   "complex64", "complex128"};
   return table[static_cast<int>(t)];
 }
 constexpr bool floating(Type t) { return t <= Type::f64; }
@@ -27,11 +27,13 @@ constexpr unsigned bit(Type t) { return 1u << static_cast<int>(t); }
 constexpr unsigned kSingle = bit(Type::f16) | bit(Type::bf16) | bit(Type::f32);  // accumulated in float32
 constexpr unsigned kDouble = bit(Type::f64);
 constexpr unsigned kWhole = bit(Type::u8) | bit(Type::i8) | bit(Type::i16) | bit(Type::i32) | bit(Type::i64);
+constexpr unsigned kComplex = bit(Type::c64) | bit(Type::c128);
+constexpr bool whole(Type t) { return (bit(t) & kWhole) != 0; }
 
 // What products of a type are summed in, and the widest type a result can have.
 constexpr Type accumulator(Type t) {
   if (bit(t) & kSingle) return Type::f32;
-  if (t == Type::f64 || t == Type::i64) return t;
+  if (t == Type::f64 || t == Type::i64 || (bit(t) & kComplex)) return t;
   return Type::i32;
 }
 
@@ -74,6 +76,7 @@ struct Epilogue {
   bool addend = false;                      // C is read; false wherever beta is 0, whatever C holds
   Activation activation = Activation::none;
   bool residual = false;
+  double alpha_imaginary = 0, beta_imaginary = 0;  // complex types only
 };
 
 struct Problem {
@@ -81,7 +84,8 @@ struct Problem {
   Precision precision = Precision::strict;
   bool batch_invariant = false;  // a row of D may not depend on how many other rows there are
   int64_t m = 0, n = 0, k = 0, batch = 1;
-  Layout a, b, c, d, residual;  // a bias is a C whose row (or column) stride is 0
+  Layout a, b, c, d, residual;                    // a bias is a C whose row (or column) stride is 0
+  bool conjugate_a = false, conjugate_b = false;  // the factor is the conjugate of what memory has
   Epilogue epilogue;
 };
 
@@ -106,6 +110,9 @@ constexpr Problem transposed(Problem p) {
   p.b = transposed(a);
   p.m = p.n;
   p.n = m;
+  const bool conjugate = p.conjugate_a;
+  p.conjugate_a = p.conjugate_b;
+  p.conjugate_b = conjugate;
   p.c = transposed(p.c);
   p.d = transposed(p.d);
   p.residual = transposed(p.residual);

@@ -28,6 +28,8 @@ const char* op_name(const Args& args);  // "addmm"
 
 // Whether these tensors are ours above autograd: strided, of a type we take, on a device we serve (or traced on meta).
 bool ours(const Args& args);
+// An activation of what has none is a TypeError.
+void check_activation(const Args& args);
 // Says once (or refuses under GPUKERN_STRICT=1) that a device has no kernels, before torch's own op serves it.
 void report_device(const Args& args);
 // torch's own product with the same arguments: for what is not ours, and for torch's words on wrong arguments.

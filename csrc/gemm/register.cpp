@@ -188,8 +188,7 @@ void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, co
 }
 
 // Literals, not strings: `define` runs while other files' statics are still being made.
-#define GPUKERN_TAIL \
-  "str? activation=None, Tensor? residual=None, str? precision=None, bool batch_invariant=False"
+#define GPUKERN_TAIL "str? activation=None, Tensor? residual=None, str? precision=None, bool batch_invariant=False"
 #define GPUKERN_SCALE "Scalar beta=1, Scalar alpha=1"
 
 void define_op(torch::Library& m, const std::string& name, const std::string& tensors, const std::string& options,
@@ -211,11 +210,9 @@ void define(torch::Library& m) {
   define_op(m, "addmv", "Tensor input, Tensor mat, Tensor vec", GPUKERN_SCALE, true);
   m.def("matmul(Tensor input, Tensor other, *, " GPUKERN_TAIL ") -> Tensor", &composite_matmul);
   m.def("matmul.out(Tensor input, Tensor other, *, " GPUKERN_TAIL ", Tensor(a!) out) -> ()", &matmul_out);
-  m.def(
-      "linear(Tensor input, Tensor weight, Tensor? bias=None, *, " GPUKERN_TAIL ") -> Tensor", &composite_linear);
-  m.def(
-      "linear.out(Tensor input, Tensor weight, Tensor? bias=None, *, " GPUKERN_TAIL ", Tensor(a!) out) -> ()",
-      &linear_out);
+  m.def("linear(Tensor input, Tensor weight, Tensor? bias=None, *, " GPUKERN_TAIL ") -> Tensor", &composite_linear);
+  m.def("linear.out(Tensor input, Tensor weight, Tensor? bias=None, *, " GPUKERN_TAIL ", Tensor(a!) out) -> ()",
+        &linear_out);
   define_wide(m);
   define_family(m);
 }
@@ -257,6 +254,16 @@ void implement_inplace(torch::Library& m) {
   for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.bump_inplace); });
 }
 
+// Without a rule torch would write each conjugate out before the product.  The negative bit keeps torch's rule: only
+// the imaginary part of a conjugate has it.
+void implement_conjugated(torch::Library& m) {
+  const auto through = [&](const std::string& name) { m.impl(name.c_str(), torch::CppFunction::makeFallthrough()); };
+  const auto both = [&](auto, const std::string& name) { through(name), through(name + ".out"); };
+  for_pairs(both);
+  for_sums(both);
+  for_sums([&](auto, const std::string& name) { through(name + "_"); });
+}
+
 void implement_batching(torch::Library& m) {
   const auto call = [&](auto k, std::string name) { m.impl(name.c_str(), &k.over_batch); };
   for_pairs(call);
@@ -274,13 +281,16 @@ std::vector<entry::Declaration> functions() {
       "name "
       "and with its defaults, applied to the product; "
       "residual: a tensor that broadcasts to the result, added last.  Both are fused where no gradient is needed."
-      "\n\nprecision, of float32: 'strict', 'tf32' (operands rounded to 11 bits), 'bf16x3', 'bf16x6' or 'bf16x9' (operands "
+      "\n\nprecision, of float32: 'strict', 'tf32' (operands rounded to 11 bits), 'bf16x3', 'bf16x6' or 'bf16x9' "
+      "(operands "
       "as two or three bfloat16 terms, that many products of which are added: 16 bits of each operand, float32's "
       "accuracy, all of it); None: what torch's switches say.  A device without such a kernel, and the CPU, compute in "
       "strict float32.  ValueError for another name, TypeError beside other types.  docs/numerics.md has the bounds."
-      "\n\nbatch_invariant: True promises that a row of the result does not depend on how many other rows there are; it "
+      "\n\nbatch_invariant: True promises that a row of the result does not depend on how many other rows there are; "
+      "it "
       "may take longer."
-      "\n\nTypes: float16 and bfloat16 (accumulated in float32), float32, float64, and integers, which wrap.";
+      "\n\nTypes: float16 and bfloat16 (accumulated in float32), float32, float64, integers, which wrap, complex64 "
+      "and complex128.";
   const std::string old = "|deprecated";
   const std::string pair = "Tensor input, Tensor mat2, ScalarType out_dtype, *, Tensor out=None";
   const std::string scaled = ", ScalarType out_dtype, *, Scalar beta=1, Scalar alpha=1, Tensor out=None";

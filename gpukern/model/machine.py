@@ -203,7 +203,7 @@ def plan(out: Tensor, inputs: Sequence[Tensor], *, conditions: int = 0, processo
 
 # ---- products --------------------------------------------------------------------------------------------------------
 
-PRODUCT_TYPES = DTYPES[:9]
+PRODUCT_TYPES = [*DTYPES[:9], torch.complex64, torch.complex128]
 PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # in the order of problem.h
 ACTIVATIONS: list[str] = _C.gemm_activations()  # in the order of problem.h
 
@@ -239,9 +239,14 @@ def _room_for_terms(a: Tensor, b: Tensor, precision: str) -> Guarded | None:
     return Guarded(torch.empty(terms * count, dtype=torch.bfloat16), aligned=True).poison()
 
 
+def _as_stored(t: Tensor) -> Tensor:
+    """What memory has of a tensor whose conjugate is still to be taken."""
+    return t.conj() if t.is_conj() else t
+
+
 def product(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
-    c: Tensor | None = None, alpha: float = 1, beta: float = 1, activation: str = "none",
+    c: Tensor | None = None, alpha: complex = 1, beta: complex = 1, activation: str = "none",
     residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False, splits: int = 1,
     precision: str | None = None,
 ) -> Tensor:  # fmt: skip
@@ -252,12 +257,12 @@ def product(
     """
     set_schedule(schedule or Schedule())
     target = Guarded(out, aligned=aligned).poison()
-    given = {"a": a, "b": b, "c": c, "residual": residual}
+    given = {"a": _as_stored(a), "b": _as_stored(b), "c": c, "residual": residual}
     memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
     partial = None
     if splits > 1:
         sums = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype
-        sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums
+        sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums  # complex ones are 8 or 16
         partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
     if precision is None:  # asked of the row, not of the selection
         precision = "strict" if a.dtype != torch.float32 else "bf16x6" if _multiplies_terms(folder) else "tf32"
@@ -272,12 +277,15 @@ def product(
     kind = PRODUCT_TYPES.index(a.dtype)
     addend = c is not None and beta != 0
     flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None), PRODUCT_TYPES.index(out.dtype)]
+    conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not: they are read through the flag
     error = library().gpukern_model_product(
-        _array(ctypes.c_int, [folder, row, kind, *flags, PRECISIONS.index(precision), splits]),
+        _array(ctypes.c_int, [folder, row, kind, *flags, PRECISIONS.index(precision), splits, *conjugated]),
         _array(ctypes.c_int64, [a.shape[0], a.shape[1], b.shape[2], a.shape[2]]),
         _array(ctypes.c_int64, [v for t in layouts for v in _layout(t)]),
         _array(ctypes.c_void_p, [None if t is None else t.data_ptr() for t in pointers]),
-        ctypes.c_double(alpha), ctypes.c_double(beta), ctypes.c_int64(int(alpha)), ctypes.c_int64(int(beta)),
+        ctypes.c_double(alpha.real), ctypes.c_double(beta.real),
+        ctypes.c_int64(int(alpha.real)), ctypes.c_int64(int(beta.real)),
+        ctypes.c_double(alpha.imag), ctypes.c_double(beta.imag),
     )  # fmt: skip
     if error:
         raise ModelError(error.decode())

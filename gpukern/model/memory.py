@@ -61,7 +61,8 @@ class Guarded:
     def poison(self) -> Guarded:
         """NaN, or -1, in every element."""
         if self.view.numel():
-            self.view.fill_(float("nan") if self.view.dtype.is_floating_point else 1)
+            number = complex("nan+nanj") if self.view.is_complex() else float("nan")
+            self.view.fill_(number if self.view.dtype.is_floating_point or self.view.is_complex() else 1)
         self._before = self.bytes.clone()
         return self
 

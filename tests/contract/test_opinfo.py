@@ -94,17 +94,18 @@ def exact(op: OpInfo, dtype: torch.dtype, args: list[Any], kwargs: dict[str, Any
 
 
 def same(got: Any, expected: Any, what: str, precise: Callable[[], tuple[Tensor, Tensor]] | None = None) -> None:
-    """Equal to torch's within torch's tolerances.  Where 16 bits differ by more: nearer to float64 than torch's is, or
-    off by no more than a rounding of each term (`precise`: the value in float64, and the sum of the terms' sizes)."""
+    """Equal to torch's within torch's tolerances.  Where 16 bits, or complex64, differ by more: nearer to float64 than
+    torch's is, or off by no more than a rounding of each term (`precise`: the value in float64, and the sum of the
+    terms' sizes)."""
     if not isinstance(expected, Tensor):
         assert got == expected, what
         return
     assert isinstance(got, Tensor), (what, got)
     assert (got.dtype, got.shape) == (expected.dtype, expected.shape), what
-    if precise is not None and expected.dtype in (torch.float16, torch.bfloat16):
+    if precise is not None and expected.dtype in (torch.float16, torch.bfloat16, torch.complex64):
         reference, size = precise()
-        error, unit = (got.double() - reference).abs(), torch.finfo(expected.dtype).eps / 2
-        good = (error <= (expected.double() - reference).abs()) | (error <= unit * size)
+        error, unit = (got.to(reference.dtype) - reference).abs(), torch.finfo(expected.dtype).eps / 2
+        good = (error <= (expected.to(reference.dtype) - reference).abs()) | (error <= unit * size)
         got = torch.where(good, expected, got)
     torch.testing.assert_close(got, expected, equal_nan=True, msg=lambda m: f"{what}: {m}")
 
@@ -113,9 +114,10 @@ def in_double(value: Any, size: bool = False) -> Any:
     """The arguments in float64, or their absolute values."""
 
     def convert(a: Any) -> Any:
-        if isinstance(a, Tensor) and a.is_floating_point():
-            return a.double().abs() if size else a.double()
-        return abs(a) if size and isinstance(a, float) else a
+        if isinstance(a, Tensor) and (a.is_floating_point() or a.is_complex()):
+            wide = a.to(torch.complex128 if a.is_complex() else torch.float64)
+            return wide.abs() if size else wide
+        return abs(a) if size and isinstance(a, (float, complex)) else a
 
     return tree_map(convert, value)
 

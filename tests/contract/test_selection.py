@@ -103,8 +103,14 @@ def test_what_is_no_product_is_said() -> None:
         gpukern.explain("einsum", "ij,ij->ij", meta(4, 5), meta(4, 5), device="sm_90a").would_run == "elementwise/gpu"
     )
     assert "torch's own op serves it" in gpukern.explain("einsum", "ii->i", meta(3, 3), device="sm_90a").notes
-    complex_ = meta(3, dtype=torch.complex64)
-    assert "torch's own op serves it" in gpukern.explain("dot", complex_, complex_, device="sm_90a").notes
+
+
+def test_complex_products_are_tiles_of_the_ordinary_cores() -> None:
+    x, square = meta(3, dtype=torch.complex64), meta(512, 512, dtype=torch.complex128)
+    assert (gpukern.explain("dot", x, x, device="sm_90a").would_run or "").startswith("simt/z")
+    found = gpukern.explain("addmm", square, square.mH, square, alpha=2j, device="gfx942")
+    assert found.would_run == "simt/z64x64" and "A by columns, conjugated, B by rows" in found.problem
+    assert ("gemv", "complex numbers are multiplied by tiles, whatever the shape") in found.refused or not found.row
 
 
 def test_a_residual_with_batch_dimensions_was_refused() -> None:

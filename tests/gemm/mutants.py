@@ -1,4 +1,5 @@
-"""Faults planted in the sources of the sm_80 product: one line each, compiled for the machine model.
+"""Faults planted in the sources of the sm_80 product: one line each, compiled for the machine model
+(type_mutants.py has those of other types).
 
 A mutant is the tree with one text replaced by another.  The text must occur exactly once, so that a fault cannot be
 planted beside the line it means when the source changes.
@@ -274,7 +275,25 @@ def _tree(mutant: Mutant, to: Path) -> None:
         build.rules().write_if_changed(place, text)
 
 
-def _listing() -> str:
+MUTANT_FOLDER = FOLDER.parent / "mutants"
+
+
+@dataclass(frozen=True)
+class Plant:
+    """Mutants, and the source that is compiled with each of them."""
+
+    name: str
+    source: str
+    mutants: tuple[Mutant, ...]
+
+    def tree(self, mutant: Mutant) -> Path:
+        return FOLDER.parent / self.name / mutant.name
+
+
+SM80 = Plant("mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, *MUTANTS))
+
+
+def _listing(plant: Plant) -> str:
     """What ninja is told: an object and a library for each mutant, and one machine for all of them.
 
     One, because a loader has room for the machine's thread variables only a dozen times.
@@ -292,11 +311,11 @@ def _listing() -> str:
         lines += [f"build {shared[name]}: cc {source}", f"  cmd = {command}"]
     machine = (MUTANT_FOLDER / "libmachine.so").as_posix()
     lines.append(f"build {machine}: link {' '.join([*objects, shared['harness']])}")
-    for mutant in [NONE, NONE_TF32, *MUTANTS]:
-        tree = MUTANT_FOLDER / mutant.name
+    for mutant in plant.mutants:
+        tree = plant.tree(mutant)
         flags = build.FLAGS.replace("-Icsrc", f"-I{tree.as_posix()}")
         flags += f" {build.WATCHED} -DGPUKERN_MUTANT_TF32={int(mutant.tf32)}"
-        out, source = (tree / "mutant.o").as_posix(), "tests/gemm/mutant.cu"
+        out, source = (tree / "mutant.o").as_posix(), plant.source
         command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         whole = (tree / "libmutant.so").as_posix()
@@ -304,17 +323,14 @@ def _listing() -> str:
     return "\n".join(lines) + "\n"
 
 
-MUTANT_FOLDER = FOLDER.parent / "mutants"
-
-
 @cache
-def _build() -> None:
+def _build(plant: Plant) -> None:
     def prepare() -> str:
-        for mutant in [NONE, NONE_TF32, *MUTANTS]:
-            _tree(mutant, ROOT / MUTANT_FOLDER / mutant.name)
-        return _listing()
+        for mutant in plant.mutants:
+            _tree(mutant, ROOT / plant.tree(mutant))
+        return _listing(plant)
 
-    run_ninja("mutants", prepare)
+    run_ninja(plant.name, prepare)
 
 
 @cache
@@ -325,10 +341,10 @@ def _machine() -> ctypes.CDLL:
 class Library:
     """The machine with the product in which one line is wrong."""
 
-    def __init__(self, mutant: Mutant) -> None:
-        _build()
+    def __init__(self, mutant: Mutant, plant: Plant = SM80) -> None:
+        _build(plant)
         self._machine = _machine()
-        self._product = ctypes.CDLL(str(ROOT / MUTANT_FOLDER / mutant.name / "libmutant.so"))
+        self._product = ctypes.CDLL(str(ROOT / plant.tree(mutant) / "libmutant.so"))
         self._product.gpukern_model_product.restype = ctypes.c_char_p
 
     def __getattr__(self, name: str) -> Any:

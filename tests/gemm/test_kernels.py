@@ -41,9 +41,17 @@ def place(row: gpukern.selection.Row) -> tuple[int, int]:
 
 def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
     """Values whose sums over k are exact."""
+    if dtype.is_complex:
+        part = torch.float32 if dtype == torch.complex64 else torch.float64
+        return torch.complex(*(fills.integers(*shape, k=4 * k, dtype=part) for _ in range(2)))
     if dtype.is_floating_point:
         return fills.integers(*shape, k=k, dtype=dtype)
     return torch.randint(0 if dtype == torch.uint8 else -9, 10, shape).to(dtype)
+
+
+def precise(t: Tensor) -> Tensor:
+    """In the type that a reference is computed in."""
+    return t.to(torch.complex128 if t.is_complex() else torch.float64 if t.is_floating_point() else torch.int64)
 
 
 def ragged(row: gpukern.selection.Row) -> list[tuple[int, int, int, int]]:
@@ -64,8 +72,7 @@ def exact(row: gpukern.selection.Row, a: Tensor, b: Tensor, out: Tensor | None =
     if out is None:
         out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype)
     got = machine.product(*place(row), out, a, b, **options)
-    expected = a.double() @ b.double() if a.dtype.is_floating_point else (a.long() @ b.long()).to(a.dtype)
-    products.exactly_equal(got, expected)
+    products.exactly_equal(got, (precise(a) @ precise(b)).to(a.dtype))
 
 
 @pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
@@ -196,8 +203,7 @@ def test_integer_scales_and_what_is_not_read(row: gpukern.selection.Row, dtype: 
     n = side(row, 7)
     a, b, c = filled(dtype, 1, 5, 6, k=6), filled(dtype, 1, 6, n, k=6), filled(dtype, 1, 5, n, k=6)
     got = machine.product(*place(row), torch.empty(1, 5, n, dtype=dtype), a, b, c=c, alpha=3, beta=2)
-    expected = 2 * c.double() + 3 * (a.double() @ b.double())
-    assert torch.equal(got, expected.to(dtype) if dtype.is_floating_point else expected.long().to(dtype))
+    assert torch.equal(got, (2 * precise(c) + 3 * (precise(a) @ precise(b))).to(dtype))
     if dtype.is_floating_point:  # beta = 0 reads nothing of C
         nothing = torch.full((1, 5, n), float("nan"), dtype=dtype)
         got = machine.product(*place(row), torch.empty(1, 5, n, dtype=dtype), a, b, c=nothing, beta=0)
@@ -258,8 +264,7 @@ def test_ranges_of_k_add_up(row: gpukern.selection.Row, dtype: torch.dtype) -> N
             exact(row, a, b, splits=splits, schedule=Schedule(order, seed))
         turned = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
         got = machine.product(*place(row), turned, a, b, c=c, alpha=1, beta=1, splits=splits)
-        expected = a.double() @ b.double() + c.double()
-        assert torch.equal(got, expected.to(dtype) if dtype.is_floating_point else expected.long().to(dtype))
+        assert torch.equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
 
 
 TENSOR_CASES = [(row, t) for row, t in CASES if row.name.startswith("sm_80/")]

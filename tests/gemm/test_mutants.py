@@ -14,7 +14,8 @@ import gpukern.model.machine
 import gpukern.model.memory
 import gpukern.reference
 from gpukern import _C
-from tests.gemm.mutants import MUTANTS, NONE, NONE_TF32, Library, Mutant
+from tests.gemm.mutants import MUTANTS, NONE, NONE_TF32, Library, Mutant, Plant
+from tests.gemm.mutants import SM80 as PLANT
 from tests.oracle import fills
 
 SM80 = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows())).index("sm_80")
@@ -95,9 +96,9 @@ def wrong(case: Case, seed: int) -> str:
 
 
 @contextmanager
-def loaded(mutant: Mutant) -> Iterator[None]:
+def loaded(mutant: Mutant, plant: Plant = PLANT) -> Iterator[None]:
     """The machine model runs that mutant."""
-    library = Library(mutant)
+    library = Library(mutant, plant)
     with pytest.MonkeyPatch.context() as patch:
         for module in (gpukern.model.machine, gpukern.model.memory):
             patch.setattr(module, "library", lambda: library)

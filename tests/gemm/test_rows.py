@@ -29,7 +29,9 @@ GPUS = [
     "gfx1100",
     "gfx1201",
 ]
-TYPES = ["float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64"]
+TYPES = [
+    "float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "complex64", "complex128",
+]  # fmt: skip
 WIDE = {"float16": "float32", "bfloat16": "float32", "int8": "int32"}
 # Extents as they come: powers of two, their neighbours, primes, a vocabulary; 0 is for the launcher.
 SIDES = [

@@ -16,6 +16,7 @@ GOLDEN = ROOT / "tests" / "platform" / "golden"
 TYPES = {
     "float": "f32", "double": "f64", "__half": "f16", "__nv_bfloat16": "bf16", "__hip_bfloat16": "bf16",
     "unsigned char": "u8", "signed char": "i8", "short": "i16", "int": "i32", "long": "i64",
+    "gpukern::gemm::Complex<float>": "c64", "gpukern::gemm::Complex<double>": "c128",
 }  # fmt: skip
 
 
@@ -68,12 +69,12 @@ def room_of(name: str) -> str:
 
 def key_of(name: str) -> str:
     """`simt/s128x128 f16`, `elementwise/blend rows<Value,f32,4>`, or the name where it is neither."""
-    product = re.search(r"gemm::(\w+)::\w+<([\w ]+), (\d+), (\d+), (\d+),", name)
+    product = re.search(r"gemm::(\w+)::\w+<([\w :]+(?:<\w+>)?), (\d+), (\d+), (\d+),", name)
     if product:
         folder, kind, tile = product[1], TYPES[product[2]], (int(product[3]), int(product[4]), int(product[5]))
         row = row_of(folder, kind, tile)
         return f"{row.name if row else f'{folder}/{tile}'} {kind}"
-    ranges = re.search(r"split::sum_ranges<([\w ]+)>", name)
+    ranges = re.search(r"split::sum_ranges<([\w :]+(?:<\w+>)?) ?>", name)
     if ranges:
         return f"split/sum <{TYPES[ranges[1]]}>"
     thin = re.search(r"gemm::gemv::by_(rows|columns)<([\w ]+), (\d)>", name)
@@ -89,7 +90,7 @@ def key_of(name: str) -> str:
 @cache
 def row_of(folder: str, kind: str, tile: tuple[int, int, int]) -> gpukern.selection.Row | None:
     """The row of the table that a kernel is; it says how many threads and bytes a launch asks for."""
-    names = {"f16": "float16", "bf16": "bfloat16", "u8": "uint8"}
+    names = {"f16": "float16", "bf16": "bfloat16", "u8": "uint8", "c64": "complex64", "c128": "complex128"}
     full = names.get(kind, kind.replace("f", "float").replace("i", "int"))
     for row in gpukern.available(built=False):
         if row.name.startswith(folder + "/") and row.tile == tile and full in row.types:

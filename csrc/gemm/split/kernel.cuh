@@ -40,7 +40,7 @@ template <class O> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges(GPUKERN_GR
       for (int i = 0; i < each; ++i) v[i] = packet.v[i];
     } else {
 #pragma unroll
-      for (int i = 0; i < each; ++i) v[i] = i < left ? from[i] : V(0);
+      for (int i = 0; i < each; ++i) v[i] = i < left ? from[i] : V{};
     }
 #pragma unroll
     for (int i = 0; i < each; ++i) sum[i] += v[i];

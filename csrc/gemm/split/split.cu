@@ -27,6 +27,8 @@ int add_ranges(const Problem& p, const Data& data, Stream stream) {
     case Type::i8: return run<uint8_t>(p, data, stream);
     case Type::i16: return run<int16_t>(p, data, stream);
     case Type::i32: return run<int32_t>(p, data, stream);
+    case Type::c64: return run<Complex<float>>(p, data, stream);
+    case Type::c128: return run<Complex<double>>(p, data, stream);
     default: return run<int64_t>(p, data, stream);
   }
 }

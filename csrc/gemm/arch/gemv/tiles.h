@@ -120,6 +120,7 @@ constexpr Reason serves(const Device& d) {
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
+  if (bit(p.type) & kComplex) return "complex numbers are multiplied by tiles, whatever the shape";
   const int64_t vectors = p.m < p.n ? p.m : p.n;
   if (p.out != p.type && p.out != accumulator(p.type)) return "a result is of the operands' type or the accumulator's";
   if (p.batch_invariant) return "the order of its sums is not that of products with more rows";

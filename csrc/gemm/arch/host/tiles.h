@@ -8,7 +8,7 @@ namespace gpukern::gemm::host {
 
 constexpr const char* kName = "host";
 
-#define GPUKERN_HOST_TILES(ROW) ROW(blas, kSingle | kDouble | kWhole)
+#define GPUKERN_HOST_TILES(ROW) ROW(blas, kSingle | kDouble | kWhole | kComplex)
 #define GPUKERN_ROW(ID, TYPES) Row{#ID, TYPES, 1, 1, 1, 1, 1, 1, 0},
 inline constexpr Row kRows[] = {GPUKERN_HOST_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW

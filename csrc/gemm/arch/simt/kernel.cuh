@@ -27,6 +27,17 @@ struct Work {
   bool a_along_k, b_along_k, a_packets, b_packets;
 };
 
+// What a number of an operand is multiplied as.
+template <class T> struct Reading {
+  GPUKERN_D Reading(const Problem&, bool /*of_b*/) {}
+  GPUKERN_D auto operator()(T x) const { return Number<T>::widen(x); }
+};
+template <class R> struct Reading<Complex<R>> {
+  bool conjugated;
+  GPUKERN_D Reading(const Problem& p, bool of_b) : conjugated(of_b ? p.conjugate_b : p.conjugate_a) {}
+  GPUKERN_D Complex<R> operator()(Complex<R> x) const { return conjugated ? conjugate(x) : x; }
+};
+
 // Brings an X x BK tile from global memory to shared memory, by way of registers.
 template <class T, int X, int BK, int Threads> struct Loader {
   using V = typename Number<T>::V;
@@ -70,20 +81,20 @@ template <class T, int X, int BK, int Threads> struct Loader {
       at[i] += BK * k_stride;
     }
   }
-  GPUKERN_D void store(V* shared, int thread, bool along_k) const {
+  GPUKERN_D void store(V* shared, int thread, bool along_k, const Reading<T>& read) const {
 #pragma unroll
     for (int i = 0; i < packets; ++i) {
       const int q = thread + i * Threads;
       V* to = shared + k_of(q, along_k) * line + x_of(q, along_k);
       if (along_k) {
 #pragma unroll
-        for (int j = 0; j < width; ++j) to[j * line] = Number<T>::widen(held[i][j]);
+        for (int j = 0; j < width; ++j) to[j * line] = read(held[i][j]);
       } else {
 #pragma unroll
         for (int j = 0; j < width; j += group) {
           Packet<V, group> packet;
 #pragma unroll
-          for (int e = 0; e < group; ++e) packet.v[e] = Number<T>::widen(held[i][j + e]);
+          for (int e = 0; e < group; ++e) packet.v[e] = read(held[i][j + e]);
           store_packet(reinterpret_cast<Packet<V, group>*>(to + j), packet);
         }
       }
@@ -127,6 +138,8 @@ template <class T, int BM, int BN, int BK, int TM, int TN>
 GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST const Work w) {
   using V = typename Number<T>::V;
   constexpr int threads = (BM / TM) * (BN / TN);
+  // Steps of k whose operands may be on their way to registers together; more of 16 bytes are more than there are.
+  constexpr int deep = sizeof(V) > 8 ? 2 : 8;
   using LoadA = Loader<T, BM, BK, threads>;
   using LoadB = Loader<T, BN, BK, threads>;
   using At = Place<V, TM, TN, BN / (8 * TN)>;
@@ -155,8 +168,8 @@ GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST 
     b.load(thread, columns_left, k_left, p.b.column, p.b.row, w.b_along_k, w.b_packets);
   };
   const auto store = [&](int buffer) {
-    a.store(shared_a + buffer * (BK * LoadA::line), thread, w.a_along_k);
-    b.store(shared_b + buffer * (BK * LoadB::line), thread, w.b_along_k);
+    a.store(shared_a + buffer * (BK * LoadA::line), thread, w.a_along_k, Reading<T>(p, false));
+    b.store(shared_b + buffer * (BK * LoadB::line), thread, w.b_along_k, Reading<T>(p, true));
   };
 
   const At place(thread);
@@ -172,7 +185,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST 
     if (more) load(k + BK);
     const V* line_a = shared_a + buffer * (BK * LoadA::line) + place.row;
     const V* line_b = shared_b + buffer * (BK * LoadB::line) + place.column;
-#pragma unroll 8
+#pragma unroll deep
     for (int kk = 0; kk < BK; ++kk) {
       V fa[TM], fb[TN];
 #pragma unroll
@@ -190,7 +203,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST 
 #pragma unroll
       for (int i = 0; i < TM; ++i)
 #pragma unroll
-        for (int j = 0; j < TN; ++j) sum[i][j] += fa[i] * fb[j];
+        for (int j = 0; j < TN; ++j) multiply_add(sum[i][j], fa[i], fb[j]);
     }
     buffer ^= 1;
     if (more) store(buffer);  // the buffer that everybody left at the last barrier

@@ -11,6 +11,8 @@ extern template int run_row<int8_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<int16_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<int32_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<int64_t>(int, const Problem&, const Data&, Stream);
+extern template int run_row<Complex<float>>(int, const Problem&, const Data&, Stream);
+extern template int run_row<Complex<double>>(int, const Problem&, const Data&, Stream);
 
 int launch(int row, const Problem& p, const Data& data, Stream stream) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) return 0;
@@ -23,6 +25,8 @@ int launch(int row, const Problem& p, const Data& data, Stream stream) {
     case Type::i8: return run_row<int8_t>(row, p, data, stream);
     case Type::i16: return run_row<int16_t>(row, p, data, stream);
     case Type::i32: return run_row<int32_t>(row, p, data, stream);
+    case Type::c64: return run_row<Complex<float>>(row, p, data, stream);
+    case Type::c128: return run_row<Complex<double>>(row, p, data, stream);
     default: return run_row<int64_t>(row, p, data, stream);
   }
 }
