@@ -24,12 +24,12 @@ FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
 FLOATING_IDS = [f"{row.name}-{t}" for row, t in FLOATING]
 
 
-TENSOR_CORES = ("sm_80",)  # folders whose sums may be cut where ordinary cores round
+TENSOR_CORES = ("sm_80", "terms")  # folders whose sums may be cut where ordinary cores round
 
 
 def multiplied(row: gpukern.selection.Row, t: Tensor) -> Tensor:
     """What the row multiplies: float32 rounded to 11 bits where it runs on tensor cores."""
-    return fills.tf32(t) if t.dtype == torch.float32 and row.name.startswith(TENSOR_CORES) else t
+    return fills.tf32(t) if t.dtype == torch.float32 and row.name.startswith("sm_80") else t
 
 
 def place(row: gpukern.selection.Row) -> tuple[int, int]:
@@ -267,11 +267,11 @@ def test_ranges_of_k_add_up(row: gpukern.selection.Row, dtype: torch.dtype) -> N
         assert torch.equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
 
 
-TENSOR_CASES = [(row, t) for row, t in CASES if row.name.startswith("sm_80/")]
+ALIKE = [(folder, t) for folder in ("sm_80", "simt") for t in dict.fromkeys(t for r, t in CASES if folder in r.name)]
 
 
-@pytest.mark.parametrize("dtype", list(dict.fromkeys(t for _, t in TENSOR_CASES)))
-def test_rows_of_one_folder_agree_to_the_last_bit(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("folder", "dtype"), ALIKE)
+def test_rows_of_one_folder_agree_to_the_last_bit(folder: str, dtype: torch.dtype) -> None:
     """Each element is the sum of the same steps of k in the same order, whatever the tile: a row of the result does not
     depend on how many other rows there are."""
     k = 200
@@ -279,7 +279,7 @@ def test_rows_of_one_folder_agree_to_the_last_bit(dtype: torch.dtype) -> None:
         fills.normal(1, *s, dtype=dtype) if dtype.is_floating_point else filled(dtype, 1, *s, k=k)
         for s in ((70, k), (k, 90))
     )
-    rows = [row for row, t in TENSOR_CASES if t == dtype]
+    rows = [row for row, t in CASES if t == dtype and row.name.startswith(folder + "/")]
     results = [machine.product(*place(row), torch.empty(1, 70, 90, dtype=dtype), a, b) for row in rows]
     for row, got in zip(rows, results):
         assert torch.equal(got, results[0]), row.name

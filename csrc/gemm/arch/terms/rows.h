@@ -57,7 +57,7 @@ template <int BM, int BN, int BK, int WM, int WN, int Stages>
 int run_layout(const Problem& given, const Data& given_data, Stream stream) {
   const Problem p = oriented(given);
   const Data data = turned(given) ? transposed(given_data) : given_data;
-  if (!data.terms || !term_products(p.precision)) return platform::kNoKernel;
+  if (!term_products(p.precision) || (workspace(p) > 0 && !data.terms)) return platform::kNoKernel;
   Division d;
   if (const int error = divide(p, data, d, stream)) return error;
   if (!d.a.place.along_k) return run<BM, BN, BK, WM, WN, Stages, false, false>(p, data, d, stream);
