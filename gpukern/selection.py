@@ -31,8 +31,8 @@ class Explanation:
 
     row: the compiled kernel that runs, e.g. "simt/s128x128"; None where this build has none for the device.
     refused: (folder or row, reason) for everything better that was passed over, in the order it was asked.
-    would_run: the row that a full build would run; splits: the ranges of k that it adds up, each summed by blocks of its
-    own.  notes: what else is to be said.
+    would_run: the row that a full build would run; splits: the ranges of k that it adds up, each summed by blocks of
+    its own.  notes: what else is to be said.
     """
 
     op: str

@@ -252,8 +252,8 @@ def product(
 ) -> Tensor:  # fmt: skip
     """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c and the residual, (batch, m, n).
 
-    splits: ranges of k that blocks of their own add up, in memory that the model watches too.  precision: of float32; None
-    is one that the row is for.
+    splits: ranges of k that blocks of their own add up, in memory that the model watches too.  precision: of float32;
+    None is one that the row is for.
     """
     set_schedule(schedule or Schedule())
     target = Guarded(out, aligned=aligned).poison()

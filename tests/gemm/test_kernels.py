@@ -130,7 +130,7 @@ def test_lines_one_element_apart_are_not_read_as_packets(row: gpukern.selection.
 
 @pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
 def test_matrices_one_element_apart_are_not_read_as_packets(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    """Batches that lie side by side, of matrices of one column or one row: a stride of 1 that packets do not lie along."""
+    """Batches that lie side by side, of matrices of one column or row: a stride of 1 that packets do not lie along."""
     n = side(row, 12)
     a, b = filled(dtype, 40, 9, 24, k=24), filled(dtype, 40, 24, n, k=24)
     apart = [t.permute(1, 2, 0).contiguous().permute(2, 0, 1) for t in (a, b)]

@@ -85,7 +85,7 @@ def problems() -> NDArray[numpy.int64]:
     """About 10^5: (type, out, precision, batch-invariant, batch, m, n, k, how A lies, how B lies, alignment)."""
     number = {name: k for k, name in enumerate(TYPES)}
     kinds = [(number[t], number[t], 0) for t in TYPES] + [(number[t], number[w], 0) for t, w in WIDE.items()]
-    kinds.append((number["float32"], number["float32"], 1))
+    kinds += [(number["float32"], number["float32"], precision) for precision in (1, 2, 4)]  # tf32, bf16x3, bf16x9
     found = []
     rng = numpy.random.default_rng(0)
     for kind, m, n, k in itertools.product(kinds, SIDES, SIDES, DEPTHS):
