@@ -2,6 +2,7 @@
 #include "../autograd/node.h"
 #include "../autograd/number.h"
 
+#include <ATen/Context.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/mul.h>
 

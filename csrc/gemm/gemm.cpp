@@ -1,6 +1,7 @@
 // The products below autograd: checks, output, Problem -> select -> launch on a GPU, ATen's BLAS on the CPU.
 #include "gemm.h"
 
+#include <ATen/Context.h>
 #include <ATen/ExpandUtils.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/addmv.h>

@@ -1,10 +1,12 @@
 // The arguments of any product, for the torch side: the kernels below autograd and the Nodes read one struct.
 #pragma once
-#include <ATen/Context.h>
-
 #include <memory>
 
 #include "gemm.h"
+
+namespace at {
+struct NoTF32Guard;
+}
 
 namespace gpukern::gemm {
 
@@ -42,8 +44,8 @@ void twin_out(const Args& args, const Tensor& out);
 Tensor run(const Args& args);
 void run_out(const Args& args, const Tensor& out);
 
-// The precision that a call asks for; nothing where it leaves that to torch's switches.  An unknown name is a ValueError,
-// a name beside operands that are not float32 a TypeError.
+// The precision that a call asks for; nothing where it leaves that to torch's switches.  An unknown name is a
+// ValueError, a name beside operands that are not float32 a TypeError.
 std::optional<Precision> asked_precision(const Args& args);
 // That of any product, in the order above.
 void check_how(const Args& args);
