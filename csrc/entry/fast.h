@@ -168,8 +168,8 @@ template <class... A> std::unique_ptr<Fast> make_typed(const std::string& op, bo
   return std::make_unique<TypedFast<A...>>(op, has_out);
 }
 
-// By the letters of the parameters: T Tensor, t Tensor?, S Scalar, s Scalar?, C str, c str?, I int, B bool; null where no fast
-// path is compiled for the list (the slow one serves it).
+// By the letters of the parameters: T Tensor, t Tensor?, S Scalar, s Scalar?, C str, c str?, I int, B bool; null where
+// no fast path is compiled for the list (the slow one serves it).
 inline std::unique_ptr<Fast> make_fast(const std::string& letters, const std::string& op, bool has_out) {
   using T = const Tensor&;
   using t = const std::optional<Tensor>&;

@@ -59,8 +59,9 @@ Tensor matmul(const Tensor& a, const Tensor& b, Name activation, const Optional&
 }
 Tensor linear(const Tensor& input, const Tensor& weight, const Optional& bias, Name activation,
               const Optional& residual, How how) {
-  static const auto op = handle<Tensor(const Tensor&, const Tensor&, const Optional&, Name, const Optional&, Name, bool)>(
-      "gpukern::linear");
+  static const auto op =
+      handle<Tensor(const Tensor&, const Tensor&, const Optional&, Name, const Optional&, Name, bool)>(
+          "gpukern::linear");
   return op.call(input, weight, bias, activation, residual, how.precision, how.batch_invariant);
 }
 
@@ -128,8 +129,10 @@ namespace {
 // Before torch's own product of other ranks serves a call: what it cannot promise.
 void refuse_theirs(const Args& x) {
   check_how(x);
-  TORCH_CHECK_NOT_IMPLEMENTED(!x.how.batch_invariant || ours(x), "gpukern: batch_invariant=True is a promise of gpukern's "
-                              "own kernels, and torch's serve ", x.a.scalar_type(), " on ", x.a.device(), ".");
+  TORCH_CHECK_NOT_IMPLEMENTED(!x.how.batch_invariant || ours(x),
+                              "gpukern: batch_invariant=True is a promise of gpukern's "
+                              "own kernels, and torch's serve ",
+                              x.a.scalar_type(), " on ", x.a.device(), ".");
 }
 }  // namespace
 

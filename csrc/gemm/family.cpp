@@ -69,8 +69,8 @@ void times_out(Ref a, Ref b, Ref out) {
   op.call(a, b, out);
 }
 void addmm_out_call(Ref c, Ref a, Ref b, Num beta, Num alpha, Ref out) {
-  static const auto op =
-      handle<void(Ref, Ref, Ref, Num, Num, call::Name, const Optional&, call::Name, bool, Ref)>("gpukern::addmm", "out");
+  static const auto op = handle<void(Ref, Ref, Ref, Num, Num, call::Name, const Optional&, call::Name, bool, Ref)>(
+      "gpukern::addmm", "out");
   op.call(c, a, b, beta, alpha, {}, {}, {}, false, out);
 }
 void addmm_inplace(Ref c, Ref a, Ref b, Num beta, Num alpha) {

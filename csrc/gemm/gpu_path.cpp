@@ -48,7 +48,7 @@ c10::ScalarType scalar_type_of(Type accumulator) {
 Precision precision_of(const Args& x) {
   if (const auto asked = asked_precision(x)) return *asked;
   return x.a.scalar_type() == c10::ScalarType::Float && at::globalContext().allowTF32CuBLAS() ? Precision::tf32
-                                                                                               : Precision::strict;
+                                                                                              : Precision::strict;
 }
 
 // The largest of 16, 8, .. 1 that divides.

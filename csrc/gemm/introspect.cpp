@@ -61,7 +61,8 @@ std::string problem_text(const Problem& p) {
   text += "(" + std::to_string(p.m) + ", " + std::to_string(p.k) + ") @ (" + std::to_string(p.k) + ", " +
           std::to_string(p.n) + "), " + name(p.type);
   if (p.out != p.type) text += std::string(" to ") + name(p.out);
-  if (p.precision != Precision::strict) text += std::string(", ") + name(p.precision) + (term_products(p.precision) ? "" : " allowed");
+  if (p.precision != Precision::strict)
+    text += std::string(", ") + name(p.precision) + (term_products(p.precision) ? "" : " allowed");
   if (p.batch_invariant) text += ", batch-invariant";
   const auto major = [](const Layout& l) { return l.column == 1 ? "rows" : l.row == 1 ? "columns" : "strided"; };
   text += std::string(", A by ") + major(p.a) + (p.conjugate_a ? ", conjugated" : "") + ", B by " + major(p.b) +

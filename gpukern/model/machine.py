@@ -222,7 +222,8 @@ def _layout(t: Tensor | None) -> list[int]:
 
 
 def _multiplies_terms(folder: int) -> bool:
-    return list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows()))[folder] == "terms"
+    folders = [str(r["name"]).split("/")[0] for r in _C.gemm_rows()]
+    return list(dict.fromkeys(folders))[folder] == "terms"
 
 
 def _room_for_terms(a: Tensor, b: Tensor, precision: str) -> Guarded | None:
@@ -252,8 +253,8 @@ def product(
 ) -> Tensor:  # fmt: skip
     """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c and the residual, (batch, m, n).
 
-    splits: ranges of k that blocks of their own add up, in memory that the model watches too.  precision: of float32;
-    None is one that the row is for.
+    splits: ranges of k that blocks of their own add up, in memory that the model watches too.
+    precision: of float32; None is one that the row is for.
     """
     set_schedule(schedule or Schedule())
     target = Guarded(out, aligned=aligned).poison()

@@ -1,9 +1,18 @@
-// The smallest rows of sm_80 under the machine model, compiled from a tree in which one line is wrong (mutants.py).
+// The smallest rows of sm_80 and of terms under the machine model, compiled from a tree in which one line is wrong
+// (mutants.py).
 #include "gemm/arch/sm_80/rows.h"
+#include "gemm/arch/terms/rows.h"
 #include "gemm/split/split.cu"
 
 namespace gpukern::gemm {
 
+#if GPUKERN_MUTANT_TERMS
+namespace terms {
+int launch(int, const Problem& p, const Data& data, Stream stream) {
+  return run_layout<64, 64, 64, 32, 32, 3>(p, data, stream);
+}
+}  // namespace terms
+#else
 namespace sm_80 {
 constexpr int row_named(const char* id) {
   for (int i = 0; i < kCount; ++i)
@@ -19,5 +28,6 @@ int launch(int, const Problem& p, const Data& data, Stream stream) {
 #endif
 }
 }  // namespace sm_80
+#endif
 
 }  // namespace gpukern::gemm

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gpukern.model import build
+from tests.gemm.term_faults import FAULTS
 from tests.platform.library import FOLDER, ROOT, machine_rules, run_ninja
 
 KERNEL, TILE, FRAGMENTS, ROWS = (
@@ -32,6 +33,7 @@ class Mutant:
     right: str
     wrong: str
     tf32: bool = False
+    terms: bool = False  # in the row that multiplies bfloat16 terms
 
     @property
     def name(self) -> str:
@@ -40,6 +42,8 @@ class Mutant:
 
 NONE = Mutant("nothing", KERNEL, "", "")
 NONE_TF32 = Mutant("nothing, tf32", KERNEL, "", "", tf32=True)
+NONE_TERMS = Mutant("nothing, terms", KERNEL, "", "", terms=True)
+TERM_MUTANTS = [Mutant(*fault, terms=True) for fault in FAULTS]
 MUTANTS = [
     Mutant(
         "no barrier behind the wait",
@@ -290,7 +294,7 @@ class Plant:
         return FOLDER.parent / self.name / mutant.name
 
 
-SM80 = Plant("mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, *MUTANTS))
+SM80 = Plant("mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *MUTANTS, *TERM_MUTANTS))
 
 
 def _listing(plant: Plant) -> str:
@@ -314,7 +318,7 @@ def _listing(plant: Plant) -> str:
     for mutant in plant.mutants:
         tree = plant.tree(mutant)
         flags = build.FLAGS.replace("-Icsrc", f"-I{tree.as_posix()}")
-        flags += f" {build.WATCHED} -DGPUKERN_MUTANT_TF32={int(mutant.tf32)}"
+        flags += f" {build.WATCHED} -DGPUKERN_MUTANT_TF32={int(mutant.tf32)} -DGPUKERN_MUTANT_TERMS={int(mutant.terms)}"
         out, source = (tree / "mutant.o").as_posix(), plant.source
         command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]

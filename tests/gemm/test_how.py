@@ -46,7 +46,7 @@ def test_every_precision_is_strict_on_the_cpu(call: str) -> None:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_refusals(call: str) -> None:
-    with pytest.raises(ValueError, match="unknown precision 'fast'; choose one of strict, tf32, bf16x3, bf16x6, bf16x9"):
+    with pytest.raises(ValueError, match="unknown precision 'fast'; choose one of strict, tf32, bf16x3, bf16x6"):
         CALLS[call](*operands(), precision="fast")
     for dtype in (torch.float64, torch.bfloat16, torch.int32):
         if call != "gelu" or dtype.is_floating_point:
@@ -163,8 +163,9 @@ def test_a_row_is_the_same_bits_whatever_rows_lie_beside_it(dtype: torch.dtype, 
             for rows in some_rows():
                 assert torch.equal(gpukern.mm(a[rows], b, **how), whole[rows])
                 assert torch.equal(gpukern.addmm(bias, a[rows], b, beta=0.5, alpha=3, **how), biased[rows])
+        whole = gpukern.mm(a, b, batch_invariant=True)
         for m in range(1, 101):
-            assert torch.equal(gpukern.mm(a[:m], b, batch_invariant=True), gpukern.mm(a, b, batch_invariant=True)[:m])
+            assert torch.equal(gpukern.mm(a[:m], b, batch_invariant=True), whole[:m])
         if k:
             products.check_product(gpukern.mm(a, b, batch_invariant=True), a, b)
 

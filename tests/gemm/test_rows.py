@@ -85,7 +85,7 @@ def problems() -> NDArray[numpy.int64]:
     """About 10^5: (type, out, precision, batch-invariant, batch, m, n, k, how A lies, how B lies, alignment)."""
     number = {name: k for k, name in enumerate(TYPES)}
     kinds = [(number[t], number[t], 0) for t in TYPES] + [(number[t], number[w], 0) for t, w in WIDE.items()]
-    kinds += [(number["float32"], number["float32"], precision) for precision in (1, 2, 4)]  # tf32, bf16x3, bf16x9
+    kinds += [(number["float32"], number["float32"], precision) for precision in (1, 2, 3, 4)]
     found = []
     rng = numpy.random.default_rng(0)
     for kind, m, n, k in itertools.product(kinds, SIDES, SIDES, DEPTHS):
@@ -114,7 +114,9 @@ def test_every_problem_has_a_row_that_takes_it(device: str) -> None:
         assert {TYPES[t] for t in set(mine[:, 0].tolist())} <= set(row.types) and not row.name.startswith("host/")
         assert row.shared_bytes <= shared, row
         if row.name.startswith("sm_80/t"):
-            assert mine[:, 2].all(), "float32 on tensor cores, and nobody allowed it"
+            assert (mine[:, 2] == 1).all(), "float32 on tensor cores, and nobody allowed it"
+        if row.name.startswith("terms/"):
+            assert (mine[:, 2] >= 2).all(), "float32 in terms, and nobody asked for it"
     invariant = problems()[:, 3] == 1
     assert splits.min() >= 1 and splits.max() <= 64 and (splits[invariant] == 1).all()
     # what a range has to do is worth its start
@@ -138,7 +140,7 @@ def test_limits_hold() -> None:
             assert row.shared_bytes <= 48 * 1024 and 64 <= row.threads <= 256
         if row.name.startswith("simt/"):
             assert row.tile[0] * row.tile[2] % row.threads == 0 and row.tile[1] * row.tile[2] % row.threads == 0
-        if row.name.startswith("sm_80/"):  # sm_86, sm_89 and sm_120 give a block 99 KB
+        if row.name.startswith(("sm_80/", "terms/")):  # sm_86, sm_89 and sm_120 give a block 99 KB
             assert row.shared_bytes <= 99 * 1024 and 128 <= row.threads <= 256
 
 

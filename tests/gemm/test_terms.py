@@ -1,4 +1,4 @@
-"""float32 products as sums of bfloat16 terms: exactness, error, the ends of float32's range, layouts, under the model."""
+"""float32 products as sums of bfloat16 terms: exactness, error, the ends of the range, layouts, under the model."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def ones(*shape: int) -> Tensor:
 @NAMED
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_term_arrives(row: gpukern.selection.Row, precision: str) -> None:
-    """Integers of 16 and of 20 bits need two and three terms; beside +-1 their sums are exact, and so are those of products
-    of two terms each where mid * mid is added."""
+    """Integers of 16 and of 20 bits need two and three terms; beside +-1 their sums are exact, and so are products of
+    two terms each where mid * mid is added."""
     bits = 16 if precision == "bf16x3" else 20
     m, n = row.tile[0] + 3, row.tile[1] + 5
     for k in (1, 7, 40, 256, 257, 300):
@@ -139,7 +139,8 @@ def test_the_ends_of_the_range(precision: str) -> None:
     assert bool(((got[0, :, 2] - scaled).abs() <= torch.where(small, lowest, scaled.abs() * 2**-23 + lowest)).all())
     large = multiply(values[None, :, None].clamp(-1e-30, 1e-30), torch.full((1, 1, 1), 1e30), precision)
     exact = values.clamp(-1e-30, 1e-30).double() * torch.tensor(1e30).double()
-    size = values.abs().clamp(2.0**-126, 1e-30).double() * 1e30  # a subnormal number is as good as the smallest normal one
+    # a subnormal number is as good as the smallest normal one
+    size = values.abs().clamp(2.0**-126, 1e-30).double() * 1e30
     assert bool(((large[0, :, 0].double() - exact).abs() <= size * 2**-23).all())
 
 

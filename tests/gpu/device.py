@@ -49,6 +49,13 @@ def rows() -> list[Any]:
     return [r for r in gpukern.available() if runs_on(list(r.targets), target())]
 
 
+def how(row: Any, dtype: Any) -> dict[str, str]:
+    """What a call must ask for so that a row of float32 can be forced."""
+    folder = row.name.split("/")[0]
+    precision = {"sm_80": "tf32", "terms": "bf16x6"}.get(folder)
+    return {"precision": precision} if precision and str(dtype) == "torch.float32" else {}
+
+
 def others() -> list[str]:
     """Rows of the tables that have no code for the current device."""
     from tests.platform import record

@@ -149,6 +149,7 @@ def product(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
     c: Tensor | None = None, alpha: float = 1, beta: float = 1, activation: str = "none",
     residual: Tensor | None = None, schedule: object = None, aligned: bool = False, splits: int = 1,
+    precision: str | None = None,
 ) -> Tensor:  # fmt: skip
     """As machine.product."""
     global launches
@@ -162,6 +163,8 @@ def product(
     if activation != "none":
         options["activation"] = activation
     wide = () if out.dtype == a.dtype else (out.dtype,)
+    if precision or name.startswith("terms/"):
+        options["precision"] = precision or "bf16x6"  # as the model takes it
     forced = "host" if DEVICE == "cpu" else f"{name}*{splits}"
     with gpukern.force(forced), tf32_allowed(name):
         if c is None and alpha == 1:
@@ -180,7 +183,7 @@ def product(
 def tf32_allowed(row: str) -> Iterator[None]:
     """Tensor cores multiply float32 only where torch's switch lets them round it."""
     before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = not row.startswith("simt/")
+    torch.backends.cuda.matmul.allow_tf32 = row.startswith("sm_80/")
     yield
     torch.backends.cuda.matmul.allow_tf32 = before
 

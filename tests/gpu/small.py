@@ -45,8 +45,9 @@ def row_runs(row: gpukern.selection.Row) -> int:
             else:
                 expected = (a.long() @ b.long()).to(dtype)
             for left, right in ((a, b), (a.t().contiguous().t(), b.t().contiguous().t())):
-                products.exactly_equal(gpukern.mm(there(left), there(right)).cpu(), expected)
-                products.exactly_equal(gpukern.addmm(there(c), there(left), there(right)).cpu(), (expected + c))
+                how = device.how(row, dtype)
+                products.exactly_equal(gpukern.mm(there(left), there(right), **how).cpu(), expected)
+                products.exactly_equal(gpukern.addmm(there(c), there(left), there(right), **how).cpu(), (expected + c))
                 count += 2
     return count
 

@@ -49,7 +49,7 @@ def test_every_row_is_within_the_bound(row: Any, dtype: torch.dtype, fill: str) 
         n = side(row, n)
         a, b = fills.FILLS[fill](m, k, dtype=dtype).cuda(), fills.FILLS[fill](k, n, dtype=dtype).cuda()
         with gpukern.force(row.name):
-            got = gpukern.mm(a, b)
+            got = gpukern.mm(a, b, **device.how(row, dtype))
         verdict = products.check_product(got, a, b)
         name = f"{row.name} {str(dtype).removeprefix('torch.')}"
         device.RHO[name] = max(device.RHO.get(name, 0.0), round(verdict.rho, 2))
@@ -62,10 +62,11 @@ def test_every_row_is_exact_on_integers(row: Any, dtype: torch.dtype) -> None:
     for m, n, k in sides:
         n = side(row, n)
         a, b = filled(dtype, m, k, k=k), filled(dtype, k, n, k=k)
+        how = device.how(row, dtype)
         with gpukern.force(row.name):
             for right in (b, b.t().contiguous().t()):
-                products.exactly_equal(gpukern.mm(a, right), exact_product(a, b))
-                products.exactly_equal(gpukern.mm(a.t().contiguous().t(), right), exact_product(a, b))
+                products.exactly_equal(gpukern.mm(a, right, **how), exact_product(a, b))
+                products.exactly_equal(gpukern.mm(a.t().contiguous().t(), right, **how), exact_product(a, b))
 
 
 @pytest.mark.parametrize(("row", "dtype"), CASES, ids=ids(CASES))
@@ -73,9 +74,9 @@ def test_reruns_are_bitwise_equal(row: Any, dtype: torch.dtype) -> None:
     a, b = (fills.normal(515, 300), fills.normal(300, side(row, 517)))
     a, b = ((t * (1 if dtype.is_floating_point else 5)).to(dtype).cuda() for t in (a, b))
     with gpukern.force(row.name):
-        first = gpukern.mm(a, b)
+        first = gpukern.mm(a, b, **device.how(row, dtype))
         for _ in range(100):
-            assert torch.equal(gpukern.mm(a, b), first)
+            assert torch.equal(gpukern.mm(a, b, **device.how(row, dtype)), first)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)

@@ -74,6 +74,10 @@ def key_of(name: str) -> str:
         folder, kind, tile = product[1], TYPES[product[2]], (int(product[3]), int(product[4]), int(product[5]))
         row = row_of(folder, kind, tile)
         return f"{row.name if row else f'{folder}/{tile}'} {kind}"
+    terms = re.search(r"gemm::terms::product<(\d+), (\d+), (\d+),", name)
+    if terms:
+        row = row_of("terms", "f32", (int(terms[1]), int(terms[2]), int(terms[3])))
+        return f"{row.name if row else name} f32"
     ranges = re.search(r"split::sum_ranges<([\w :]+(?:<\w+>)?) ?>", name)
     if ranges:
         return f"split/sum <{TYPES[ranges[1]]}>"

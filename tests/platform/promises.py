@@ -140,6 +140,7 @@ PROMISES += [
     Promise(r"sm_80/d\w+ f64", {"MMA": 8, "LDGSTS.128": 8}),
     Promise(r"sm_80/i\w+ i8", {"LDSM": 16, "LDGSTS.128": 16}),
     Promise(r"sm_80/\w+ \w+", {"LDGSTS": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
+    Promise(r"terms/e\w+ f32", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 16, "BAR": 3, "LDS.128": 1, "STS": 4}),
     Promise(r"split/sum <\w+>", {"LDG.128": 1}, {"load128": 1}),
     # By rows: four packets past L1 before the loop and four in it, which are on their way together; x through L1.
     Promise(r"gemv/r[18] (?!u8|i8)\w+", {"LDG.128": 9, "once": 8, "BAR": 1}, {"load128": 9, "barrier": 1}),

@@ -1,7 +1,8 @@
 // Batch-invariant products on the CPU: a row of the result is the same bits whatever rows lie beside it.
 //
-// A BLAS does not promise that, and no way of calling one does: even with extents that never change MKL sums the 16 rows
-// of a small float64 product in more than one order.  So here is a product with one order for every element, that of k:
+// A BLAS does not promise that, and no way of calling one does: even with extents that never change MKL sums the 16
+// rows of a small float64 product in more than one order.  So here is a product with one order for every element, that
+// of k:
 //
 //     B, in panels of 2 vectors of columns             a panel, k by k, times 4 rows of A: 8 vectors of sums
 //     +----+----+----+                                   a[0][k] *  b[k]  ->  sum[0]

@@ -6,8 +6,8 @@
 //     lo    = bf16(2^16 (x - hi - mid / 2^8))
 //
 // Every difference is exact, and x = hi + mid / 2^8 + lo / 2^16 for every finite x.  What the powers of 2 are for:
-// bfloat16 has float32's range of exponents, so near its lower end the rest would be a subnormal number with few bits, or
-// none; scaled it is as large as a half of hi.  The ends of the range, each an exception to rounding:
+// bfloat16 has float32's range of exponents, so near its lower end the rest would be a subnormal number with few bits,
+// or none; scaled it is as large as a half of hi.  The ends of the range, each an exception to rounding:
 //   - hi of a finite number is finite: it is cut where rounding would make infinity of it (and so is mid).
 //   - hi of a number that is not 0 is not 0, so that inf * 1e-45 is inf.
 //   - hi carries infinity and NaN; their other terms are 0.  inf * mid may be NaN then: kernel.cuh drops such sums.

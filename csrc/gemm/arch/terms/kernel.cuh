@@ -1,11 +1,12 @@
-// float32 products on tensor cores that multiply bfloat16: the operands lie as terms (divide.cuh), and the product is the
-// sum of the products of terms.
+// float32 products on tensor cores that multiply bfloat16: the operands lie as terms (divide.cuh), and the product is
+// the sum of the products of terms.
 //
 //     x = x0 + x1 / 2^8 + x2 / 2^16       x y = x0 y0 + (x0 y1 + x1 y0) / 2^8 + (x0 y2 + x1 y1 + x2 y0) / 2^16 + ..
 //                                                bf16x3 ends here ^           bf16x6 here ^       bf16x9: two more
 //
 //     k ->   chunk of 256                          chunk of 256
-//            x1 y1 | x2 y0 | x0 y2 |/| x1 y0 | x0 y1 |/| x0 y0 |+   x1 y1 | ..        one loop of turns, a tile of k each
+//            x1 y1 | x2 y0 | x0 y2 |/| x1 y0 | x0 y1 |/| x0 y0 |+   x1 y1 | ..        one loop of turns, a tile of k
+//            each
 //                                   ^                 ^        ^
 //                            sums / 2^8        sums / 2^8     totals += sums, sums = 0
 //
@@ -18,11 +19,11 @@
 // The chunk is the outer loop and the terms the inner one, not the other way round, so that a chunk's three terms come
 // from L2 for as many products as need them.
 //
-// Infinity and NaN lie in x0.  x0 y0 has them right, every other product may make NaN of them (inf * 0): so sums that are
-// not finite are dropped when they are divided, before x0 y0 is added.
+// Infinity and NaN lie in x0.  x0 y0 has them right, every other product may make NaN of them (inf * 0): so sums that
+// are not finite are dropped when they are divided, before x0 y0 is added.
 //
-// Why a pass that writes the terms, and not the division on the way to shared memory: each element is brought by as many
-// blocks as there are tiles across, and would be divided in each (32 times at 4096^3, 20 instructions for 6 x 16
+// Why a pass that writes the terms, and not the division on the way to shared memory: each element is brought by as
+// many blocks as there are tiles across, and would be divided in each (32 times at 4096^3, 20 instructions for 6 x 16
 // multiply-adds a lane); its four bytes would be brought where six bytes of terms are, but through registers, without
 // cp.async.  The pass costs 10 bytes an element of the operands once: a twentieth of bf16x6 at 4096^3.
 #pragma once

@@ -10,8 +10,8 @@ inline int divide(const Problem& p, const Data& data, Division& d, Stream stream
   const Place a = place_a(p), b = place_b(p);
   const auto operand = [](const void* from, bfloat16_t* to, const Place& place, const Layout& l, bool turned) {
     const int64_t line = turned ? l.column : l.row, unit = turned ? l.row : l.column;
-    return Operand{static_cast<const float*>(from), to,   place, l.batch, line, unit,
-                   place.term() / kEach,            unit == 1 && l.align >= 16};
+    return Operand{static_cast<const float*>(from), to, place, l.batch, line, unit, place.term() / kEach,
+                   unit == 1 && l.align >= 16};
   };
   d.terms = terms_of(p.precision);
   bfloat16_t* const to = static_cast<bfloat16_t*>(data.terms);

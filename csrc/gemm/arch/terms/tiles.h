@@ -23,15 +23,15 @@ struct Pair {
 constexpr Pair kPairs[9] = {{2, 2}, {2, 1}, {1, 2}, {1, 1}, {2, 0}, {0, 2}, {1, 0}, {0, 1}, {0, 0}};
 constexpr int terms_of(Precision p) { return p == Precision::bf16x3 ? 2 : 3; }
 
-// k that is summed on the tensor cores before the sums go to registers that round to nearest: tensor cores cut, so their
-// error grows with k; 256 is 16 of their steps, and one addition for every 16 x pairs mma.sync.  The same for every row
-// of the table, so that they agree bitwise.
+// k that is summed on the tensor cores before the sums go to registers that round to nearest: tensor cores cut, so
+// their error grows with k; 256 is 16 of their steps, and one addition for every 16 x pairs mma.sync.  The same for
+// every row of the table, so that they agree bitwise.
 constexpr int kChunk = 256;
 
 // ---- where the terms lie ------------------------------------------------------------------------
 
-// The terms of one operand, [term][batch][line][pitch]: a line is along k where the operand's rows (A) or columns (B) lie
-// so, else along the other side.  Lines are padded to 16 bytes.
+// The terms of one operand, [term][batch][line][pitch]: a line is along k where the operand's rows (A) or columns (B)
+// lie so, else along the other side.  Lines are padded to 16 bytes.
 struct Place {
   bool along_k;
   int64_t batches, lines, length, pitch;
@@ -42,12 +42,8 @@ constexpr Place place_of(bool along_k, int64_t side, int64_t k, int64_t batch, i
   const int64_t length = along_k ? k : side;
   return {along_k, batch_stride == 0 ? 1 : batch, along_k ? side : k, length, ceil_div(length, 8) * 8};
 }
-constexpr Place place_a(const Problem& p) {
-  return place_of(sm_80::a_along_k(p), p.m, p.k, p.batch, p.a.batch);
-}
-constexpr Place place_b(const Problem& p) {
-  return place_of(sm_80::b_along_k(p), p.n, p.k, p.batch, p.b.batch);
-}
+constexpr Place place_a(const Problem& p) { return place_of(sm_80::a_along_k(p), p.m, p.k, p.batch, p.a.batch); }
+constexpr Place place_b(const Problem& p) { return place_of(sm_80::b_along_k(p), p.n, p.k, p.batch, p.b.batch); }
 // Bytes of both operands' terms, A's before B's.
 constexpr int64_t workspace(const Problem& p) {
   return term_products(p.precision) ? 2 * terms_of(p.precision) * (place_a(p).term() + place_b(p).term()) : 0;
@@ -58,7 +54,8 @@ constexpr int64_t workspace(const Problem& p) {
 constexpr unsigned kTypes_ = bit(Type::f32);
 
 // Two sets of sums, so a warp has half of what a bfloat16 row's has: 64 x 32 is 64 + 64 registers a thread.
-// deep: bytes of k a tile; wm x wn: a warp's part.  128x128: 8 warps, one block an SM.  64x64: results too small for it.
+// deep: bytes of k a tile; wm x wn: a warp's part.  128x128: 8 warps, one block an SM.  64x64: results too small for
+// it.
 // clang-format off
 //      id         bm   bn  deep  wm  wn stages
 #define GPUKERN_TERMS_TILES(ROW)             \
@@ -66,7 +63,7 @@ constexpr unsigned kTypes_ = bit(Type::f32);
     ROW(e64x64,     64,  64, 128, 32, 32, 3)
 // clang-format on
 
-#define GPUKERN_ROW(ID, BM, BN, DEEP, WM, WN, STAGES)                                                          \
+#define GPUKERN_ROW(ID, BM, BN, DEEP, WM, WN, STAGES) \
   Row{#ID, kTypes_, BM, BN, DEEP / 2, WM, WN, sm_80::threads_of(BM, BN, WM, WN), STAGES * (BM + BN) * DEEP, STAGES},
 inline constexpr Row kRows[] = {GPUKERN_TERMS_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW

@@ -1,0 +1,67 @@
+"""Faults planted in the rows that multiply bfloat16 terms: what, the file, the right text and the wrong one."""
+
+from __future__ import annotations
+
+DIVIDE, TILES, KERNEL, ROWS = (f"gemm/arch/terms/{name}" for name in ("divide.cuh", "tiles.h", "kernel.cuh", "rows.h"))
+
+FAULTS = [
+    ("one product of terms is missing", ROWS, "term_products(p.precision)};", "term_products(p.precision) - 1};"),
+    ("the largest products come first", ROWS, "kPairs[9 - w.count + i]", "kPairs[8 - i]"),
+    ("hi times lo is taken twice, lo times hi never", TILES, "{2, 0}, {0, 2}", "{0, 2}, {0, 2}"),
+    ("chunks of k are not added up apart", KERNEL, "if (then.first != now.first) {", "if (then.here == 0) {"),
+    (
+        "a chunk's sums go to other totals",
+        KERNEL,
+        "total[i][j][e] += sum[i][j][e];",
+        "total[i][j][e] += sum[i][j][e ^ 1];",
+    ),
+    ("sums are not cleared behind a chunk", KERNEL, "            sum[i][j][e] = 0;\n", ""),
+    (
+        "sums are lowered between products of one order",
+        KERNEL,
+        "].order() < w.pairs[now.pair].order()",
+        "].order() <= w.pairs[now.pair].order()",
+    ),
+    (
+        "sums that are not finite are kept",
+        KERNEL,
+        "return (bits_of(sum) & ~kSign) < kInfinity ? sum * (1.0f / (1 << kShift)) : 0.0f;",
+        "return sum * (1.0f / (1 << kShift));",
+    ),
+    ("a tile behind the end of k", KERNEL, "left_of(range.end - range.first - k, BK)", "BK"),
+    ("B's term is the one of A", KERNEL, "pair.b * w.b.term", "pair.a * w.b.term"),
+    (
+        "a slot is asked for while it is read",
+        KERNEL,
+        "ask(asked, slot == 0 ? Stages - 1 : slot - 1);",
+        "ask(asked, slot);",
+    ),
+    ("every range of k begins at B's first", KERNEL, "range.first * along_b, from_b", "0, from_b"),
+    ("the chunk behind the last has a tile", KERNEL, "  t.first += t.here;\n", "  t.first += t.here - 1;\n"),
+    ("lines are not padded", TILES, "ceil_div(length, 8) * 8", "length"),
+    (
+        "hi is rounded to infinity",
+        DIVIDE,
+        "  if (rounded >= kInfinity) return float_of(sign | kLargest);\n",
+        "",
+    ),
+    (
+        "hi of the smallest numbers is 0",
+        DIVIDE,
+        "  if (rounded == 0 && size != 0) return float_of(sign | kSmallest);\n",
+        "",
+    ),
+    ("infinity is cut to the largest number", DIVIDE, "  if (size >= kInfinity) return x;\n", ""),
+    ("mid is not what hi leaves", DIVIDE, "finite ? x - term[0] : 0.0f", "finite ? x : 0.0f"),
+    ("lo is scaled by half", DIVIDE, "* 65536.0f", "* 32768.0f"),
+    ("what lies behind a line is read", DIVIDE, "i < left ? from[i * o.unit] : 0.0f", "from[i * o.unit]"),
+    ("a third term is written where two have room", DIVIDE, "    if (t < d.terms)\n", ""),
+    ("the second operand begins a term too early", ROWS, "to + d.terms * a.term()", "to + (d.terms - 1) * a.term()"),
+    ("packets of an operand that is not aligned", ROWS, "unit == 1 && l.align >= 16}", "unit == 1}"),
+    (
+        "matrices of a batch that is one lie apart",
+        ROWS,
+        "o.place.batches == 1 ? 0 : o.place.matrix()",
+        "o.place.matrix()",
+    ),
+]
