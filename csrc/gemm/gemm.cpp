@@ -202,8 +202,8 @@ bool well_formed(const Args& x) {
 
 Tensor run(const Args& x) {
   if (conjugate_first(x)) return run(Resolved(x).args);
-  if (!x.plain()) check_tail(x);
   if (x.how.precision) check_how(x);
+  if (!x.plain()) check_tail(x);
   if (x.a.is_cpu() && !anything_forced()) {
     count_host();
     Tensor out = x.how.batch_invariant ? host::invariant(x) : host::product(x);
@@ -226,8 +226,8 @@ void run_out(const Args& x, const Tensor& out) {
     return;
   }
   if (conjugate_first(x)) return run_out(Resolved(x).args, out);
-  if (!x.plain()) check_tail(x);
   if (x.how.precision) check_how(x);
+  if (!x.plain()) check_tail(x);
   if (x.a.is_cpu() && !anything_forced()) {
     count_host();
     x.how.batch_invariant ? host::invariant_out(x, out) : host::product_out(x, out);

@@ -267,7 +267,7 @@ MUTANTS = [
 def _tree(mutant: Mutant, to: Path) -> None:
     """The headers of a mutant: links to the project's, one file excepted."""
     csrc = ROOT / "csrc"
-    for source in [*csrc.glob("gemm/**/*"), *csrc.glob("platform/**/*.h")]:
+    for source in [*csrc.glob("gemm/**/*"), *csrc.glob("platform/**/*.h"), *csrc.glob("elementwise/**/*.h")]:
         if not source.is_file() or source.suffix == ".cpp":
             continue
         place = to / source.relative_to(csrc)

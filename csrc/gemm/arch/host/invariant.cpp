@@ -79,10 +79,18 @@ void matrix(const Args& x, const Tensor& a, const Tensor& b, const Tensor& c, co
   out.copy_(result);
 }
 
+// A BLAS serves complex numbers here, and keeps no such promise.
+void refuse_complex(const Args& x) {
+  TORCH_CHECK_NOT_IMPLEMENTED(!x.a.is_complex(), "gpukern.", op_name(x),
+                              "(): batch_invariant=True is a promise of gpukern's own kernels, and ATen's BLAS serves ",
+                              x.a.scalar_type(), " on the CPU.");
+}
+
 }  // namespace
 
 Tensor invariant(const Args& x) {
   if (!well_formed(x)) return product(x);  // torch's words
+  refuse_complex(x);
   Tensor out = gpu_path::empty_result(x);
   invariant_out(x, out);
   return out;
@@ -91,6 +99,7 @@ Tensor invariant(const Args& x) {
 void invariant_out(const Args& x, const Tensor& out) {
   const bool ours = well_formed(x) && x.kind != Kind::mv && at::isFloatingType(x.a.scalar_type()) &&
                     out.scalar_type() == x.a.scalar_type() && out.device().is_cpu();
+  if (well_formed(x)) refuse_complex(x);
   if (!ours) return product_out(x, out);
   gpu_path::prepare(x, out);
   if (out.numel() == 0) return;
