@@ -1,7 +1,10 @@
 // The smallest rows of sm_80 and of terms under the machine model, compiled from a tree in which one line is wrong
 // (mutants.py).
-#include "gemm/arch/sm_80/rows.h"
+#if GPUKERN_MUTANT_TERMS
 #include "gemm/arch/terms/rows.h"
+#else
+#include "gemm/arch/sm_80/rows.h"
+#endif
 #include "gemm/split/split.cu"
 
 namespace gpukern::gemm {

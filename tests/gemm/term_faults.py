@@ -37,7 +37,12 @@ FAULTS = [
         "ask(asked, slot);",
     ),
     ("every range of k begins at B's first", KERNEL, "range.first * along_b, from_b", "0, from_b"),
-    ("the chunk behind the last has a tile", KERNEL, "  t.first += t.here;\n", "  t.first += t.here - 1;\n"),
+    (
+        "a last chunk that is not whole is left out",
+        KERNEL,
+        "  t.here = tiles_of_chunk(tiles - t.first, most);\n",
+        "  t.here = tiles - t.first < most ? 0 : most;\n",
+    ),
     ("lines are not padded", TILES, "ceil_div(length, 8) * 8", "length"),
     (
         "hi is rounded to infinity",
