@@ -102,8 +102,8 @@ MUTANTS = [
     Mutant(
         "no barrier between a slab's writes and its reads",
         KERNEL,
-        "    syncwarp();\n    if (!w.ending.down)",
-        "    if (!w.ending.down)",
+        "    syncwarp();\n#pragma unroll 1\n    for (int q",
+        "#pragma unroll 1\n    for (int q",
     ),
     Mutant("no barrier before the slab is written again", KERNEL, "    syncwarp();\n    turn(sum);", "    turn(sum);"),
     Mutant("the ring does not close", KERNEL, "slot + 1 == Stages ? 0 : slot + 1", "slot + 1"),
@@ -136,8 +136,8 @@ MUTANTS = [
     Mutant(
         "a column of D is handed over as a row",
         KERNEL,
-        "const int row = q % (16 / each) * each, column = q / (16 / each);",
-        "const int row = q / (16 / each) % 16, column = q % (16 / each);",
+        "row = q % (16 / each) * each, column = q / (16 / each);",
+        "row = q / (16 / each) % 16, column = q % (16 / each);",
     ),
     Mutant(
         "chunks are not turned where they are copied to",

@@ -69,15 +69,15 @@ def room_of(name: str) -> str:
 
 def key_of(name: str) -> str:
     """`simt/s128x128 f16`, `elementwise/blend rows<Value,f32,4>`, or the name where it is neither."""
+    terms = re.search(r"gemm::terms::product<(\d+), (\d+), (\d+),", name)
+    if terms:
+        row = row_of("terms", "f32", (int(terms[1]), int(terms[2]), int(terms[3])))
+        return f"{row.name if row else name} f32"
     product = re.search(r"gemm::(\w+)::\w+<([\w :]+(?:<\w+>)?), (\d+), (\d+), (\d+),", name)
     if product:
         folder, kind, tile = product[1], TYPES[product[2]], (int(product[3]), int(product[4]), int(product[5]))
         row = row_of(folder, kind, tile)
         return f"{row.name if row else f'{folder}/{tile}'} {kind}"
-    terms = re.search(r"gemm::terms::product<(\d+), (\d+), (\d+),", name)
-    if terms:
-        row = row_of("terms", "f32", (int(terms[1]), int(terms[2]), int(terms[3])))
-        return f"{row.name if row else name} f32"
     ranges = re.search(r"split::sum_ranges<([\w :]+(?:<\w+>)?) ?>", name)
     if ranges:
         return f"split/sum <{TYPES[ranges[1]]}>"

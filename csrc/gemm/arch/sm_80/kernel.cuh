@@ -56,25 +56,20 @@ GPUKERN_D void store(const Work& w, int64_t slice, int64_t row0, int64_t column0
       }
     }
     syncwarp();
-    if (!w.ending.down) {
 #pragma unroll 1
-      for (int q = lane; q < 16 * WN / each; q += 32) {
-        const int row = q / (WN / each), column = q % (WN / each) * each;
-        const auto packet = load_packet(reinterpret_cast<const Packet<V, each>*>(slab + row * pitch + column));
-        V v[each];
-#pragma unroll
-        for (int e = 0; e < each; ++e) v[e] = packet.v[e];
-        emit<T>(w.ending, slice, row0 + i * 16 + row, column0 + column, v);
-      }
-    } else {
-#pragma unroll 1
-      for (int q = lane; q < 16 * WN / each; q += 32) {
-        const int row = q % (16 / each) * each, column = q / (16 / each);
-        V v[each];
+    for (int q = lane; q < 16 * WN / each; q += 32) {  // one copy of what follows, for both directions
+      int row = q / (WN / each), column = q % (WN / each) * each;
+      V v[each];
+      if (w.ending.down) {
+        row = q % (16 / each) * each, column = q / (16 / each);
 #pragma unroll
         for (int e = 0; e < each; ++e) v[e] = slab[(row + e) * pitch + column];
-        emit<T>(w.ending, slice, row0 + i * 16 + row, column0 + column, v);
+      } else {
+        const auto packet = load_packet(reinterpret_cast<const Packet<V, each>*>(slab + row * pitch + column));
+#pragma unroll
+        for (int e = 0; e < each; ++e) v[e] = packet.v[e];
       }
+      emit<T>(w.ending, slice, row0 + i * 16 + row, column0 + column, v);
     }
     syncwarp();
     turn(sum);
