@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 import gpukern
+from tests.gemm.thin import side
 from tests.gpu import device
 from tests.oracle import fills
 from tests.oracle.ops import FIRST, Case, ids
@@ -102,9 +104,9 @@ def test_every_op_in_a_graph(case: Case) -> None:
 @pytest.mark.parametrize("row", device.rows(), ids=lambda r: r.name)
 def test_every_row_in_a_graph(row: gpukern.selection.Row) -> None:
     for dtype in (getattr(torch, t) for t in row.types):
-        a, b = ((4 * fills.normal(*s)).to(dtype).cuda() for s in ((150, 60), (60, 140)))
+        a, b = ((4 * fills.normal(*s)).to(dtype).cuda() for s in ((150, 60), (60, side(row, 140))))
         with gpukern.force(row.name):
-            captured(gpukern.mm, [a, b], [a.flip(0), b.flip(0)])
+            captured(partial(gpukern.mm, **device.how(row, dtype)), [a, b], [a.flip(0), b.flip(0)])
 
 
 FIRST_CALL = """
