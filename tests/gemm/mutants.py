@@ -238,7 +238,7 @@ MUTANTS = [
         "    if (e.activation != Activation::none) {",
         "    if (e.activation != Activation::none && !e.residual) {",
     ),
-    Mutant("beta scales the sum too", EMIT, "v[i] += beta * c[i];", "v[i] = beta * (v[i] + c[i]);"),
+    Mutant("beta scales the sum too", EMIT, "v[i] += beta * c[i];", "v[i] *= beta, v[i] += beta * c[i];"),
     Mutant(
         "the first range is added twice",
         SPLIT,

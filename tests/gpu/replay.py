@@ -206,10 +206,22 @@ def pytest_configure(config: pytest.Config) -> None:
         setattr(machine, function.__name__, function)
 
 
+def left_to_devices(item: pytest.Item) -> bool:
+    """What ATen's products do not promise: an order of sums, tf32, an activation before the sum is rounded."""
+    asked = getattr(item, "callspec", None)
+    activation = asked.params.get("activation", "none") if asked else "none"  # type: ignore[attr-defined]
+    steep = activation not in ("none", "relu", "gelu", "gelu_tanh", "silu")
+    return (
+        "to_the_last_bit" in item.name
+        or item.name.startswith("test_rounding_is_within_the_bound[sm_80/t")
+        or (item.name.startswith("test_epilogues[") and steep)
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Rows for other devices are left out; check.py lists them."""
-    if DEVICE == "cpu":  # ATen promises no order of its sums
-        items[:] = [item for item in items if "to_the_last_bit" not in item.name]
+    if DEVICE == "cpu":
+        items[:] = [item for item in items if not left_to_devices(item)]
         return
     there = {row.name for row in device.rows()}
     kept: list[pytest.Item] = []
