@@ -88,26 +88,15 @@ Named device_named(const std::string& name) {
 
 py::dict describe_device(const std::string& name) {
   const Named found = device_named(name);
-  return py::dict("name"_a = found.name, "target"_a = gemm::target_text(found.device));
-}
-
-// What selection knows of a device.
-py::dict device_facts(const std::string& name) {
-  const gpukern::Device d = device_named(name).device;
-  return py::dict("target"_a = gemm::target_text(d), "sm_count"_a = d.sm_count, "shared_bytes"_a = d.shared_bytes,
-                  "l2_bytes"_a = d.l2_bytes, "wave"_a = d.wave);
+  const gpukern::Device& d = found.device;
+  return py::dict("name"_a = found.name, "target"_a = gemm::target_text(d), "sm_count"_a = d.sm_count,
+                  "shared_bytes"_a = d.shared_bytes, "l2_bytes"_a = d.l2_bytes, "wave"_a = d.wave);
 }
 
 gemm::Type type_named(const std::string& name) {
   for (int t = 0; t < gemm::kTypes; ++t)
     if (name == gemm::name(static_cast<gemm::Type>(t))) return static_cast<gemm::Type>(t);
   throw py::value_error("no product of ours takes " + name);
-}
-
-gemm::Precision precision_named(const std::string& name) {
-  for (int i = 0; i < gemm::kPrecisions; ++i)
-    if (name == gemm::name(static_cast<gemm::Precision>(i))) return static_cast<gemm::Precision>(i);
-  throw py::value_error("there is no precision '" + name + "'");
 }
 
 using Layout = std::array<int64_t, 4>;  // row, column and batch stride in elements, alignment in bytes
@@ -120,7 +109,7 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   gemm::Problem p;
   p.type = type_named(type);
   p.out = out.empty() ? p.type : type_named(out);
-  p.precision = precision_named(precision);
+  p.precision = gemm::precision_of(precision);
   p.batch_invariant = batch_invariant;
   p.batch = extents[0];
   p.m = extents[1];
@@ -246,7 +235,6 @@ PYBIND11_MODULE(_C, m) {
   m.def("gemm_explain", &explain, "type"_a, "extents"_a, "layouts"_a, "alpha"_a, "beta"_a, "addend"_a, "activation"_a,
         "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false,
         "conjugated"_a = std::array<bool, 2>{});
-  m.def("device_facts", &device_facts);
   m.def("gemm_activations", [] {
     std::vector<std::string> all;
     for (int i = 0; i < gemm::kActivations; ++i) all.emplace_back(gemm::name(static_cast<gemm::Activation>(i)));

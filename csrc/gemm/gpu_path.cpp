@@ -189,10 +189,10 @@ void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& 
     partial = at::empty({data.splits * out.numel()}, x.a.options().dtype(scalar_type_of(accumulator(problem.type))));
     data.partial = partial.data_ptr();
   }
-  Tensor room;
-  if (choice.folder == folder_index(terms::kName)) {
-    room = at::empty({terms::workspace(problem)}, x.a.options().dtype(c10::kByte));
-    data.terms = room.data_ptr();
+  Tensor workspace;
+  if (const int64_t bytes = kFolders[choice.folder].workspace(problem)) {
+    workspace = at::empty({bytes}, x.a.options().dtype(c10::kByte));
+    data.workspace = workspace.data_ptr();
   }
   int error = 0;
 #define GPUKERN_LAUNCH(f)          \

@@ -75,4 +75,21 @@ template <> constexpr Type type_of<int64_t>() { return Type::i64; }
 template <> constexpr Type type_of<Complex<float>>() { return Type::c64; }
 template <> constexpr Type type_of<Complex<double>>() { return Type::c128; }
 
+// f of a value of the storage type.
+template <class F> int with_storage(Type t, F f) {
+  switch (t) {
+    case Type::f16: return f(half_t());
+    case Type::bf16: return f(bfloat16_t());
+    case Type::f32: return f(float());
+    case Type::f64: return f(double());
+    case Type::u8: return f(uint8_t());
+    case Type::i8: return f(int8_t());
+    case Type::i16: return f(int16_t());
+    case Type::i32: return f(int32_t());
+    case Type::c64: return f(Complex<float>());
+    case Type::c128: return f(Complex<double>());
+    default: return f(int64_t());
+  }
+}
+
 }  // namespace gpukern::gemm

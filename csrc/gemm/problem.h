@@ -99,7 +99,7 @@ struct Data {
   // Where k is split over several blocks: room for `splits` results in the accumulator's type, [splits][batch][m][n].
   void* partial = nullptr;
   int splits = 1;
-  void* terms = nullptr;  // room for the operands' bfloat16 terms, where a row multiplies those
+  void* workspace = nullptr;  // what a folder asks for beside it: terms, the operands' bfloat16 terms
 };
 
 // D^T = B^T A^T: the same product, written the other way round.

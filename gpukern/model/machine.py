@@ -221,25 +221,6 @@ def _layout(t: Tensor | None) -> list[int]:
     return [row, column, batch, math.gcd(16, t.data_ptr(), batch * size, *steps)]
 
 
-def _multiplies_terms(folder: int) -> bool:
-    folders = [str(r["name"]).split("/")[0] for r in _C.gemm_rows()]
-    return list(dict.fromkeys(folders))[folder] == "terms"
-
-
-def _room_for_terms(a: Tensor, b: Tensor, precision: str) -> Guarded | None:
-    """Of exactly the size that arch/terms/tiles.h says: lines of 16 bytes, once where a batch is one matrix."""
-    if not precision.startswith("bf16"):
-        return None
-    count = 0
-    for t, along, across in ((a, 2, 1), (b, 1, 2)):  # the dimension of k, and the other
-        strides = dict(zip((1, 2, 0), _layout(t)))  # row, column and batch
-        by_k = strides[along] == 1 or strides[across] != 1
-        line, lines = (along, across) if by_k else (across, along)
-        count += (1 if strides[0] == 0 else t.shape[0]) * t.shape[lines] * -(-t.shape[line] // 8) * 8
-    terms = 2 if precision == "bf16x3" else 3
-    return Guarded(torch.empty(terms * count, dtype=torch.bfloat16), aligned=True).poison()
-
-
 def _as_stored(t: Tensor) -> Tensor:
     """What memory has of a tensor whose conjugate is still to be taken."""
     return t.conj() if t.is_conj() else t
@@ -266,23 +247,28 @@ def product(
         sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums  # complex ones are 8 or 16
         partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
     if precision is None:  # asked of the row, not of the selection
-        precision = "strict" if a.dtype != torch.float32 else "bf16x6" if _multiplies_terms(folder) else "tf32"
-    room = _room_for_terms(a, b, precision)
-    watch(memory, target, scratch=partial)
-    if room:
-        room.watch("terms", True)
+        folders = list(dict.fromkeys(str(r["name"]).split("/")[0] for r in _C.gemm_rows()))
+        precision = "strict" if a.dtype != torch.float32 else "bf16x6" if folders[folder] == "terms" else "tf32"
     views = {name: memory[name].view if name in memory else None for name in given}
     layouts = [views["a"], views["b"], views["c"], target.view, views["residual"]]
-    pointers = [views["a"], views["b"], views["c"], views["residual"], target.view]
-    pointers += [partial.view if partial else None, room.view if room else None]
     kind = PRODUCT_TYPES.index(a.dtype)
     addend = c is not None and beta != 0
     flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None), PRODUCT_TYPES.index(out.dtype)]
     conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not: they are read through the flag
-    error = library().gpukern_model_product(
+    described = (
         _array(ctypes.c_int, [folder, row, kind, *flags, PRECISIONS.index(precision), splits, *conjugated]),
         _array(ctypes.c_int64, [a.shape[0], a.shape[1], b.shape[2], a.shape[2]]),
         _array(ctypes.c_int64, [v for t in layouts for v in _layout(t)]),
+    )
+    watch(memory, target, scratch=partial)
+    size = library().gpukern_model_workspace(*described)
+    workspace = Guarded(torch.empty(size, dtype=torch.uint8), aligned=True).poison() if size else None
+    if workspace:
+        workspace.watch("workspace", True)
+    pointers = [views["a"], views["b"], views["c"], views["residual"], target.view]
+    pointers += [partial.view if partial else None, workspace.view if workspace else None]
+    error = library().gpukern_model_product(
+        *described,
         _array(ctypes.c_void_p, [None if t is None else t.data_ptr() for t in pointers]),
         ctypes.c_double(alpha.real), ctypes.c_double(beta.real),
         ctypes.c_int64(int(alpha.real)), ctypes.c_int64(int(beta.real)),

@@ -350,6 +350,7 @@ class Library:
         self._machine = _machine()
         self._product = ctypes.CDLL(str(ROOT / plant.tree(mutant) / "libmutant.so"))
         self._product.gpukern_model_product.restype = ctypes.c_char_p
+        self._product.gpukern_model_workspace.restype = ctypes.c_int64
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._product if name == "gpukern_model_product" else self._machine, name)
+        return getattr(self._product if name.endswith(("_product", "_workspace")) else self._machine, name)

@@ -107,7 +107,7 @@ def test_every_problem_has_a_row_that_takes_it(device: str) -> None:
     assert len(problems()) >= 59_000
     rows, splits = chosen(device).T
     assert rows.min() >= 0, problems()[rows < 0][0]
-    shared = _C.device_facts(device)["shared_bytes"]
+    shared = _C.describe_device(device)["shared_bytes"]
     for place in set(rows.tolist()):
         row = ROWS[PLACES[place]]
         mine = problems()[rows == place]

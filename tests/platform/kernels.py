@@ -80,7 +80,8 @@ def key_of(name: str) -> str:
         return f"{row.name if row else f'{folder}/{tile}'} {kind}"
     ranges = re.search(r"split::sum_ranges<([\w :]+(?:<\w+>)?) ?>", name)
     if ranges:
-        return f"split/sum <{TYPES[ranges[1]]}>"
+        kind = TYPES[ranges[1]]
+        return f"split/sum <{'whole' if kind[0] in 'iu' else kind}>"
     thin = re.search(r"gemm::gemv::by_(rows|columns)<([\w ]+), (\d)>", name)
     if thin:
         return f"gemv/{thin[1][0]}{thin[3]} {TYPES[thin[2]]}"

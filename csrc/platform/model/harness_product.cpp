@@ -6,15 +6,8 @@ using namespace gpukern;
 
 namespace {
 gemm::Layout layout(const int64_t* l) { return {l[0], l[1], l[2], static_cast<int>(l[3])}; }
-}  // namespace
 
-// which: folder, row, type, activation, addend, residual, type of the result, precision, ranges of k, whether a and b
-// are conjugated.
-// extents: batch, m, n, k.  layouts: a, b, c, d, residual with row, column and batch stride in elements and the
-// alignment in bytes.  data: a, b, c, residual, d, and room for the ranges' sums and the operands' terms.
-GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t* extents, const int64_t* layouts,
-                                                 void* const* data, double alpha, double beta, int64_t whole_alpha,
-                                                 int64_t whole_beta, double alpha_imaginary, double beta_imaginary) {
+gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* layouts) {
   gemm::Problem p;
   p.type = static_cast<gemm::Type>(which[2]);
   p.out = static_cast<gemm::Type>(which[6]);
@@ -28,6 +21,19 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
   p.c = layout(layouts + 8);
   p.d = layout(layouts + 12);
   p.residual = layout(layouts + 16);
+  return p;
+}
+
+}  // namespace
+
+// which: folder, row, type, activation, addend, residual, type of the result, precision, ranges of k, whether a and b
+// are conjugated.
+// extents: batch, m, n, k.  layouts: a, b, c, d, residual with row, column and batch stride in elements and the
+// alignment in bytes.  data: a, b, c, residual, d, and room for the ranges' sums and the workspace.
+GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t* extents, const int64_t* layouts,
+                                                 void* const* data, double alpha, double beta, int64_t whole_alpha,
+                                                 int64_t whole_beta, double alpha_imaginary, double beta_imaginary) {
+  gemm::Problem p = problem(which, extents, layouts);
   p.epilogue = {alpha,         beta,
                 whole_alpha,   whole_beta,
                 which[4] != 0, static_cast<gemm::Activation>(which[3]),
@@ -42,4 +48,9 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
   GPUKERN_GEMM_GPU_FOLDERS(GPUKERN_LAUNCH)
 #undef GPUKERN_LAUNCH
   return "no such folder";
+}
+
+// Bytes that the same product needs as its workspace.
+GPUKERN_EXPORT int64_t gpukern_model_workspace(const int* which, const int64_t* extents, const int64_t* layouts) {
+  return gemm::kFolders[which[0]].workspace(problem(which, extents, layouts));
 }

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "gemm/emit.cuh"
-#include "gemm/schedule.h"
+#include "gemm/refusals.h"
 #include "gemm/split/split.cu"
 #include "gemm/turn.cuh"
 #include "platform/device.h"

@@ -45,11 +45,8 @@ template <class T, int Width> GPUKERN_D Packet<T, Width> elements_of(const Words
   return packet;
 }
 
-// Blocks that a processor is to hold, which bounds their registers (256 of 80, 128 and 255): the sums of 8 vectors in
-// float64 or integers do not fit beside what is on its way otherwise.
-template <class T> constexpr int blocks_at_once(int vectors) {
-  return vectors == 1 ? 3 : std::is_same_v<typename Number<T>::V, float> ? 2 : 1;
-}
+// Blocks that a processor is to hold, which bounds their registers (256 of 80 and 128).
+constexpr int blocks_at_once(int vectors) { return vectors == 1 ? 3 : 2; }
 
 // The part of a grid that a block is.  A slice is one matrix, or one range of k of one: the ranges of all matrices lie
 // behind one another.
@@ -101,7 +98,7 @@ template <class V, int Count> struct Gathered {
 };
 
 template <class T, int Vectors>
-GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once<T>(Vectors)) by_rows(GPUKERN_GRID_CONST const Work w) {
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_rows(GPUKERN_GRID_CONST const Work w) {
   using N = Number<T>;
   using V = typename N::V;
   constexpr int width = width_of(type_of<T>()), sums = Vectors * kRowsEach;
@@ -201,7 +198,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once<T>(Vectors)) by_rows(GPUK
 // ---- by columns -----------------------------------------------------------------------------------------------------
 
 template <class T, int Vectors>
-GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once<T>(Vectors)) by_columns(GPUKERN_GRID_CONST const Work w) {
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUKERN_GRID_CONST const Work w) {
   using N = Number<T>;
   using V = typename N::V;
   constexpr int width = width_of(type_of<T>()), group = min_of(16 / int(sizeof(V)), width);

@@ -37,8 +37,10 @@ inline int run(void (*kernel)(Work), Form form, const Row& row, const Problem& g
 
 template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {
   int index = 0;
-#define GPUKERN_ROW(ID, TYPES, FORM, VECTORS) \
-  if (index++ == row) return run(&by_##FORM<T, VECTORS>, Form::FORM, kRows[row], p, data, stream);
+#define GPUKERN_ROW(ID, TYPES, FORM, VECTORS)                                                      \
+  if constexpr (((TYPES) & bit(type_of<T>())) != 0)                                                \
+    if (index == row) return run(&by_##FORM<T, VECTORS>, Form::FORM, kRows[row], p, data, stream); \
+  ++index;
   GPUKERN_GEMV_ROWS(GPUKERN_ROW)
 #undef GPUKERN_ROW
   return -1;  // selection names no such row

@@ -3,7 +3,8 @@
 // Such a product reads every element of W once and does next to nothing with it, so the rows differ in how W is read:
 //   r1, r8   threads side by side along k: for a W whose rows lie along memory (the weights of a linear layer)
 //   c1, c8   threads side by side along W's rows: for a W whose columns do (x @ W, or a transposed matrix)
-// each for one vector and for up to 8.  Where W has no unit stride the nearer one serves, element by element.
+// each for one vector, of any type, and for up to 8 in the types that networks have.  Where W has no unit stride the
+// nearer one serves, element by element.
 //
 // Predicted, not measured.  An H200 moves 4.26 TB/s of 4.8 in the best published kernel for this problem; that takes 25
 // to 48 KB in flight on each processor (Little's law with 0.7 to 1.3 us).  In 16-bit types r1 holds 3 blocks of 256
@@ -15,9 +16,7 @@
 //   7168 x 16384   by rows      896 blocks, 2.3 turns, the last one uneven                           0.85   3.6 TB/s
 //   7168 x 16384   by columns   224 blocks, k in two ranges of other blocks: not reckoned; with one  0.70   3.0 TB/s
 #pragma once
-#include "../../../platform/device.h"
-#include "../../problem.h"
-#include "../../schedule.h"
+#include "../../refusals.h"
 
 namespace gpukern::gemm::gemv {
 
@@ -33,10 +32,10 @@ enum class Form { rows, columns };
 // clang-format off
 //      id   types  form     vectors
 #define GPUKERN_GEMV_ROWS(ROW)   \
-    ROW(r1,  kAll,  rows,    1)  \
-    ROW(r8,  kAll,  rows,    8)  \
-    ROW(c1,  kAll,  columns, 1)  \
-    ROW(c8,  kAll,  columns, 8)
+    ROW(r1,  kAll,     rows,    1)  \
+    ROW(r8,  kSingle,  rows,    8)  \
+    ROW(c1,  kAll,     columns, 1)  \
+    ROW(c8,  kSingle,  columns, 8)
 // clang-format on
 
 // ---- how a block's threads lie on W ---------------------------------------------------------------------------------
@@ -122,14 +121,11 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (bit(p.type) & kComplex) return "complex numbers are multiplied by tiles, whatever the shape";
   const int64_t vectors = p.m < p.n ? p.m : p.n;
-  if (p.out != p.type && p.out != accumulator(p.type)) return "a result is of the operands' type or the accumulator's";
+  if (Reason why = refused_result(p)) return why;
   if (p.batch_invariant) return "the order of its sums is not that of products with more rows";
-  if (bytes(p.type) == 1 && vectors > 2 && d.vendor == Vendor::nvidia && d.target >= 80)
-    return "tensor cores multiply bytes by more than two vectors faster than memory brings them";
+  if (vectors > 1 && !(bit(p.type) & kSingle)) return "several vectors of this type are multiplied by tiles";
   if (vectors > kMost) return "no side of the result is 8 or less, so tiles reuse more of what they read";
-  if (!floating(p.type) && p.epilogue.activation != Activation::none) return "an activation needs a floating type";
-  if ((p.m > p.n ? p.m : p.n) / row_tile(kThreads) > kGridLimit)
-    return "the result has more tiles than a grid has blocks";
+  if ((p.m > p.n ? p.m : p.n) / row_tile(kThreads) > kGridLimit) return kTooManyTiles;
   return nullptr;
 }
 
@@ -140,6 +136,7 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
   return nullptr;
 }
 
+constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr int splits(const Row& r, const Problem& given, const Device& d) {
   const Problem p = upright(given);
   const Form form = form_of(r);

@@ -29,6 +29,7 @@ constexpr double cost(const Row&, const Problem& p, const Device&) {
   return double(p.m) * double(p.n) * double(p.k) * double(p.batch);
 }
 
+constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr int splits(const Row&, const Problem&, const Device&) { return 1; }
 
 }  // namespace gpukern::gemm::host

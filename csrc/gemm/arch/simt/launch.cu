@@ -16,19 +16,7 @@ extern template int run_row<Complex<double>>(int, const Problem&, const Data&, S
 
 int launch(int row, const Problem& p, const Data& data, Stream stream) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) return 0;
-  switch (p.type) {
-    case Type::f16: return run_row<half_t>(row, p, data, stream);
-    case Type::bf16: return run_row<bfloat16_t>(row, p, data, stream);
-    case Type::f32: return run_row<float>(row, p, data, stream);
-    case Type::f64: return run_row<double>(row, p, data, stream);
-    case Type::u8: return run_row<uint8_t>(row, p, data, stream);
-    case Type::i8: return run_row<int8_t>(row, p, data, stream);
-    case Type::i16: return run_row<int16_t>(row, p, data, stream);
-    case Type::i32: return run_row<int32_t>(row, p, data, stream);
-    case Type::c64: return run_row<Complex<float>>(row, p, data, stream);
-    case Type::c128: return run_row<Complex<double>>(row, p, data, stream);
-    default: return run_row<int64_t>(row, p, data, stream);
-  }
+  return with_storage(p.type, [&](auto x) { return run_row<decltype(x)>(row, p, data, stream); });
 }
 
 }  // namespace gpukern::gemm::simt

@@ -1,9 +1,7 @@
 // simt: fused multiply-adds on the ordinary cores of any GPU, CUDA and HIP from one source.
 // One line is one compiled kernel for each of its types; nothing outside this table can be launched.
 #pragma once
-#include "../../../platform/device.h"
-#include "../../problem.h"
-#include "../../schedule.h"
+#include "../../refusals.h"
 
 namespace gpukern::gemm::simt {
 
@@ -58,11 +56,8 @@ constexpr Reason serves(const Device& d) {
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (p.out != p.type && p.out != accumulator(p.type)) return "a result is of the operands' type or the accumulator's";
-  if (!floating(p.type) && p.epilogue.activation != Activation::none) return "an activation needs a floating type";
-  if (ceil_div(p.m, 16) > kGridLimit / (ceil_div(p.n, 16) > 0 ? ceil_div(p.n, 16) : 1))
-    return "the result has more tiles than a grid has blocks";
-  return nullptr;
+  if (Reason why = refused_result(p)) return why;
+  return refused_extents(p);
 }
 
 constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
@@ -74,6 +69,7 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
 // Blocks that an SM holds by their registers: 165 a thread where a thread has 64 sums.
 constexpr int64_t blocks_an_sm(const Row& r) { return r.tm * r.tn > 16 ? 1 : 2; }
 
+constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr int splits(const Row& r, const Problem& p, const Device& d) {
   const int64_t tiles = ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
   return p.batch_invariant ? 1 : splits_of(tiles, ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r));

@@ -1,13 +1,13 @@
 // sm_80: mma.sync on tiles that cp.async brings, for every NVIDIA device from Ampere on.
 // One line is one kernel for each of its types and layouts; nothing outside this table can be launched.
 #pragma once
-#include "../../../platform/device.h"
-#include "../../problem.h"
-#include "../../schedule.h"
+#include "../../refusals.h"
 
 namespace gpukern::gemm::sm_80 {
 
 constexpr const char* kName = "sm_80";
+using namespace mma;
+using mma::serves;
 
 constexpr unsigned kHalf = bit(Type::f16) | bit(Type::bf16);
 constexpr unsigned kTf32 = bit(Type::f32);  // only where the problem allows tf32
@@ -34,7 +34,6 @@ constexpr unsigned kByte = bit(Type::u8) | bit(Type::i8);
 // clang-format on
 
 constexpr int size_of(unsigned types) { return types == kHalf ? 2 : types == kTf32 ? 4 : types == kDouble ? 8 : 1; }
-constexpr int threads_of(int bm, int bn, int wm, int wn) { return bm / wm * (bn / wn) * 32; }
 
 #define GPUKERN_ROW(ID, TYPES, BM, BN, DEEP, WM, WN, STAGES) \
   Row{#ID, TYPES, BM, BN, DEEP / size_of(TYPES), WM, WN, threads_of(BM, BN, WM, WN), STAGES * (BM + BN) * DEEP, STAGES},
@@ -42,7 +41,6 @@ inline constexpr Row kRows[] = {GPUKERN_SM80_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
 
-constexpr int64_t kLeastShared = 99 * 1024;  // what sm_86, sm_89 and sm_120 give a block
 constexpr bool fits(const Row& r) {
   const int sum = r.types == kDouble ? 8 : 4;
   const int accumulators = r.tm * r.tn / 32 * sum / 4;                    // registers a thread
@@ -57,31 +55,19 @@ constexpr bool all_fit() {
 }
 static_assert(all_fit(), "a row of this table does not fit: accumulators, shared memory, or the epilogue's part of it");
 
-// Whether the operand is walked along k: its unit stride, or any stride where it has none.
-constexpr bool a_along_k(const Problem& p) { return bytes(p.type) == 1 || p.a.column == 1 || p.a.row != 1; }
-constexpr bool b_along_k(const Problem& p) { return bytes(p.type) == 1 || p.b.row == 1 || p.b.column != 1; }
-
-// A thin row has all four layouts and lays the thin side along m.  Of the others three are compiled: where A lies by
-// columns and B by columns too, the transposed product has A by rows and B by rows.
+// A thin row has all four layouts and lays the thin side along m.
 constexpr bool thin(const Row& r) { return r.bm == 16; }
-constexpr bool turned(const Row& r, const Problem& p) { return thin(r) ? p.n < p.m : !a_along_k(p) && b_along_k(p); }
+constexpr bool turned(const Row& r, const Problem& p) { return thin(r) ? p.n < p.m : fourth_layout(p); }
 constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p) ? transposed(p) : p; }
-
-constexpr Reason serves(const Device& d) {
-  return d.vendor == Vendor::nvidia && d.target >= 80 ? nullptr : "mma.sync of these types begins with NVIDIA's sm_80";
-}
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (p.type == Type::f32 && p.precision != Precision::tf32)
     return "float32 is multiplied as it is, or in terms: neither torch's switches nor precision= allow tf32";
   if (!(bit(p.type) & (kHalf | kTf32 | kDouble | kByte))) return "tensor cores have no products of this type";
-  if (p.out != p.type && p.out != accumulator(p.type)) return "a result is of the operands' type or the accumulator's";
+  if (Reason why = refused_result(p)) return why;
   if (p.type == Type::u8 && p.out != Type::u8) return "uint8 is multiplied modulo 256 only";
-  if (!floating(p.type) && p.epilogue.activation != Activation::none) return "an activation needs a floating type";
-  if (ceil_div(p.m, 16) > kGridLimit / (ceil_div(p.n, 16) > 0 ? ceil_div(p.n, 16) : 1))
-    return "the result has more tiles than a grid has blocks";
-  return nullptr;
+  return refused_extents(p);
 }
 
 constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
@@ -100,6 +86,7 @@ constexpr int64_t blocks_an_sm(const Row& r, const Device& d) {
   return by_shared < by_registers ? (by_shared > 1 ? by_shared : 1) : by_registers;
 }
 
+constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr int splits(const Row& r, const Problem& p, const Device& d) {
   return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r, d));
 }

@@ -5,7 +5,7 @@
 
 namespace gpukern::gemm::terms {
 
-// Splits both operands into data.terms, A's first.
+// Splits both operands into data.workspace, A's first.
 inline int divide(const Problem& p, const Data& data, Division& d, Stream stream) {
   const Place a = place_a(p), b = place_b(p);
   const auto operand = [](const void* from, bfloat16_t* to, const Place& place, const Layout& l, bool turned) {
@@ -14,7 +14,7 @@ inline int divide(const Problem& p, const Data& data, Division& d, Stream stream
                    unit == 1 && l.align >= 16};
   };
   d.terms = terms_of(p.precision);
-  bfloat16_t* const to = static_cast<bfloat16_t*>(data.terms);
+  bfloat16_t* const to = static_cast<bfloat16_t*>(data.workspace);
   d.a = operand(data.a, to, a, p.a, !a.along_k);
   d.b = operand(data.b, to + d.terms * a.term(), b, p.b, b.along_k);
   const int64_t blocks = ceil_div(d.a.packets + d.b.packets, kThreads);
@@ -24,7 +24,7 @@ inline int divide(const Problem& p, const Data& data, Division& d, Stream stream
 
 template <int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB>
 int run(const Problem& p, const Data& data, const Division& d, Stream stream) {
-  constexpr int threads = sm_80::threads_of(BM, BN, WM, WN);
+  constexpr int threads = threads_of(BM, BN, WM, WN);
   constexpr size_t shared = size_t(Stages) * (BM + BN) * BK * sizeof(bfloat16_t);
   const bool split = data.splits > 1;
   const Problem stored = split ? partial_of(p) : p;
@@ -57,7 +57,7 @@ template <int BM, int BN, int BK, int WM, int WN, int Stages>
 int run_layout(const Problem& given, const Data& given_data, Stream stream) {
   const Problem p = oriented(given);
   const Data data = turned(given) ? transposed(given_data) : given_data;
-  if (!term_products(p.precision) || (workspace(p) > 0 && !data.terms)) return platform::kNoKernel;
+  if (!term_products(p.precision) || (workspace(p) > 0 && !data.workspace)) return platform::kNoKernel;
   Division d;
   if (const int error = divide(p, data, d, stream)) return error;
   if (!d.a.place.along_k) return run<BM, BN, BK, WM, WN, Stages, false, false>(p, data, d, stream);

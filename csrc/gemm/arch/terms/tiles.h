@@ -5,11 +5,13 @@
 // Predicted, not measured, from 45 TFLOP/s of strict float32 on an H100: mma.sync multiplies bfloat16 at 490, so three
 // products a float32 one are 160 and six are 80, less a twentieth for splitting the operands first.
 #pragma once
-#include "../sm_80/tiles.h"
+#include "../../refusals.h"
 
 namespace gpukern::gemm::terms {
 
 constexpr const char* kName = "terms";
+using namespace mma;
+using mma::serves;
 
 // ---- what is added ------------------------------------------------------------------------------
 
@@ -42,8 +44,8 @@ constexpr Place place_of(bool along_k, int64_t side, int64_t k, int64_t batch, i
   const int64_t length = along_k ? k : side;
   return {along_k, batch_stride == 0 ? 1 : batch, along_k ? side : k, length, ceil_div(length, 8) * 8};
 }
-constexpr Place place_a(const Problem& p) { return place_of(sm_80::a_along_k(p), p.m, p.k, p.batch, p.a.batch); }
-constexpr Place place_b(const Problem& p) { return place_of(sm_80::b_along_k(p), p.n, p.k, p.batch, p.b.batch); }
+constexpr Place place_a(const Problem& p) { return place_of(a_along_k(p), p.m, p.k, p.batch, p.a.batch); }
+constexpr Place place_b(const Problem& p) { return place_of(b_along_k(p), p.n, p.k, p.batch, p.b.batch); }
 // Bytes of both operands' terms, A's before B's.
 constexpr int64_t workspace(const Problem& p) {
   return term_products(p.precision) ? 2 * terms_of(p.precision) * (place_a(p).term() + place_b(p).term()) : 0;
@@ -51,7 +53,7 @@ constexpr int64_t workspace(const Problem& p) {
 
 // ---- the table ----------------------------------------------------------------------------------
 
-constexpr unsigned kTypes_ = bit(Type::f32);
+constexpr unsigned kFloat = bit(Type::f32);
 
 // Two sets of sums, so a warp has half of what a bfloat16 row's has: 64 x 32 is 64 + 64 registers a thread.
 // deep: bytes of k a tile; wm x wn: a warp's part.  128x128: 8 warps, one block an SM.  64x64: results too small for
@@ -64,14 +66,14 @@ constexpr unsigned kTypes_ = bit(Type::f32);
 // clang-format on
 
 #define GPUKERN_ROW(ID, BM, BN, DEEP, WM, WN, STAGES) \
-  Row{#ID, kTypes_, BM, BN, DEEP / 2, WM, WN, sm_80::threads_of(BM, BN, WM, WN), STAGES * (BM + BN) * DEEP, STAGES},
+  Row{#ID, kFloat, BM, BN, DEEP / 2, WM, WN, threads_of(BM, BN, WM, WN), STAGES * (BM + BN) * DEEP, STAGES},
 inline constexpr Row kRows[] = {GPUKERN_TERMS_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
 
 constexpr bool fits(const Row& r) {
   const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + 8) * 4;  // the epilogue's, in place of the stages
-  return r.threads >= 128 && r.threads <= 256 && r.tm * r.tn / 32 <= 64 && r.shared <= sm_80::kLeastShared &&
+  return r.threads >= 128 && r.threads <= 256 && r.tm * r.tn / 32 <= 64 && r.shared <= kLeastShared &&
          slabs <= r.shared && r.tm % 16 == 0 && r.tn % 16 == 0 && r.stages >= 3 && kChunk % r.bk == 0;
 }
 constexpr bool all_fit() {
@@ -82,17 +84,14 @@ constexpr bool all_fit() {
 static_assert(all_fit(), "a row of this table does not fit: sums, shared memory, or tiles in a chunk of k");
 
 // Three layouts are compiled, as in sm_80.
-constexpr bool turned(const Problem& p) { return !sm_80::a_along_k(p) && sm_80::b_along_k(p); }
+constexpr bool turned(const Problem& p) { return fourth_layout(p); }
 constexpr Problem oriented(const Problem& p) { return turned(p) ? transposed(p) : p; }
-
-constexpr Reason serves(const Device& d) { return sm_80::serves(d); }
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (p.type != Type::f32 || p.out != Type::f32) return "only float32 is split into terms";
   if (!term_products(p.precision)) return "nobody asked for bfloat16 terms";
-  if (ceil_div(p.m, 16) > kGridLimit / (ceil_div(p.n, 16) > 0 ? ceil_div(p.n, 16) : 1))
-    return "the result has more tiles than a grid has blocks";
+  if (Reason why = refused_extents(p)) return why;
   if (workspace(p) / 16 / 256 > kGridLimit) return "the operands have more packets than a grid has threads";
   return nullptr;
 }
