@@ -28,6 +28,8 @@ PRODUCTS = """
     matmul __rmatmul__ mm bmm addmm baddbmm addbmm mv addmv nn.functional.linear dot vdot inner outer addr
     nn.functional.bilinear linalg.multi_dot tensordot einsum
 """.split()  # noqa: SIM905
+# Products that torch rounds between their steps and we at their end: its 16-bit results are no measure of ours.
+ROUNDED_MORE_OFTEN = {"addbmm", "addr", "nn.functional.bilinear"}
 ELEMENTWISE = """
     abs neg sign square sqrt rsqrt reciprocal exp exp2 expm1 log log2 log1p sin cos tanh sigmoid erf
     nn.functional.relu nn.functional.relu6 nn.functional.leaky_relu nn.functional.elu nn.functional.gelu
@@ -140,7 +142,7 @@ def compare(op: OpInfo, dtype: torch.dtype, reference: bool = False) -> None:
             value, size = (op(*in_double(args, of), **in_double(kwargs, of)) for of in (False, True))
             return value, size
 
-        precise = in_float64 if op.name in PRODUCTS else None
+        precise = in_float64 if op.name in ROUNDED_MORE_OFTEN else None
         expected = exact(op, dtype, args, kwargs, outcome(lambda: op(*args, **kwargs)))
         with counted(op, "result"):
             same(outcome(lambda: mine(*args, **kwargs)), expected, what, precise)

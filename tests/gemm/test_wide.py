@@ -79,3 +79,22 @@ def test_an_out_of_another_type_is_refused() -> None:
     a, b = filled(torch.bfloat16, 2, 3), filled(torch.bfloat16, 3, 2)
     with pytest.raises(RuntimeError, match="Expected out tensor to have dtype float, but got c10::BFloat16 instead"):
         gpukern.mm(a, b, torch.float32, out=torch.empty(2, 2, dtype=torch.bfloat16))
+
+
+def test_fractional_factors_of_integers_are_refused_in_torchs_words() -> None:
+    """They gave a floating result."""
+    a, b = filled(torch.int8, 2, 3), filled(torch.int8, 3, 2)
+    c = torch.zeros(2, 2, dtype=torch.int32)
+    for factor in ("alpha", "beta"):
+        with pytest.raises(RuntimeError) as theirs:
+            torch.addmm(c.long(), a.long(), b.long(), **{factor: 2.5})
+        with pytest.raises(RuntimeError) as ours:
+            gpukern.addmm(c, a, b, torch.int32, **{factor: 2.5})
+        assert str(ours.value).splitlines()[0] == str(theirs.value).splitlines()[0]
+
+
+def test_an_out_takes_no_part_in_autograd() -> None:
+    """The gradient was dropped without a word."""
+    a, b = filled(torch.bfloat16, 2, 3).requires_grad_(), filled(torch.bfloat16, 3, 2)
+    with pytest.raises(RuntimeError, match="don't support automatic differentiation"):
+        gpukern.mm(a, b, torch.float32, out=torch.empty(2, 2))
