@@ -150,7 +150,7 @@ def test_a_wrong_table_changes_nothing() -> None:
         (entry(["simt"]), "there is no row 'simt'"),
         (entry([], layout="nx"), "no layout 'nx'; known are nn, nt, tn, tt"),
         (entry([], layout="n"), "no layout 'n'"),
-        (entry([], dtype="complex64"), "complex64"),
+        (entry([], dtype="complex32"), "complex32"),
     ]:
         with pytest.raises(ValueError, match=said):
             _C.gemm_set_ranking([*good, wrong])
