@@ -1,179 +1,21 @@
 // The elementwise kernels: one source for CUDA, HIP and the machine model, instantiated for every variant of every op.
 //
-//   rows<K, V, Size>   memory in 16-byte packets:   out  |lead|####|####|####|##  |     one row, U packets a thread,
-//                                                   in    ....####|####|####|##        all loads before the arithmetic
+//   rows<F, V, Size>   memory in 16-byte packets:   out  |lead|####|####|####|##  |     one row, U packets a thread,
+//   (rows.cuh)                                      in    ....####|####|####|##        all loads before the arithmetic
 //   any<L, V, N>       an element at a time, of any type and stride, two a thread; or a 32 x 32 tile, where operands
-//                      that are dense along the other dimension turn in shared memory.  One kernel has all formulas of
-//                      a family that read N operands, and picks one by number: the address arithmetic is compiled once
+//                      that are dense along the other dimension turn in shared memory
+//
+// A kernel is one formula or all of a family that read N operands, picked by number (formulas.cuh): the address
+// arithmetic, which is most of the code, is compiled once.
 //
 // The ladder: one element a thread -> packets (half types: x2 and more) -> several packets in flight (64 bytes a
 // thread, 48 KB a processor) -> no address arithmetic that the plan can do once.  What a formula computes is in ops/;
 // what memory looks like is in plan.h; a changed formula cannot break an address and the other way round.
 #pragma once
-#include "../platform/gpu.h"
-#include "convert.cuh"
 #include "launch.h"
-#include "plan.h"
+#include "rows.cuh"
 
 GPUKERN_ELEMENTWISE_BEGIN
-
-// Inputs of a kernel that are conditions, bool whatever the others are, as bits.
-template <class K> struct Conditions {
-  static constexpr unsigned bits = 0;
-};
-template <class Op> struct Conditions<Value<Op>> {
-  static constexpr unsigned bits = Op::spec.condition;
-};
-template <class Op, int I> struct Conditions<Grad<Op, I>> {
-  static constexpr unsigned find() {
-    unsigned found = 0;
-    int place = 1;  // g comes first
-    for (int k = 0; k < Op::spec.inputs; ++k)
-      if (Grad<Op, I>::bits >> k & 1) found |= (Op::spec.condition >> k & 1u) << place++;
-    return found;
-  }
-  static constexpr unsigned bits = Op::spec.saves == Saves::result ? 0 : find();
-};
-
-template <class V> GPUKERN_HD V scalar_of(const Plan& p, int k) {
-  if constexpr (std::is_same_v<V, int64_t>) return p.iscalar[k];
-  else return static_cast<V>(p.scalar[k]);
-}
-
-template <class K, class V> GPUKERN_D V compute(const V (&x)[K::inputs], const Plan& p) {
-  V s[K::scalars + 1] = {};
-#pragma unroll
-  for (int k = 0; k < K::scalars; ++k) s[k] = scalar_of<V>(p, k);
-  return K::run(static_cast<const V*>(x), static_cast<const V*>(s));
-}
-
-// ---- rows ---------------------------------------------------------------------------------------
-
-// Where packet q lies: the position of its first element in its row, and every operand's row.
-template <int Operands> struct Spot {
-  int64_t position;
-  int64_t row[Operands];
-
-  GPUKERN_D void find(const Plan& p, int64_t q, int each) {
-#pragma unroll
-    for (int k = 0; k < Operands; ++k) row[k] = 0;
-    if (p.ndim == 1) {
-      position = q * each - p.lead;
-      return;
-    }
-    uint32_t rest = static_cast<uint32_t>(q), next = p.divide[0].quotient(rest);
-    position = static_cast<int64_t>(rest - next * p.divide[0].divisor) * each - p.lead;
-#pragma unroll 1
-    for (int d = 1; d < p.ndim; ++d) {
-      rest = next;
-      next = p.divide[d].quotient(rest);
-      const int64_t index = rest - next * p.divide[d].divisor;
-#pragma unroll
-      for (int k = 0; k < Operands; ++k) row[k] += index * p.part[k].stride[d];
-    }
-  }
-};
-
-// E elements of one size from a row, as wide as the addresses allow; what lies outside the row reads as 0.
-template <int Size, int E>
-GPUKERN_D Packet<Bits<Size>, E> read(const Part& part, const char* row, int64_t position, int64_t length) {
-  const auto* from = reinterpret_cast<const Bits<Size>*>(row) + position;
-  const bool whole = position >= 0 && position + E <= length;
-  if (part.width == 0) {
-    const Bits<Size> one = *reinterpret_cast<const Bits<Size>*>(row);
-    Packet<Bits<Size>, E> packet;
-#pragma unroll
-    for (int j = 0; j < E; ++j) packet.v[j] = one;
-    return packet;
-  }
-  if (whole && part.width == Size * E) {
-    const auto* at = reinterpret_cast<const Packet<Bits<Size>, E>*>(from);
-    if (Size * E == 16 && part.unaliased) return load_packet_once(at);
-    return load_packet(at);
-  }
-  return read_pieces<Size, E>(from, part.width, position, length);
-}
-
-template <int Size, int E>
-GPUKERN_D void write(const Part& part, int64_t row, int64_t position, int64_t length,
-                     const Packet<Bits<Size>, E>& packet) {
-  auto* to = reinterpret_cast<Bits<Size>*>(part.data + row) + position;
-  if (position >= 0 && position + E <= length && part.width == Size * E)
-    store_packet(reinterpret_cast<Packet<Bits<Size>, E>*>(to), packet);
-  else write_pieces<Size, E>(to, packet, part.width, position, length);
-}
-
-// Copies of a formula in a kernel: one hides another's latency, and cheap ones are not drowned by the loop's own work.
-template <class K> constexpr int formulas() { return K::Op::spec.linear ? 4 : 2; }
-constexpr int min_of(int a, int b) { return a < b ? a : b; }
-
-// Drops the first Step elements.
-template <int Step, class T, int E> GPUKERN_D void shift(Packet<T, E>& packet) {
-#pragma unroll
-  for (int j = 0; j + Step < E; ++j) packet.v[j] = packet.v[j + Step];
-}
-
-template <class K, class V, int Size> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) rows(GPUKERN_GRID_CONST const Plan p) {
-  constexpr int E = kPacket / Size, U = packets_for(K::inputs), N = K::inputs;
-  constexpr unsigned condition = Conditions<K>::bits;
-  const int64_t first = int64_t{blockIdx.x} * (int64_t{blockDim.x} * p.unroll) + threadIdx.x;
-  const int64_t length = p.shape[0];
-
-  Spot<N + 1> spot[U];
-  Packet<Bits<Size>, E> in[U][N];
-#pragma unroll
-  for (int u = 0; u < U; ++u) {
-    const int64_t q = first + u * int64_t{blockDim.x};
-    if (u >= p.unroll || q >= p.count) continue;
-    spot[u].find(p, q, E);
-#pragma unroll
-    for (int k = 0; k < N; ++k) {
-      const Part& part = p.part[k + 1];
-      const char* row = part.data + spot[u].row[k + 1];
-      if (condition >> k & 1) {  // a byte an element, kept in the packet of the other operands
-        const auto bytes = read<1, E>(part, row, spot[u].position, length);
-#pragma unroll
-        for (int j = 0; j < E; ++j) in[u][k].v[j] = bytes.v[j];
-      } else {
-        in[u][k] = read<Size, E>(part, row, spot[u].position, length);
-      }
-    }
-  }
-  const Plan& later = argument(p);  // for what is read only now
-  // A few copies of the formula: the next elements are moved into their place, which costs less than the code.
-#pragma unroll 1
-  for (int u = 0; u < p.unroll; ++u) {
-    const int64_t q = first + u * int64_t{blockDim.x};
-    if (q >= p.count) break;
-    constexpr int step = min_of(E, formulas<K>());
-    Packet<Bits<Size>, E> out;
-#pragma unroll 1
-    for (int done = 0; done < E; done += step) {
-      Bits<Size> results[step];
-#pragma unroll
-      for (int j = 0; j < step; ++j) {
-        V x[N];
-#pragma unroll
-        for (int k = 0; k < N; ++k)
-          x[k] = (condition >> k & 1) ? V(in[0][k].v[j] != 0 ? 1 : 0)
-                                      : decode_row<V, Size>(in[0][k].v[j], later.part[0].dtype);
-        results[j] = encode_row<V, Size>(compute<K, V>(x, later), later.part[0].dtype);
-      }
-      shift<step>(out);
-#pragma unroll
-      for (int j = 0; j < step; ++j) out.v[E - step + j] = results[j];
-#pragma unroll
-      for (int k = 0; k < N; ++k) shift<step>(in[0][k]);
-    }
-    write<Size, E>(p.part[0], spot[0].row[0], spot[0].position, length, out);
-#pragma unroll
-    for (int next = 1; next < U; ++next) {
-      spot[next - 1] = spot[next];
-#pragma unroll
-      for (int k = 0; k < N; ++k) in[next - 1][k] = in[next][k];
-    }
-  }
-}
 
 // ---- strided and tiles --------------------------------------------------------------------------
 
@@ -207,46 +49,10 @@ struct TileCorner {
   }
 };
 
-// The formulas of a list that read N operands and compute in V, numbered.
-struct Formula {
-  int op, variant;
-};
-template <class L, class V, int N> struct Formulas;
-template <class... Ops, class V, int N> struct Formulas<List<Ops...>, V, N> {
-  Formula all[sizeof...(Ops) * kVariants + 1] = {};
-  int count = 0;
-
-  template <class Op, int Variant> constexpr void add(int op) {
-    if constexpr (has_variant<Op>(Variant)) {
-      constexpr bool whole = std::is_same_v<V, int64_t>;
-      if constexpr (Kernel<Op, Variant>::inputs == N && (!whole || (Variant == 0 && has_integers<Op>())))
-        all[count++] = {op, Variant};
-    }
-    if constexpr (Variant + 1 < kVariants) add<Op, Variant + 1>(op);
-  }
-  constexpr Formulas() {
-    int op = 0;
-    (add<Ops, 0>(op++), ...);
-  }
-  constexpr int find(int op, int variant) const {
-    for (int i = 0; i < count; ++i)
-      if (all[i].op == op && all[i].variant == variant) return i;
-    return -1;
-  }
-};
-template <class L, class V, int N> inline constexpr Formulas<L, V, N> kFormulas{};
-
-template <int I, class L> struct At;
-template <int I, class First, class... Rest> struct At<I, List<First, Rest...>> : At<I - 1, List<Rest...>> {};
-template <class First, class... Rest> struct At<0, List<First, Rest...>> {
-  using type = First;
-};
-
 // By halves: every thread of a launch takes the same way.
 template <class L, class V, int N, int Low, int High> GPUKERN_D V choose(int which, const V* x, const V* s) {
   if constexpr (High - Low == 1) {
-    constexpr Formula f = kFormulas<L, V, N>.all[Low];
-    return Kernel<typename At<f.op, L>::type, f.variant>::run(x, s);
+    return Numbered<L, V, N, false, Low>::type::run(x, s);
   } else {
     constexpr int middle = (Low + High) / 2;
     return which < middle ? choose<L, V, N, Low, middle>(which, x, s) : choose<L, V, N, middle, High>(which, x, s);
@@ -327,35 +133,35 @@ template <class L, class V, int N> GPUKERN_KERNEL GPUKERN_BOUNDS(kTileThreads) a
 
 using Function = void (*)(const Plan);
 
-// The rows kernels of one variant, null where none is compiled: `any` then serves, whose reads of neighbours are runs
-// too. Second derivatives have no rows, and double has them only for values of ops that torch has: what the others
-// would gain is not worth their code.
+// The kernels of packets of one variant, null where none is compiled.
 struct RowKernels {
   Function by_size[3][4] = {};  // by compute type and element size 1, 2, 4, 8
+  int formula[3] = {};          // by compute type: its number, where the kernel has several
   unsigned conditions = 0;
 };
 
 constexpr int size_index(int size) { return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3; }
 
-template <class Op, int Variant> void fill(RowKernels* row) {
-  if constexpr (has_variant<Op>(Variant) && Variant <= kMaxInputs) {
+template <class L, class Op, int Variant, class V, int... Sizes>
+void fill_type(RowKernels& kernels, Compute compute, int op) {
+  constexpr Packets whose = packets_of<Op, Variant, V>();
+  if constexpr (whose != Packets::none) {
     using K = Kernel<Op, Variant>;
-    constexpr int f32 = static_cast<int>(Compute::f32), f64 = static_cast<int>(Compute::f64),
-                  i64 = static_cast<int>(Compute::i64);
-    RowKernels& kernels = row[Variant];
-    kernels.conditions = Conditions<K>::bits;
-    kernels.by_size[f32][size_index(2)] = &rows<K, float, 2>;
-    kernels.by_size[f32][size_index(4)] = &rows<K, float, 4>;
-    if constexpr (Variant == 0 && !(Op::spec.aten && !*Op::spec.aten))
-      kernels.by_size[f64][size_index(8)] = &rows<K, double, 8>;
-    if constexpr (has_integers<Op>() && Variant == 0) {
-      kernels.by_size[i64][size_index(1)] = &rows<K, int64_t, 1>;
-      kernels.by_size[i64][size_index(2)] = &rows<K, int64_t, 2>;
-      kernels.by_size[i64][size_index(4)] = &rows<K, int64_t, 4>;
-      kernels.by_size[i64][size_index(8)] = &rows<K, int64_t, 8>;
-    }
+    using F = std::conditional_t<whose == Packets::own, Own<K>, Shared<L, K::inputs>>;
+    const int type = static_cast<int>(compute);
+    ((kernels.by_size[type][size_index(Sizes)] = &rows<F, V, Sizes>), ...);
+    if constexpr (whose == Packets::shared) kernels.formula[type] = kFormulas<L, V, K::inputs, true>.find(op, Variant);
   }
-  if constexpr (Variant < kMaxInputs) fill<Op, Variant + 1>(row);
+}
+
+template <class L, class Op, int Variant> void fill(RowKernels* row, int op) {
+  if constexpr (has_variant<Op>(Variant)) {
+    row[Variant].conditions = Conditions<Kernel<Op, Variant>>::bits;
+    fill_type<L, Op, Variant, float, 2, 4>(row[Variant], Compute::f32, op);
+    fill_type<L, Op, Variant, double, 8>(row[Variant], Compute::f64, op);
+    fill_type<L, Op, Variant, int64_t, 1, 2, 4, 8>(row[Variant], Compute::i64, op);
+  }
+  if constexpr (Variant < kMaxInputs) fill<L, Op, Variant + 1>(row, op);
 }
 
 // The kernels of one family.
@@ -366,7 +172,7 @@ template <class... Ops> struct KernelTable<List<Ops...>> {
 
   KernelTable() {
     int op = 0;
-    (fill<Ops, 0>(rows[op++]), ...);
+    ((fill<L, Ops, 0>(rows[op], op), ++op), ...);
   }
 
   // The kernel without rows and the formula's number in it.
@@ -384,9 +190,11 @@ template <class... Ops> struct KernelTable<List<Ops...>> {
   int launch(const Call& call, const Device& device, Stream stream) const {
     const RowKernels none, &mine = call.variant <= kMaxInputs ? rows[call.op][call.variant] : none;
     const int size = row_size(call, mine.conditions);
-    const Function dense = size ? mine.by_size[static_cast<int>(call.compute)][size_index(size)] : nullptr;
+    const int type = static_cast<int>(call.compute);
+    const Function dense = size ? mine.by_size[type][size_index(size)] : nullptr;
     Plan plan = make_plan(call, device, mine.conditions, dense != nullptr);
     Function kernel = dense;
+    plan.formula = mine.formula[type];
     size_t shared = 0;
     if (plan.path != Path::rows) {
       kernel = call.compute == Compute::f32   ? pick<float>(call, plan.formula)

@@ -73,7 +73,7 @@ struct Plan {
   uint8_t ndim, inputs;
   uint8_t unroll;  // rows: packets a thread takes, at most packets_for(inputs)
   int32_t lead;    // rows: elements before the row that its first packet covers, so that the output's are aligned
-  int formula;     // tile, strided: its number in the kernel, set by the launcher
+  int formula;     // its number in a kernel that has several, set by the launcher
   int threads;
   int64_t blocks;
   int64_t count;             // rows: packets; strided: elements; tile: tiles

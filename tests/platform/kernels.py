@@ -85,6 +85,9 @@ def key_of(name: str) -> str:
     thin = re.search(r"gemm::gemv::by_(rows|columns)<([\w ]+), (\d)>", name)
     if thin:
         return f"gemv/{thin[1][0]}{thin[3]} {TYPES[thin[2]]}"
+    shared = re.search(r"::rows<.*Shared<.*?List<gpukern::\w+::common::(\w+)::.*>, (\d)>, ([\w ]+), (\d)>", name)
+    if shared:  # by the number of operands that its formulas read
+        return f"elementwise/{shared[1]} rows<{shared[2]},{TYPES[shared[3]]},{shared[4]}>"
     rows = re.search(r"::rows<.*?common::(Value|Grad)<gpukern::elementwise::common::(\w+)::.*>, ([\w ]+), (\d)>", name)
     if rows:
         return f"elementwise/{rows[2]} rows<{rows[1]},{TYPES[rows[3]]},{rows[4]}>"
