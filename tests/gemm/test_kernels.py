@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import gpukern
+import gpukern.model
 import gpukern.reference
 from tests.gemm.thin import is_thin, side
 from tests.oracle import fills, products
@@ -265,6 +266,15 @@ def test_ranges_of_k_add_up(row: gpukern.selection.Row, dtype: torch.dtype) -> N
         turned = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
         got = machine.product(*place(row), turned, a, b, c=c, alpha=1, beta=1, splits=splits)
         assert torch.equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
+
+
+@pytest.mark.parametrize("name", ["simt/s128x128", "simt/s64x64", "simt/s32x32"])
+@pytest.mark.parametrize(("a_turned", "b_turned"), itertools.product((False, True), repeat=2))
+def test_float32_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
+    """Their transposing stores took two passes over the banks where one does."""
+    a, b = torch.randn(128, 40), torch.randn(40, 128)
+    a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
+    assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
 
 
 ALIKE = [(folder, t) for folder in ("sm_80", "simt") for t in dict.fromkeys(t for r, t in CASES if folder in r.name)]

@@ -82,15 +82,15 @@ def test_sectors_worked_out_by_hand() -> None:
 
 
 def test_bank_conflicts_worked_out_by_hand() -> None:
-    """Tiles turn through lines of 33 words: no conflict.  The product's transposing store writes 4 lines of 36 words at
-    a time, 16 banks apart: two of the four meet, so each of its requests takes two passes."""
+    """Tiles turn through lines of 33 words: no conflict.  The transposing store of a product of float16 writes 16 words
+    of each of two lines of 36 words, 8 lines apart: they meet, so each of its requests takes two passes."""
     turned = model.run("neg", torch.randn(64, 64).t().contiguous().t(), count=True)[1]
     assert turned.bank_conflicts == 0
     report = model.run("add", torch.randn(64, 64), torch.randn(64, 64).t())[1]
     shared = [c for c in report.lines if c.space == "shared"]
     assert report.kernel == "elementwise/add, tile" and report.bank_conflicts == 0
     assert sum(c.requests for c in shared if c.kind == "write") == 64 * 64 // 32
-    a, b = torch.randn(32, 64), torch.randn(64, 32)
+    a, b = torch.randn(32, 64).half(), torch.randn(64, 32).half()
     report = model.run("mm", a, b, row="simt/s32x32")[1]
     stores = [c for c in report.lines if c.space == "shared" and c.kind == "write" and c.passes != c.ideal]
     assert len(stores) == 1 and stores[0].passes == 2 * stores[0].ideal
@@ -132,7 +132,7 @@ def test_an_access_beyond_a_buffer_is_a_fault() -> None:
     mine = [e["name"] for e in gpukern._C.elementwise_catalogue() if e["family"] == "activation"]
     place = families.index("activation"), mine.index("silu"), 0
     assert machine.elementwise(place, out, [x]).shape == (64,)
-    with pytest.raises(machine.ModelError, match=r"ends 4 bytes behind 'input 0'; a read at kernel\.cuh:\d+"):
+    with pytest.raises(machine.ModelError, match=r"ends 4 bytes behind 'input 0'; a read at rows\.cuh:\d+"):
         machine.elementwise(place, out, [x], shorter=4)
 
 

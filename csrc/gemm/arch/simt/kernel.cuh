@@ -51,8 +51,16 @@ template <class T, int X, int BK, int Threads> struct Loader {
   const T* at[packets];  // the next packet's first element
   T held[packets][width];
 
-  GPUKERN_D static int x_of(int q, bool along_k) { return along_k ? q / (BK / width) : q % (X / width) * width; }
-  GPUKERN_D static int k_of(int q, bool along_k) { return along_k ? q % (BK / width) * width : q / (X / width); }
+  // Along k, the lanes of a warp take `side` packets of each line.  For 4-byte numbers they fill a sector of 32 bytes,
+  // so that more lines are in a warp and its transposing stores keep off each other's banks.
+  static constexpr int side = sizeof(T) == 4 && sizeof(V) == 4 ? 8 / width : BK / width, lines = 32 / side;
+  static_assert(X % lines == 0 && BK / width % side == 0);
+  GPUKERN_D static int x_of(int q, bool along_k) {
+    return along_k ? q / 32 / (BK / width / side) * lines + q % 32 / side : q % (X / width) * width;
+  }
+  GPUKERN_D static int k_of(int q, bool along_k) {
+    return along_k ? (q / 32 % (BK / width / side) * side + q % side) * width : q / (X / width);
+  }
 
   GPUKERN_D void start(const T* tile, int thread, int64_t x_stride, int64_t k_stride, bool along_k) {
 #pragma unroll
