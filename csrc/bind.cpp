@@ -105,8 +105,11 @@ gemm::Layout layout(const Layout& l) { return {l[0], l[1], l[2], static_cast<int
 py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents, const std::array<Layout, 5>& layouts,
                  double alpha, double beta, bool addend, const std::string& activation, bool residual,
                  const std::string& device, const std::string& out, const std::string& precision, bool batch_invariant,
-                 std::array<bool, 2> conjugated) {
+                 std::array<bool, 2> conjugated, const std::string& b_type, const std::array<int64_t, 6>& scales) {
   gemm::Problem p;
+  p.scaling.a = {static_cast<int>(scales[0]), scales[1], scales[2]};
+  p.scaling.b = {static_cast<int>(scales[3]), scales[4], scales[5]};
+  if (!b_type.empty()) p.scaling.b_type = type_named(b_type);
   p.type = type_named(type);
   p.out = out.empty() ? p.type : type_named(out);
   p.precision = gemm::precision_of(precision);
@@ -234,7 +237,7 @@ PYBIND11_MODULE(_C, m) {
   m.def("gemm_rows", &gemm_rows);
   m.def("gemm_explain", &explain, "type"_a, "extents"_a, "layouts"_a, "alpha"_a, "beta"_a, "addend"_a, "activation"_a,
         "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false,
-        "conjugated"_a = std::array<bool, 2>{});
+        "conjugated"_a = std::array<bool, 2>{}, "b_type"_a = "", "scales"_a = std::array<int64_t, 6>{1, 0, 0, 1, 0, 0});
   m.def("gemm_activations", [] {
     std::vector<std::string> all;
     for (int i = 0; i < gemm::kActivations; ++i) all.emplace_back(gemm::name(static_cast<gemm::Activation>(i)));

@@ -120,6 +120,18 @@ def _fake_product(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return fake
 
 
+def _fake_scaled(
+    input: Tensor, mat2: Tensor, scale_a: Tensor, scale_b: Tensor, bias: Tensor | None = None,
+    scale_result: Tensor | None = None, out_dtype: torch.dtype | None = None, use_fast_accum: bool = False,
+) -> Tensor:  # fmt: skip
+    if input.dim() != 2 or mat2.dim() != 2:
+        raise RuntimeError(f"mat{1 if input.dim() != 2 else 2} must be a matrix")
+    if input.shape[1] != mat2.shape[0]:
+        shapes = "x".join(map(str, input.shape)), "x".join(map(str, mat2.shape))
+        raise RuntimeError("mat_a and mat_b shapes cannot be multiplied ({} and {})".format(*shapes))
+    return input.new_empty(input.shape[0], mat2.shape[1], dtype=out_dtype or input.dtype)
+
+
 def _register_fakes(names: dict[str, dict[str, Any]]) -> None:
     for name, theirs in _PRODUCTS.items():
         product = _fake_product(theirs)
@@ -134,6 +146,8 @@ def _register_fakes(names: dict[str, dict[str, Any]]) -> None:
         if name != "where":
             torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(functional))
     torch.library.register_fake("gpukern::elementwise_grad", _fake_grad)
+    torch.library.register_fake("gpukern::scaled_mm", _fake_scaled)
+    torch.library.register_fake("gpukern::scaled_mm.out", _fake_out(_fake_scaled))
 
 
 # --- vmap ------------------------------------------------------------------------------------------------------------

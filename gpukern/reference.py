@@ -292,6 +292,30 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1)
     return _scaled_sum(input, vec1[:, None] * vec2, beta, alpha)
 
 
+def _spread(scale: Any, x: int, k: int) -> Array:
+    """The scale of each element of an (x, k) operand: one number, one a row, or one a block of 128."""
+    given = numpy.asarray(scale, dtype=numpy.float64)
+    if given.size == 1:
+        return numpy.full((x, k), given.reshape(-1)[0])
+    rows = given if given.shape[0] == x else numpy.repeat(given, 128, axis=0)[:x]
+    if rows.shape[1] == 1:
+        return numpy.repeat(rows, k, axis=1)
+    return numpy.repeat(rows, 128, axis=1)[:, :k]
+
+
+@_on_arrays
+def scaled_mm(
+    input: Array, mat2: Array, scale_a: Array, scale_b: Array, bias: Any = None, scale_result: Any = None,
+    out_dtype: torch.dtype | None = None, use_fast_accum: bool = False,
+) -> Array:  # fmt: skip
+    k = input.shape[1]
+    left = input * _spread(scale_a, input.shape[0], k)
+    right = mat2 * _spread(numpy.asarray(scale_b).T, mat2.shape[1], k).T
+    total = _product(left, right) + (0 if bias is None else bias)
+    eight = out_dtype is None or out_dtype.itemsize == 1
+    return total * scale_result if eight and scale_result is not None else total
+
+
 def _inner(input: Array, other: Array) -> Array:
     if input.ndim == 0 or other.ndim == 0:
         return numpy.asarray(input * other)

@@ -19,52 +19,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from . import _C, ops
+from .explanation import NO_LAYOUT, Explanation, layout, measured_notes, on_meta, range_notes
+from .scaled import explain_scaled
 
 PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # of float32, as problem.h has them
 
 __all__ = ["Explanation", "Row", "available", "explain", "force", "reset_served", "served"]
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """What `explain` found; prints as text.
-
-    row: the compiled kernel that runs, e.g. "simt/s128x128"; None where this build has none for the device.
-    refused: (folder or row, reason) for everything better that was passed over, in the order it was asked.
-    would_run: the row that a full build would run; splits: the ranges of k that it adds up, each summed by blocks of
-    its own.  notes: what else is to be said.
-    """
-
-    op: str
-    problem: str
-    device: str
-    row: str | None
-    refused: tuple[tuple[str, str], ...] = ()
-    would_run: str | None = None
-    notes: tuple[str, ...] = ()
-    splits: int = 1
-
-    def __str__(self) -> str:
-        lines = [f"{self.op}: {self.problem}", f"  on        {self.device}", f"  runs      {self.row or 'torch'}"]
-        if self.row is None and self.would_run:
-            lines.append(f"  built, it would run {self.would_run}; gpukern.info() says what to run to build it")
-        if self.refused:
-            width = max(len(name) for name, _ in self.refused)
-            lines += [
-                f"  {'refused' if i == 0 else '':8}  {name:{width}}  {reason}"
-                for i, (name, reason) in enumerate(self.refused)
-            ]
-        lines += [f"  {'note' if i == 0 else '':8}  {note}" for i, note in enumerate(self.notes)]
-        return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        return f"<{self.op} on {self.device}: {self.row or 'torch'}>"
-
-
 # ---- matrix products -------------------------------------------------------------------------------------------------
-
-_Layout = tuple[int, int, int, int]  # row, column and batch stride in elements, and alignment in bytes
-_NONE: _Layout = (0, 0, 0, 1)
 
 
 @dataclass
@@ -78,22 +41,6 @@ class _Product:
     beta: complex = 0.0
     activation: str = "none"
     residual: Tensor | None = None
-
-
-def _layout(t: Tensor | None) -> _Layout:
-    if t is None:
-        return _NONE
-    batch, row, column = t.stride()
-    size = t.element_size()
-    start = t.storage_offset() * size if t.is_meta else t.data_ptr()
-    # As gpu_path.cpp has it: a stride that is never walked is 0, and one unit stride of a matrix is excused.
-    row, column, batch = (
-        0 if extent <= 1 else stride for stride, extent in zip((row, column, batch), (*t.shape[1:], t.shape[0]))
-    )
-    steps = [row * size, column * size]
-    if size in steps:
-        steps.remove(size)
-    return (row, column, batch, math.gcd(16, start, batch * size, *steps))
 
 
 def _cubed(t: Tensor) -> Tensor:
@@ -145,18 +92,10 @@ _PRODUCTS: dict[str, tuple[Callable[..., _Product], Callable[..., Tensor], tuple
 _EXTRAS = ("activation", "residual", "precision", "batch_invariant", "out")
 
 
-def _on_meta(value: Any) -> Any:
-    """The same sizes and strides without data; torch then checks a call and computes nothing."""
-    if not isinstance(value, Tensor):
-        return value
-    there = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
-    return there.conj() if value.is_conj() else there
-
-
 def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
     build, check, names = _PRODUCTS[op]
     extras: dict[str, Any] = {key: kwargs.pop(key) for key in _EXTRAS if key in kwargs}
-    checked = check(*map(_on_meta, args), **{key: _on_meta(value) for key, value in kwargs.items()})  # torch's errors
+    checked = check(*map(on_meta, args), **{key: on_meta(value) for key, value in kwargs.items()})  # torch's errors
     given = dict(zip(names, args)) | kwargs
     tensors = [given.pop(name) for name in names if name in given]
     product = build(*tensors, **given)
@@ -169,11 +108,11 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     precision = _precision(op, extras.get("precision"), product.a.dtype)
     residual = extras.get("residual")
     layouts = [
-        _layout(product.a),
-        _layout(product.b),
-        _layout(product.c),
-        _layout(result),
-        _NONE if residual is None else _layout(_on_meta(residual).expand(checked.shape).reshape(shape)),
+        layout(product.a),
+        layout(product.b),
+        layout(product.c),
+        layout(result),
+        NO_LAYOUT if residual is None else layout(on_meta(residual).expand(checked.shape).reshape(shape)),
     ]
     found = _C.gemm_explain(
         dtype, extents, layouts, product.alpha.real, product.beta.real, product.c is not None and product.beta != 0,
@@ -182,7 +121,7 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     )  # fmt: skip
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
-        found["would_run"] or None, _range_notes(found) + _measured_notes(found) + _epilogue_notes(args, extras)
+        found["would_run"] or None, range_notes(found) + measured_notes(found) + _epilogue_notes(args, extras)
         + _how_notes(found, extras), found["splits"],
     )  # fmt: skip
 
@@ -208,18 +147,6 @@ def _how_notes(found: dict[str, Any], extras: dict[str, Any]) -> tuple[str, ...]
     if extras.get("batch_invariant") and row.startswith("host/"):
         notes.append("batch-invariant: a product that sums every element in the order of k, slower than the BLAS")
     return tuple(notes)
-
-
-def _range_notes(found: dict[str, Any]) -> tuple[str, ...]:
-    if found["splits"] == 1:
-        return ()
-    return (f"k is summed in {found['splits']} ranges by blocks of their own, which are added in a fixed order",)
-
-
-def _measured_notes(found: dict[str, Any]) -> tuple[str, ...]:
-    if not found["ranked"]:
-        return ()
-    return (f"chosen by a stored measurement of {found['measurement']}; GPUKERN_TUNING=off ignores it",)
 
 
 def _epilogue_notes(args: tuple[Any, ...], extras: dict[str, Any]) -> tuple[str, ...]:
@@ -258,7 +185,7 @@ def _multiplications(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> int:
 def _explain_composed(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
     """The largest of the products that a call is made of; the others are notes."""
     with _Recorder() as recorder:
-        result = getattr(ops, op)(*tree_map(_on_meta, args), **tree_map(_on_meta, kwargs))
+        result = getattr(ops, op)(*tree_map(on_meta, args), **tree_map(on_meta, kwargs))
     products = [call for call in recorder.calls if call[0] in _PRODUCTS]
     if products:
         largest = max(products, key=_multiplications)
@@ -281,7 +208,7 @@ def _elementwise_names() -> set[str]:
 
 
 def _explain_elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
-    result = getattr(ops, op)(*map(_on_meta, args), **{key: _on_meta(value) for key, value in kwargs.items()})
+    result = getattr(ops, op)(*map(on_meta, args), **{key: on_meta(value) for key, value in kwargs.items()})
     tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
     problem = f"{tuple(result.shape)}, {str(result.dtype).removeprefix('torch.')}"
     kind = _access(result, tensors)
@@ -365,11 +292,13 @@ def explain_quietly(op: str | Callable[..., Any], *args: Any, device: str | None
     where = _device(tensors, device)
     if name in _PRODUCTS:
         return _explain_product(name, args, dict(kwargs), where)
+    if name == "scaled_mm":
+        return explain_scaled(args, dict(kwargs), where)
     if name in _COMPOSED:
         return _explain_composed(name, args, dict(kwargs), where)
     if name in _elementwise_names():
         return _explain_elementwise(name, args, kwargs, where)
-    known = ", ".join([*_PRODUCTS, *_COMPOSED, *sorted(_elementwise_names())])
+    known = ", ".join([*_PRODUCTS, "scaled_mm", *_COMPOSED, *sorted(_elementwise_names())])
     raise ValueError(f"there is no op {name!r} to explain; known are {known}")
 
 

@@ -50,8 +50,8 @@ hardware, and is.
 
 HOW = """## How a fact is recorded
 - compiled: `python -m tests.validation --compiled`, after a build with the compiler in question
-- modelled: `GPUKERN_RECORD=1 python -m pytest tests/elementwise/test_kernels.py tests/gemm/test_kernels.py`; it counts
-  where every test is green and every row and family ran
+- modelled: `GPUKERN_RECORD=1 python -m pytest tests/elementwise/test_kernels.py tests/gemm/test_kernels.py
+  tests/gemm/test_scaled_kernels.py`; it counts where every test is green and every row and family ran
 - run on hardware, and measured: `make gpu-check` on a machine with the GPU; it builds, replays the model's test vectors
   on the device, runs the tests that need one, the sanitizers and a benchmark beside torch, and writes
   `benchmarks/results/<device>/` only if all is right

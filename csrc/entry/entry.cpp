@@ -49,6 +49,7 @@ Kind kind(const c10::TypePtr& type) {
       case c10::TypeKind::TensorType: return {'t', "Tensor?"};
       case c10::TypeKind::NumberType: return {'s', "Scalar?"};
       case c10::TypeKind::ListType: return {'n', "IntArrayRef?"};
+      case c10::TypeKind::IntType: return {'i', "ScalarType?"};  // no op has another optional number of its kind
       default: return {'c', "c10::string_view?"};
     }
   }
@@ -160,6 +161,10 @@ c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
     case 'I':
       if (type == torch::ParameterType::SCALARTYPE) return static_cast<int64_t>(args.scalartype(k));
       return args.toInt64(k);
+    case 'i': {
+      const auto value = args.scalartypeOptional(k);
+      return value ? c10::IValue(static_cast<int64_t>(*value)) : c10::IValue();
+    }
     case 'B': return args.toBool(k);
     case 'L': return args.tensorlist(k);
     case 'N': return integers(args, k);
@@ -211,7 +216,8 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   const bool own_out = to_out && f.out;  // else computed, then copied
   if (own_out && op.operator_name().overload_name != "Tensor_out") op = *f.out;
   else if (in_place) op = *f.in_place;
-  if (index_of(parsed, "out_dtype") >= 0) op = *find_op(f.name, own_out ? "dtype_out" : "dtype");
+  if (index_of(parsed, "out_dtype") >= 0 && !op.schema().argumentIndexWithName("out_dtype"))  // else an overload's
+    op = *find_op(f.name, own_out ? "dtype_out" : "dtype");
   torch::jit::Stack stack;
   for (const c10::Argument& arg : op.schema().arguments()) {
     const int k = index_of(parsed, arg.name());

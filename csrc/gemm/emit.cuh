@@ -44,6 +44,7 @@ inline Problem partial_of(Problem p) {
 inline Data partial_of(Data d) {
   d.d = d.partial;
   d.c = d.residual = nullptr;
+  d.bias = d.scale_result = nullptr;
   return d;
 }
 
@@ -102,6 +103,25 @@ GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t col
   }
 }
 
+// Stores P numbers, `left` of which are there, as elements of type O.
+template <class O, class V, int P, class Narrow>
+GPUKERN_D void put(const Ending& w, int64_t batch, int64_t row, int64_t column, int left, const V (&v)[P],
+                   Narrow narrow) {
+  const Problem& p = argument(w).p;
+  O* const to = static_cast<O*>(w.data.d) + batch * p.d.batch + row * p.d.row + column * p.d.column;
+  if (w.d_packets && left == P) {
+    Packet<O, P> packet;
+#pragma unroll
+    for (int i = 0; i < P; ++i) packet.v[i] = narrow(v[i]);
+    store_packet(reinterpret_cast<Packet<O, P>*>(to), packet);
+  } else {
+    const int64_t step = w.down ? p.d.row : p.d.column;
+#pragma unroll
+    for (int i = 0; i < P; ++i)
+      if (i < left) to[i * step] = narrow(v[i]);
+  }
+}
+
 // Stores P sums from (row, column) on as elements of type O.
 template <class O, class V, int P>
 GPUKERN_D void emit_as(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
@@ -110,17 +130,28 @@ GPUKERN_D void emit_as(const Ending& w, int64_t batch, int64_t row, int64_t colu
   const int64_t along = w.down ? p.m - row : p.n - column;
   const int left = along < P ? static_cast<int>(along) : P;
   if (!w.plain) complete<O>(w, batch, row, column, left, v);
-  O* const to = static_cast<O*>(w.data.d) + batch * p.d.batch + row * p.d.row + column * p.d.column;
-  if (w.d_packets && left == P) {
-    Packet<O, P> packet;
+  put<O>(w, batch, row, column, left, v, [](V x) { return Number<O>::narrow(x); });
+}
+// Sums of a scaled product: each block's scales are in them.
+template <int P>
+GPUKERN_D void emit_scaled(const Ending& w, int64_t batch, int64_t row, int64_t column, float (&v)[P]) {
+  const Problem& p = argument(w).p;
+  if (row >= p.m || column >= p.n) return;
+  const int left = p.n - column < P ? static_cast<int>(p.n - column) : P;
 #pragma unroll
-    for (int i = 0; i < P; ++i) packet.v[i] = Number<O>::narrow(v[i]);
-    store_packet(reinterpret_cast<Packet<O, P>*>(to), packet);
-  } else {
-    const int64_t step = w.down ? p.d.row : p.d.column;
-#pragma unroll
-    for (int i = 0; i < P; ++i)
-      if (i < left) to[i * step] = Number<O>::narrow(v[i]);
+  for (int i = 0; i < P; ++i) {
+    if (w.data.bias && i < left) v[i] += w.data.bias[column + i];
+    if (w.data.scale_result) v[i] *= *w.data.scale_result;
+  }
+  switch (p.out) {
+    case Type::f32: return put<float>(w, batch, row, column, left, v, [](float x) { return x; });
+    case Type::f16: return put<half_t>(w, batch, row, column, left, v, [](float x) { return from_float<half_t>(x); });
+    case Type::bf16:
+      return put<bfloat16_t>(w, batch, row, column, left, v, [](float x) { return from_float<bfloat16_t>(x); });
+    default: {
+      const Format8 format = format_of(p.out);
+      put<float8_t>(w, batch, row, column, left, v, [&](float x) { return narrow(x, format); });
+    }
   }
 }
 
@@ -128,10 +159,14 @@ GPUKERN_D void emit_as(const Ending& w, int64_t batch, int64_t row, int64_t colu
 template <class T, class V, int P>
 GPUKERN_D void emit(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
   using Wide = typename Number<T>::Wide;
-  if constexpr (!std::is_same_v<T, Wide>) {
-    if (w.wide) return emit_as<Wide>(w, batch, row, column, v);
+  if constexpr (std::is_same_v<T, float8_t>) {
+    emit_scaled(w, batch, row, column, v);
+  } else {
+    if constexpr (!std::is_same_v<T, Wide>) {
+      if (w.wide) return emit_as<Wide>(w, batch, row, column, v);
+    }
+    emit_as<T>(w, batch, row, column, v);
   }
-  emit_as<T>(w, batch, row, column, v);
 }
 
 }  // namespace gpukern::gemm

@@ -29,6 +29,10 @@ Type type_of(c10::ScalarType t) {
     case c10::ScalarType::Long: return Type::i64;
     case c10::ScalarType::ComplexFloat: return Type::c64;
     case c10::ScalarType::ComplexDouble: return Type::c128;
+    case c10::ScalarType::Float8_e4m3fn: return Type::e4m3;
+    case c10::ScalarType::Float8_e5m2: return Type::e5m2;
+    case c10::ScalarType::Float8_e4m3fnuz: return Type::e4m3fnuz;
+    case c10::ScalarType::Float8_e5m2fnuz: return Type::e5m2fnuz;
     default: return Type::f32;
   }
 }
@@ -97,6 +101,7 @@ Problem problem_of(const Args& x, const Tensor& out) {
   const auto a = x.a.sizes(), b = x.b.sizes();
   p.type = type_of(x.a.scalar_type());
   p.out = out.defined() ? type_of(out.scalar_type()) : p.type;
+  p.scaling.b_type = type_of(x.b.scalar_type());
   p.precision = precision_of(x);
   p.batch_invariant = x.how.batch_invariant;
   p.batch = x.kind == Kind::bmm ? a[0] : 1;
@@ -177,21 +182,24 @@ Ranking ranking(const Problem& problem, c10::Device where) {
 }
 
 void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& out) {
+  const auto address = [](const Tensor* t) -> const void* { return t ? t->const_data_ptr() : nullptr; };
+  launch(choice, problem, Data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()}, out);
+}
+
+void launch(Choice choice, const Problem& problem, Data data, const Tensor& out) {
   if (out.numel() == 0) return;
-  const c10::Device where = x.a.device();
+  const c10::Device where = out.device();
   const c10::DeviceGuard guard(where);
   const Stream stream = c10::impl::VirtualGuardImpl(where.type()).getStream(where).native_handle();
-  const auto address = [](const Tensor* t) -> const void* { return t ? t->const_data_ptr() : nullptr; };
-  Data data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()};
   data.splits = splits_of(choice, problem, gpu_path::device(where));
   Tensor partial;  // from the caching allocator, on the same stream: free for others once the launches are in order
   if (data.splits > 1) {
-    partial = at::empty({data.splits * out.numel()}, x.a.options().dtype(scalar_type_of(accumulator(problem.type))));
+    partial = at::empty({data.splits * out.numel()}, out.options().dtype(scalar_type_of(accumulator(problem.type))));
     data.partial = partial.data_ptr();
   }
   Tensor workspace;
   if (const int64_t bytes = kFolders[choice.folder].workspace(problem)) {
-    workspace = at::empty({bytes}, x.a.options().dtype(c10::kByte));
+    workspace = at::empty({bytes}, out.options().dtype(c10::kByte));
     data.workspace = workspace.data_ptr();
   }
   int error = 0;
@@ -210,6 +218,9 @@ bool serves(c10::Device) { return false; }
 const Device& device(c10::Device) { return cpu(); }
 Ranking ranking(const Problem&, c10::Device) { return {}; }
 void launch(Choice, const Problem&, const Args&, const Tensor&) {
+  TORCH_INTERNAL_ASSERT(false, "gpukern: no GPU kernels are built");
+}
+void launch(Choice, const Problem&, Data, const Tensor&) {
   TORCH_INTERNAL_ASSERT(false, "gpukern: no GPU kernels are built");
 }
 

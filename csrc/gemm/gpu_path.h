@@ -17,5 +17,6 @@ Tensor empty_result(const Args& args);
 void prepare(const Args& args, const Tensor& out);
 // On the caller's current stream.
 void launch(Choice choice, const Problem& problem, const Args& args, const Tensor& out);
+void launch(Choice choice, const Problem& problem, Data data, const Tensor& out);
 
 }  // namespace gpukern::gemm::gpu_path

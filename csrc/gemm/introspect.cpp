@@ -60,6 +60,7 @@ std::string problem_text(const Problem& p) {
   if (p.batch != 1) text += std::to_string(p.batch) + " x ";
   text += "(" + std::to_string(p.m) + ", " + std::to_string(p.k) + ") @ (" + std::to_string(p.k) + ", " +
           std::to_string(p.n) + "), " + name(p.type);
+  if (is_float8(p.type) && p.scaling.b_type != p.type) text += std::string(" x ") + name(p.scaling.b_type);
   if (p.out != p.type) text += std::string(" to ") + name(p.out);
   if (p.precision != Precision::strict)
     text += std::string(", ") + name(p.precision) + (term_products(p.precision) ? "" : " allowed");
@@ -67,6 +68,13 @@ std::string problem_text(const Problem& p) {
   const auto major = [](const Layout& l) { return l.column == 1 ? "rows" : l.row == 1 ? "columns" : "strided"; };
   text += std::string(", A by ") + major(p.a) + (p.conjugate_a ? ", conjugated" : "") + ", B by " + major(p.b) +
           (p.conjugate_b ? ", conjugated" : "");
+  if (is_float8(p.type)) {
+    const auto kind = [](const Scale& s) {
+      if (s.k) return s.group > 1 ? "128x128" : "1x128";
+      return s.x ? "row" : "tensor";
+    };
+    text += std::string(", scales by ") + kind(p.scaling.a) + " and " + kind(p.scaling.b);
+  }
   if (p.epilogue.addend) text += p.c.row == 0 ? ", + bias" : ", + C";
   if (p.epilogue.activation != Activation::none) text += std::string(", ") + name(p.epilogue.activation);
   if (p.epilogue.residual) text += ", + residual";

@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "../platform/gpu.h"
+#include "float8.cuh"
 #include "problem.h"
 
 namespace gpukern::gemm {
@@ -62,6 +63,12 @@ constexpr int min_of(int a, int b) { return a < b ? a : b; }
 // What a tile has of the elements that are left: one register, where the number itself takes two.
 GPUKERN_HD int left_of(int64_t left, int tile) { return left < tile ? static_cast<int>(left) : tile; }
 
+// How it is read is the Problem's to say (float8.cuh).
+template <> struct Number<float8_t> {
+  using V = float;
+  using Wide = float;
+};
+
 template <class T> constexpr Type type_of();
 template <> constexpr Type type_of<half_t>() { return Type::f16; }
 template <> constexpr Type type_of<bfloat16_t>() { return Type::bf16; }
@@ -74,6 +81,7 @@ template <> constexpr Type type_of<int32_t>() { return Type::i32; }
 template <> constexpr Type type_of<int64_t>() { return Type::i64; }
 template <> constexpr Type type_of<Complex<float>>() { return Type::c64; }
 template <> constexpr Type type_of<Complex<double>>() { return Type::c128; }
+template <> constexpr Type type_of<float8_t>() { return Type::e4m3; }  // of any format
 
 // f of a value of the storage type.
 template <class F> int with_storage(Type t, F f) {
@@ -88,6 +96,10 @@ template <class F> int with_storage(Type t, F f) {
     case Type::i32: return f(int32_t());
     case Type::c64: return f(Complex<float>());
     case Type::c128: return f(Complex<double>());
+    case Type::e4m3:
+    case Type::e5m2:
+    case Type::e4m3fnuz:
+    case Type::e5m2fnuz: return f(float8_t());
     default: return f(int64_t());
   }
 }

@@ -9,15 +9,17 @@
 
 namespace gpukern::gemm {
 
-enum class Type : uint8_t { f16, bf16, f32, f64, u8, i8, i16, i32, i64, c64, c128 };
-constexpr int kTypes = 11;
+enum class Type : uint8_t { f16, bf16, f32, f64, u8, i8, i16, i32, i64, c64, c128, e4m3, e5m2, e4m3fnuz, e5m2fnuz };
+constexpr int kTypes = 15;
 constexpr int bytes(Type t) {
-  constexpr int table[kTypes] = {2, 2, 4, 8, 1, 1, 2, 4, 8, 8, 16};
+  constexpr int table[kTypes] = {2, 2, 4, 8, 1, 1, 2, 4, 8, 8, 16, 1, 1, 1, 1};
   return table[static_cast<int>(t)];
 }
 constexpr const char* name(Type t) {
-  constexpr const char* table[kTypes] = {"float16", "bfloat16", "float32", "float64",   "uint8",     "int8",
-                                         "int16",   "int32",    "int64",   "complex64", "complex128"};
+  constexpr const char* table[kTypes] = {
+      "float16",    "bfloat16",      "float32",     "float64",         "uint8",
+      "int8",       "int16",         "int32",       "int64",           "complex64",
+      "complex128", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"};
   return table[static_cast<int>(t)];
 }
 constexpr bool floating(Type t) { return t <= Type::f64; }
@@ -28,13 +30,22 @@ constexpr unsigned kSingle = bit(Type::f16) | bit(Type::bf16) | bit(Type::f32); 
 constexpr unsigned kDouble = bit(Type::f64);
 constexpr unsigned kWhole = bit(Type::u8) | bit(Type::i8) | bit(Type::i16) | bit(Type::i32) | bit(Type::i64);
 constexpr unsigned kComplex = bit(Type::c64) | bit(Type::c128);
+// Operands of scaled products only; widened in software, so any device has them.
+constexpr unsigned kFloat8 = bit(Type::e4m3) | bit(Type::e5m2) | bit(Type::e4m3fnuz) | bit(Type::e5m2fnuz);
+constexpr bool is_float8(Type t) { return (bit(t) & kFloat8) != 0; }
 constexpr bool whole(Type t) { return (bit(t) & kWhole) != 0; }
 
 // What products of a type are summed in, and the widest type a result can have.
 constexpr Type accumulator(Type t) {
-  if (bit(t) & kSingle) return Type::f32;
+  if (bit(t) & (kSingle | kFloat8)) return Type::f32;
   if (t == Type::f64 || t == Type::i64 || (bit(t) & kComplex)) return t;
   return Type::i32;
+}
+
+// The results that a product of a type can have.
+constexpr bool gives(Type type, Type out) {
+  if (is_float8(type)) return (bit(out) & (kSingle | kFloat8)) != 0;
+  return out == type || out == accumulator(type);
 }
 
 // How float32 operands may be multiplied.  tf32: rounded to 11 significant bits, as torch's own switch allows.  bf16xN:
@@ -79,6 +90,19 @@ struct Epilogue {
   double alpha_imaginary = 0, beta_imaginary = 0;  // complex types only
 };
 
+// Where the scale of an operand's element lies: x its row in A or column in B, k the other.  Both strides 0: one scale.
+constexpr int kScaleBlock = 128;
+struct Scale {
+  int group = 1;         // neighbours along x that share one: 1 or kScaleBlock
+  int64_t x = 0, k = 0;  // strides in elements, from group to group and from one kScaleBlock of k to the next
+};
+// D = result * (sum over the blocks of k of (scale_a scale_b) A B + bias), for operands of 8 bits.
+struct Scaling {
+  Scale a, b;
+  Type b_type = Type::e4m3;                                       // A and B may have two formats
+  constexpr bool blocks() const { return a.k != 0 || b.k != 0; }  // the sum of each block has scales of its own
+};
+
 struct Problem {
   Type type = Type::f32, out = Type::f32;
   Precision precision = Precision::strict;
@@ -87,6 +111,7 @@ struct Problem {
   Layout a, b, c, d, residual;                    // a bias is a C whose row (or column) stride is 0
   bool conjugate_a = false, conjugate_b = false;  // the factor is the conjugate of what memory has
   Epilogue epilogue;
+  Scaling scaling;  // 8-bit types only
 };
 
 // The addresses that go with a Problem.
@@ -100,6 +125,11 @@ struct Data {
   void* partial = nullptr;
   int splits = 1;
   void* workspace = nullptr;  // what a folder asks for beside it: terms, the operands' bfloat16 terms
+  // Of scaled products, in float32: `bias` has n numbers, `scale_result` one.
+  const float* scale_a = nullptr;
+  const float* scale_b = nullptr;
+  const float* bias = nullptr;
+  const float* scale_result = nullptr;
 };
 
 // D^T = B^T A^T: the same product, written the other way round.

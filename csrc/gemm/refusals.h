@@ -7,7 +7,9 @@
 namespace gpukern::gemm {
 
 constexpr Reason refused_result(const Problem& p) {
-  if (p.out != p.type && p.out != accumulator(p.type)) return "a result is of the operands' type or the accumulator's";
+  if (!gives(p.type, p.out))
+    return is_float8(p.type) ? "a scaled product's result is a float of 8, 16 or 32 bits"
+                             : "a result is of the operands' type or the accumulator's";
   if (!floating(p.type) && p.epilogue.activation != Activation::none) return "an activation needs a floating type";
   return nullptr;
 }

@@ -10,6 +10,7 @@
 #include "autograd.h"
 #include "compose.h"
 #include "family.h"
+#include "scaled.h"
 #include "wide.h"
 
 namespace gpukern::gemm {
@@ -214,10 +215,12 @@ void define(torch::Library& m) {
   m.def("linear.out(Tensor input, Tensor weight, Tensor? bias=None, *, " GPUKERN_TAIL ", Tensor(a!) out) -> ()",
         &linear_out);
   define_wide(m);
+  define_scaled(m);
   define_family(m);
 }
 
 void implement(torch::Library& m) {
+  implement_scaled(m);
   const auto both = [&](auto k, std::string name) {
     m.impl(name.c_str(), &k.backend);
     m.impl((name + ".out").c_str(), &k.backend_out);
@@ -228,6 +231,7 @@ void implement(torch::Library& m) {
 }
 
 void implement_elsewhere(torch::Library& m) {
+  implement_scaled(m);
   const auto both = [&](auto k, std::string name) {
     m.impl(name.c_str(), &k.elsewhere);
     m.impl((name + ".out").c_str(), &k.elsewhere_out);
@@ -238,6 +242,7 @@ void implement_elsewhere(torch::Library& m) {
 }
 
 void implement_autograd(torch::Library& m) {
+  implement_scaled_autograd(m);
   const auto both = [&](auto k, std::string name) {
     m.impl(name.c_str(), &k.differentiable);
     m.impl((name + ".out").c_str(), &k.differentiable_out);
@@ -321,6 +326,7 @@ std::vector<entry::Declaration> functions() {
         "Scalar beta, Tensor input, Tensor mat, Tensor vec, *, Tensor out=None)" + old}},
       {"addmv_", "In-place form of addmv; returns input.", false, {}},
   };
+  all.push_back(scaled_function());
   for (auto& more : family_functions()) all.push_back(std::move(more));
   return all;
 }

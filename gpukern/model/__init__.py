@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .. import _C, ops, selection
+from ..explanation import on_meta
 from . import machine
 from .machine import LineCount, ModelError, Schedule
 
@@ -120,8 +121,7 @@ def _product(
     precision = rest.pop("precision", None)
     rest.pop("batch_invariant", None)  # a row by name is the same for any number of rows
     build, check, names = selection._PRODUCTS[op]
-    on_meta = {key: selection._on_meta(value) for key, value in rest.items()}
-    shape = check(*map(selection._on_meta, args), **on_meta).shape
+    shape = check(*map(on_meta, args), **{key: on_meta(value) for key, value in rest.items()}).shape
     given = dict(zip(names, args)) | rest
     positional = [given.pop(name) for name in names if name in given]
     p = build(*positional, **given)
@@ -151,7 +151,7 @@ def _product(
 def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: Schedule) -> tuple[Tensor, str]:
     if not any(e["name"] == op for e in _C.elementwise_catalogue()):
         raise ValueError(f"{op} is made of other ops; run those")
-    like = getattr(ops, op)(*map(selection._on_meta, args), **{k: selection._on_meta(v) for k, v in kwargs.items()})
+    like = getattr(ops, op)(*map(on_meta, args), **{k: on_meta(v) for k, v in kwargs.items()})
     entries = [e for e in _C.elementwise_catalogue() if e["name"] == op]
     words = [w.strip() for w in entries[0]["args"].replace("*,", "").split(",")]
     tensors: list[Tensor] = []

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .. import _C
+from ..scaled import scale_kind
 from .build import library
 from .memory import Guarded, watch
 
@@ -203,7 +204,8 @@ def plan(out: Tensor, inputs: Sequence[Tensor], *, conditions: int = 0, processo
 
 # ---- products --------------------------------------------------------------------------------------------------------
 
-PRODUCT_TYPES = [*DTYPES[:9], torch.complex64, torch.complex128]
+FLOAT8 = [torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz]
+PRODUCT_TYPES = [*DTYPES[:9], torch.complex64, torch.complex128, *FLOAT8]
 PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # in the order of problem.h
 ACTIVATIONS: list[str] = _C.gemm_activations()  # in the order of problem.h
 
@@ -212,9 +214,9 @@ def _layout(t: Tensor | None) -> list[int]:
     """Row, column and batch stride, and the alignment of the address and of every stride that is not 1."""
     if t is None:
         return [0, 0, 0, 1]
-    batch, row, column = t.stride()
+    t = t if t.dim() == 3 else t[None]
     size = t.element_size()
-    batch, row, column = (stride if extent > 1 else 0 for extent, stride in zip(t.shape, (batch, row, column)))
+    batch, row, column = (stride if extent > 1 else 0 for extent, stride in zip(t.shape, t.stride()))
     steps = [row * size, column * size]
     if size in steps:
         steps.remove(size)  # one unit stride of the matrix: packets lie along it
@@ -237,27 +239,57 @@ def product(
     splits: ranges of k that blocks of their own add up, in memory that the model watches too.
     precision: of float32; None is one that the row is for.
     """
-    set_schedule(schedule or Schedule())
-    target = Guarded(out, aligned=aligned).poison()
     given = {"a": _as_stored(a), "b": _as_stored(b), "c": c, "residual": residual}
     memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
-    partial = None
-    if splits > 1:
-        sums = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype
-        sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums  # complex ones are 8 or 16
-        partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
+    addend = c is not None and beta != 0
+    flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
+    conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not: they are read through the flag
     if precision is None:  # asked of the row, not of the selection
         folders = list(dict.fromkeys(str(r["name"]).split("/")[0] for r in _C.gemm_rows()))
         precision = "strict" if a.dtype != torch.float32 else "bf16x6" if folders[folder] == "terms" else "tf32"
-    views = {name: memory[name].view if name in memory else None for name in given}
-    layouts = [views["a"], views["b"], views["c"], target.view, views["residual"]]
-    kind = PRODUCT_TYPES.index(a.dtype)
-    addend = c is not None and beta != 0
-    flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None), PRODUCT_TYPES.index(out.dtype)]
-    conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not: they are read through the flag
+    return _launch(
+        folder, row, out, memory, flags=flags, conjugated=conjugated, factors=(alpha, beta), precision=precision,
+        schedule=schedule, aligned=aligned, splits=splits,
+    )  # fmt: skip
+
+
+def scaled(
+    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, *,
+    bias: Tensor | None = None, scale_result: Tensor | None = None, schedule: Schedule | None = None,
+    aligned: bool = False, splits: int = 1,
+) -> Tensor:  # fmt: skip
+    """Runs one row of scaled products over guarded copies of (m, k), (k, n), their scales and a float32 bias (n,)."""
+    given = {"a": a, "b": b, "scale_a": scale_a, "scale_b": scale_b, "bias": bias, "scale_result": scale_result}
+    memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
+    kinds = [
+        *scale_kind(memory["scale_a"].view, *a.shape),
+        *scale_kind(memory["scale_b"].view.t(), b.shape[1], b.shape[0]),
+    ]
+    kinds.append(PRODUCT_TYPES.index(b.dtype))
+    return _launch(folder, row, out, memory, kinds=kinds, schedule=schedule, aligned=aligned, splits=splits)
+
+
+def _launch(
+    folder: int, row: int, out: Tensor, memory: dict[str, Guarded], *, flags: Sequence[int] = (0, 0, 0),
+    conjugated: Sequence[int] = (0, 0), factors: tuple[complex, complex] = (1, 0), precision: str = "strict",
+    kinds: Sequence[int] | None = None, schedule: Schedule | None, aligned: bool, splits: int,
+) -> Tensor:  # fmt: skip
+    """flags: activation, addend, residual.  factors: alpha and beta.  kinds: the harness's `scales`."""
+    set_schedule(schedule or Schedule())
+    target = Guarded(out, aligned=aligned).poison()
+    views = {name: buffer.view for name, buffer in memory.items()}
+    a, b = views["a"], views["b"]
+    partial = None
+    if splits > 1:
+        sums = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype  # of 8 bits too
+        sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums  # complex ones are 8 or 16
+        partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
+    layouts = [a, b, views.get("c"), target.view, views.get("residual")]
+    types = [PRODUCT_TYPES.index(t.dtype) for t in (a, out)]
+    which = [folder, row, types[0], *flags, types[1], PRECISIONS.index(precision), splits, *conjugated]
     described = (
-        _array(ctypes.c_int, [folder, row, kind, *flags, PRECISIONS.index(precision), splits, *conjugated]),
-        _array(ctypes.c_int64, [a.shape[0], a.shape[1], b.shape[2], a.shape[2]]),
+        _array(ctypes.c_int, which),
+        _array(ctypes.c_int64, [a.shape[0] if a.dim() == 3 else 1, a.shape[-2], b.shape[-1], a.shape[-1]]),
         _array(ctypes.c_int64, [v for t in layouts for v in _layout(t)]),
     )
     watch(memory, target, scratch=partial)
@@ -265,14 +297,18 @@ def product(
     workspace = Guarded(torch.empty(size, dtype=torch.uint8), aligned=True).poison() if size else None
     if workspace:
         workspace.watch("workspace", True)
-    pointers = [views["a"], views["b"], views["c"], views["residual"], target.view]
+    pointers = [a, b, views.get("c"), views.get("residual"), target.view]
     pointers += [partial.view if partial else None, workspace.view if workspace else None]
+    of_scales = [views.get(name) for name in ("scale_a", "scale_b", "bias", "scale_result")]
+    alpha, beta = factors
     error = library().gpukern_model_product(
         *described,
         _array(ctypes.c_void_p, [None if t is None else t.data_ptr() for t in pointers]),
         ctypes.c_double(alpha.real), ctypes.c_double(beta.real),
         ctypes.c_int64(int(alpha.real)), ctypes.c_int64(int(beta.real)),
         ctypes.c_double(alpha.imag), ctypes.c_double(beta.imag),
+        None if kinds is None else _array(ctypes.c_int64, kinds),
+        _array(ctypes.c_void_p, [None if t is None else t.data_ptr() for t in of_scales]),
     )  # fmt: skip
     if error:
         raise ModelError(error.decode())

@@ -31,8 +31,9 @@ GPUS = [
 ]
 TYPES = [
     "float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "complex64", "complex128",
+    "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz",
 ]  # fmt: skip
-WIDE = {"float16": "float32", "bfloat16": "float32", "int8": "int32"}
+WIDE = {"float16": "float32", "bfloat16": "float32", "int8": "int32", "float8_e4m3fn": "bfloat16"}
 # Extents as they come: powers of two, their neighbours, primes, a vocabulary; 0 is for the launcher.
 SIDES = [
     1,

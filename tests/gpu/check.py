@@ -28,7 +28,9 @@ from tests.platform import record
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 SUITES = ("gemm-square", "gemm-batched", "gemv", "fused", "overhead", "training")
-KERNEL_TESTS = ("tests/elementwise/test_kernels.py", "tests/gemm/test_kernels.py")
+KERNEL_TESTS = (
+    "tests/elementwise/test_kernels.py", "tests/gemm/test_kernels.py", "tests/gemm/test_scaled_kernels.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,15 @@ def rows() -> list[Any]:
     return [r for r in gpukern.available() if runs_on(list(r.targets), target())]
 
 
+def types(row: Any) -> list[torch.dtype]:
+    """Of its products without scales."""
+    return [getattr(torch, t) for t in row.types if not t.startswith("float8")]
+
+
+def takes_float8(row: Any) -> bool:
+    return any(t.startswith("float8") for t in row.types)
+
+
 def how(row: Any, dtype: Any) -> dict[str, str]:
     """What a call must ask for so that a row of float32 can be forced."""
     folder = row.name.split("/")[0]

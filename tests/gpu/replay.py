@@ -179,6 +179,26 @@ def product(
     return target.result()
 
 
+def scaled(
+    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, *,
+    bias: Tensor | None = None, scale_result: Tensor | None = None, schedule: object = None,
+    aligned: bool = False, splits: int = 1,
+) -> Tensor:  # fmt: skip
+    """As machine.scaled."""
+    global launches
+    name = record.row_at(folder, row)
+    given = [Placed(t, t, aligned=aligned) for t in (a, b, scale_a, scale_b)]
+    rest = [None if t is None else t.to(DEVICE) for t in (bias, scale_result)]
+    target = Placed(out, None, aligned=aligned)
+    with gpukern.force("host" if DEVICE == "cpu" else f"{name}*{splits}"):
+        gpukern.scaled_mm(*(p.view for p in given), *rest, out.dtype, out=target.view)
+    launches += 1
+    record.RECORD.note("rows", name)
+    for p in given:
+        p.untouched()
+    return target.result()
+
+
 @contextmanager
 def tf32_allowed(row: str) -> Iterator[None]:
     """Tensor cores multiply float32 only where torch's switch lets them round it."""
@@ -202,7 +222,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if DEVICE != "cpu" and (why := device.why_none()):
         raise pytest.UsageError(f"gpukern: {why}; the replay needs one")
     os.environ.pop("GPUKERN_RECORD", None)  # what a device runs is no record of the model
-    for function in (elementwise, product, report):
+    for function in (elementwise, product, scaled, report):
         setattr(machine, function.__name__, function)
 
 

@@ -7,6 +7,7 @@ GPUKERN_GPU_DEVICE=cpu tries this file where there is no GPU.
 
 from __future__ import annotations
 
+import math
 import os
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 import gpukern
 from tests.gpu import device
-from tests.oracle import fills, products, strategies, ulps
+from tests.oracle import fills, float8, products, strategies, ulps
 from tests.oracle.ops import FIRST
 
 DEVICE = os.environ.get("GPUKERN_GPU_DEVICE", "cuda")
@@ -37,7 +38,7 @@ def row_runs(row: gpukern.selection.Row) -> int:
     """Ragged shapes in all four layouts, with and without an addend."""
     count = 0
     bm, bn, bk = row.tile
-    for dtype in (getattr(torch, t) for t in row.types):
+    for dtype in device.types(row):
         for m, n, k in ((bm + 1, bn - 1, bk + 1), (1, 3, 2 * bk), (bm, bn, bk)):
             a, b, c = filled(dtype, m, k, k=k), filled(dtype, k, n, k=k), filled(dtype, m, n, k=1)
             if dtype.is_floating_point:
@@ -49,6 +50,33 @@ def row_runs(row: gpukern.selection.Row) -> int:
                 products.exactly_equal(gpukern.mm(there(left), there(right), **how).cpu(), expected)
                 products.exactly_equal(gpukern.addmm(there(c), there(left), there(right), **how).cpu(), (expected + c))
                 count += 2
+    return count
+
+
+def scaled_runs(row: gpukern.selection.Row) -> int:
+    """Every format, every kind of scale, a bias, results of 8 bits."""
+    count = 0
+    bm, bn, bk = row.tile
+    for number, kind in enumerate(float8.SCALES):
+        first, second = float8.FORMATS[number % 4], float8.FORMATS[number // 4]
+        for m, n, k in ((bm + 1, bn - 1, 128 + bk + 1), (1, 3, 2 * bk), (bm, bn, bk)):
+            a, b, bias = float8.whole(first, m, k), float8.whole(second, k, n), torch.randint(-3, 4, (n,)).float()
+            one, two = float8.scales(kind, m, n, k)
+            expected = float8.exact(a, b, one, two) + bias.double()
+            for turned in (b, b.t().contiguous().t()):
+                for out in (torch.float32, first):
+                    given = (there(t) for t in (a, turned, one, two, bias))
+                    got = gpukern.scaled_mm(*given, out_dtype=out).cpu()
+                    rounded = expected.float().to(out).float()  # NaN or infinite where it is beyond 8 bits
+                    assert torch.equal(got.float().nan_to_num(math.pi), rounded.nan_to_num(math.pi)), (
+                        row.name,
+                        kind,
+                        m,
+                        n,
+                        k,
+                        out,
+                    )
+                    count += 1
     return count
 
 
@@ -78,7 +106,7 @@ def main() -> int:
         if DEVICE == "cpu":
             row = gpukern.selection.Row(row.name, row.types, row.targets, (8, 8, 8), 0, 0)
         with gpukern.force(row.name):
-            count += row_runs(row)
+            count += row_runs(row) + (scaled_runs(row) if device.takes_float8(row) else 0)
     count += elementwise_runs()
     print(f"{count} runs on small shapes, every result right")
     return 0

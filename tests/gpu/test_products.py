@@ -15,7 +15,7 @@ from tests.gpu import device
 from tests.oracle import fills, products
 
 ROWS = device.rows()
-CASES = [(row, getattr(torch, t)) for row in ROWS for t in row.types]
+CASES = [(row, t) for row in ROWS for t in device.types(row)]
 FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
 
 

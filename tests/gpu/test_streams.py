@@ -103,7 +103,7 @@ def test_every_op_in_a_graph(case: Case) -> None:
 
 @pytest.mark.parametrize("row", device.rows(), ids=lambda r: r.name)
 def test_every_row_in_a_graph(row: gpukern.selection.Row) -> None:
-    for dtype in (getattr(torch, t) for t in row.types):
+    for dtype in device.types(row):
         a, b = ((4 * fills.normal(*s)).to(dtype).cuda() for s in ((150, 60), (60, side(row, 140))))
         with gpukern.force(row.name):
             captured(partial(gpukern.mm, **device.how(row, dtype)), [a, b], [a.flip(0), b.flip(0)])

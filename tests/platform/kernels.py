@@ -16,7 +16,7 @@ GOLDEN = ROOT / "tests" / "platform" / "golden"
 TYPES = {
     "float": "f32", "double": "f64", "__half": "f16", "__nv_bfloat16": "bf16", "__hip_bfloat16": "bf16",
     "unsigned char": "u8", "signed char": "i8", "short": "i16", "int": "i32", "long": "i64",
-    "gpukern::gemm::Complex<float>": "c64", "gpukern::gemm::Complex<double>": "c128",
+    "gpukern::gemm::Complex<float>": "c64", "gpukern::gemm::Complex<double>": "c128", "gpukern::gemm::float8_t": "f8",
 }  # fmt: skip
 
 
@@ -98,7 +98,14 @@ def key_of(name: str) -> str:
 @cache
 def row_of(folder: str, kind: str, tile: tuple[int, int, int]) -> gpukern.selection.Row | None:
     """The row of the table that a kernel is; it says how many threads and bytes a launch asks for."""
-    names = {"f16": "float16", "bf16": "bfloat16", "u8": "uint8", "c64": "complex64", "c128": "complex128"}
+    names = {
+        "f16": "float16",
+        "bf16": "bfloat16",
+        "u8": "uint8",
+        "c64": "complex64",
+        "c128": "complex128",
+        "f8": "float8_e4m3fn",
+    }
     full = names.get(kind, kind.replace("f", "float").replace("i", "int"))
     for row in gpukern.available(built=False):
         if row.name.startswith(folder + "/") and row.tile == tile and full in row.types:

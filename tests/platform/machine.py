@@ -41,6 +41,13 @@ def product(folder: int, row: int, *arguments: Any, schedule: Schedule | None = 
     return result
 
 
+def scaled(folder: int, row: int, *arguments: Any, schedule: Schedule | None = None, **options: Any) -> Tensor:
+    """gpukern.model.machine.scaled."""
+    result = _machine.scaled(folder, row, *arguments, schedule=schedule, **options)
+    record.RECORD.note("rows", record.row_at(folder, row), _name(schedule or Schedule()))
+    return result
+
+
 def _name(schedule: Schedule) -> str:
     """Of the order of execution; what is watched is no part of it."""
     return f"Schedule(order={schedule.order!r}, seed={schedule.seed}, wave={schedule.wave})"
@@ -61,6 +68,7 @@ __all__ = [
     "plan",
     "product",
     "report",
+    "scaled",
     "set_schedule",
     "watch",
 ]

@@ -121,6 +121,8 @@ PROMISES = [
     # Four multiply-adds for each of 16 sums; the kernel of 8 bytes reads two numbers at a time.
     Promise(r"simt/z\w+ c64", {"FFMA": 512, "LDS.128": 32, "LDG.128": 1, "STG.128": 1}, {"fma32": 256, "lds128": 32}),
     Promise(r"simt/z\w+ c128", {"DFMA": 128, "LDS.128": 16, "LDG.128": 1, "STG.128": 1}, {"fma64": 128, "lds128": 16}),
+    # Eight unrolled steps of 16 multiply-adds on what was widened on the way in.
+    Promise(r"simt/q\w+ f8", {"FFMA": 128, "LDS.128": 16, "LDG": 8}, {"fma32": 64, "lds128": 16}),
     # A load or store of 16 bytes where a thread has 16 neighbouring bytes to move.
     Promise(r"simt/\w+ (f32|f64|i32|i64)", {"LDG.128": 1}, {"load128": 1}),
     Promise(r"simt/(s128x128|s32x32|s16x128|s128x16) b?f16", {"LDG.128": 1}, {"load128": 1}),

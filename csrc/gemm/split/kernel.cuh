@@ -1,7 +1,8 @@
 // D = epilogue(sum over the ranges of k), each range's sums in the accumulator's type, [range][batch][m][n].
 //
 // A thread has 16 bytes of neighbouring sums and walks the ranges in order, four loads under way: memory-bound, and the
-// same order of additions on every run.  One kernel for each type of D; the epilogue is that of every product.
+// same order of additions on every run.  One kernel for each type of D, and one for scaled
+// products; the epilogue is that of every product.
 #pragma once
 #include "../emit.cuh"
 #include "../schedule.h"
@@ -45,7 +46,8 @@ template <class O> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges(GPUKERN_GR
 #pragma unroll
     for (int i = 0; i < each; ++i) sum[i] += v[i];
   }
-  emit_as<O>(w.ending, batch, row, column, sum);
+  if constexpr (std::is_same_v<O, float8_t>) emit_scaled(w.ending, batch, row, column, sum);
+  else emit_as<O>(w.ending, batch, row, column, sum);
 }
 
 }  // namespace gpukern::gemm::split

@@ -18,6 +18,7 @@ template <class O> int run(const Problem& p, const Data& data, Stream stream) {
 
 // Integers of one size wrap alike, whatever their sign.
 int add_ranges(const Problem& p, const Data& data, Stream stream) {
+  if (is_float8(p.type)) return run<float8_t>(p, data, stream);
   switch (p.out) {
     case Type::f16: return run<half_t>(p, data, stream);
     case Type::bf16: return run<bfloat16_t>(p, data, stream);

@@ -119,6 +119,7 @@ constexpr Reason serves(const Device& d) {
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
+  if (is_float8(p.type)) return "scaled products of 8-bit numbers are multiplied by tiles, whatever the shape";
   if (bit(p.type) & kComplex) return "complex numbers are multiplied by tiles, whatever the shape";
   const int64_t vectors = p.m < p.n ? p.m : p.n;
   if (Reason why = refused_result(p)) return why;

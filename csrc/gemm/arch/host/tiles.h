@@ -8,7 +8,7 @@ namespace gpukern::gemm::host {
 
 constexpr const char* kName = "host";
 
-#define GPUKERN_HOST_TILES(ROW) ROW(blas, kSingle | kDouble | kWhole | kComplex)
+#define GPUKERN_HOST_TILES(ROW) ROW(blas, kSingle | kDouble | kWhole | kComplex | kFloat8)
 #define GPUKERN_ROW(ID, TYPES) Row{#ID, TYPES, 1, 1, 1, 1, 1, 1, 0},
 inline constexpr Row kRows[] = {GPUKERN_HOST_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
@@ -20,6 +20,7 @@ constexpr Reason serves(const Device& d) {
 }
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
+  if (is_float8(p.type)) return nullptr;
   if (p.out != p.type) return "a result of another type than the operands is torch's own here";
   return !floating(p.type) && p.epilogue.activation != Activation::none ? "an activation needs a floating type"
                                                                         : nullptr;

@@ -37,6 +37,11 @@ template <class R> struct Reading<Complex<R>> {
   GPUKERN_D Reading(const Problem& p, bool of_b) : conjugated(of_b ? p.conjugate_b : p.conjugate_a) {}
   GPUKERN_D Complex<R> operator()(Complex<R> x) const { return conjugated ? conjugate(x) : x; }
 };
+template <> struct Reading<float8_t> {
+  Format8 format;
+  GPUKERN_D Reading(const Problem& p, bool of_b) : format(format_of(of_b ? p.scaling.b_type : p.type)) {}
+  GPUKERN_D float operator()(float8_t x) const { return widen(x, format); }
+};
 
 // Brings an X x BK tile from global memory to shared memory, by way of registers.
 template <class T, int X, int BK, int Threads> struct Loader {
@@ -142,6 +147,30 @@ GPUKERN_D void finish(const Work& w, int64_t batch, int64_t row0, int64_t column
   }
 }
 
+// total += scale_a scale_b sum, and sum = 0: at the end of a block of k that has scales of its own, and of k.
+template <int TM, int TN, class At>
+GPUKERN_D void add_scaled(const Ending& w, int64_t row0, int64_t column0, int64_t block, const At& place,
+                          float (&sum)[TM][TN], float (&total)[TM][TN]) {
+  const Problem& p = argument(w).p;
+  const Scale &a = p.scaling.a, &b = p.scaling.b;
+  float scale[TN];
+#pragma unroll
+  for (int j = 0; j < TN; ++j) {
+    const int64_t column = column0 + place.column_of(j);
+    scale[j] = column < p.n ? w.data.scale_b[column / b.group * b.x + block * b.k] : 0;
+  }
+#pragma unroll
+  for (int i = 0; i < TM; ++i) {
+    const int64_t row = row0 + place.row_of(i);
+    const float by = row < p.m ? w.data.scale_a[row / a.group * a.x + block * a.k] : 0;
+#pragma unroll
+    for (int j = 0; j < TN; ++j) {
+      total[i][j] += by * scale[j] * sum[i][j];
+      sum[i][j] = 0;
+    }
+  }
+}
+
 template <class T, int BM, int BN, int BK, int TM, int TN>
 GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST const Work w) {
   using V = typename Number<T>::V;
@@ -181,7 +210,9 @@ GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST 
   };
 
   const At place(thread);
+  constexpr bool scaled = std::is_same_v<T, float8_t>;
   V sum[TM][TN] = {};
+  [[maybe_unused]] V total[scaled ? TM : 1][scaled ? TN : 1] = {};
   int buffer = 0;
   if (range.first < range.end) {
     load(range.first);
@@ -213,11 +244,17 @@ GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST 
 #pragma unroll
         for (int j = 0; j < TN; ++j) multiply_add(sum[i][j], fa[i], fb[j]);
     }
+    if constexpr (scaled) {
+      static_assert(kScaleBlock % BK == 0);
+      if (!more || (p.scaling.blocks() && (k + BK) % kScaleBlock == 0))
+        add_scaled(w.ending, row0, column0, k / kScaleBlock, place, sum, total);
+    }
     buffer ^= 1;
     if (more) store(buffer);  // the buffer that everybody left at the last barrier
     syncthreads();
   }
-  finish<T, TM, TN>(w, slice, row0, column0, place, sum);
+  if constexpr (scaled) finish<T, TM, TN>(w, slice, row0, column0, place, total);
+  else finish<T, TM, TN>(w, slice, row0, column0, place, sum);
 }
 
 }  // namespace gpukern::gemm::simt

@@ -13,6 +13,7 @@ extern template int run_row<int32_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<int64_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<Complex<float>>(int, const Problem&, const Data&, Stream);
 extern template int run_row<Complex<double>>(int, const Problem&, const Data&, Stream);
+extern template int run_row<float8_t>(int, const Problem&, const Data&, Stream);
 
 int launch(int row, const Problem& p, const Data& data, Stream stream) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) return 0;

@@ -22,11 +22,13 @@ constexpr int64_t kStaticShared = 48 * 1024;  // what every device gives a block
     ROW(d32x32,   kDouble,  32,  32, 16, 4, 4)   \
     ROW(w64x64,   kWhole,   64,  64, 16, 4, 4)   \
     ROW(z64x64,   kComplex, 64,  64,  8, 4, 4)   \
-    ROW(z32x32,   kComplex, 32,  32,  8, 4, 4)
+    ROW(z32x32,   kComplex, 32,  32,  8, 4, 4)   \
+    ROW(q64x64,   kFloat8,  64,  64, 16, 4, 4)   \
+    ROW(q32x32,   kFloat8,  32,  32,  8, 4, 4)
 // clang-format on
 
-// Tiles are kept in the type they are accumulated in: float32 for the 16-bit types, 8 bytes at most for integers.
-constexpr int64_t element(unsigned types) { return types == kSingle ? 4 : types == kComplex ? 16 : 8; }
+// Tiles are kept in the type they are accumulated in: float32 for those of 8 and 16 bits, 8 bytes at most for integers.
+constexpr int64_t element(unsigned types) { return types & (kSingle | kFloat8) ? 4 : types == kComplex ? 16 : 8; }
 // Two buffers of both tiles; 16 bytes of padding a line keep the transposing stores off one bank.
 constexpr int64_t shared_bytes(unsigned types, int bm, int bn, int bk) {
   return 2 * bk * ((bm + bn) * element(types) + 32);
@@ -85,7 +87,7 @@ constexpr double cost(const Row& r, const Problem& p, const Device& d) {
   const int ranges = splits(r, p, d);
   const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch) * ranges;
   const double turns = tiles <= sms ? 1 : tiles / sms;  // tiles of one SM share it, so a last uneven turn costs little
-  const double wide = p.type == Type::c128 ? 4 : r.types == kSingle ? 1 : 2, warps = r.threads / 32.0;
+  const double wide = p.type == Type::c128 ? 4 : r.types & (kSingle | kFloat8) ? 1 : 2, warps = r.threads / 32.0;
   const double multiplied = r.types == kComplex ? 2 * wide : wide;  // four of half as wide numbers
   const double loaded = double(r.bm + r.bn) / r.threads;
   const double issue = warps / 4 * (r.tm * r.tn * multiplied + (r.tm + r.tn) / 2.0 + 4 * loaded + 2);

@@ -64,6 +64,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (p.type == Type::f32 && p.precision != Precision::tf32)
     return "float32 is multiplied as it is, or in terms: neither torch's switches nor precision= allow tf32";
+  if (is_float8(p.type)) return "fp8 tensor-core rows begin with sm_89's own instructions";
   if (!(bit(p.type) & (kHalf | kTf32 | kDouble | kByte))) return "tensor cores have no products of this type";
   if (Reason why = refused_result(p)) return why;
   if (p.type == Type::u8 && p.out != Type::u8) return "uint8 is multiplied modulo 256 only";

@@ -1,0 +1,86 @@
+"""What `explain` answers, and how it describes tensors to the selection."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found; prints as text.
+
+    row: the compiled kernel that runs, e.g. "simt/s128x128"; None where this build has none for the device.
+    refused: (folder or row, reason) for everything better that was passed over, in the order it was asked.
+    would_run: the row that a full build would run; splits: the ranges of k that it adds up, each summed by blocks of
+    its own.  notes: what else is to be said.
+    """
+
+    op: str
+    problem: str
+    device: str
+    row: str | None
+    refused: tuple[tuple[str, str], ...] = ()
+    would_run: str | None = None
+    notes: tuple[str, ...] = ()
+    splits: int = 1
+
+    def __str__(self) -> str:
+        lines = [f"{self.op}: {self.problem}", f"  on        {self.device}", f"  runs      {self.row or 'torch'}"]
+        if self.row is None and self.would_run:
+            lines.append(f"  built, it would run {self.would_run}; gpukern.info() says what to run to build it")
+        if self.refused:
+            width = max(len(name) for name, _ in self.refused)
+            lines += [
+                f"  {'refused' if i == 0 else '':8}  {name:{width}}  {reason}"
+                for i, (name, reason) in enumerate(self.refused)
+            ]
+        lines += [f"  {'note' if i == 0 else '':8}  {note}" for i, note in enumerate(self.notes)]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<{self.op} on {self.device}: {self.row or 'torch'}>"
+
+
+Layout = tuple[int, int, int, int]  # row, column and batch stride in elements, and alignment in bytes
+NO_LAYOUT: Layout = (0, 0, 0, 1)
+
+
+def layout(t: Tensor | None) -> Layout:
+    if t is None:
+        return NO_LAYOUT
+    batch, row, column = t.stride()
+    size = t.element_size()
+    start = t.storage_offset() * size if t.is_meta else t.data_ptr()
+    # As gpu_path.cpp has it: a stride that is never walked is 0, and one unit stride of a matrix is excused.
+    row, column, batch = (
+        0 if extent <= 1 else stride for stride, extent in zip((row, column, batch), (*t.shape[1:], t.shape[0]))
+    )
+    steps = [row * size, column * size]
+    if size in steps:
+        steps.remove(size)
+    return (row, column, batch, math.gcd(16, start, batch * size, *steps))
+
+
+def on_meta(value: Any) -> Any:
+    """The same sizes and strides without data; torch then checks a call and computes nothing."""
+    if not isinstance(value, Tensor):
+        return value
+    there = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+    return there.conj() if value.is_conj() else there
+
+
+def range_notes(found: dict[str, Any]) -> tuple[str, ...]:
+    if found["splits"] == 1:
+        return ()
+    return (f"k is summed in {found['splits']} ranges by blocks of their own, which are added in a fixed order",)
+
+
+def measured_notes(found: dict[str, Any]) -> tuple[str, ...]:
+    if not found["ranked"]:
+        return ()
+    return (f"chosen by a stored measurement of {found['measurement']}; GPUKERN_TUNING=off ignores it",)

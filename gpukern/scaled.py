@@ -1,0 +1,46 @@
+"""`scaled_mm` for those who ask about it: what its scales are, and which kernel serves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from . import _C, ops
+from .explanation import NO_LAYOUT, Explanation, layout, measured_notes, on_meta, range_notes
+
+SCALE_BLOCK = 128  # as problem.h has it
+_NAMES = ("input", "mat2", "scale_a", "scale_b", "bias", "scale_result", "out_dtype", "use_fast_accum")
+
+
+def scale_kind(scale: Tensor, x: int, k: int) -> tuple[int, int, int]:
+    """(group, stride along x, stride along k) of the scales of an (x, k) operand, as problem.h has them."""
+    blocks = -(-k // SCALE_BLOCK)
+    if scale.numel() == 1:
+        return 1, 0, 0
+    if scale.shape == (x, 1):
+        return 1, scale.stride(0), 0
+    if scale.shape == (x, blocks):
+        return 1, scale.stride(0), scale.stride(1)
+    if scale.shape == (-(-x // SCALE_BLOCK), blocks):
+        return SCALE_BLOCK, scale.stride(0), scale.stride(1)
+    raise ValueError(f"Invalid scaling configuration.\nscales of shape {tuple(scale.shape)} for an operand {x} x {k}")
+
+
+def explain_scaled(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
+    result: Tensor = ops.scaled_mm(*map(on_meta, args), **{key: on_meta(value) for key, value in kwargs.items()})
+    given: dict[str, Any] = dict(zip(_NAMES, args)) | kwargs
+    a, b = on_meta(given["input"]), on_meta(given["mat2"])
+    turned = given["scale_b"].t() if given["scale_b"].dim() == 2 else given["scale_b"]
+    kinds = [*scale_kind(given["scale_a"], *a.shape), *scale_kind(turned, b.shape[1], b.shape[0])]
+    layouts = [layout(a[None]), layout(b[None]), NO_LAYOUT, layout(result[None]), NO_LAYOUT]
+    types = [str(t.dtype).removeprefix("torch.") for t in (a, b, result)]
+    found = _C.gemm_explain(
+        types[0], (1, a.shape[0], b.shape[1], a.shape[1]), layouts, 1.0, 0.0, False, "none", False, device,
+        out=types[2], b_type=types[1], scales=kinds,
+    )  # fmt: skip
+    emulated = "emulated: 8-bit numbers are widened in software and summed in float32, use_fast_accum or not"
+    return Explanation(
+        "scaled_mm", found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
+        found["would_run"] or None, (emulated, *range_notes(found), *measured_notes(found)), found["splits"],
+    )  # fmt: skip
