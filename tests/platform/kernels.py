@@ -85,12 +85,10 @@ def key_of(name: str) -> str:
     thin = re.search(r"gemm::gemv::by_(rows|columns)<([\w ]+), (\d)>", name)
     if thin:
         return f"gemv/{thin[1][0]}{thin[3]} {TYPES[thin[2]]}"
-    shared = re.search(r"::rows<.*Shared<.*?List<gpukern::\w+::common::(\w+)::.*>, (\d)>, ([\w ]+), (\d)>", name)
-    if shared:  # by the number of operands that its formulas read
-        return f"elementwise/{shared[1]} rows<{shared[2]},{TYPES[shared[3]]},{shared[4]}>"
-    rows = re.search(r"::rows<.*?common::(Value|Grad)<gpukern::elementwise::common::(\w+)::.*>, ([\w ]+), (\d)>", name)
-    if rows:
-        return f"elementwise/{rows[2]} rows<{rows[1]},{TYPES[rows[3]]},{rows[4]}>"
+    rows = re.search(r"::rows<.*?common::(Own<.*Value|Own|Shared)<.*?common::(\w+)::.*>, ([\w ]+), (\d)>", name)
+    if rows:  # values of floating types have kernels of their own; the rest, with few exceptions, shares some
+        what = "Value" if "Value" in rows[1] and rows[3] != "long" else "Rest"
+        return f"elementwise/{rows[2]} rows<{what},{TYPES[rows[3]]},{rows[4]}>"
     other = re.search(r"::any<.*List<gpukern::elementwise::common::(\w+)::.*>, ([\w ]+), (\d)>", name)
     return f"elementwise/{other[1]} any<{TYPES[other[2]]},{other[3]}>" if other else name
 
@@ -183,14 +181,14 @@ def complaints_of_log(name: str, log: str) -> list[str]:
 def golden(target: str, compiler: str, kernels: list[Kernel], seconds: float) -> str:
     """One line a key: the most registers, the fewest warps, sums of bytes and instructions."""
     groups: dict[str, list[Kernel]] = {}
-    for kernel in kernels:
-        groups.setdefault(kernel.key, []).append(kernel)
+    for kernel in kernels:  # products of float16 and of bfloat16 differ by one conversion
+        groups.setdefault(re.sub(r"\bb?f16\b", "16-bit", kernel.key), []).append(kernel)
     entries = [k for k in kernels if k.entry]
     total = sum(k.code_bytes for k in kernels)
     lines = [
         f"# {target} by {compiler}; written by `make inspect-golden`, compared by tests/platform/test_inspection.py",
-        f"# {len(entries)} kernels, {total} bytes of instructions; a line is a kernel or all that differ by formula:",
-        "# the most registers and shared bytes, the fewest warps a processor holds, sums of bytes and instructions",
+        f"# {len(entries)} kernels, {total} bytes of instructions; a line is a kernel or all that differ by formula or",
+        "# 16-bit type: most registers and shared bytes, fewest warps a processor holds, sums of bytes and instructions",
         # Not compared: seconds are a machine's.  The budget of all targets is a gate.
         f"#~ about {seconds:.0f} CPU seconds of the compiler, {seconds / max(len(entries), 1):.2f} a kernel",
     ]
