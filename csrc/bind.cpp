@@ -102,10 +102,11 @@ gemm::Type type_named(const std::string& name) {
 using Layout = std::array<int64_t, 4>;  // row, column and batch stride in elements, alignment in bytes
 gemm::Layout layout(const Layout& l) { return {l[0], l[1], l[2], static_cast<int>(l[3])}; }
 
-py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents, const std::array<Layout, 5>& layouts,
+py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents, const std::vector<Layout>& layouts,
                  double alpha, double beta, bool addend, const std::string& activation, bool residual,
                  const std::string& device, const std::string& out, const std::string& precision, bool batch_invariant,
-                 std::array<bool, 2> conjugated, const std::string& b_type, const std::array<int64_t, 6>& scales) {
+                 std::array<bool, 2> conjugated, const std::string& b_type, const std::array<int64_t, 6>& scales,
+                 const std::string& derivative, std::array<bool, 2> scaled) {
   gemm::Problem p;
   p.scaling.a = {static_cast<int>(scales[0]), scales[1], scales[2]};
   p.scaling.b = {static_cast<int>(scales[3]), scales[4], scales[5]};
@@ -118,11 +119,8 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   p.m = extents[1];
   p.n = extents[2];
   p.k = extents[3];
-  p.a = layout(layouts[0]);
-  p.b = layout(layouts[1]);
-  p.c = layout(layouts[2]);
-  p.d = layout(layouts[3]);
-  p.residual = layout(layouts[4]);
+  gemm::Layout* const places[] = {&p.a, &p.b, &p.c, &p.d, &p.residual, &p.saved, &p.row_scale, &p.column_scale};
+  for (size_t i = 0; i < layouts.size() && i < std::size(places); ++i) *places[i] = layout(layouts[i]);
   p.conjugate_a = conjugated[0];
   p.conjugate_b = conjugated[1];
   p.epilogue.alpha = alpha;
@@ -132,6 +130,9 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   p.epilogue.addend = addend;
   p.epilogue.activation = gemm::activation_of(activation);
   p.epilogue.residual = residual;
+  p.epilogue.row_scale = scaled[0];
+  p.epilogue.column_scale = scaled[1];
+  p.epilogue.derivative = gemm::activation_of(derivative);
   const Named named = device_named(device);
   const gemm::Explanation e = gemm::explain(p, named.device, named.name);
   return py::dict("problem"_a = e.problem, "device"_a = e.device, "row"_a = e.row, "would_run"_a = e.would_run,
@@ -237,7 +238,8 @@ PYBIND11_MODULE(_C, m) {
   m.def("gemm_rows", &gemm_rows);
   m.def("gemm_explain", &explain, "type"_a, "extents"_a, "layouts"_a, "alpha"_a, "beta"_a, "addend"_a, "activation"_a,
         "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false,
-        "conjugated"_a = std::array<bool, 2>{}, "b_type"_a = "", "scales"_a = std::array<int64_t, 6>{1, 0, 0, 1, 0, 0});
+        "conjugated"_a = std::array<bool, 2>{}, "b_type"_a = "", "scales"_a = std::array<int64_t, 6>{1, 0, 0, 1, 0, 0},
+        "derivative"_a = "none", "scaled"_a = std::array<bool, 2>{});
   m.def("gemm_activations", [] {
     std::vector<std::string> all;
     for (int i = 0; i < gemm::kActivations; ++i) all.emplace_back(gemm::name(static_cast<gemm::Activation>(i)));

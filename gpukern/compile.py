@@ -132,6 +132,14 @@ def _fake_scaled(
     return input.new_empty(input.shape[0], mat2.shape[1], dtype=out_dtype or input.dtype)
 
 
+def _fake_backward(grad: Tensor, weight: Tensor, saved: Tensor, activation: str, **how: Any) -> Tensor:
+    return torch.matmul(grad, weight)
+
+
+def _fake_row_scaled(input: Tensor, other: Tensor, *scales: Any, **end: Any) -> Tensor:
+    return torch.matmul(input, other)
+
+
 def _register_fakes(names: dict[str, dict[str, Any]]) -> None:
     for name, theirs in _PRODUCTS.items():
         product = _fake_product(theirs)
@@ -139,6 +147,8 @@ def _register_fakes(names: dict[str, dict[str, Any]]) -> None:
         torch.library.register_fake(f"gpukern::{name}.out", _fake_out(product))
         if hasattr(torch.ops.gpukern, name + "_"):
             torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(product))
+    torch.library.register_fake("gpukern::mm_activation_backward", _fake_backward)
+    torch.library.register_fake("gpukern::scaled_product", _fake_row_scaled)
     for name, entry in names.items():
         functional = _fake_elementwise(entry)
         torch.library.register_fake(f"gpukern::{name}", functional)

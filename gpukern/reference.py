@@ -19,13 +19,11 @@ from typing import Any
 
 import numpy
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[numpy.float64]
-
-_erf = numpy.vectorize(math.erf, otypes=[numpy.float64])
-_erfc = numpy.vectorize(math.erfc, otypes=[numpy.float64])
+from . import formulas
+from .formulas import Array
+from .formulas import activate as activate
 
 
 def _array(value: Any) -> Any:
@@ -49,87 +47,8 @@ def _on_arrays(formula: Callable[..., Any]) -> Callable[..., Tensor]:
     return call
 
 
-def activate(x: Array, name: str | None) -> Array:
-    """An activation by the name that `activation=` takes; None and "none" are the identity."""
-    if name is None or name == "none":
-        return x
-    if name not in _ACTIVATIONS:
-        raise ValueError(f"unknown activation {name!r}; choose one of none, {', '.join(_ACTIVATIONS)}")
-    return _ACTIVATIONS[name](x)
-
-
 # ---- one tensor ------------------------------------------------------------------------------------------------------
 
-
-def _sigmoid(x: Array) -> Array:
-    # exp of a negative number only, so that neither end overflows.
-    e = numpy.exp(-numpy.abs(x))
-    return numpy.where(x >= 0, 1 / (1 + e), e / (1 + e))
-
-
-def _softplus(x: Array, beta: float = 1, threshold: float = 20) -> Array:
-    scaled = numpy.asarray(x * beta)
-    soft = (numpy.maximum(scaled, 0) + numpy.log1p(numpy.exp(-numpy.abs(scaled)))) / beta
-    return numpy.where(scaled > threshold, x, soft)
-
-
-def _gelu(x: Array, approximate: str = "none") -> Array:
-    """Hendrycks and Gimpel 2016 (arXiv 1606.08415)."""
-    if approximate == "tanh":
-        # (1 + tanh(t)) / 2 is sigmoid(2 t), which keeps its digits where tanh is near -1.
-        return numpy.asarray(x * _sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    # (1 + erf(t)) / 2 is erfc(-t) / 2, for the same reason.
-    return numpy.asarray(x * _erfc(-x / math.sqrt(2)) / 2)
-
-
-def _silu(x: Array) -> Array:
-    return x * _sigmoid(x)
-
-
-def _mish(x: Array) -> Array:
-    """Misra 2019 (arXiv 1908.08681)."""
-    return numpy.asarray(x * numpy.tanh(_softplus(x, threshold=math.inf)))
-
-
-def _clip(x: Array, low: Any, high: Any) -> Array:
-    return numpy.asarray(numpy.minimum(numpy.maximum(x, low), high))  # NaN stays NaN; high wins where low > high
-
-
-def _hardswish(x: Array) -> Array:
-    return x * _clip(x + 3, 0, 6) / 6
-
-
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": lambda x: numpy.maximum(x, 0),
-    "gelu": _gelu,
-    "gelu_tanh": lambda x: _gelu(x, "tanh"),
-    "silu": _silu,
-    "sigmoid": _sigmoid,
-    "tanh": numpy.tanh,
-    "mish": _mish,
-    "hardswish": _hardswish,
-    "relu6": lambda x: _clip(x, 0, 6),
-    "leaky_relu": lambda x: numpy.where(x > 0, x, x * 0.01),
-    "elu": lambda x: numpy.where(x > 0, x, numpy.expm1(numpy.minimum(x, 0))),
-    "softplus": _softplus,
-    "hardsigmoid": lambda x: _clip(x + 3, 0, 6) / 6,
-    "hardtanh": lambda x: _clip(x, -1, 1),
-    "logsigmoid": lambda x: -_softplus(-x, threshold=math.inf),
-    "abs": numpy.abs,
-    "neg": lambda x: -x,
-    "sign": lambda x: numpy.where(numpy.isnan(x), 0.0, numpy.sign(x)),
-    "square": lambda x: x * x,
-    "sqrt": numpy.sqrt,
-    "rsqrt": lambda x: 1 / numpy.sqrt(x),
-    "reciprocal": lambda x: 1 / x,
-    "exp": numpy.exp,
-    "exp2": numpy.exp2,
-    "expm1": numpy.expm1,
-    "log": numpy.log,
-    "log2": numpy.log2,
-    "log1p": numpy.log1p,
-    "erf": _erf,
-}
 
 abs = _on_arrays(lambda input: numpy.abs(input))
 neg = _on_arrays(lambda input: -input)
@@ -147,20 +66,20 @@ log1p = _on_arrays(lambda input: numpy.log1p(input))
 sin = _on_arrays(lambda input: numpy.sin(input))
 cos = _on_arrays(lambda input: numpy.cos(input))
 tanh = _on_arrays(lambda input: numpy.tanh(input))
-sigmoid = _on_arrays(lambda input: _sigmoid(input))
-erf = _on_arrays(lambda input: _erf(input))
+sigmoid = _on_arrays(lambda input: formulas.sigmoid(input))
+erf = _on_arrays(lambda input: formulas.erf(input))
 relu = _on_arrays(lambda input: numpy.maximum(input, 0))
-relu6 = _on_arrays(lambda input: _clip(input, 0, 6))
+relu6 = _on_arrays(lambda input: formulas.clip(input, 0, 6))
 leaky_relu = _on_arrays(lambda input, negative_slope=0.01: numpy.where(input > 0, input, input * negative_slope))
 elu = _on_arrays(lambda input, alpha=1.0: numpy.where(input > 0, input, alpha * numpy.expm1(numpy.minimum(input, 0))))
-gelu = _on_arrays(lambda input, approximate="none": _gelu(input, approximate))
-silu = _on_arrays(lambda input: _silu(input))
-mish = _on_arrays(lambda input: _mish(input))
-softplus = _on_arrays(lambda input, beta=1, threshold=20: _softplus(input, beta, threshold))
-hardswish = _on_arrays(lambda input: _hardswish(input))
-hardsigmoid = _on_arrays(lambda input: _clip(input + 3, 0, 6) / 6)
-hardtanh = _on_arrays(lambda input, min_val=-1.0, max_val=1.0: _clip(input, min_val, max_val))
-logsigmoid = _on_arrays(lambda input: -_softplus(-input, threshold=math.inf))
+gelu = _on_arrays(lambda input, approximate="none": formulas.gelu(input, approximate))
+silu = _on_arrays(lambda input: formulas.silu(input))
+mish = _on_arrays(lambda input: formulas.mish(input))
+softplus = _on_arrays(lambda input, beta=1, threshold=20: formulas.softplus(input, beta, threshold))
+hardswish = _on_arrays(lambda input: formulas.hardswish(input))
+hardsigmoid = _on_arrays(lambda input: formulas.clip(input + 3, 0, 6) / 6)
+hardtanh = _on_arrays(lambda input, min_val=-1.0, max_val=1.0: formulas.clip(input, min_val, max_val))
+logsigmoid = _on_arrays(lambda input: -formulas.softplus(-input, threshold=math.inf))
 
 
 # ---- several tensors -------------------------------------------------------------------------------------------------
@@ -198,8 +117,8 @@ addcdiv = _on_arrays(lambda input, tensor1, tensor2, *, value=1: input + value *
 add_act = _on_arrays(lambda input, other, activation="relu": activate(input + other, activation))
 bias_act = _on_arrays(lambda input, bias, activation="relu": activate(input + bias, activation))
 scale_shift_act = _on_arrays(lambda input, scale, shift, activation="relu": activate(input * scale + shift, activation))
-swiglu = _on_arrays(lambda gate, up: _silu(gate) * up)
-geglu = _on_arrays(lambda gate, up, *, approximate="none": _gelu(gate, approximate) * up)
+swiglu = _on_arrays(lambda gate, up: formulas.silu(gate) * up)
+geglu = _on_arrays(lambda gate, up, *, approximate="none": formulas.gelu(gate, approximate) * up)
 
 
 # ---- products --------------------------------------------------------------------------------------------------------
@@ -271,6 +190,25 @@ def mm(input: Any, mat2: Any, *, activation: str | None = None, residual: Any = 
 def bmm(input: Any, mat2: Any, *, activation: str | None = None, residual: Any = None) -> Array:
     """activation(input @ mat2) + residual, matrix by matrix."""
     return _finish(_product(input, mat2), activation, residual)
+
+
+@_on_arrays
+def mm_activation_backward(grad: Any, weight: Any, saved: Any, activation: str) -> Array:
+    """(grad @ weight) * activation'(saved); 0 where the derivative is 0, whatever it multiplies, for steps."""
+    product, slope = _product(grad, weight), formulas.derivative(activation, saved)
+    return numpy.where(slope == 0, 0.0, product * slope) if activation in formulas.STEPS else product * slope
+
+
+@_on_arrays
+def scaled_product(
+    input: Any, other: Any, row_scale: Any = None, column_scale: Any = None, *, bias: Any = None,
+    activation: str | None = None, residual: Any = None,
+) -> Array:  # fmt: skip
+    """activation(row_scale[:, None] * column_scale * (input @ other) + bias) + residual."""
+    product = _product(input, other)
+    product = product if row_scale is None else product * row_scale[..., :, None]
+    product = product if column_scale is None else product * column_scale[..., None, :]
+    return _finish(product if bias is None else product + bias, activation, residual)
 
 
 @_on_arrays

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from . import _C, ops
+from .entries import functions
 from .explanation import NO_LAYOUT, Explanation, layout, measured_notes, on_meta, range_notes
 from .scaled import explain_scaled
 
@@ -32,7 +33,7 @@ __all__ = ["Explanation", "Row", "available", "explain", "force", "reset_served"
 
 @dataclass
 class _Product:
-    """One product as gemm/problem.h has it: D = activation(alpha A B + beta C) + residual, a batch of them."""
+    """One product as gemm/problem.h has it: D = activation(alpha A B + beta C) * derivative'(S) + residual, a batch."""
 
     a: Tensor  # (batch, m, k)
     b: Tensor  # (batch, k, n)
@@ -41,6 +42,10 @@ class _Product:
     beta: complex = 0.0
     activation: str = "none"
     residual: Tensor | None = None
+    derivative: str = "none"  # multiplied by its derivative at `saved`
+    saved: Tensor | None = None
+    row_scale: Tensor | None = None
+    column_scale: Tensor | None = None
 
 
 def _cubed(t: Tensor) -> Tensor:
@@ -77,6 +82,28 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> _Produ
     return _Product(product.a, product.b, bias.expand(shape), 1.0, 1.0)
 
 
+def _backward(grad: Tensor, weight: Tensor, saved: Tensor, activation: str) -> _Product:
+    product = _matmul(grad, weight)
+    shape = (1, product.a.shape[1], product.b.shape[2])
+    return _Product(product.a, product.b, derivative=activation, saved=saved.reshape(shape))
+
+
+def _scaled(
+    a: Tensor,
+    b: Tensor,
+    row_scale: Tensor | None = None,
+    column_scale: Tensor | None = None,
+    bias: Tensor | None = None,
+) -> _Product:
+    product = _matmul(a, b)
+    shape = (product.a.shape[0], product.a.shape[1], product.b.shape[2])
+    if bias is not None:
+        product.c, product.beta = _cubed(bias.expand(shape[-max(bias.dim(), 2) :])).expand(shape), 1.0
+    product.row_scale = None if row_scale is None else row_scale.reshape(*shape[:2], 1).expand(shape)
+    product.column_scale = None if column_scale is None else column_scale.reshape(shape[0], 1, shape[2]).expand(shape)
+    return product
+
+
 _PRODUCTS: dict[str, tuple[Callable[..., _Product], Callable[..., Tensor], tuple[str, ...]]] = {
     "matmul": (_matmul, torch.matmul, ("input", "other")),
     "mm": (_matmul, torch.mm, ("input", "mat2")),
@@ -86,6 +113,16 @@ _PRODUCTS: dict[str, tuple[Callable[..., _Product], Callable[..., Tensor], tuple
     "baddbmm": (_sum, torch.baddbmm, ("input", "batch1", "batch2")),
     "addmv": (_sum, torch.addmv, ("input", "mat", "vec")),
     "linear": (_linear, functional.linear, ("input", "weight", "bias")),
+    "scaled_product": (
+        _scaled,
+        functions["scaled_product"],
+        ("input", "other", "row_scale", "column_scale", "bias"),
+    ),
+    "mm_activation_backward": (
+        _backward,
+        functions["mm_activation_backward"],
+        ("grad", "weight", "saved", "activation"),
+    ),
 }
 
 
@@ -113,11 +150,13 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
         layout(product.c),
         layout(result),
         NO_LAYOUT if residual is None else layout(on_meta(residual).expand(checked.shape).reshape(shape)),
+        *map(layout, (product.saved, product.row_scale, product.column_scale)),
     ]
     found = _C.gemm_explain(
         dtype, extents, layouts, product.alpha.real, product.beta.real, product.c is not None and product.beta != 0,
         extras.get("activation") or "none", residual is not None, device, precision=precision,
         batch_invariant=bool(extras.get("batch_invariant")), conjugated=(product.a.is_conj(), product.b.is_conj()),
+        derivative=product.derivative, scaled=(product.row_scale is not None, product.column_scale is not None),
     )  # fmt: skip
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),

@@ -6,7 +6,8 @@
 #include <array>
 #include <optional>
 
-#include "gemm.h"
+#include "../elementwise/elementwise.h"
+#include "fused.h"
 
 namespace gpukern::gemm {
 
@@ -57,6 +58,18 @@ Tensor activated(Activation kind, const Tensor& t, bool in_place) {
   stack.insert(stack.end(), call.rest.begin(), call.rest.end());
   call.op.callBoxed(stack);
   return in_place ? t : stack[0].toTensor();
+}
+
+Tensor differentiated(Activation kind, const Tensor& g, const Tensor& s) {
+  if (kind == Activation::none) return g;
+  const bool tanh_form = kind == Activation::gelu_tanh;
+  const elementwise::Op& op = *elementwise::find(tanh_form ? "gelu" : name(kind), tanh_form ? "tanh" : "");
+  elementwise::Scalars numbers;
+  if (op.spec->scalars)
+    for (size_t i = 0; i < numbers.size() && i < call_of(kind, false).rest.size(); ++i)
+      numbers[i] = call_of(kind, false).rest[i].toScalar();
+  const Tensor operand = op.saves_result() ? activated(kind, s, false) : s;
+  return elementwise::grad(op, 0, -1, g, {&operand}, numbers);
 }
 
 }  // namespace gpukern::gemm

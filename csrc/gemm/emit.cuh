@@ -5,6 +5,7 @@
 #pragma once
 #include "epilogue.h"
 #include "number.cuh"
+#include "turn.cuh"
 
 namespace gpukern::gemm {
 
@@ -15,7 +16,7 @@ struct Ending {
   bool down = false;   // packets run down a column of D
   bool plain = false;  // D is the sum as it is
   bool wide = false;   // D has the accumulator's type, the operands a narrower one
-  bool d_packets = false, c_packets = false, residual_packets = false;
+  bool d_packets = false, c_packets = false, residual_packets = false, saved_packets = false;
 };
 
 // elements: of a packet.
@@ -24,12 +25,14 @@ inline Ending ending_of(const Problem& p, const Data& data, int elements, bool d
   const Epilogue& last = p.epilogue;
   e.wide = p.out != p.type;
   const bool unscaled = whole(p.type) ? last.whole_alpha == 1 : last.alpha == 1 && last.alpha_imaginary == 0;
-  e.plain = unscaled && !last.addend && !last.residual && last.activation == Activation::none;
+  e.plain = unscaled && !last.addend && !last.residual && last.activation == Activation::none &&
+            last.derivative == Activation::none && !last.row_scale && !last.column_scale;
   const int bytes_of = elements * bytes(p.out);
   const auto fits = [&](const Layout& l) { return (e.down ? l.row : l.column) == 1 && l.align >= bytes_of; };
   e.d_packets = fits(p.d);
   e.c_packets = last.addend && fits(p.c);
   e.residual_packets = last.residual && fits(p.residual);
+  e.saved_packets = last.derivative != Activation::none && fits(p.saved);
   return e;
 }
 
@@ -43,15 +46,18 @@ inline Problem partial_of(Problem p) {
 }
 inline Data partial_of(Data d) {
   d.d = d.partial;
-  d.c = d.residual = nullptr;
+  d.c = d.residual = d.saved = d.row_scale = d.column_scale = nullptr;
   d.bias = d.scale_result = nullptr;
   return d;
 }
 
-// Out of line, so that the formulas' constants are not kept in registers all along.
-template <class V> GPUKERN_OUTLINE V activated(Activation kind, V x) { return activate(kind, x); }
+// Out of line, so that the formulas' constants are not kept in registers all along.  Every kernel has a copy, so the
+// formulas of gradients are only in those that end by them (Backward; problem.h, ends_apart).
+template <bool Backward, class V> GPUKERN_OUTLINE V activated(Activation kind, bool backward, V g, V x) {
+  return activate(kind, Backward && backward, g, x);
+}
 
-// P elements of C or of the residual from (row, column) on, `left` of which are there.
+// P elements of C, S or the residual from (row, column) on, `left` of which are there.
 template <class O, class V, int P>
 GPUKERN_D void fetch(const O* from, const Layout& l, bool packets, bool down, int left, V (&v)[P]) {
   if (packets && left >= P) {
@@ -71,8 +77,17 @@ template <class V> GPUKERN_D V scale_of(Type type, double x, double imaginary, i
   else return whole(type) ? static_cast<V>(integer) : static_cast<V>(x);
 }
 
-// activation(alpha * sum + beta * C) + residual.
-template <class O, class V, int P>
+// The same from elements of O, or of Wide where D has that type.
+template <class O, class Wide, class V, int P>
+GPUKERN_D void fetch(const Ending& w, const void* from, const Layout& l, int64_t offset, bool packets, int left,
+                     V (&v)[P]) {
+  if constexpr (!std::is_same_v<O, Wide>)
+    if (w.wide) return fetch(static_cast<const Wide*>(from) + offset, l, packets, w.down, left, v);
+  fetch(static_cast<const O*>(from) + offset, l, packets, w.down, left, v);
+}
+
+// activation(alpha * r c * sum + beta * C) * derivative'(S) + residual.
+template <bool Backward, class O, class Wide, class V, int P>
 GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t column, int left, V (&v)[P]) {
   const Problem& p = argument(w).p;  // the addresses come from w itself, which says that they are global memory
   const Epilogue& e = p.epilogue;
@@ -80,58 +95,80 @@ GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t col
   const V beta = scale_of<V>(p.type, e.beta, e.beta_imaginary, e.whole_beta);
 #pragma unroll
   for (int i = 0; i < P; ++i) v[i] *= alpha;
-  if (e.addend) {
-    V c[P];
-    fetch(static_cast<const O*>(w.data.c) + batch * p.c.batch + row * p.c.row + column * p.c.column, p.c, w.c_packets,
-          w.down, left, c);
-#pragma unroll
-    for (int i = 0; i < P; ++i) v[i] += beta * c[i];
-  }
   if constexpr (std::is_floating_point_v<V>) {
-    if (e.activation != Activation::none) {
+#pragma unroll 1
+    for (int side = 0; side < 2; ++side) {
+      if (!(side == 0 ? e.row_scale : e.column_scale)) continue;
+      const Layout& l = side == 0 ? p.row_scale : p.column_scale;
+      const V* const from = static_cast<const V*>(side == 0 ? w.data.row_scale : w.data.column_scale) +
+                            batch * l.batch + row * l.row + column * l.column;
+      V scale[P];
+      fetch(from, l, false, w.down, left, scale);
 #pragma unroll
-      for (int i = 0; i < P; ++i) v[i] = activated(e.activation, v[i]);
+      for (int i = 0; i < P; ++i) v[i] *= scale[i];
     }
   }
-  if (e.residual) {
-    V r[P];
-    fetch(static_cast<const O*>(w.data.residual) + batch * p.residual.batch + row * p.residual.row +
-              column * p.residual.column,
-          p.residual, w.residual_packets, w.down, left, r);
+  // Steps 0, 2 and 3 read C, S and the residual; 1 is the activation.  In a loop, as are the elements: one copy of what
+  // reads and of what calls a formula.
+#pragma unroll 1
+  for (int step = 0; step < 4; ++step) {
+    if (!Backward && step == 2) continue;
+    const Activation kind = step == 1 ? e.activation : e.derivative;
+    if (step == 0 ? !e.addend : step == 3 ? !e.residual : kind == Activation::none) continue;
+    V x[P] = {};
+    if (step != 1) {
+      const Layout& l = step == 0 ? p.c : step == 2 ? p.saved : p.residual;
+      const void* const from = step == 0 ? w.data.c : step == 2 ? w.data.saved : w.data.residual;
+      const bool packets = step == 0 ? w.c_packets : step == 2 ? w.saved_packets : w.residual_packets;
+      fetch<O, Wide>(w, from, l, batch * l.batch + row * l.row + column * l.column, packets, left, x);
+    }
+    if (step == 0) {
 #pragma unroll
-    for (int i = 0; i < P; ++i) v[i] += r[i];
+      for (int i = 0; i < P; ++i) v[i] += beta * x[i];
+    } else if (step == 3) {
+#pragma unroll
+      for (int i = 0; i < P; ++i) v[i] += x[i];
+    } else if constexpr (std::is_floating_point_v<V>) {
+#pragma unroll 1
+      for (int i = 0; i < P; ++i) {
+        v[0] = activated<Backward>(kind, step == 2, v[0], step == 2 ? x[0] : v[0]);
+        turn(v), turn(x);
+      }
+    }
   }
 }
 
 // Stores P numbers, `left` of which are there, as elements of type O.
 template <class O, class V, int P, class Narrow>
-GPUKERN_D void put(const Ending& w, int64_t batch, int64_t row, int64_t column, int left, const V (&v)[P],
-                   Narrow narrow) {
-  const Problem& p = argument(w).p;
-  O* const to = static_cast<O*>(w.data.d) + batch * p.d.batch + row * p.d.row + column * p.d.column;
+GPUKERN_D void put(const Ending& w, const Layout& l, int64_t offset, int left, const V (&v)[P], Narrow narrow) {
+  O* const to = static_cast<O*>(w.data.d) + offset;
   if (w.d_packets && left == P) {
     Packet<O, P> packet;
 #pragma unroll
     for (int i = 0; i < P; ++i) packet.v[i] = narrow(v[i]);
     store_packet(reinterpret_cast<Packet<O, P>*>(to), packet);
   } else {
-    const int64_t step = w.down ? p.d.row : p.d.column;
+    const int64_t step = w.down ? l.row : l.column;
 #pragma unroll
     for (int i = 0; i < P; ++i)
       if (i < left) to[i * step] = narrow(v[i]);
   }
 }
 
-// Stores P sums from (row, column) on as elements of type O.
-template <class O, class V, int P>
+// Ends and stores P sums from (row, column) on as elements of type O, or of Wide where D has that type.
+template <bool Backward, class O, class Wide = O, class V, int P>
 GPUKERN_D void emit_as(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
   const Problem& p = argument(w).p;
   if (row >= p.m || column >= p.n) return;
   const int64_t along = w.down ? p.m - row : p.n - column;
   const int left = along < P ? static_cast<int>(along) : P;
-  if (!w.plain) complete<O>(w, batch, row, column, left, v);
-  put<O>(w, batch, row, column, left, v, [](V x) { return Number<O>::narrow(x); });
+  if (!w.plain) complete<Backward, O, Wide>(w, batch, row, column, left, v);
+  const int64_t offset = batch * p.d.batch + row * p.d.row + column * p.d.column;
+  if constexpr (!std::is_same_v<O, Wide>)
+    if (w.wide) return put<Wide>(w, p.d, offset, left, v, [](V x) { return Number<Wide>::narrow(x); });
+  put<O>(w, p.d, offset, left, v, [](V x) { return Number<O>::narrow(x); });
 }
+
 // Sums of a scaled product: each block's scales are in them.
 template <int P>
 GPUKERN_D void emit_scaled(const Ending& w, int64_t batch, int64_t row, int64_t column, float (&v)[P]) {
@@ -143,30 +180,23 @@ GPUKERN_D void emit_scaled(const Ending& w, int64_t batch, int64_t row, int64_t 
     if (w.data.bias && i < left) v[i] += w.data.bias[column + i];
     if (w.data.scale_result) v[i] *= *w.data.scale_result;
   }
+  const int64_t offset = batch * p.d.batch + row * p.d.row + column * p.d.column;
   switch (p.out) {
-    case Type::f32: return put<float>(w, batch, row, column, left, v, [](float x) { return x; });
-    case Type::f16: return put<half_t>(w, batch, row, column, left, v, [](float x) { return from_float<half_t>(x); });
-    case Type::bf16:
-      return put<bfloat16_t>(w, batch, row, column, left, v, [](float x) { return from_float<bfloat16_t>(x); });
+    case Type::f32: return put<float>(w, p.d, offset, left, v, [](float x) { return x; });
+    case Type::f16: return put<half_t>(w, p.d, offset, left, v, [](float x) { return from_float<half_t>(x); });
+    case Type::bf16: return put<bfloat16_t>(w, p.d, offset, left, v, [](float x) { return from_float<bfloat16_t>(x); });
     default: {
       const Format8 format = format_of(p.out);
-      put<float8_t>(w, batch, row, column, left, v, [&](float x) { return narrow(x, format); });
+      put<float8_t>(w, p.d, offset, left, v, [&](float x) { return narrow(x, format); });
     }
   }
 }
 
 // As elements of T, or of the type that sums of T have.
-template <class T, class V, int P>
+template <class T, bool Backward = false, class V, int P>
 GPUKERN_D void emit(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
-  using Wide = typename Number<T>::Wide;
-  if constexpr (std::is_same_v<T, float8_t>) {
-    emit_scaled(w, batch, row, column, v);
-  } else {
-    if constexpr (!std::is_same_v<T, Wide>) {
-      if (w.wide) return emit_as<Wide>(w, batch, row, column, v);
-    }
-    emit_as<T>(w, batch, row, column, v);
-  }
+  if constexpr (std::is_same_v<T, float8_t>) emit_scaled(w, batch, row, column, v);
+  else emit_as<Backward, T, typename Number<T>::Wide>(w, batch, row, column, v);
 }
 
 }  // namespace gpukern::gemm

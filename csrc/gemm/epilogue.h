@@ -1,6 +1,7 @@
-// What happens to a sum before it is stored: D = activation(alpha * sum + beta * C) + residual.
+// What happens to a sum before it is stored: D = activation(alpha * sum + beta * C) * derivative'(S) + residual.
 //
-// The formulas are the elementwise catalogue's, so a fused activation and the op of that name are one text.
+// The formulas are the elementwise catalogue's, so a fused activation and the op of that name are one text, and a fused
+// derivative and that op's gradient another.
 #pragma once
 #include "../elementwise/ops/activation.h"
 #include "../elementwise/ops/arithmetic.h"
@@ -11,17 +12,29 @@ namespace gpukern::gemm {
 
 namespace formulas {
 using namespace elementwise::common;
-template <class V> GPUKERN_HD V apply(Activation kind, V x) {
+// Value and gradient in this order: the gradient takes from the value what they share, and a kernel has it once.
+template <class Op, class V, class... S> GPUKERN_HD V of(bool backward, V g, V x, S... numbers) {
+  const V y = Op::apply(x, V(numbers)...);
+  if (!backward) return y;
+  const V s[] = {V(numbers)..., V(0)};
+  const V saved = Op::spec.saves == Saves::result ? y : x;
+  return Grad<Op, 0>::formula(g, static_cast<const V*>(&saved), static_cast<const V*>(s));
+}
+
+template <class V> GPUKERN_HD V apply(Activation kind, bool backward, V g, V x) {
   switch (kind) {
-#define GPUKERN_ACTIVATION(NAME, FORMULA) \
-  case Activation::NAME: return FORMULA;
+#define GPUKERN_ACTIVATION(NAME, OP, ...) \
+  case Activation::NAME: return of<OP>(backward, g, x __VA_OPT__(, ) __VA_ARGS__);
     GPUKERN_ACTIVATIONS(GPUKERN_ACTIVATION)
 #undef GPUKERN_ACTIVATION
-    default: return x;
+    default: return backward ? g : x;
   }
 }
 }  // namespace formulas
 
-template <class V> GPUKERN_HD V activate(Activation kind, V x) { return formulas::apply(kind, x); }
+// An activation of x; backward: g times its derivative at x.
+template <class V> GPUKERN_HD V activate(Activation kind, bool backward, V g, V x) {
+  return formulas::apply(kind, backward, g, x);
+}
 
 }  // namespace gpukern::gemm

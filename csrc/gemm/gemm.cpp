@@ -63,6 +63,9 @@ template <class F> void for_tensors(const Args& args, F&& f) {
   f(args.b);
   if (args.c) f(*args.c);
   if (args.residual) f(*args.residual);
+  if (args.saved) f(*args.saved);
+  if (args.row_scale) f(*args.row_scale);
+  if (args.column_scale) f(*args.column_scale);
 }
 
 Activation activation(const Args& args) { return args.activation ? activation_of(*args.activation) : Activation::none; }

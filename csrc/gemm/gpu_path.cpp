@@ -131,6 +131,14 @@ Problem problem_of(const Args& x, const Tensor& out) {
     p.epilogue.residual = true;
     p.residual = layout_of(*x.residual, x.kind, {p.batch, p.m, p.n});
   }
+  if (x.saved) {
+    p.epilogue.derivative = activation_of(*x.derivative);
+    p.saved = layout_of(*x.saved, x.kind, {p.batch, p.m, p.n});
+  }
+  if ((p.epilogue.row_scale = x.row_scale != nullptr))
+    p.row_scale = layout_of(*x.row_scale, x.kind, {p.batch, p.m, p.n});
+  if ((p.epilogue.column_scale = x.column_scale != nullptr))
+    p.column_scale = layout_of(*x.column_scale, x.kind, {p.batch, p.m, p.n});
   p.d = out.defined() ? layout_of(out, x.kind, {p.batch, p.m, p.n}) : Layout{p.n, 1, p.m * p.n, 16};
   return p;
 }
@@ -183,7 +191,11 @@ Ranking ranking(const Problem& problem, c10::Device where) {
 
 void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& out) {
   const auto address = [](const Tensor* t) -> const void* { return t ? t->const_data_ptr() : nullptr; };
-  launch(choice, problem, Data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()}, out);
+  Data data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()};
+  data.saved = address(x.saved);
+  data.row_scale = address(x.row_scale);
+  data.column_scale = address(x.column_scale);
+  launch(choice, problem, data, out);
 }
 
 void launch(Choice choice, const Problem& problem, Data data, const Tensor& out) {
@@ -193,7 +205,7 @@ void launch(Choice choice, const Problem& problem, Data data, const Tensor& out)
   const Stream stream = c10::impl::VirtualGuardImpl(where.type()).getStream(where).native_handle();
   data.splits = splits_of(choice, problem, gpu_path::device(where));
   Tensor partial;  // from the caching allocator, on the same stream: free for others once the launches are in order
-  if (data.splits > 1) {
+  if (data.splits > 1 || kFolders[choice.folder].apart(problem)) {
     partial = at::empty({data.splits * out.numel()}, out.options().dtype(scalar_type_of(accumulator(problem.type))));
     data.partial = partial.data_ptr();
   }

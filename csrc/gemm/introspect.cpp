@@ -75,8 +75,11 @@ std::string problem_text(const Problem& p) {
     };
     text += std::string(", scales by ") + kind(p.scaling.a) + " and " + kind(p.scaling.b);
   }
+  if (p.epilogue.row_scale) text += ", rows scaled";
+  if (p.epilogue.column_scale) text += ", columns scaled";
   if (p.epilogue.addend) text += p.c.row == 0 ? ", + bias" : ", + C";
   if (p.epilogue.activation != Activation::none) text += std::string(", ") + name(p.epilogue.activation);
+  if (p.epilogue.derivative != Activation::none) text += std::string(", ") + name(p.epilogue.derivative) + "'(S)";
   if (p.epilogue.residual) text += ", + residual";
   return text;
 }

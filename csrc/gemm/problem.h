@@ -1,7 +1,10 @@
 // What a matrix product is, as plain data: no torch, no CUDA.  Selection, kernels, tests and explain() all speak of it.
 //
-//   D = activation(alpha * A B + beta * C) + residual          A: m x k, B: k x n, C, D, residual: m x n; `batch` of
-//   them.  A and B have one type; C, D and the residual have `out`, which is the same or the accumulator's.
+//   D = activation(alpha * r c * A B + beta * C) * derivative'(S) + residual
+//
+// A: m x k, B: k x n, C, D, S, residual: m x n; `batch` of them.  A and B have one type; C, D, S and the residual have
+// `out`, which is the same or the accumulator's.  r, a factor a row, and c, a factor a column, have the accumulator's;
+// they are m x n matrices of which one stride is 0, so that a transposed problem is like any other.
 #pragma once
 #include <cstdint>
 
@@ -59,14 +62,14 @@ constexpr const char* name(Precision p) {
 // Products of terms that a precision adds; 0 where it has no terms.
 constexpr int term_products(Precision p) { return p < Precision::bf16x3 ? 0 : 3 * (static_cast<int>(p) - 1); }
 
-#define GPUKERN_ACTIVATION(NAME, FORMULA) NAME,
+#define GPUKERN_ACTIVATION(NAME, ...) NAME,
 enum class Activation : uint8_t { none, GPUKERN_ACTIVATIONS(GPUKERN_ACTIVATION) };
 #undef GPUKERN_ACTIVATION
-#define GPUKERN_ACTIVATION(NAME, FORMULA) +1
+#define GPUKERN_ACTIVATION(NAME, ...) +1
 constexpr int kActivations = 1 GPUKERN_ACTIVATIONS(GPUKERN_ACTIVATION);
 #undef GPUKERN_ACTIVATION
 constexpr const char* name(Activation a) {
-#define GPUKERN_ACTIVATION(NAME, FORMULA) #NAME,
+#define GPUKERN_ACTIVATION(NAME, ...) #NAME,
   constexpr const char* table[kActivations] = {"none", GPUKERN_ACTIVATIONS(GPUKERN_ACTIVATION)};
 #undef GPUKERN_ACTIVATION
   return table[static_cast<int>(a)];
@@ -88,6 +91,8 @@ struct Epilogue {
   Activation activation = Activation::none;
   bool residual = false;
   double alpha_imaginary = 0, beta_imaginary = 0;  // complex types only
+  bool row_scale = false, column_scale = false;    // r and c; floating types only
+  Activation derivative = Activation::none;        // of which, at S: what backward multiplies by; none reads no S
 };
 
 // Where the scale of an operand's element lies: x its row in A or column in B, k the other.  Both strides 0: one scale.
@@ -108,11 +113,18 @@ struct Problem {
   Precision precision = Precision::strict;
   bool batch_invariant = false;  // a row of D may not depend on how many other rows there are
   int64_t m = 0, n = 0, k = 0, batch = 1;
-  Layout a, b, c, d, residual;                    // a bias is a C whose row (or column) stride is 0
+  Layout a, b, c, d, residual, saved;  // a bias is a C whose row (or column) stride is 0; saved is S
+  Layout row_scale, column_scale;
   bool conjugate_a = false, conjugate_b = false;  // the factor is the conjugate of what memory has
   Epilogue epilogue;
   Scaling scaling;  // 8-bit types only
 };
+
+// What the rows of ordinary cores and of float64 leave to split/, which every such product then ends with: the formulas
+// of gradients would be 8 KB (13 of float64) in each of these kernels, and what the sums' way through memory costs is
+// little beside their slower multiplication, or beside the matrix that a thin product reads.
+constexpr bool ends_apart(Type t) { return t == Type::f64; }
+constexpr bool ends_apart(const Problem& p) { return p.epilogue.derivative != Activation::none; }
 
 // The addresses that go with a Problem.
 struct Data {
@@ -121,10 +133,14 @@ struct Data {
   const void* c = nullptr;
   const void* residual = nullptr;
   void* d = nullptr;
-  // Where k is split over several blocks: room for `splits` results in the accumulator's type, [splits][batch][m][n].
+  // Where k is split over several blocks, or the product ends apart: room for `splits` results in the accumulator's
+  // type, [splits][batch][m][n].
   void* partial = nullptr;
   int splits = 1;
-  void* workspace = nullptr;  // what a folder asks for beside it: terms, the operands' bfloat16 terms
+  void* workspace = nullptr;    // what a folder asks for beside it: terms, the operands' bfloat16 terms
+  const void* saved = nullptr;  // S
+  const void* row_scale = nullptr;
+  const void* column_scale = nullptr;
   // Of scaled products, in float32: `bias` has n numbers, `scale_result` one.
   const float* scale_a = nullptr;
   const float* scale_b = nullptr;
@@ -146,6 +162,9 @@ constexpr Problem transposed(Problem p) {
   p.c = transposed(p.c);
   p.d = transposed(p.d);
   p.residual = transposed(p.residual);
+  p.saved = transposed(p.saved);
+  p.row_scale = transposed(p.row_scale);
+  p.column_scale = transposed(p.column_scale);
   return p;
 }
 

@@ -22,7 +22,11 @@ struct Args {
   call::Name activation = {};
   const Tensor* residual = nullptr;
   call::How how = {};
-  bool wide = false;  // the result has the accumulator's type, and so has c
+  bool wide = false;           // the result has the accumulator's type, and so has c
+  call::Name derivative = {};  // fused.cpp: what the result is multiplied by, at `saved`
+  const Tensor* saved = nullptr;
+  const Tensor* row_scale = nullptr;     // fused.cpp: (batch, m, 1)
+  const Tensor* column_scale = nullptr;  // (batch, 1, n)
 
   bool plain() const { return !activation && !residual; }
 };

@@ -11,6 +11,9 @@ constexpr Reason refused_result(const Problem& p) {
     return is_float8(p.type) ? "a scaled product's result is a float of 8, 16 or 32 bits"
                              : "a result is of the operands' type or the accumulator's";
   if (!floating(p.type) && p.epilogue.activation != Activation::none) return "an activation needs a floating type";
+  if (!floating(p.type) && p.epilogue.derivative != Activation::none) return "a derivative needs a floating type";
+  if (!floating(p.type) && (p.epilogue.row_scale || p.epilogue.column_scale))
+    return "scales of rows and columns need a floating type";
   return nullptr;
 }
 

@@ -10,6 +10,7 @@
 #include "autograd.h"
 #include "compose.h"
 #include "family.h"
+#include "fused.h"
 #include "scaled.h"
 #include "wide.h"
 
@@ -217,6 +218,7 @@ void define(torch::Library& m) {
   define_wide(m);
   define_scaled(m);
   define_family(m);
+  define_fused(m);
 }
 
 void implement(torch::Library& m) {
@@ -228,6 +230,7 @@ void implement(torch::Library& m) {
   for_pairs(both);
   for_sums(both);
   for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.backend_inplace); });
+  implement_fused(m);
 }
 
 void implement_elsewhere(torch::Library& m) {
@@ -239,6 +242,7 @@ void implement_elsewhere(torch::Library& m) {
   for_pairs(both);
   for_sums(both);
   for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.elsewhere_inplace); });
+  implement_fused_elsewhere(m);
 }
 
 void implement_autograd(torch::Library& m) {
@@ -250,6 +254,7 @@ void implement_autograd(torch::Library& m) {
   for_pairs(both);
   for_sums(both);
   for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.differentiable_inplace); });
+  implement_fused_autograd(m);
 }
 
 void implement_inplace(torch::Library& m) {
@@ -278,6 +283,7 @@ void implement_batching(torch::Library& m) {
   m.impl("linear", &composite_linear);
   implement_wide_batching(m);
   implement_family_batching(m);
+  implement_fused_batching(m);
 }
 
 std::vector<entry::Declaration> functions() {
@@ -328,6 +334,7 @@ std::vector<entry::Declaration> functions() {
   };
   all.push_back(scaled_function());
   for (auto& more : family_functions()) all.push_back(std::move(more));
+  for (auto& more : fused_functions()) all.push_back(std::move(more));
   return all;
 }
 

@@ -26,10 +26,12 @@ struct Folder {
   double (*cost)(const Row&, const Problem&, const Device&);  // modelled cycles
   int (*splits)(const Row&, const Problem&, const Device&);   // ranges of k, each for blocks of its own
   int64_t (*workspace)(const Problem&);                       // bytes that a launch needs beside what ranges of k take
+  bool (*apart)(const Problem&);  // the sums go through memory and end in split/, though k is in one range
 };
 
-#define GPUKERN_FOLDER(f) \
-  Folder{f::kName, f::kRows, f::kCount, &f::serves, &f::supports, &f::refuses, &f::cost, &f::splits, &f::workspace},
+#define GPUKERN_FOLDER(f)                                                \
+  Folder{f::kName,    f::kRows, f::kCount,  &f::serves,    &f::supports, \
+         &f::refuses, &f::cost, &f::splits, &f::workspace, &f::apart},
 inline constexpr Folder kFolders[] = {GPUKERN_GEMM_FOLDERS(GPUKERN_FOLDER)};
 #undef GPUKERN_FOLDER
 constexpr int kFolderCount = sizeof(kFolders) / sizeof(Folder);

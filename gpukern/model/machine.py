@@ -232,14 +232,19 @@ def product(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
     c: Tensor | None = None, alpha: complex = 1, beta: complex = 1, activation: str = "none",
     residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False, splits: int = 1,
-    precision: str | None = None,
+    precision: str | None = None, derivative: str = "none", saved: Tensor | None = None,
+    row_scale: Tensor | None = None, column_scale: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c and the residual, (batch, m, n).
+    """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c, saved and residual, (batch, m, n).
 
     splits: ranges of k that blocks of their own add up, in memory that the model watches too.
     precision: of float32; None is one that the row is for.
+    derivative: of the activation of that name, at `saved`, by which the result is multiplied before the residual.
+    row_scale, column_scale: (batch, m) and (batch, n), in the accumulator's type, by which the sums are multiplied.
     """
-    given = {"a": _as_stored(a), "b": _as_stored(b), "c": c, "residual": residual}
+    given = {"a": _as_stored(a), "b": _as_stored(b), "c": c, "residual": residual, "saved": saved}
+    given["row_scale"] = None if row_scale is None else row_scale.unsqueeze(2)
+    given["column_scale"] = None if column_scale is None else column_scale.unsqueeze(1)
     memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
     addend = c is not None and beta != 0
     flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
@@ -249,7 +254,7 @@ def product(
         precision = "strict" if a.dtype != torch.float32 else "bf16x6" if folders[folder] == "terms" else "tf32"
     return _launch(
         folder, row, out, memory, flags=flags, conjugated=conjugated, factors=(alpha, beta), precision=precision,
-        schedule=schedule, aligned=aligned, splits=splits,
+        derivative=derivative, schedule=schedule, aligned=aligned, splits=splits,
     )  # fmt: skip
 
 
@@ -272,7 +277,7 @@ def scaled(
 def _launch(
     folder: int, row: int, out: Tensor, memory: dict[str, Guarded], *, flags: Sequence[int] = (0, 0, 0),
     conjugated: Sequence[int] = (0, 0), factors: tuple[complex, complex] = (1, 0), precision: str = "strict",
-    kinds: Sequence[int] | None = None, schedule: Schedule | None, aligned: bool, splits: int,
+    derivative: str = "none", kinds: Sequence[int] | None = None, schedule: Schedule | None, aligned: bool, splits: int,
 ) -> Tensor:  # fmt: skip
     """flags: activation, addend, residual.  factors: alpha and beta.  kinds: the harness's `scales`."""
     set_schedule(schedule or Schedule())
@@ -280,13 +285,15 @@ def _launch(
     views = {name: buffer.view for name, buffer in memory.items()}
     a, b = views["a"], views["b"]
     partial = None
-    if splits > 1:
+    if splits > 1 or derivative != "none":
         sums = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype  # of 8 bits too
         sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums  # complex ones are 8 or 16
         partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
-    layouts = [a, b, views.get("c"), target.view, views.get("residual")]
+    ends = [views.get(name) for name in ("saved", "row_scale", "column_scale")]
+    layouts = [a, b, views.get("c"), target.view, views.get("residual"), *ends]
     types = [PRODUCT_TYPES.index(t.dtype) for t in (a, out)]
     which = [folder, row, types[0], *flags, types[1], PRECISIONS.index(precision), splits, *conjugated]
+    which.append(ACTIVATIONS.index(derivative))
     described = (
         _array(ctypes.c_int, which),
         _array(ctypes.c_int64, [a.shape[0] if a.dim() == 3 else 1, a.shape[-2], b.shape[-1], a.shape[-1]]),
@@ -298,7 +305,7 @@ def _launch(
     if workspace:
         workspace.watch("workspace", True)
     pointers = [a, b, views.get("c"), views.get("residual"), target.view]
-    pointers += [partial.view if partial else None, workspace.view if workspace else None]
+    pointers += [partial.view if partial else None, workspace.view if workspace else None, *ends]
     of_scales = [views.get(name) for name in ("scale_a", "scale_b", "bias", "scale_result")]
     alpha, beta = factors
     error = library().gpukern_model_product(

@@ -264,6 +264,7 @@ MAY_NAME_OPS = (
     "gpukern/nn.py",
     "gpukern/bench/",
     "gpukern/demo/",
+    "gpukern/formulas.py",
     "gpukern/reference.py",
 )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gpukern.model import build
+from tests.gemm.end_faults import END_FAULTS
 from tests.gemm.term_faults import FAULTS
 from tests.platform.library import FOLDER, ROOT, machine_rules, run_ninja
 
@@ -219,12 +220,12 @@ MUTANTS = [
         "const int left = along < P ? static_cast<int>(along) : P;",
         "const int left = P;",
     ),
-    Mutant("C is read where beta is 0", EMIT, "  if (e.addend) {\n    V c[P];", "  if (w.data.c) {\n    V c[P];"),
+    Mutant("C is read where beta is 0", EMIT, "step == 0 ? !e.addend", "step == 0 ? !w.data.c"),
     Mutant(
         "a bias moves along with the rows",
         EMIT,
-        "batch * p.c.batch + row * p.c.row + column * p.c.column",
-        "batch * p.c.batch + row * p.n + column * p.c.column",
+        "batch * l.batch + row * l.row + column * l.column, packets",
+        "batch * l.batch + row * (step == 0 ? p.n : l.row) + column * l.column, packets",
     ),
     Mutant(
         "packets of D where it is not aligned",
@@ -235,10 +236,10 @@ MUTANTS = [
     Mutant(
         "the residual before the activation",
         EMIT,
-        "    if (e.activation != Activation::none) {",
-        "    if (e.activation != Activation::none && !e.residual) {",
+        "step == 1 ? e.activation",
+        "step == 1 ? e.residual ? Activation::none : e.activation",
     ),
-    Mutant("beta scales the sum too", EMIT, "v[i] += beta * c[i];", "v[i] *= beta, v[i] += beta * c[i];"),
+    Mutant("beta scales the sum too", EMIT, "v[i] += beta * x[i];", "v[i] *= beta, v[i] += beta * x[i];"),
     Mutant(
         "the first range is added twice",
         SPLIT,
@@ -261,6 +262,7 @@ MUTANTS = [
         "turned(kRows[row], given) ? transposed(given_data) : given_data",
         "given_data",
     ),
+    *(Mutant(*fault) for fault in END_FAULTS),
 ]
 
 

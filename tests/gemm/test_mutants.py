@@ -65,6 +65,17 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
     for splits in (1, 2, 3):
         yield {"a": a, "b": b, "c": c, "alpha": 1, "beta": 2, "splits": splits}
         yield {"a": a, "b": b, "c": bias.expand(2, 33, 41), "residual": c, "activation": "relu", "splits": splits}
+    saved = 4.0 ** torch.randint(0, 4, (2, 33, 41))  # with roots that have few digits
+    for lay_s, lay_b, derivative in ((same, same, "square"), (columns, columns, "sqrt"), (every_other, same, "relu")):
+        end = {"derivative": derivative, "saved": lay_s(saved.to(dtype) - (derivative == "relu") * 4)}
+        yield {"a": columns(a), "b": lay_b(b), **end}
+        yield {"a": a, "b": b, **end, "splits": 2, "residual": c}
+    rows, ends = 2.0 ** torch.randint(-2, 3, (2, 33)), 2.0 ** torch.randint(-2, 3, (2, 41))
+    for lay_b, r, c in ((same, rows, ends), (columns, rows, None), (same, None, ends)):
+        yield {"a": columns(a), "b": lay_b(b), "row_scale": r, "column_scale": c}
+    a, b = made(20, 40, 64)  # D in packets, S not
+    yield {"a": a, "b": b, "derivative": "relu", "saved": with_pitch(fills.integers(1, 20, 40, k=9, dtype=dtype), 41)}
+    a, b = made(33, 41, 70, batch=2)
     nothing = torch.full((2, 33, 41), float("nan"), dtype=dtype)
     yield {"a": a, "b": b, "c": nothing, "beta": 0, "activation": "relu"}
     if dtype == torch.float32:
@@ -88,9 +99,15 @@ def wrong(case: Case, seed: int) -> str:
         exact = fills.tf32(a).double() @ fills.tf32(b).double()
         return "" if bool(((got.double() - exact).abs() <= 1e-4).all()) else "not what rounded factors give"
     expected = case.get("alpha", 1) * (a.double() @ b.double())
+    for name, dim in (("row_scale", 2), ("column_scale", 1)):
+        if case.get(name) is not None:
+            expected = expected * case[name].double().unsqueeze(dim)
     if c is not None and case.get("beta", 1) != 0:
         expected = expected + case.get("beta", 1) * c.double()
     expected = gpukern.reference.activate(expected.numpy(), case.get("activation"))
+    if "saved" in case:
+        unit = torch.eye(b.shape[2])[None]
+        expected = gpukern.reference.mm_activation_backward(expected, unit, case["saved"], case["derivative"]).numpy()
     expected = torch.from_numpy(expected) + (0 if residual is None else residual.double())
     return "" if torch.equal(got, expected.to(got.dtype)) else "a wrong result"
 

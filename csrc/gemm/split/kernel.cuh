@@ -1,8 +1,9 @@
-// D = epilogue(sum over the ranges of k), each range's sums in the accumulator's type, [range][batch][m][n].
+// D = epilogue(sum over the ranges of k, of which there may be one), each range's sums in the accumulator's type,
+// [range][batch][m][n].
 //
 // A thread has 16 bytes of neighbouring sums and walks the ranges in order, four loads under way: memory-bound, and the
-// same order of additions on every run.  One kernel for each type of D, and one for scaled
-// products; the epilogue is that of every product.
+// same order of additions on every run.  One kernel for each type of D, and one for scaled products; the epilogue is
+// that of every product.
 #pragma once
 #include "../emit.cuh"
 #include "../schedule.h"
@@ -47,7 +48,7 @@ template <class O> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges(GPUKERN_GR
     for (int i = 0; i < each; ++i) sum[i] += v[i];
   }
   if constexpr (std::is_same_v<O, float8_t>) emit_scaled(w.ending, batch, row, column, sum);
-  else emit_as<O>(w.ending, batch, row, column, sum);
+  else emit_as<std::is_floating_point_v<V>, O>(w.ending, batch, row, column, sum);
 }
 
 }  // namespace gpukern::gemm::split

@@ -21,16 +21,20 @@ gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* l
   p.c = layout(layouts + 8);
   p.d = layout(layouts + 12);
   p.residual = layout(layouts + 16);
+  p.saved = layout(layouts + 20);
+  p.row_scale = layout(layouts + 24);
+  p.column_scale = layout(layouts + 28);
   return p;
 }
 
 }  // namespace
 
 // which: folder, row, type, activation, addend, residual, type of the result, precision, ranges of k, whether a and b
-// are conjugated.  scales: null, or group and strides (x, k) of a's and of b's, and b's type; scale_data: a's, b's, the
-// bias, the result's.
-// extents: batch, m, n, k.  layouts: a, b, c, d, residual with row, column and batch stride in elements and the
-// alignment in bytes.  data: a, b, c, residual, d, and room for the ranges' sums and the workspace.
+// are conjugated, the derivative.  scales: null, or group and strides (x, k) of a's and of b's, and b's type;
+// scale_data: a's, b's, the bias, the result's.
+// extents: batch, m, n, k.  layouts: a, b, c, d, residual, S, scales of rows and columns, with row, column and batch
+// stride in elements and the alignment in bytes.  data: a, b, c, residual, d, room for the ranges' sums and the
+// workspace, S, scales of rows and columns (null: none).
 GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t* extents, const int64_t* layouts,
                                                  void* const* data, double alpha, double beta, int64_t whole_alpha,
                                                  int64_t whole_beta, double alpha_imaginary, double beta_imaginary,
@@ -43,12 +47,15 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
                 beta_imaginary};
   p.conjugate_a = which[9] != 0;
   p.conjugate_b = which[10] != 0;
+  p.epilogue.row_scale = data[8] != nullptr;
+  p.epilogue.column_scale = data[9] != nullptr;
+  p.epilogue.derivative = static_cast<gemm::Activation>(which[11]);
   if (scales) {
     p.scaling = {{static_cast<int>(scales[0]), scales[1], scales[2]},
                  {static_cast<int>(scales[3]), scales[4], scales[5]},
                  static_cast<gemm::Type>(scales[6])};
   }
-  gemm::Data d{data[0], data[1], data[2], data[3], data[4], data[5], which[8], data[6]};
+  gemm::Data d{data[0], data[1], data[2], data[3], data[4], data[5], which[8], data[6], data[7], data[8], data[9]};
   if (scale_data) {
     d.scale_a = scale_data[0], d.scale_b = scale_data[1], d.bias = scale_data[2], d.scale_result = scale_data[3];
   }

@@ -11,7 +11,7 @@ inline int run(void (*kernel)(Work), Form form, const Row& row, const Problem& g
                Stream stream) {
   const Problem p = upright(given);
   const Data data = turned(given) ? transposed(given_data) : given_data;
-  const bool split = data.splits > 1;
+  const bool split = data.splits > 1 || ends_apart(p);
   Work w{};
   w.ending = ending_of(split ? partial_of(p) : p, split ? partial_of(data) : data, 1);
   w.batches = p.batch;

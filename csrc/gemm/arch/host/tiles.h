@@ -2,7 +2,7 @@
 // this package exists for.
 #pragma once
 #include "../../../platform/device.h"
-#include "../../problem.h"
+#include "../../refusals.h"
 
 namespace gpukern::gemm::host {
 
@@ -22,8 +22,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (is_float8(p.type)) return nullptr;
   if (p.out != p.type) return "a result of another type than the operands is torch's own here";
-  return !floating(p.type) && p.epilogue.activation != Activation::none ? "an activation needs a floating type"
-                                                                        : nullptr;
+  return refused_result(p);
 }
 constexpr Reason refuses(const Row&, const Problem&, const Device&) { return nullptr; }
 constexpr double cost(const Row&, const Problem& p, const Device&) {
@@ -31,6 +30,7 @@ constexpr double cost(const Row&, const Problem& p, const Device&) {
 }
 
 constexpr int64_t workspace(const Problem&) { return 0; }
+constexpr bool apart(const Problem&) { return false; }
 constexpr int splits(const Row&, const Problem&, const Device&) { return 1; }
 
 }  // namespace gpukern::gemm::host

@@ -22,7 +22,7 @@ template <class T, int BM, int BN, int BK, int TM, int TN> int run(const Problem
   using LoadA = Loader<T, BM, BK, threads>;
   using LoadB = Loader<T, BN, BK, threads>;
   constexpr size_t shared = 2 * BK * (LoadA::line + LoadB::line) * sizeof(V);
-  const bool split = data.splits > 1;
+  const bool split = data.splits > 1 || ends_apart(p);
   const Problem stored = split ? partial_of(p) : p;
   Work w{ending_of(stored, split ? partial_of(data) : data, Place<V, TM, TN, BN / (8 * TN)>::gn),
          0,

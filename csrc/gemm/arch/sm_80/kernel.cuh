@@ -69,7 +69,7 @@ GPUKERN_D void store(const Work& w, int64_t slice, int64_t row0, int64_t column0
 #pragma unroll
         for (int e = 0; e < each; ++e) v[e] = packet.v[e];
       }
-      emit<T>(w.ending, slice, row0 + i * 16 + row, column0 + column, v);
+      emit<T, !ends_apart(type_of<T>())>(w.ending, slice, row0 + i * 16 + row, column0 + column, v);
     }
     syncwarp();
     turn(sum);

@@ -12,7 +12,7 @@ int run(const Problem& p, const Data& data, Stream stream) {
   constexpr int threads = BM / WM * (BN / WN) * 32;
   constexpr size_t shared = size_t(Stages) * (BM + BN) * BK * sizeof(T);
   using V = typename Number<T>::V;
-  const bool split = data.splits > 1;
+  const bool split = data.splits > 1 || apart(p);
   const Problem stored = split ? partial_of(p) : p;
   Work w{ending_of(stored, split ? partial_of(data) : data, 16 / int(sizeof(V)),
                    stored.d.column != 1 && stored.d.row == 1),

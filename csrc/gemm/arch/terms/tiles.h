@@ -50,6 +50,7 @@ constexpr Place place_b(const Problem& p) { return place_of(b_along_k(p), p.n, p
 constexpr int64_t workspace(const Problem& p) {
   return term_products(p.precision) ? 2 * terms_of(p.precision) * (place_a(p).term() + place_b(p).term()) : 0;
 }
+constexpr bool apart(const Problem&) { return false; }
 
 // ---- the table ----------------------------------------------------------------------------------
 

@@ -1,0 +1,127 @@
+"""Products with a scale a row and a scale a column: the kernels under the model, and scaled_product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import gpukern
+import gpukern.reference
+from tests.gemm.test_kernels import FLOATING, FLOATING_IDS, place, ragged
+from tests.gemm.thin import side
+from tests.oracle import fills
+from tests.platform import machine
+from tests.platform.machine import Schedule
+
+EPS = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 2e-5, torch.float64: 1e-12}
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def powers(*shape: int) -> Tensor:
+    return 2.0 ** torch.randint(-2, 3, shape)
+
+
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_every_row_scales(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    for number, (batch, m, n, k) in enumerate(ragged(row)):
+        a, b = (fills.integers(batch, *s, k=4 * k, dtype=dtype) for s in ((m, k), (k, n)))
+        rows, columns = powers(batch, m).to(wide(dtype)), powers(batch, n).to(wide(dtype))
+        bias = fills.integers(1, 1, n, k=9, dtype=dtype).expand(batch, m, n)
+        out = torch.empty(batch, m, n, dtype=dtype)
+        if number % 2:
+            out = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
+        apart = torch.stack((columns, columns), 2)[:, :, 0]  # with a stride of 2
+        for r, c, splits, activation in (
+            (rows, columns, 1, "none"), (rows, None, 2, "relu"), (None, apart, 1, "relu"),
+            (rows[:1].expand(batch, m), columns, 3, "none"),
+        ):  # fmt: skip
+            got = machine.product(
+                *place(row), out, a, b, c=bias, alpha=2, beta=1, row_scale=r, column_scale=c, splits=splits,
+                activation=activation, aligned=bool(number % 3), schedule=Schedule("pct", number + 1),
+            )  # fmt: skip
+            scaled = 2 * (a.double() @ b.double())
+            scaled = scaled if r is None else scaled * r.double().unsqueeze(2)
+            scaled = (scaled if c is None else scaled * c.double().unsqueeze(1)) + bias.double()
+            expected = scaled.relu() if activation == "relu" else scaled
+            assert torch.equal(got.double(), expected.to(dtype).double()), (m, n, k, splits)
+
+
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_sums_beyond_the_range_of_16_bits_are_scaled_first(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    n = side(row, 9)
+    a, b = torch.full((1, 5, 64), 64.0, dtype=dtype), torch.full((1, 64, n), 64.0, dtype=dtype)
+    scale = torch.full((1, 5), 2.0**-10, dtype=wide(dtype))
+    got = machine.product(*place(row), torch.empty(1, 5, n, dtype=dtype), a, b, row_scale=scale)
+    assert bool((got == 256).all())
+
+
+def operands(dtype: torch.dtype, *batch: int) -> list[Tensor]:
+    narrow = [torch.randn(*batch, *s, dtype=dtype) for s in ((3, 5), (5, 7))]
+    return [*narrow, *(torch.rand(*batch, s, dtype=wide(dtype)) + 0.5 for s in (3, 7))]
+
+
+@pytest.mark.parametrize("batch", [(), (4,)])
+@pytest.mark.parametrize("dtype", EPS)
+def test_the_function_is_its_formula(dtype: torch.dtype, batch: tuple[int, ...]) -> None:
+    a, b, rows, columns = operands(dtype, *batch)
+    bias, residual = torch.randn(7, dtype=dtype), torch.randn(*batch, 3, 7, dtype=dtype)
+    for r, c in ((rows, columns), (rows, None), (None, columns), (None, None)):
+        for end in ({}, {"bias": bias, "activation": "gelu"}, {"residual": residual}):
+            got = gpukern.scaled_product(a, b, r, c, **end)
+            expected = gpukern.reference.scaled_product(a, b, r, c, **end)
+            assert got.dtype == dtype
+            torch.testing.assert_close(got.double(), expected, rtol=EPS[dtype], atol=EPS[dtype])
+
+
+def test_it_is_differentiable() -> None:
+    inputs = [t.requires_grad_() for t in operands(torch.float64)]
+    assert torch.autograd.gradcheck(
+        lambda *t: gpukern.scaled_product(*t, activation="silu"), inputs, check_forward_ad=True
+    )
+    assert torch.autograd.gradgradcheck(lambda *t: gpukern.scaled_product(*t), inputs)
+
+
+def test_vmap_compile_and_autocast() -> None:
+    call: Any = gpukern.scaled_product
+    a, b, rows, columns = operands(torch.float32, 4)
+    each = torch.stack([call(*t) for t in zip(a, b, rows, columns)])
+    torch.testing.assert_close(call(a, b, rows, columns), each)
+    torch.testing.assert_close(torch.func.vmap(call)(a, b, rows, columns), each)
+    compiled = torch.compile(lambda *t: call(*t, activation="relu"), backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(a, b, rows, columns), each.relu())
+    torch.library.opcheck(torch.ops.gpukern.scaled_product.default, (a, b, rows, columns))
+    with torch.autocast("cpu", torch.bfloat16):  # its factors were chosen, and stay
+        assert torch.equal(call(a, b, rows, columns), call(a, b, rows, columns).float())
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    a, b, rows, columns = operands(torch.float32)
+    call: Any = gpukern.scaled_product
+    with pytest.raises(RuntimeError, match=r"row_scale of shape \[7\] is not of shape \[3\]"):
+        call(a, b, columns)
+    with pytest.raises(TypeError, match="column_scale is Float beside Half, got Half"):
+        call(a.half(), b.half(), rows, columns.half())
+    with pytest.raises(TypeError, match="scales need float16, bfloat16, float32 or float64, got Int"):
+        call(a.int(), b.int())
+    with pytest.raises(TypeError, match="the factors have types Float and Double; convert one of them"):
+        call(a, b.double())
+    with pytest.raises(RuntimeError, match="two matrices or two batches of them, got 2 and 3"):
+        call(a, b[None])
+    with pytest.raises(TypeError, match="bias has type Half, but the product has Float"):
+        call(a, b, bias=torch.ones(7).half())
+    with pytest.raises(ValueError, match="unknown activation 'swish'"):
+        call(a, b, rows, activation="swish")
+    with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
+        call(a[:, :4], b, rows)
+
+
+def test_explain_names_the_scales() -> None:
+    meta = [t.to("meta") for t in operands(torch.bfloat16)]
+    found = gpukern.explain("scaled_product", *meta, device="sm_90a")
+    assert found.problem.endswith("B by rows, rows scaled, columns scaled") and found.would_run
