@@ -89,10 +89,12 @@ GPUKERN_D void fetch(const Ending& w, const void* from, const Layout& l, int64_t
 // activation(alpha * r c * sum + beta * C) * derivative'(S) + residual.
 template <bool Backward, class O, class Wide, class V, int P>
 GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t column, int left, V (&v)[P]) {
-  const Problem& p = argument(w).p;  // the addresses come from w itself, which says that they are global memory
+  // Read where it is used.  From w itself the addresses would say that they are global memory, and take two scalar
+  // registers each from the start: more than gfx90a has beside 8 vectors.
+  const Problem& p = argument(w).p;
+  const Data& data = argument(w).data;
   const Epilogue& e = p.epilogue;
   const V alpha = scale_of<V>(p.type, e.alpha, e.alpha_imaginary, e.whole_alpha);
-  const V beta = scale_of<V>(p.type, e.beta, e.beta_imaginary, e.whole_beta);
 #pragma unroll
   for (int i = 0; i < P; ++i) v[i] *= alpha;
   if constexpr (std::is_floating_point_v<V>) {
@@ -100,8 +102,8 @@ GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t col
     for (int side = 0; side < 2; ++side) {
       if (!(side == 0 ? e.row_scale : e.column_scale)) continue;
       const Layout& l = side == 0 ? p.row_scale : p.column_scale;
-      const V* const from = static_cast<const V*>(side == 0 ? w.data.row_scale : w.data.column_scale) +
-                            batch * l.batch + row * l.row + column * l.column;
+      const V* from = static_cast<const V*>(side == 0 ? data.row_scale : data.column_scale);
+      from += batch * l.batch + row * l.row + column * l.column;
       V scale[P];
       fetch(from, l, false, w.down, left, scale);
 #pragma unroll
@@ -118,11 +120,12 @@ GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t col
     V x[P] = {};
     if (step != 1) {
       const Layout& l = step == 0 ? p.c : step == 2 ? p.saved : p.residual;
-      const void* const from = step == 0 ? w.data.c : step == 2 ? w.data.saved : w.data.residual;
+      const void* const from = step == 0 ? data.c : step == 2 ? data.saved : data.residual;
       const bool packets = step == 0 ? w.c_packets : step == 2 ? w.saved_packets : w.residual_packets;
       fetch<O, Wide>(w, from, l, batch * l.batch + row * l.row + column * l.column, packets, left, x);
     }
     if (step == 0) {
+      const V beta = scale_of<V>(p.type, e.beta, e.beta_imaginary, e.whole_beta);
 #pragma unroll
       for (int i = 0; i < P; ++i) v[i] += beta * x[i];
     } else if (step == 3) {
@@ -173,7 +176,7 @@ GPUKERN_D void emit_as(const Ending& w, int64_t batch, int64_t row, int64_t colu
 template <int P>
 GPUKERN_D void emit_scaled(const Ending& w, int64_t batch, int64_t row, int64_t column, float (&v)[P]) {
   const Problem& p = argument(w).p;
-  if (row >= p.m || column >= p.n) return;
+  if (column >= p.n || row >= p.m) return;
   const int left = p.n - column < P ? static_cast<int>(p.n - column) : P;
 #pragma unroll
   for (int i = 0; i < P; ++i) {

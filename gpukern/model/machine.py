@@ -284,12 +284,12 @@ def _launch(
     target = Guarded(out, aligned=aligned).poison()
     views = {name: buffer.view for name, buffer in memory.items()}
     a, b = views["a"], views["b"]
+    ends = [views.get(name) for name in ("saved", "row_scale", "column_scale")]
     partial = None
-    if splits > 1 or derivative != "none":
+    if splits > 1 or any(t is not None for t in ends):
         sums = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype  # of 8 bits too
         sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums  # complex ones are 8 or 16
         partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
-    ends = [views.get(name) for name in ("saved", "row_scale", "column_scale")]
     layouts = [a, b, views.get("c"), target.view, views.get("residual"), *ends]
     types = [PRODUCT_TYPES.index(t.dtype) for t in (a, out)]
     which = [folder, row, types[0], *flags, types[1], PRECISIONS.index(precision), splits, *conjugated]

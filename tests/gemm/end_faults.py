@@ -51,8 +51,8 @@ END_FAULTS: list[tuple[str, str, str, str]] = [
     (
         "rows are scaled by the columns' scales",
         EMIT,
-        "side == 0 ? w.data.row_scale : w.data.column_scale",
-        "w.data.column_scale",
+        "side == 0 ? data.row_scale : data.column_scale",
+        "data.column_scale",
     ),
     ("the scales of rows lie as those of columns", EMIT, "side == 0 ? p.row_scale : p.column_scale", "p.column_scale"),
     ("only one side is scaled", EMIT, "side < 2", "side < 1"),

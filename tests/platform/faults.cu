@@ -27,16 +27,17 @@ struct Narrow;
 struct Sound;
 }  // namespace blend
 template <class Op> struct Value;
+template <class K> struct Own;
 struct Plan {
   float *out, *in;
 };
 template <class K, class V, int Size> GPUKERN_KERNEL rows(const Plan p);
 
-template <> GPUKERN_KERNEL rows<Value<blend::Narrow>, float, 4>(const Plan p) {
+template <> GPUKERN_KERNEL rows<Own<Value<blend::Narrow>>, float, 4>(const Plan p) {
   p.out[threadIdx.x] = p.in[threadIdx.x];
 }
 
-template <> GPUKERN_KERNEL rows<Value<blend::Sound>, float, 4>(const Plan p) {
+template <> GPUKERN_KERNEL rows<Own<Value<blend::Sound>>, float, 4>(const Plan p) {
   const auto* in = reinterpret_cast<const Packet<float, 4>*>(p.in) + threadIdx.x;
   auto a = load_packet_once(in), b = load_packet(in + 1024);
   for (int i = 0; i < 4; ++i) a.v[i] += b.v[i];
