@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "../platform/gpu.h"
-#include "op.h"
+#include "plan.h"
 
 GPUKERN_ELEMENTWISE_BEGIN
 
@@ -32,6 +32,10 @@ template <class To, class From> GPUKERN_HD To bits_as(From from) {
   return to;
 }
 
+// A packet of 16 bytes as it is kept: four registers, whatever its elements are. As elements of a byte each would have
+// its own, in a kernel and in calls of the functions below.
+using Words = Packet<uint32_t, kPacket / 4>;
+
 // A packet whose address is not aligned, or that reaches over an end of its row: in pieces of `width` bytes, or element
 // by element.  Out of line: a kernel has one in a thousand of these, or is bound by memory.
 template <int Size, int E, int Piece = E>
@@ -49,7 +53,7 @@ GPUKERN_D void whole_pieces(Packet<Bits<Size>, E>& to, const Bits<Size>* from, i
   }
 }
 template <int Size, int E>
-GPUKERN_OUTLINE Packet<Bits<Size>, E> read_pieces(const Bits<Size>* from, int width, int64_t position, int64_t length) {
+GPUKERN_D Packet<Bits<Size>, E> gather_pieces(const Bits<Size>* from, int width, int64_t position, int64_t length) {
   Packet<Bits<Size>, E> to;
   if (position >= 0 && position + E <= length) {
     whole_pieces<Size, E>(to, from, width);
@@ -58,6 +62,13 @@ GPUKERN_OUTLINE Packet<Bits<Size>, E> read_pieces(const Bits<Size>* from, int wi
     for (int j = 0; j < E; ++j) to.v[j] = position + j >= 0 && position + j < length ? from[j] : Bits<Size>{};
   }
   return to;
+}
+
+// Fewer bytes are returned as elements.
+template <int Bytes> using Kept = std::conditional_t<Bytes == kPacket, Words, Packet<uint8_t, Bytes>>;
+template <int Size, int E>
+GPUKERN_OUTLINE Kept<Size * E> read_pieces(const Bits<Size>* from, int width, int64_t position, int64_t length) {
+  return bits_as<Kept<Size * E>>(gather_pieces<Size, E>(from, width, position, length));
 }
 
 template <int Size, int E, int Piece = E>
@@ -75,9 +86,10 @@ GPUKERN_D void whole_pieces(Bits<Size>* to, const Packet<Bits<Size>, E>& from, i
     whole_pieces<Size, E, Piece / 2>(to, from, width);
   }
 }
-template <int Size, int E>
-GPUKERN_OUTLINE void write_pieces(Bits<Size>* to, Packet<Bits<Size>, E> from, int width, int64_t position,
-                                  int64_t length) {
+template <int Size>
+GPUKERN_OUTLINE void write_pieces(Bits<Size>* to, Words words, int width, int64_t position, int64_t length) {
+  constexpr int E = kPacket / Size;
+  const auto from = bits_as<Packet<Bits<Size>, E>>(words);
   if (position >= 0 && position + E <= length) {
     whole_pieces<Size, E>(to, from, width);
   } else {

@@ -37,41 +37,44 @@ template <int Operands> struct Spot {
   }
 };
 
-// E elements of one size from a row, as wide as the addresses allow; what lies outside the row reads as 0.
-template <int Size, int E>
-GPUKERN_D Packet<Bits<Size>, E> read(const Part& part, const char* row, int64_t position, int64_t length) {
-  const auto* from = reinterpret_cast<const Bits<Size>*>(row) + position;
-  const bool whole = position >= 0 && position + E <= length;
-  if (part.width == 0) {
-    const Bits<Size> one = *reinterpret_cast<const Bits<Size>*>(row);
+// One element E times.
+template <int Size, int E> GPUKERN_D Kept<Size * E> spread(Bits<Size> one) {
+  if constexpr (Size * E == kPacket && Size < 8) {
+    const uint32_t word = Size == 4 ? one : Size == 2 ? one * 0x10001u : one * 0x1010101u;
+    return {word, word, word, word};
+  } else {
     Packet<Bits<Size>, E> packet;
 #pragma unroll
     for (int j = 0; j < E; ++j) packet.v[j] = one;
-    return packet;
+    return bits_as<Kept<Size * E>>(packet);
   }
+}
+
+// E elements of one size from a row, as wide as the addresses allow; what lies outside the row reads as 0.
+template <int Size, int E>
+GPUKERN_D Kept<Size * E> read(const Part& part, const char* row, int64_t position, int64_t length) {
+  const auto* from = reinterpret_cast<const Bits<Size>*>(row) + position;
+  const bool whole = position >= 0 && position + E <= length;
+  if (part.width == 0) return spread<Size, E>(*reinterpret_cast<const Bits<Size>*>(row));
   if (whole && part.width == Size * E) {
-    const auto* at = reinterpret_cast<const Packet<Bits<Size>, E>*>(from);
-    if (Size * E == 16 && part.unaliased) return load_packet_once(at);
+    const auto* at = reinterpret_cast<const Kept<Size * E>*>(from);
+    if (Size * E == kPacket && part.unaliased) return load_packet_once(at);
     return load_packet(at);
   }
   return read_pieces<Size, E>(from, part.width, position, length);
 }
 
-template <int Size, int E>
-GPUKERN_D void write(const Part& part, int64_t row, int64_t position, int64_t length,
-                     const Packet<Bits<Size>, E>& packet) {
+template <int Size>
+GPUKERN_D void write(const Part& part, int64_t row, int64_t position, int64_t length, const Words& words) {
   auto* to = reinterpret_cast<Bits<Size>*>(part.data + row) + position;
-  if (position >= 0 && position + E <= length && part.width == Size * E)
-    store_packet(reinterpret_cast<Packet<Bits<Size>, E>*>(to), packet);
-  else write_pieces<Size, E>(to, packet, part.width, position, length);
+  if (position >= 0 && position + kPacket / Size <= length && part.width == kPacket)
+    store_packet(reinterpret_cast<Words*>(to), words);
+  else write_pieces<Size>(to, words, part.width, position, length);
 }
 
 // Copies of a formula in a kernel: one hides another's latency, and cheap ones are not drowned by the loop's own work.
 template <class K> constexpr int formulas() { return K::Op::spec.linear ? 4 : 2; }
 constexpr int min_of(int a, int b) { return a < b ? a : b; }
-
-// A packet as it is kept: four registers, whatever the elements are.  As elements of a byte each would have its own.
-using Words = Packet<uint32_t, kPacket / 4>;
 
 template <int Size> GPUKERN_D Bits<Size> element(const Words& from, int j) {
   if constexpr (Size == 8) return from.v[2 * j] | static_cast<uint64_t>(from.v[2 * j + 1]) << 32;
@@ -170,7 +173,7 @@ template <class F, class V, int Size> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, 2)
 #pragma unroll
         for (int j = 0; j < E; ++j) put_element<Size>(in[u][k], j, bytes.v[j]);
       } else {
-        in[u][k] = bits_as<Words>(read<Size, E>(part, row, spot[u].position, length));
+        in[u][k] = read<Size, E>(part, row, spot[u].position, length);
       }
     }
   }
@@ -180,7 +183,7 @@ template <class F, class V, int Size> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, 2)
     const int64_t q = first + u * int64_t{blockDim.x};
     if (q >= p.count) break;
     const Words out = F::template run<V, Size>(in[0], later);
-    write<Size, E>(p.part[0], spot[0].row[0], spot[0].position, length, bits_as<Packet<Bits<Size>, E>>(out));
+    write<Size>(p.part[0], spot[0].row[0], spot[0].position, length, out);
 #pragma unroll
     for (int next = 1; next < U; ++next) {
       spot[next - 1] = spot[next];
