@@ -93,11 +93,14 @@ def modelled(ran: dict[str, Any] | None) -> str:
     if not ran:
         return f"**{NOT_YET}**"
     found = [re.fullmatch(r"(\w+) (\d+), (\d+) lanes", s) for s in ran["schedules"]]
+    known = [m for m in found if m]
+    if len(known) < len(found):
+        raise ValueError(f"the record has schedules that are none: {ran['schedules']}")
     orders: dict[str, set[str]] = {}
-    for word in (m for m in found if m):
+    for word in known:
         orders.setdefault(word[1], set()).add(word[2])
     names = [order if len(seeds) == 1 else f"{len(seeds)} {order}" for order, seeds in sorted(orders.items())]
-    waves = " and ".join(sorted({m[3] for m in found if m}))
+    waves = " and ".join(sorted({m[3] for m in known}))
     return f"{ran['launches']:,} launches in {ran['cases']} cases; {', '.join(names)}; {waves} lanes a wave"
 
 

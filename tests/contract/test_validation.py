@@ -33,6 +33,23 @@ def test_every_row_and_family_has_its_line() -> None:
     assert set(record.rows()) < {row.name for row in gpukern.available(built=False)}
 
 
+def test_schedules_and_compilers_are_said() -> None:
+    """The record wrote schedules that the document could not read ("; ;  lanes a wave"), and folders of products that
+    are compiled stood as not yet compiled."""
+    lines = [line for line in validation.DOCUMENT.read_text().splitlines() if line.startswith("| `")]
+    rows = [line for line in lines if line.split("`")[1] in record.rows()]
+    assert rows and all(" fifo, " in line and " lanes a wave" in line for line in rows)
+    with pytest.raises(ValueError, match="schedules that are none"):
+        validation.modelled({"launches": 1, "cases": 1, "schedules": ["Schedule(order='fifo')"]})
+    compiled = json.loads(validation.COMPILED.read_text())["gpu"]
+    for vendor in ("nvcc", "clang"):
+        word = "sm_" if vendor == "nvcc" else "gfx"
+        csrc = record.ROOT / "csrc"
+        wanted = {p.parent.relative_to(csrc).as_posix() for p in csrc.rglob("targets") if word in p.read_text()}
+        known = set().union(*(folders for name, folders in compiled.items() if name.startswith(vendor)))
+        assert wanted <= known, (vendor, wanted - known)
+
+
 def test_without_facts_everything_is_not_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((validation, "COMPILED"), (record, "MODELLED"), (validation, "RESULTS")):
         monkeypatch.setattr(module, name, tmp_path / name)

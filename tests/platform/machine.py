@@ -50,7 +50,7 @@ def scaled(folder: int, row: int, *arguments: Any, schedule: Schedule | None = N
 
 def _name(schedule: Schedule) -> str:
     """Of the order of execution; what is watched is no part of it."""
-    return f"Schedule(order={schedule.order!r}, seed={schedule.seed}, wave={schedule.wave})"
+    return f"{schedule.order} {schedule.seed}, {schedule.wave} lanes"
 
 
 __all__ = [
