@@ -21,13 +21,11 @@ using Name = call::Name;
 
 bool tracked(Ref t) { return (at::GradMode::is_enabled() && t.requires_grad()) || autograd::has_tangent(t); }
 
-// Whether a row took it; a forced one that cannot says so.
+// Whether a row took it.
 bool launched(const Args& x, Ref out) {
   const Problem problem = problem_of(x, out);
-  const Device& device = gpu_path::device(x.a.device());
-  const Choice choice = select(problem, device, built(), force(), gpu_path::ranking(problem, x.a.device()));
-  TORCH_CHECK(choice || !anything_forced(), "gpukern: ", forced(), " was forced and cannot serve ",
-              explain(problem, device).problem, "; leave force() or unset GPUKERN_FORCE.");
+  const c10::Device where = x.a.device();
+  const Choice choice = chosen(problem, gpu_path::device(where), gpu_path::ranking(problem, where));
   if (!choice) return false;
   count(choice);
   gpu_path::launch(choice, problem, x, out);

@@ -223,6 +223,19 @@ Tensor run(const Args& x) {
   return out;
 }
 
+Choice chosen(const Problem& problem, const Device& device, const Ranking& ranking) {
+  const Choice choice = select(problem, device, built(), force(), ranking);
+  if (choice || !anything_forced()) return choice;
+  const Explanation why = explain(problem, device);
+  const std::string reason = why.refusals.empty() ? "" : why.refusals.back().first + ": " + why.refusals.back().second;
+  for (const auto& [row, said] : why.refusals)
+    TORCH_CHECK(!(row == forced() || forced().starts_with(row + "/")), "gpukern: ", forced(),
+                " was forced and cannot serve ", why.problem, " on ", why.device, ": ", said,
+                "; leave force() or unset GPUKERN_FORCE.");
+  TORCH_CHECK(false, "gpukern: ", forced(), " was forced and cannot serve ", why.problem, " on ", why.device, " (",
+              reason, "); leave force() or unset GPUKERN_FORCE.");
+}
+
 void run_out(const Args& x, const Tensor& out) {
   if (out.is_conj()) {
     out.copy_(run(x));
@@ -251,19 +264,8 @@ void run_out(const Args& x, const Tensor& out) {
   const Problem problem = problem_of(x, out);
   const bool cpu = x.a.is_cpu();
   const Device& device = cpu ? gpu_path::cpu() : gpu_path::device(x.a.device());
-  std::vector<Refusal> refusals;
-  const Ranking ranking = cpu ? Ranking() : gpu_path::ranking(problem, x.a.device());
-  const Choice choice = select(problem, device, built(), force(), ranking);
+  const Choice choice = chosen(problem, device, cpu ? Ranking() : gpu_path::ranking(problem, x.a.device()));
   if (!choice) {
-    const Explanation why = explain(problem, device);
-    const std::string reason =
-        why.refusals.empty() ? "" : why.refusals.back().first + ": " + why.refusals.back().second;
-    for (const auto& [row, said] : why.refusals)
-      TORCH_CHECK(!anything_forced() || !(row == forced() || forced().starts_with(row + "/")), "gpukern: ", forced(),
-                  " was forced and cannot serve ", why.problem, " on ", why.device, ": ", said,
-                  "; leave force() or unset GPUKERN_FORCE.");
-    TORCH_CHECK(!anything_forced(), "gpukern: ", forced(), " was forced and cannot serve ", why.problem, " on ",
-                why.device, " (", reason, "); leave force() or unset GPUKERN_FORCE.");
     twin_out(x, out);
     if (!x.plain()) host::finish(out, activation(x), x.residual);
     return;

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "gemm.h"
+#include "select.h"
 
 namespace at {
 struct NoTF32Guard;
@@ -34,6 +35,8 @@ const char* op_name(const Args& args);  // "addmm"
 
 // Whether these tensors are ours above autograd: strided, of a type we take, on a device we serve (or traced on meta).
 bool ours(const Args& args);
+// The row of a problem, none where no row of this build takes it.  A forced row that cannot is an error that says why.
+Choice chosen(const Problem& problem, const Device& device, const Ranking& ranking);
 // An activation of what has none is a TypeError.
 void check_activation(const Args& args);
 // Says once (or refuses under GPUKERN_STRICT=1) that a device has no kernels, before torch's own op serves it.

@@ -22,10 +22,7 @@ using Ref = const Tensor&;
 using Optional = std::optional<Tensor>;
 using Out = std::optional<ScalarType>;
 
-bool is_float8(ScalarType t) {
-  return t == ScalarType::Float8_e4m3fn || t == ScalarType::Float8_e5m2 || t == ScalarType::Float8_e4m3fnuz ||
-         t == ScalarType::Float8_e5m2fnuz;
-}
+bool is_float8(ScalarType t) { return c10::isFloat8Type(t) && t != ScalarType::Float8_e8m0fnu; }
 
 struct Call {
   Ref a, b, scale_a, scale_b;
@@ -126,12 +123,11 @@ void on_gpu(const Call& x, const Scaling& s, Ref out) {
   p.scaling.a = s.a;
   p.scaling.b = s.b;
   const Device& device = gpu_path::device(x.a.device());
-  const Choice choice = select(p, device, built(), force(), gpu_path::ranking(p, x.a.device()));
+  const Choice choice = chosen(p, device, gpu_path::ranking(p, x.a.device()));
   if (!choice) {
     const Explanation why = explain(p, device);
-    const std::string reason = why.refusals.empty() ? "" : why.refusals.back().second;
-    TORCH_CHECK(false, "gpukern: ", anything_forced() ? forced() + " was forced and cannot serve " : "nothing serves ",
-                why.problem, " on ", why.device, " (", reason, ")");
+    TORCH_CHECK(false, "gpukern: nothing serves ", why.problem, " on ", why.device, " (",
+                why.refusals.empty() ? "" : why.refusals.back().second, ")");
   }
   count(choice);
   const Tensor bias = x.bias ? x.bias->reshape({-1}).to(c10::kFloat).contiguous() : Tensor();
