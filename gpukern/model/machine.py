@@ -285,11 +285,6 @@ def _launch(
     views = {name: buffer.view for name, buffer in memory.items()}
     a, b = views["a"], views["b"]
     ends = [views.get(name) for name in ("saved", "row_scale", "column_scale")]
-    partial = None
-    if splits > 1 or any(t is not None for t in ends):
-        sums = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype  # of 8 bits too
-        sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums  # complex ones are 8 or 16
-        partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
     layouts = [a, b, views.get("c"), target.view, views.get("residual"), *ends]
     types = [PRODUCT_TYPES.index(t.dtype) for t in (a, out)]
     which = [folder, row, types[0], *flags, types[1], PRECISIONS.index(precision), splits, *conjugated]
@@ -299,6 +294,11 @@ def _launch(
         _array(ctypes.c_int64, [a.shape[0] if a.dim() == 3 else 1, a.shape[-2], b.shape[-1], a.shape[-1]]),
         _array(ctypes.c_int64, [v for t in layouts for v in _layout(t)]),
     )
+    partial = None
+    if splits > 1 or library().gpukern_model_apart(*described):  # as a launch on a GPU has it
+        sums = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype  # of 8 bits too
+        sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums  # complex ones are 8 or 16
+        partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
     watch(memory, target, scratch=partial)
     size = library().gpukern_model_workspace(*described)
     workspace = Guarded(torch.empty(size, dtype=torch.uint8), aligned=True).poison() if size else None

@@ -355,4 +355,4 @@ class Library:
         self._product.gpukern_model_workspace.restype = ctypes.c_int64
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._product if name.endswith(("_product", "_workspace")) else self._machine, name)
+        return getattr(self._product if name.endswith(("_product", "_workspace", "_apart")) else self._machine, name)

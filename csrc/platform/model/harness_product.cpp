@@ -71,3 +71,10 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
 GPUKERN_EXPORT int64_t gpukern_model_workspace(const int* which, const int64_t* extents, const int64_t* layouts) {
   return gemm::kFolders[which[0]].workspace(problem(which, extents, layouts));
 }
+
+// Whether its sums go through the ranges' room even where k is in one range.
+GPUKERN_EXPORT int gpukern_model_apart(const int* which, const int64_t* extents, const int64_t* layouts) {
+  gemm::Problem p = problem(which, extents, layouts);
+  p.epilogue.derivative = static_cast<gemm::Activation>(which[11]);
+  return gemm::kFolders[which[0]].apart(p) ? 1 : 0;
+}
