@@ -66,8 +66,8 @@ Tensor below(const Backward& x) {
   const Tensor rows = rows_of(x.grad), saved = rows_of(x.saved);
   Args args{Kind::mm, rows, x.weight};
   args.how = x.how;
-  args.derivative = x.activation;
-  args.saved = &saved;
+  const Ends ends{x.activation, &saved};
+  args.ends = &ends;
   if (!ours(args) || !well_formed(args) || saved.device() != rows.device()) return composed(x);
   check_how(args);
   const Tensor out = gpu_path::empty_result(args);
@@ -166,8 +166,8 @@ Tensor below(const Scaled& x) {
   args.activation = x.activation;
   args.residual = Scaled::has(x.residual) ? &*x.residual : nullptr;
   args.how = x.how;
-  args.row_scale = row.defined() ? &row : nullptr;
-  args.column_scale = column.defined() ? &column : nullptr;
+  const Ends ends{{}, nullptr, row.defined() ? &row : nullptr, column.defined() ? &column : nullptr};
+  args.ends = &ends;
   bool there = ours(args) && well_formed(args);
   x.for_tensors([&](Ref t) { there = there && t.device() == x.a.device(); });
   if (!there) return composed(x);

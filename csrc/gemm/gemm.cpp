@@ -63,9 +63,9 @@ template <class F> void for_tensors(const Args& args, F&& f) {
   f(args.b);
   if (args.c) f(*args.c);
   if (args.residual) f(*args.residual);
-  if (args.saved) f(*args.saved);
-  if (args.row_scale) f(*args.row_scale);
-  if (args.column_scale) f(*args.column_scale);
+  if (!args.ends) return;
+  for (const Tensor* t : {args.ends->saved, args.ends->row_scale, args.ends->column_scale})
+    if (t) f(*t);
 }
 
 Activation activation(const Args& args) { return args.activation ? activation_of(*args.activation) : Activation::none; }

@@ -131,14 +131,15 @@ Problem problem_of(const Args& x, const Tensor& out) {
     p.epilogue.residual = true;
     p.residual = layout_of(*x.residual, x.kind, {p.batch, p.m, p.n});
   }
-  if (x.saved) {
-    p.epilogue.derivative = activation_of(*x.derivative);
-    p.saved = layout_of(*x.saved, x.kind, {p.batch, p.m, p.n});
+  if (const Ends* ends = x.ends) {
+    const auto place = [&](const Tensor* t) { return t ? layout_of(*t, x.kind, {p.batch, p.m, p.n}) : Layout(); };
+    if (ends->saved) p.epilogue.derivative = activation_of(*ends->derivative);
+    p.epilogue.row_scale = ends->row_scale != nullptr;
+    p.epilogue.column_scale = ends->column_scale != nullptr;
+    p.saved = place(ends->saved);
+    p.row_scale = place(ends->row_scale);
+    p.column_scale = place(ends->column_scale);
   }
-  if ((p.epilogue.row_scale = x.row_scale != nullptr))
-    p.row_scale = layout_of(*x.row_scale, x.kind, {p.batch, p.m, p.n});
-  if ((p.epilogue.column_scale = x.column_scale != nullptr))
-    p.column_scale = layout_of(*x.column_scale, x.kind, {p.batch, p.m, p.n});
   p.d = out.defined() ? layout_of(out, x.kind, {p.batch, p.m, p.n}) : Layout{p.n, 1, p.m * p.n, 16};
   return p;
 }
@@ -192,9 +193,11 @@ Ranking ranking(const Problem& problem, c10::Device where) {
 void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& out) {
   const auto address = [](const Tensor* t) -> const void* { return t ? t->const_data_ptr() : nullptr; };
   Data data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()};
-  data.saved = address(x.saved);
-  data.row_scale = address(x.row_scale);
-  data.column_scale = address(x.column_scale);
+  if (x.ends) {
+    data.saved = address(x.ends->saved);
+    data.row_scale = address(x.ends->row_scale);
+    data.column_scale = address(x.ends->column_scale);
+  }
   launch(choice, problem, data, out);
 }
 

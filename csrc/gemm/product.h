@@ -13,6 +13,14 @@ namespace gpukern::gemm {
 
 enum class Kind : uint8_t { mm, bmm, mv };
 
+// The ends that torch has no op for (fused.cpp): what the result is multiplied by, at `saved`; scales.
+struct Ends {
+  call::Name derivative = {};
+  const Tensor* saved = nullptr;
+  const Tensor* row_scale = nullptr;     // (batch, m, 1)
+  const Tensor* column_scale = nullptr;  // (batch, 1, n)
+};
+
 struct Args {
   Kind kind;
   const Tensor& a;
@@ -24,10 +32,7 @@ struct Args {
   const Tensor* residual = nullptr;
   call::How how = {};
   bool wide = false;           // the result has the accumulator's type, and so has c
-  call::Name derivative = {};  // fused.cpp: what the result is multiplied by, at `saved`
-  const Tensor* saved = nullptr;
-  const Tensor* row_scale = nullptr;     // fused.cpp: (batch, m, 1)
-  const Tensor* column_scale = nullptr;  // (batch, 1, n)
+  const Ends* ends = nullptr;  // apart, so that the calls that have none do not pay for them
 
   bool plain() const { return !activation && !residual; }
 };

@@ -1,0 +1,79 @@
+"""Ends that torch has no op for, on the device: a derivative at S, scales of rows and columns; exact values."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import gpukern
+import gpukern.reference
+from tests.gemm.thin import side
+from tests.gpu import device
+from tests.oracle import fills
+
+CASES = [(row, t) for row in device.rows() for t in device.types(row) if t.is_floating_point]
+by_case = pytest.mark.parametrize(
+    ("row", "dtype"), CASES, ids=[f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
+)
+
+
+def by_columns(t: Tensor) -> Tensor:
+    return t.transpose(-2, -1).contiguous().transpose(-2, -1)
+
+
+def sides(row: Any) -> list[tuple[int, int, int]]:
+    """m, n, k: one of each, ragged tiles, k in several ranges."""
+    bm, bn, bk = row.tile
+    return [(1, side(row, 1), 1), (bm + 1, side(row, bn - 1), bk + 3), (2 * bm + 5, side(row, 2 * bn + 1), 517)]
+
+
+@by_case
+def test_a_product_times_a_derivative(row: Any, dtype: torch.dtype) -> None:
+    """square's is 2 S and relu's a choice: both exact."""
+    for m, n, k in sides(row):
+        grad, weight, saved = (fills.integers(*s, k=4 * k, dtype=dtype).cuda() for s in ((m, k), (k, n), (m, n)))
+        saved = saved.sign() * 2  # a power of two, so that the sum alone has to be exact
+        product = grad.double() @ weight.double()
+        for turned, activation in itertools.product((False, True), ("square", "relu")):
+            given = by_columns(saved) if turned else saved
+            slope = 2 * saved.double() if activation == "square" else (saved > 0).double()
+            with gpukern.force(row.name):
+                got = gpukern.mm_activation_backward(grad, weight, given, activation, **device.how(row, dtype))
+            assert torch.equal(got, (product * slope).to(dtype)), (activation, turned, m, n, k)
+
+
+@by_case
+def test_scales_of_rows_and_columns(row: Any, dtype: torch.dtype) -> None:
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    for m, n, k in sides(row):
+        a, b, c = (fills.integers(*s, k=4 * k, dtype=dtype).cuda() for s in ((2, m, k), (2, k, n), (2, m, n)))
+        rows, columns = (2.0 ** torch.randint(-2, 3, (2, x), dtype=wide).cuda() for x in (m, n))
+        product = a.double() @ b.double()
+        for one, two in ((rows, columns), (rows, None), (None, columns)):
+            expected = product
+            if one is not None:
+                expected = expected * one[:, :, None].double()
+            if two is not None:
+                expected = expected * two[:, None].double()
+            with gpukern.force(row.name):
+                got = gpukern.scaled_product(a, by_columns(b), one, two, residual=c, **device.how(row, dtype))
+            assert torch.equal(got, (expected + c.double()).to(dtype)), (one is None, two is None, m, n, k)
+
+
+def test_what_selection_picks_is_what_explain_names() -> None:
+    grad, weight, saved = (torch.randn(*s, device="cuda") for s in ((130, 70), (70, 90), (130, 90)))
+    scales = torch.rand(130, device="cuda"), torch.rand(90, device="cuda")
+    for op, args in (
+        ("mm_activation_backward", (grad, weight, saved, "gelu")),
+        ("scaled_product", (grad, weight, *scales)),
+    ):
+        gpukern.reset_served()
+        got = getattr(gpukern, op)(*args)
+        ran = [row for call, row, _ in gpukern.served() if call == "matrix product"]
+        assert ran == [gpukern.explain(op, *args).row]
+        expected = getattr(gpukern.reference, op)(*(t.cpu() if isinstance(t, Tensor) else t for t in args))
+        torch.testing.assert_close(got.cpu().double(), torch.as_tensor(expected), rtol=1e-5, atol=1e-5)
