@@ -206,7 +206,9 @@ void launch(Choice choice, const Problem& problem, Data data, const Tensor& out)
   const c10::Device where = out.device();
   const c10::DeviceGuard guard(where);
   const Stream stream = c10::impl::VirtualGuardImpl(where.type()).getStream(where).native_handle();
-  data.splits = splits_of(choice, problem, gpu_path::device(where));
+  const Device& device = gpu_path::device(where);
+  data.splits = splits_of(choice, problem, device);
+  data.processors = device.sm_count;
   Tensor partial;  // from the caching allocator, on the same stream: free for others once the launches are in order
   if (data.splits > 1 || kFolders[choice.folder].apart(problem)) {
     partial = at::empty({data.splits * out.numel()}, out.options().dtype(scalar_type_of(accumulator(problem.type))));

@@ -146,6 +146,10 @@ struct Data {
   const float* scale_b = nullptr;
   const float* bias = nullptr;
   const float* scale_result = nullptr;
+  // Of rows whose blocks stay on their processor: how many there are.  cluster: blocks that share an operand, where
+  // that is forced (tests); 0: the row's own rule.
+  int processors = 0;
+  int cluster = 0;
 };
 
 // D^T = B^T A^T: the same product, written the other way round.

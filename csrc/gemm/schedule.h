@@ -8,25 +8,29 @@
 
 namespace gpukern::gemm {
 
-constexpr int64_t kBand = 8;
+constexpr int kBand = 8;
 constexpr int64_t kGridLimit = 2147483647;  // blocks along x; y and z end at 65,535 and are not used
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-struct TileIndex {
-  int64_t batch, row, column;
+template <class I> struct TileIndexOf {
+  I batch, row, column;
 };
+using TileIndex = TileIndexOf<int64_t>;
 
-// The `index`-th tile of batch x rows x columns tiles.
-constexpr TileIndex tile_at(int64_t index, int64_t rows, int64_t columns) {
-  const int64_t per_batch = rows * columns;
-  const int64_t batch = index / per_batch;
+// The `index`-th tile of batch x rows x columns tiles.  In 32 bits where there are no more: a division is dear.
+template <class I> constexpr TileIndexOf<I> tile_in_bands(I index, I rows, I columns) {
+  const I per_batch = rows * columns;
+  const I batch = index / per_batch;
   index -= batch * per_batch;
-  const int64_t band = index / (kBand * columns);
-  const int64_t first = band * kBand;
-  const int64_t height = rows - first < kBand ? rows - first : kBand;
+  const I band = index / (I{kBand} * columns);
+  const I first = band * I{kBand};
+  const I height = rows - first < I{kBand} ? rows - first : I{kBand};
   index -= first * columns;
   return {batch, first + index % height, index / height};
+}
+constexpr TileIndex tile_at(int64_t index, int64_t rows, int64_t columns) {
+  return tile_in_bands<int64_t>(index, rows, columns);
 }
 
 // Matrices that one launch takes when each has `tiles` tiles; 0 where not even one fits.

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <cstring>
+#include <set>
 #include <type_traits>
+#include <utility>
 
 #include "device.h"
 
@@ -98,14 +100,25 @@ template <class T, int N> GPUKERN_D void store_packet(Packet<T, N>* p, const Pac
 
 namespace platform {
 
+// 0, or the runtime's error.  More than 48 KB of shared memory must be asked for, once a kernel and device; a kernel's
+// size never changes.
+inline int allow_shared(const void* kernel, size_t bytes) {
+  if (bytes <= 48 * 1024) return 0;
+  int device = 0;
+  if (const cudaError_t error = cudaGetDevice(&device)) return error;
+  thread_local std::set<std::pair<const void*, int>> allowed;
+  const std::pair<const void*, int> key(kernel, device);
+  if (allowed.count(key)) return 0;
+  const cudaError_t error =
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+  if (error == cudaSuccess) allowed.insert(key);
+  return error;
+}
+
 // 0, or the runtime's error.
 template <class... Parameters, class... Arguments>
 int launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream, Arguments... arguments) {
-  if (shared > 48 * 1024) {
-    const cudaError_t error = cudaFuncSetAttribute(
-        reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
-    if (error != cudaSuccess) return error;
-  }
+  if (const int error = allow_shared(reinterpret_cast<const void*>(kernel), shared)) return error;
   kernel<<<grid, block, shared, static_cast<cudaStream_t>(stream)>>>(static_cast<Parameters>(arguments)...);
   return cudaGetLastError();
 }

@@ -25,6 +25,7 @@ using Stream = void*;
 
 namespace platform {
 const char* error_string(int error);  // the runtime's words for an error code
+constexpr int kNoTensorMap = 1;       // "invalid argument", by both vendors' numbering
 constexpr int kNoKernel = 98;         // "invalid device function", by both vendors' numbering
 }  // namespace platform
 

@@ -1,6 +1,8 @@
 // The words that sm_90a adds: mbarriers, clusters, TMA, wgmma.  On a device each is one instruction of PTX; under the
 // model (model/hopper.h) the same names are executed.  Shared memory is named by 32-bit addresses (shared_address).
 #pragma once
+#include <memory>
+
 #include "gpu.h"
 #include "tensor_map.h"
 #if defined(GPUKERN_MODEL)
@@ -252,29 +254,52 @@ inline const char* encode_tensor_map(const TensorMapFields& f, TensorMap& map) {
   return result == CUDA_SUCCESS ? nullptr : "the driver refuses this tensor map";
 }
 
-// As launch(), with clusters of `cluster` blocks side by side.
+// As launch(), with clusters of `cluster` blocks side by side.  overlaps: the kernel may start before the ones ahead of
+// it in the stream have ended, and says griddepcontrol_wait before it touches what they read or write.
 template <class... Parameters, class... Arguments>
-int launch_clusters(void (*kernel)(Parameters...), int cluster, dim3 grid, dim3 block, size_t shared, Stream stream,
-                    Arguments... arguments) {
-  if (shared > 48 * 1024) {
-    const cudaError_t error = cudaFuncSetAttribute(
-        reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
-    if (error != cudaSuccess) return error;
-  }
-  cudaLaunchAttribute attribute = {};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim.x = static_cast<unsigned>(cluster);
-  attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+int launch_clusters(void (*kernel)(Parameters...), int cluster, bool overlaps, dim3 grid, dim3 block, size_t shared,
+                    Stream stream, Arguments... arguments) {
+  if (const int error = allow_shared(reinterpret_cast<const void*>(kernel), shared)) return error;
+  cudaLaunchAttribute attributes[2] = {};
+  attributes[0].id = cudaLaunchAttributeClusterDimension;
+  attributes[0].val.clusterDim.x = static_cast<unsigned>(cluster);
+  attributes[0].val.clusterDim.y = attributes[0].val.clusterDim.z = 1;
+  attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[1].val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config = {};
   config.gridDim = grid;
   config.blockDim = block;
   config.dynamicSmemBytes = shared;
   config.stream = static_cast<cudaStream_t>(stream);
-  config.attrs = &attribute;
-  config.numAttrs = 1;
+  config.attrs = attributes;
+  config.numAttrs = overlaps ? 2 : 1;
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 
 }  // namespace platform
 }  // namespace gpukern
 #endif
+
+namespace gpukern::platform {
+
+// encode_tensor_map, which asks the driver, for maps that were not asked for of late.  A thread keeps its own.
+inline const char* tensor_map(const TensorMapFields& f, TensorMap& map) {
+  struct Entry {
+    TensorMapFields fields;
+    TensorMap map;
+  };
+  constexpr int entries = 64;
+  thread_local const std::unique_ptr<Entry[]> known(new Entry[entries]);  // not in the thread's own little room
+  uint64_t mix = reinterpret_cast<uint64_t>(f.address) >> 4;
+  for (int d = 0; d < f.rank; ++d) mix = (mix ^ f.extent[d] ^ f.stride[d] << 16) * 0x9E3779B97F4A7C15 + f.box[d];
+  Entry& entry = known[mix >> 58];
+  if (!(entry.fields == f) || f.rank == 0) {
+    entry.fields = {};  // of no map, if this one is refused
+    if (const char* problem = encode_tensor_map(f, entry.map)) return problem;
+    entry.fields = f;
+  }
+  map = entry.map;
+  return nullptr;
+}
+
+}  // namespace gpukern::platform

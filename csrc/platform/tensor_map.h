@@ -32,6 +32,7 @@ struct TensorMapFields {
     for (int d = 0; d < rank; ++d) bytes *= box[d];
     return bytes;
   }
+  constexpr bool operator==(const TensorMapFields&) const = default;
 };
 
 // nullptr, or why cuTensorMapEncodeTiled would refuse it or a copy could not use it.

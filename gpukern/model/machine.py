@@ -233,7 +233,7 @@ def product(
     c: Tensor | None = None, alpha: complex = 1, beta: complex = 1, activation: str = "none",
     residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False, splits: int = 1,
     precision: str | None = None, derivative: str = "none", saved: Tensor | None = None,
-    row_scale: Tensor | None = None, column_scale: Tensor | None = None,
+    row_scale: Tensor | None = None, column_scale: Tensor | None = None, processors: int = 4, cluster: int = 0,
 ) -> Tensor:  # fmt: skip
     """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c, saved and residual, (batch, m, n).
 
@@ -241,6 +241,8 @@ def product(
     precision: of float32; None is one that the row is for.
     derivative: of the activation of that name, at `saved`, by which the result is multiplied before the residual.
     row_scale, column_scale: (batch, m) and (batch, n), in the accumulator's type, by which the sums are multiplied.
+    processors: of the device, for rows whose blocks stay on theirs.  cluster: blocks that share an operand, in those
+    rows (0: the row's own rule).
     """
     given = {"a": _as_stored(a), "b": _as_stored(b), "c": c, "residual": residual, "saved": saved}
     given["row_scale"] = None if row_scale is None else row_scale.unsqueeze(2)
@@ -254,7 +256,7 @@ def product(
         precision = "strict" if a.dtype != torch.float32 else "bf16x6" if folders[folder] == "terms" else "tf32"
     return _launch(
         folder, row, out, memory, flags=flags, conjugated=conjugated, factors=(alpha, beta), precision=precision,
-        derivative=derivative, schedule=schedule, aligned=aligned, splits=splits,
+        derivative=derivative, schedule=schedule, aligned=aligned, splits=splits, grid=(processors, cluster),
     )  # fmt: skip
 
 
@@ -278,8 +280,10 @@ def _launch(
     folder: int, row: int, out: Tensor, memory: dict[str, Guarded], *, flags: Sequence[int] = (0, 0, 0),
     conjugated: Sequence[int] = (0, 0), factors: tuple[complex, complex] = (1, 0), precision: str = "strict",
     derivative: str = "none", kinds: Sequence[int] | None = None, schedule: Schedule | None, aligned: bool, splits: int,
+    grid: tuple[int, int] = (4, 0),
 ) -> Tensor:  # fmt: skip
-    """flags: activation, addend, residual.  factors: alpha and beta.  kinds: the harness's `scales`."""
+    """flags: activation, addend, residual.  factors: alpha and beta.  kinds: the harness's `scales`.  grid: processors
+    and blocks of a cluster."""
     set_schedule(schedule or Schedule())
     target = Guarded(out, aligned=aligned).poison()
     views = {name: buffer.view for name, buffer in memory.items()}
@@ -288,7 +292,7 @@ def _launch(
     layouts = [a, b, views.get("c"), target.view, views.get("residual"), *ends]
     types = [PRODUCT_TYPES.index(t.dtype) for t in (a, out)]
     which = [folder, row, types[0], *flags, types[1], PRECISIONS.index(precision), splits, *conjugated]
-    which.append(ACTIVATIONS.index(derivative))
+    which += [ACTIVATIONS.index(derivative), *grid]
     described = (
         _array(ctypes.c_int, which),
         _array(ctypes.c_int64, [a.shape[0] if a.dim() == 3 else 1, a.shape[-2], b.shape[-1], a.shape[-1]]),

@@ -286,11 +286,12 @@ MUTANT_FOLDER = FOLDER.parent / "mutants"
 
 @dataclass(frozen=True)
 class Plant:
-    """Mutants, and the source that is compiled with each of them."""
+    """Mutants, the source that is compiled with each of them, and sources that are compiled once, without a fault."""
 
     name: str
     source: str
     mutants: tuple[Mutant, ...]
+    common: tuple[str, ...] = ()
 
     def tree(self, mutant: Mutant) -> Path:
         return FOLDER.parent / self.name / mutant.name
@@ -315,6 +316,11 @@ def _listing(plant: Plant) -> str:
         shared[name] = (MUTANT_FOLDER / f"{name}.o").as_posix()
         command = f"{build.compiler()} {build.FLAGS} -O2 -MMD -MF {shared[name]}.d -c {source} -o {shared[name]}"
         lines += [f"build {shared[name]}: cc {source}", f"  cmd = {command}"]
+    common = []
+    for source in plant.common:
+        common.append((FOLDER.parent / plant.name / f"{Path(source).stem}.o").as_posix())
+        command = f"{build.compiler()} {build.FLAGS} {build.WATCHED} -MMD -MF $out.d -x c++ -c $in -o $out"
+        lines += [f"build {common[-1]}: cc {source}", f"  cmd = {command}"]
     machine = (MUTANT_FOLDER / "libmachine.so").as_posix()
     lines.append(f"build {machine}: link {' '.join([*objects, shared['harness']])}")
     for mutant in plant.mutants:
@@ -325,7 +331,8 @@ def _listing(plant: Plant) -> str:
         command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         whole = (tree / "libmutant.so").as_posix()
-        lines.append(f"build {whole}: link {out} {shared['harness_product']} {shared['no_rows']} {machine}")
+        parts = [out, *common, shared["harness_product"], shared["no_rows"], machine]
+        lines.append(f"build {whole}: link {' '.join(parts)}")
     return "\n".join(lines) + "\n"
 
 

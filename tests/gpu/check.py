@@ -28,9 +28,7 @@ from tests.platform import record
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 SUITES = ("gemm-square", "gemm-batched", "gemv", "fused", "overhead", "training")
-KERNEL_TESTS = (
-    "tests/elementwise/test_kernels.py", "tests/gemm/test_kernels.py", "tests/gemm/test_scaled_kernels.py",
-)  # fmt: skip
+KERNEL_TESTS = record.SOURCES
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,11 @@ CUDA = {
     "DFMA": r"DFMA",
     "IMAD": r"IMAD(?!\.(MOV|SHL|IADD|U32\.MOV))",
     "MMA": r"[DHIQ]G?MMA",
+    "HGMMA": r"HGMMA",
+    "UTMALDG": r"UTMALDG",
+    "UTMASTG": r"UTMASTG",
+    "SYNCS": r"SYNCS",
+    "STSM": r"STSM",
     "LDSM": r"LDSM",
     "LDGSTS.128": r"LDGSTS\..*\b128",
     "LDGSTS": r"LDGSTS",
@@ -152,6 +157,17 @@ PROMISES += [
     Promise(r"gemv/c8 (?!u8|i8)\w+", {"LDG.128": 5, "once": 5, "BAR": 1}, {"load128": 5, "barrier": 1}),
     Promise(r"gemv/c[18] [ui]8", {"LDG": 9, "BAR": 1}, {"load": 8, "barrier": 1}),
     Promise(r"gemv/[rc]8 (f16|bf16|f32)", {"FFMA": 128}, {"fma32": 32}),
+]
+
+# A stage of 64 k is four wgmma for each 64 rows of a warpgroup; boxes of A and of B, to one block or both; a store for
+# each box of D, and an stmatrix for each 16 of its columns.
+PROMISES += [
+    Promise(r"sm_90a/(w256x128|p128x128) b?f16", {"HGMMA": 8, "UTMASTG": 4, "STSM": 16}),
+    Promise(r"sm_90a/(w128|p64)x256 b?f16", {"HGMMA": 4, "UTMASTG": 4, "STSM": 16}),
+    Promise(r"sm_90a/w128x224 b?f16", {"HGMMA": 4, "UTMASTG": 7, "STSM": 14}),
+    Promise(
+        r"sm_90a/\w+ b?f16", {"HGMMA": 4, "UTMALDG": 3, "UTMASTG": 1, "SYNCS": 20, "STSM": 1, "STG.128": 1, "LDS": 5}
+    ),
 ]
 
 # All GPU code of one vendor: CPU seconds of the compiler, bytes of device code before compression.

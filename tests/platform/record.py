@@ -18,7 +18,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 MODELLED = Path(__file__).with_name("modelled.json")
 # Only these count, so that the record does not depend on what else a session ran.
-SOURCES = ("tests/elementwise/test_kernels.py", "tests/gemm/test_kernels.py", "tests/gemm/test_scaled_kernels.py")
+SOURCES = (
+    "tests/elementwise/test_kernels.py",
+    *(f"tests/gemm/test_{name}kernels.py" for name in ("", "hopper_", "scaled_")),
+)
 
 
 @dataclass

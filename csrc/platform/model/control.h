@@ -23,10 +23,10 @@ inline void griddepcontrol_launch_dependents() {}
 
 namespace platform {
 
-// As launch(), with clusters of `cluster` blocks side by side.
+// As launch(), with clusters of `cluster` blocks side by side; kernels do not overlap here.
 template <class... Parameters, class... Arguments>
-int launch_clusters(void (*kernel)(Parameters...), int cluster, dim3 grid, dim3 block, size_t shared, Stream,
-                    Arguments... arguments) {
+int launch_clusters(void (*kernel)(Parameters...), int cluster, bool /*overlaps*/, dim3 grid, dim3 block, size_t shared,
+                    Stream, Arguments... arguments) {
   model::last_error() = model::run(
       reinterpret_cast<const void*>(kernel), grid, block, shared,
       [&] { kernel(static_cast<Parameters>(arguments)...); }, dim3(cluster));

@@ -7,6 +7,8 @@
 
 namespace gpukern::model {
 inline const char* answer(int error) {
-  return error == 0 ? "" : error < 0 ? "a launcher was asked for what its table does not have" : last_error().c_str();
+  if (error == 0) return "";
+  if (error < 0) return "a launcher was asked for what its table does not have";
+  return last_error().empty() ? "a launcher refuses what it was given" : last_error().c_str();
 }
 }  // namespace gpukern::model

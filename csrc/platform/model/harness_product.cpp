@@ -30,11 +30,11 @@ gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* l
 }  // namespace
 
 // which: folder, row, type, activation, addend, residual, type of the result, precision, ranges of k, whether a and b
-// are conjugated, the derivative.  scales: null, or group and strides (x, k) of a's and of b's, and b's type;
-// scale_data: a's, b's, the bias, the result's.
-// extents: batch, m, n, k.  layouts: a, b, c, d, residual, S, scales of rows and columns, with row, column and batch
-// stride in elements and the alignment in bytes.  data: a, b, c, residual, d, room for the ranges' sums and the
-// workspace, S, scales of rows and columns (null: none).
+// are conjugated, the derivative, processors, blocks of a cluster (0: the row's rule).  scales: null, or group and
+// strides (x, k) of a's and of b's, and b's type; scale_data: a's, b's, the bias, the result's. extents: batch, m, n,
+// k.  layouts: a, b, c, d, residual, S, scales of rows and columns, with row, column and batch stride in elements and
+// the alignment in bytes.  data: a, b, c, residual, d, room for the ranges' sums and the workspace, S, scales of rows
+// and columns (null: none).
 GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t* extents, const int64_t* layouts,
                                                  void* const* data, double alpha, double beta, int64_t whole_alpha,
                                                  int64_t whole_beta, double alpha_imaginary, double beta_imaginary,
@@ -56,9 +56,12 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
                  static_cast<gemm::Type>(scales[6])};
   }
   gemm::Data d{data[0], data[1], data[2], data[3], data[4], data[5], which[8], data[6], data[7], data[8], data[9]};
+  d.processors = which[12];
+  d.cluster = which[13];
   if (scale_data) {
     d.scale_a = scale_data[0], d.scale_b = scale_data[1], d.bias = scale_data[2], d.scale_result = scale_data[3];
   }
+  model::last_error().clear();
 #define GPUKERN_LAUNCH(folder)                             \
   if (which[0] == gemm::folder_index(gemm::folder::kName)) \
     return model::answer(gemm::folder::launch(which[1], p, d, nullptr));

@@ -334,7 +334,8 @@ void check_alignment(const char* address, size_t bytes, Kind kind, const void* o
          static_cast<const void*>(address));
 }
 
-void global_access_from(const char* address, size_t bytes, Kind kind, const Who& agent, int rank, const void* origin,
+// False where the address is near no buffer: a thread has memory of its own.
+bool global_access_from(const char* address, size_t bytes, Kind kind, const Who& agent, int rank, const void* origin,
                         bool aligned, bool counts) {
   for (size_t i = 0; i < kept().buffers.size(); ++i) {
     const Buffer& b = kept().buffers[i];
@@ -343,7 +344,7 @@ void global_access_from(const char* address, size_t bytes, Kind kind, const Who&
       if (aligned) check_alignment(address, bytes, kind, origin);
       if (running_settings().check) touch_global(i, address - b.begin, bytes, kind, agent, rank, origin);
       if (counts) note(address, bytes, kind != Kind::read, false, origin);
-      return;
+      return true;
     }
     const Place at = place_of(origin, noun(kind));
     if (address < b.begin) fail(at, "%s starts %td bytes before '%s'", noun(kind), b.begin - address, b.name.c_str());
@@ -351,6 +352,7 @@ void global_access_from(const char* address, size_t bytes, Kind kind, const Who&
       fail(at, "%s ends %td bytes behind '%s'", noun(kind), address + bytes - b.end, b.name.c_str());
     fail(at, "%s to the input '%s'", noun(kind), b.name.c_str());
   }
+  return false;
 }
 
 void access_from(const char* address, size_t bytes, Kind kind, const void* origin, bool aligned) {
@@ -372,8 +374,11 @@ void access_from(const char* address, size_t bytes, Kind kind, const void* origi
 }  // namespace
 
 void global_access(const Block& block, const char* address, size_t bytes, bool write, const Agent& agent, Place at) {
-  global_access_from(address, bytes, write ? Kind::write : Kind::read, Who(agent), block.rank, origin_of(at), false,
-                     false);
+  const Kind kind = write ? Kind::write : Kind::read;
+  // Copies reach what a launch was given, and nothing else.
+  if (!global_access_from(address, bytes, kind, Who(agent), block.rank, origin_of(at), false, false) &&
+      !kept().buffers.empty())
+    fail(at, "%s at %p, where no buffer is", noun(kind), static_cast<const void*>(address));
 }
 
 void access(const char* address, size_t bytes, bool write, const void* pc, bool aligned) {

@@ -18,7 +18,7 @@ constexpr int kBadMap = 1;
     if (has_sm90a()) NAME##_body(input, output);                                                                      \
   }                                                                                                                   \
   const ::gpukern::conformance::Registered NAME##_case(#NAME, [](const ::gpukern::conformance::Buffers& b) {          \
-    return ::gpukern::platform::launch_clusters(&NAME##_kernel, BLOCKS, dim3(BLOCKS), dim3(THREADS), SHARED, nullptr, \
+    return ::gpukern::platform::launch_clusters(&NAME##_kernel, BLOCKS, false, dim3(BLOCKS), dim3(THREADS), SHARED, nullptr, \
                                                 b.input, b.output);                                                   \
   });                                                                                                                 \
   GPUKERN_D void NAME##_body([[maybe_unused]] uint32_t* input, [[maybe_unused]] uint32_t* output)

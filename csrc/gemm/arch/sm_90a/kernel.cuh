@@ -1,0 +1,85 @@
+// The product on Hopper: TMA brings tiles into a ring, wgmma multiplies them from there, and D goes out by TMA.
+//
+//     warpgroup 0, one thread   | t0: k0 k1 k2 .. | t1: k0 k1 ..        brings stages, as long as there are free ones
+//                               |   ring of stages, full / empty barriers
+//     warpgroup 1  together     |    rows 0..63 of t0     | store | rows 0..63 of t1    | store
+//     warpgroup 2               |    rows 64..127 of t0   | store | rows 64..127 of t1  | store
+//
+//     warpgroup 1  in turns     |  t0            | store t0      |  t2
+//     warpgroup 2               |  waits         |  t1           | store t1       |  t3
+//
+// A block stays on its SM and takes every so-manieth tile; the producer brings the next tile's stages while the last
+// one is stored.  docs/hopper.md follows one tile through all of this.
+#pragma once
+#include "consumer.cuh"
+#include "epilogue.cuh"
+#include "producer.cuh"
+
+namespace gpukern::gemm::sm_90a {
+
+// Named barriers 1 and 2: whose turn it is to multiply.
+GPUKERN_D void wait_for_turn(int group) { barrier_sync(1 + group, 256); }
+GPUKERN_D void give_turn(int group) { barrier_arrive(1 + group, 256); }
+
+template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place, int group, int rank) {
+  const int warp = static_cast<int>(threadIdx.x / 32 % 4);
+  const uint32_t mine = S::staging + (group * 4 + warp) * 4096;
+  const uint32_t clusters = gridDim.x / w.cluster;
+  float sum[S::MI][S::BN / 2];
+  Position<S::stages> at;
+  if (S::in_turns && group == 1 && blockIdx.x / w.cluster < w.tiles) give_turn(0);  // the first is warpgroup 0's
+  int turn = 0;
+  uint32_t other = 0;
+  for (uint32_t index = blockIdx.x / w.cluster; index < w.tiles; index += clusters, turn ^= 1) {
+    const Tile tile = tile_of<S>(w, index, rank);
+    if (S::in_turns) {
+      if (turn != group) {
+        at.skip(tile.steps);
+        continue;
+      }
+      // Not only for speed: a parity says which round it is only to those who are at most one round behind.
+      wait_for_turn(group);
+    }
+    multiply<S>(w, place, at, tile.steps, group, sum);
+    if (S::in_turns && index + clusters < w.tiles) give_turn(group ^ 1);
+    const int row0 = tile.row + (S::in_turns ? 0 : group * S::WM) + warp * 16;
+    if (w.by_tma) store_by_tma<S>(w, tile, row0, place.base + mine, other, sum);
+    else store_by_threads<S>(w, tile, row0, reinterpret_cast<float*>(shared_memory() + mine), sum);
+  }
+  if (w.by_tma) bulk_wait_group<0>();  // shared memory is read until then
+}
+
+template <class T, int BM, int BN, Consumers Way, Major A, Major B>
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) product(GPUKERN_GRID_CONST const Work w) {
+  using S = Shape<T, BM, BN, Way, A, B>;
+  const Places<S> place{shared_address(shared_memory())};
+  const int rank = w.cluster > 1 ? static_cast<int>(cluster_rank()) : 0;
+  if (threadIdx.x == 0) {
+    prefetch_tensormap(&w.a.map);
+    prefetch_tensormap(&w.b.map);
+    if (w.by_tma) prefetch_tensormap(&w.d.map);
+    for (int slot = 0; slot < S::stages; ++slot) {
+      mbarrier_init(place.full(slot), 1);
+      mbarrier_init(place.empty(slot), S::readers * w.cluster);
+    }
+    fence_mbarrier_init();
+  }
+  if (w.cluster > 1) {  // the peer's barriers too
+    cluster_arrive();
+    cluster_wait();
+  } else {
+    syncthreads();
+  }
+  griddepcontrol_wait();  // until here nothing has touched what an earlier kernel may still write or read
+  // 168 registers a thread at the start; 40 and 232 are 64,512 of 65,536 in all.
+  const int group = static_cast<int>(threadIdx.x / 128);
+  if (group == 0) {
+    setmaxnreg_dec<40>();
+    if (threadIdx.x == 0) produce<S>(w, place, rank);
+  } else {
+    setmaxnreg_inc<232>();
+    consume<S>(w, place, group - 1, rank);
+  }
+}
+
+}  // namespace gpukern::gemm::sm_90a

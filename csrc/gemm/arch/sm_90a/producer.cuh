@@ -1,0 +1,53 @@
+// The role of one thread of a block: to keep the ring full.
+#pragma once
+#include "ring.cuh"
+
+namespace gpukern::gemm::sm_90a {
+
+// One box, from (along, line) of a matrix; to this block, or to both of the cluster.
+GPUKERN_D void bring_box(const Operand& o, uint32_t to, int along, int line, int batch, uint32_t full, bool both) {
+  const int matrix = o.batched ? batch : 0;
+  const int at[3] = {along, o.matrices_inside ? matrix : line, o.matrices_inside ? line : matrix};
+  if (both) tma_load_multicast(to, &o.map, at, full, 3);
+  else tma_load(to, &o.map, at, full);
+}
+
+// The tile of X rows of A (or columns of B) from x on and of one stage of k; or, where both blocks share it, the half
+// that this one brings: along k half of the lines, else half of the k.  Along x a box is 64 wide, and X / 64 of them
+// lie behind one another.
+template <int X, Major M>
+GPUKERN_D void bring(const Operand& o, uint32_t to, int x, int k, int batch, uint32_t full, bool both, int rank) {
+  if constexpr (M == Major::k) {
+    const int first = both ? rank * (X / 2) : 0;
+    bring_box(o, to + first * kSpan, k, x + first, batch, full, both);
+  } else {
+    const int first = both ? rank * 32 : 0;
+#pragma unroll
+    for (int i = 0; i < X / 64; ++i)
+      bring_box(o, to + i * (64 * kSpan) + first * kSpan, x + i * 64, k + first, batch, full, both);
+  }
+}
+
+template <class S> GPUKERN_D void produce(const Work& w, const Places<S>& place, int rank) {
+  const bool pair = w.cluster > 1;
+  Position<S::stages> at;
+  const uint32_t clusters = gridDim.x / w.cluster;
+  for (uint32_t index = blockIdx.x / w.cluster; index < w.tiles; index += clusters) {
+    const Tile tile = tile_of<S>(w, index, rank);
+    for (int step = 0; step < tile.steps; ++step, at.next()) {
+      const uint32_t full = place.full(at.slot);
+      const int k = tile.first_k + step * S::BK;
+      mbarrier_wait_parity(place.empty(at.slot), at.parity ^ 1);
+      // What arrives here: both operands whole, the peer's half and what lies outside the matrices (zeros) included.
+      mbarrier_arrive_expect_tx(full, S::stage_bytes);
+      bring<S::BM, S::major_a>(w.a, place.a(at.slot), tile.row, k, tile.batch, full, pair && !S::shares_b, rank);
+      bring<S::BN, S::major_b>(w.b, place.b(at.slot), tile.column, k, tile.batch, full, pair && S::shares_b, rank);
+    }
+  }
+  griddepcontrol_launch_dependents();
+  // The peer's warps may still arrive here: this block must not end before they have.
+  if (pair)
+    for (int slot = 0; slot < S::stages; ++slot, at.next()) mbarrier_wait_parity(place.empty(at.slot), at.parity ^ 1);
+}
+
+}  // namespace gpukern::gemm::sm_90a

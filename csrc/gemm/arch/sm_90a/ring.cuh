@@ -1,0 +1,89 @@
+// The ring of stages between the warp that brings tiles and the warps that multiply them, and the tiles in their order.
+//
+//               full[s]: the bytes are there                     empty[s]: all have read them
+//     producer ----------------------------------> consumers ----------------------------------> producer
+//
+// A stage is one tile of A and one of B, 128 bytes of k wide.  Each barrier completes one phase a round of the ring, so
+// that a waiting thread needs but the parity of its round.
+#pragma once
+#include "../../../platform/ampere.h"
+#include "../../../platform/hopper.h"
+#include "../../emit.cuh"
+#include "../../schedule.h"
+#include "tiles.h"
+
+namespace gpukern::gemm::sm_90a {
+
+// A matrix as the kernel brings or stores it: coordinates are (along a line, line, matrix), the last two exchanged
+// where matrices lie closer than lines do.
+struct Operand {
+  TensorMap map;
+  bool batched = false, matrices_inside = false;
+};
+
+struct Work {
+  Ending ending;  // first: see emit.cuh
+  Operand a, b, d;
+  uint32_t rows = 0, columns = 0;  // of clusters' tiles
+  uint32_t tiles = 0;              // of them in all matrices and ranges of k
+  int batches = 0;
+  int steps = 0, range_steps = 0;  // stages of k: in all, and of each range but the last
+  int cluster = 1;
+  bool by_tma = false;  // D is the sums times alpha, in the operands' type, and `d` is its map
+};
+
+template <class T, int BM_, int BN_, Consumers Way, Major A, Major B> struct Shape {
+  using Type = T;
+  static constexpr int BM = BM_, BN = BN_, BK = kSpan / static_cast<int>(sizeof(T));
+  static constexpr Major major_a = A, major_b = B;
+  static constexpr bool in_turns = Way == Consumers::in_turns, shares_b = BN >= BM;
+  static constexpr int stages = stages_of(BM, BN);
+  static constexpr int WM = in_turns ? BM : BM / 2, MI = WM / 64;  // a warpgroup's rows, 64 an instruction
+  static constexpr uint32_t a_bytes = BM * kSpan, b_bytes = BN * kSpan, stage_bytes = a_bytes + b_bytes;
+  static constexpr uint32_t staging = stages * stage_bytes, barriers = staging + kStaging;
+  static constexpr int readers = in_turns ? 4 : 8;  // warps that read a stage
+};
+
+// Addresses in shared memory.
+template <class S> struct Places {
+  uint32_t base;
+  GPUKERN_D uint32_t a(int slot) const { return base + slot * S::stage_bytes; }
+  GPUKERN_D uint32_t b(int slot) const { return a(slot) + S::a_bytes; }
+  GPUKERN_D uint32_t full(int slot) const { return base + S::barriers + slot * 8; }
+  GPUKERN_D uint32_t empty(int slot) const { return full(slot) + S::stages * 8; }
+};
+
+// Where a role is: the next stage, and the parity of its round.
+template <int Stages> struct Position {
+  int slot = 0;
+  uint32_t parity = 0;
+  GPUKERN_D void next() {
+    if (++slot < Stages) return;
+    slot = 0;
+    parity ^= 1;
+  }
+  // Past what another warpgroup consumes.
+  GPUKERN_D void skip(int steps) {
+    slot += steps;
+    parity ^= static_cast<uint32_t>(slot / Stages) & 1;
+    slot %= Stages;
+  }
+};
+
+// One tile of D, and its range of k.
+struct Tile {
+  int row, column, first_k, steps;
+  int batch, slice;  // slice: of the results of all ranges
+};
+
+// Clusters take tiles in the order of schedule.h; of a cluster's two blocks each has one.
+template <class S> GPUKERN_D Tile tile_of(const Work& w, uint32_t index, int rank) {
+  const TileIndexOf<uint32_t> at = tile_in_bands(index, w.rows, w.columns);
+  const int row = static_cast<int>(at.row) * (S::shares_b ? w.cluster : 1) + (S::shares_b ? rank : 0);
+  const int column = static_cast<int>(at.column) * (S::shares_b ? 1 : w.cluster) + (S::shares_b ? 0 : rank);
+  const int slice = static_cast<int>(at.batch);
+  const int first = slice / w.batches * w.range_steps;
+  return {row * S::BM, column * S::BN, first * S::BK, min_of(w.steps - first, w.range_steps), slice % w.batches, slice};
+}
+
+}  // namespace gpukern::gemm::sm_90a

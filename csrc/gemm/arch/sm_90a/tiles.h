@@ -1,0 +1,202 @@
+// sm_90a: wgmma on tiles that TMA brings, for Hopper.
+// One line is one kernel for each of its types and layouts; nothing outside this table can be launched.
+#pragma once
+#include "../../refusals.h"
+
+namespace gpukern::gemm::sm_90a {
+
+constexpr const char* kName = "sm_90a";
+
+// How the two warpgroups that multiply share the work: one tile together, half of its rows each, or a tile each in
+// turns, so that one stores while the other multiplies.
+enum class Consumers : uint8_t { together, in_turns };
+
+constexpr unsigned kHalf = bit(Type::f16) | bit(Type::bf16);
+
+// Sums a thread: 128 of them leave room for what else it needs, more do not (160 spill as soon as anything happens to
+// them before they are stored).  256x128 and 128x256: fewest reads of L2 a multiply-add; which of them fits m and n
+// better is the cost's to say.  128x192, 128x160, 128x224: results of which 128x256 would fill the last wave badly.
+// In turns, 128x128 and 64x256: short k, dear ends.  64x128, 64x64: results of less than a wave.  128x32, 128x16: the
+// turned product of 32 or fewer rows (decoding), whose weights lie along m.
+// clang-format off
+//      id         types   bm   bn  consumers
+#define GPUKERN_SM90A_TILES(ROW)                \
+    ROW(w256x128,  kHalf,  256, 128, together)  \
+    ROW(w128x256,  kHalf,  128, 256, together)  \
+    ROW(w128x224,  kHalf,  128, 224, together)  \
+    ROW(w128x192,  kHalf,  128, 192, together)  \
+    ROW(w128x160,  kHalf,  128, 160, together)  \
+    ROW(w128x128,  kHalf,  128, 128, together)  \
+    ROW(p128x128,  kHalf,  128, 128, in_turns)  \
+    ROW(p64x256,   kHalf,   64, 256, in_turns)  \
+    ROW(p64x128,   kHalf,   64, 128, in_turns)  \
+    ROW(p64x64,    kHalf,   64,  64, in_turns)  \
+    ROW(d128x32,   kHalf,  128,  32, together)  \
+    ROW(d128x16,   kHalf,  128,  16, together)
+// clang-format on
+
+constexpr int kThreads = 384;       // a warpgroup that brings and two that multiply
+constexpr int kSpan = 128;          // bytes of k a tile: the widest swizzle
+constexpr int kStaging = 8 * 4096;  // a warp's part of D on its way out
+constexpr int kMostStages = 10;
+constexpr int64_t kShared = 227 * 1024;  // what a block may take
+constexpr int kBarriers = 16 * kMostStages;
+
+constexpr int stages_of(int bm, int bn) {
+  const int fit = static_cast<int>((kShared - kStaging - kBarriers) / ((bm + bn) * kSpan));
+  return fit < kMostStages ? fit : kMostStages;
+}
+constexpr int64_t shared_of(int bm, int bn) {
+  return int64_t{stages_of(bm, bn)} * (bm + bn) * kSpan + kStaging + kBarriers;
+}
+
+#define GPUKERN_ROW(ID, TYPES, BM, BN, CONSUMERS)                \
+  Row{#ID,                                                       \
+      TYPES,                                                     \
+      BM,                                                        \
+      BN,                                                        \
+      kSpan / 2,                                                 \
+      Consumers::CONSUMERS == Consumers::together ? BM / 2 : BM, \
+      BN,                                                        \
+      kThreads,                                                  \
+      shared_of(BM, BN),                                         \
+      stages_of(BM, BN)},
+inline constexpr Row kRows[] = {GPUKERN_SM90A_TILES(GPUKERN_ROW)};
+#undef GPUKERN_ROW
+constexpr int kCount = sizeof(kRows) / sizeof(Row);
+
+// tm x tn is a warpgroup's.
+constexpr bool fits(const Row& r) {
+  return r.tm % 64 == 0 && r.tm * r.tn / 128 <= 128 && r.tn % 16 == 0 && r.stages >= 4 && r.shared <= kShared;
+}
+constexpr bool all_fit() {
+  for (const Row& r : kRows)
+    if (!fits(r)) return false;
+  return true;
+}
+static_assert(all_fit(), "a row of this table does not fit: accumulators, stages or shared memory");
+
+constexpr bool in_turns(const Row& r) { return r.tm == r.bm; }
+constexpr bool thin(const Row& r) { return r.bn <= 32; }
+
+// D is stored along its rows, so a column-major D is the row-major one of the transposed product; a thin row lays the
+// few rows along n.
+constexpr bool turned(const Row& r, const Problem& p) { return thin(r) ? p.m < p.n : p.d.column != 1 && p.d.row == 1; }
+constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p) ? transposed(p) : p; }
+
+using mma::a_along_k;
+using mma::b_along_k;
+
+constexpr Reason serves(const Device& d) {
+  return d.vendor == Vendor::nvidia && d.target == 90 ? nullptr : "wgmma is Hopper's alone (sm_90a)";
+}
+
+// A matrix as TMA sees it: lines of neighbours, `lines` of them, `step` elements apart.
+struct Lines {
+  int64_t unit, along, step, lines;
+};
+constexpr Lines lines_of(const Layout& l, int64_t rows, int64_t columns, bool along_row) {
+  return along_row ? Lines{l.column, columns, l.row, rows} : Lines{l.row, rows, l.column, columns};
+}
+// Whether TMA takes it (tensor_map.h says what it asks).  Strides of extents of 1 are 0, and any would do.
+constexpr bool brought(const Layout& l, const Lines& m) {
+  if (l.align < 16 || (m.along > 1 && m.unit != 1)) return false;
+  return (m.lines <= 1 || m.step >= m.along) && (l.batch == 0 || l.batch >= m.along);
+}
+constexpr Lines lines_of_a(const Problem& p) { return lines_of(p.a, p.m, p.k, a_along_k(p)); }
+constexpr Lines lines_of_b(const Problem& p) { return lines_of(p.b, p.k, p.n, !b_along_k(p)); }
+constexpr Lines lines_of_d(const Problem& p) { return lines_of(p.d, p.m, p.n, true); }
+
+constexpr Reason supports(const Problem& p, const Device& d) {
+  if (Reason why = serves(d)) return why;
+  if (!(bit(p.type) & kHalf)) return "no row of wgmma is written for this type yet";
+  if (Reason why = refused_result(p)) return why;
+  if (p.k == 0) return "there is no k to bring";
+  // A single row may lie as TMA brings it and the same row among others not.
+  if (p.batch_invariant) return "whether TMA brings a row of A depends on the other rows";
+  constexpr int64_t most = (int64_t{1} << 31) - 1024;  // a pair's tile beyond the edge
+  if (p.m >= most || p.n >= most || p.k >= most || p.batch >= most) return "TMA's coordinates have 31 bits";
+  if (!brought(p.a, lines_of_a(p)) || !brought(p.b, lines_of_b(p)))
+    return "TMA brings lines that start at multiples of 16 bytes and do not overlap";
+  return nullptr;
+}
+
+constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
+  if (!(r.types & bit(given.type))) return "it is not compiled for this type";
+  if (r.shared > d.shared_bytes) return "a block's stages do not fit this device's shared memory";
+  const Problem p = oriented(r, given);
+  if (r.bn % 64 != 0 && !b_along_k(p)) return "its columns of B come in lines of k only";
+  if (thin(r) && p.n > 2 * r.bn) return "it is for results of few rows or columns";
+  const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch);
+  return tiles * kMaxSplits * 2 > double(kGridLimit) ? kTooManyTiles : nullptr;
+}
+
+// Two blocks whose tiles lie side by side share the larger operand's tile: each brings half of it for both.  They lie
+// below each other where that is B.
+constexpr bool shares_b(const Row& r) { return r.bn >= r.bm; }
+
+struct Grid {
+  int64_t rows, columns;  // of clusters, each of one tile or two
+  int cluster;
+};
+constexpr Grid grid_of(const Row& r, const Problem& p, int cluster) {
+  const int64_t rows = ceil_div(p.m, r.bm), columns = ceil_div(p.n, r.bn);
+  return {shares_b(r) ? ceil_div(rows, cluster) : rows, shares_b(r) ? columns : ceil_div(columns, cluster), cluster};
+}
+constexpr int64_t waves(int64_t tiles, int64_t sms) { return ceil_div(tiles, sms > 0 ? sms : 1); }
+
+// Blocks of a cluster.  Pairs read half as much of the shared operand; where the tiles are few L2 keeps up anyway, and
+// where the odd tile costs a wave it is lost.
+constexpr int cluster_of(const Row& r, const Problem& p, int64_t ranges, int64_t sms) {
+  const int64_t tiles = ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch * ranges;
+  const Grid pairs = grid_of(r, p, 2);
+  const int64_t paired = 2 * pairs.rows * pairs.columns * p.batch * ranges;
+  return tiles > sms / 2 && sms % 2 == 0 && waves(paired, sms) == waves(tiles, sms) && paired < tiles + tiles / 8 ? 2
+                                                                                                                  : 1;
+}
+
+constexpr int64_t tiles_of(const Row& r, const Problem& given) {
+  const Problem p = oriented(r, given);
+  return ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
+}
+
+constexpr int64_t workspace(const Problem&) { return 0; }
+constexpr bool apart(const Problem&) { return false; }
+constexpr int splits(const Row& r, const Problem& p, const Device& d) {
+  return splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count);
+}
+
+// Modelled cycles (docs/hopper.md): what one SM gets of the tiles, each step of k as slow as the slowest, and an eighth
+// of the others, of the tensor cores (2048 multiply-adds of 16 bits a cycle, of which 0.96 are reached), shared memory
+// (128 bytes a cycle; A is read anew for each 64 rows) and L2 (64 bytes a cycle and SM, 6154 for all).  D goes out
+// at 4.3e12 bytes a second, behind the next tile's multiplication where there is one or the consumers take turns.
+constexpr double cost(const Row& r, const Problem& given, const Device& d) {
+  const Problem p = oriented(r, given);
+  const int ranges = splits(r, given, d);
+  const double sms = d.sm_count > 0 ? d.sm_count : 1;
+  const int cluster = cluster_of(r, p, ranges, d.sm_count);
+  const Grid grid = grid_of(r, p, cluster);
+  const double tiles = double(grid.rows) * double(grid.columns) * cluster * double(p.batch) * ranges;
+  const double busy = tiles < sms ? tiles : sms;
+  const double rate = 6154 / busy < 64 ? 6154 / busy : 64;
+  const double shared_rows = shares_b(r) ? r.bm + double(r.bn) / cluster : double(r.bm) / cluster + r.bn;
+  const double turns = double(waves(static_cast<int64_t>(tiles), d.sm_count));
+  // A warpgroup alone does not fill the tensor cores quite: nothing hides its waits.
+  const double alone = in_turns(r) && turns == 1 ? 1.05 : 1;
+  const double mma = double(r.bm) * r.bn * r.bk / 2048 / 0.96 * alone;
+  const double smem = (r.bm / 64.0) * (r.bk / 16.0) * (2048 + 32.0 * r.bn) / 128;
+  const double l2 = shared_rows * r.bk * 2 / rate;
+  const double slowest = mma > smem ? (mma > l2 ? mma : l2) : (smem > l2 ? smem : l2);
+  const double step = slowest + (mma + smem + l2 - slowest) / 8;
+  const double steps = double(ceil_div(ceil_div(p.k, r.bk), ranges));
+  const double store = r.bm * r.bn * double(bytes(p.out)) * sms / (4.3e12 / 1.7e9);
+  const double exposed = in_turns(r) && turns > 1 ? store / 2 : store;
+  // 1200 cycles of start, 600 to fill the ring; between tiles a pair of consumers has the first sums to wait for.
+  return 1800 + turns * (steps * step + (in_turns(r) ? 40 : 200)) + exposed +
+         split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
+}
+
+// Runs one row; returns 0 or the runtime's error code.
+int launch(int row, const Problem&, const Data&, Stream);
+
+}  // namespace gpukern::gemm::sm_90a

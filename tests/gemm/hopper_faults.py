@@ -1,0 +1,145 @@
+"""Faults planted in the rows of wgmma and TMA; hopper_mutants.py plants them, test_hopper_mutants.py looks for them."""
+
+from __future__ import annotations
+
+RING, PRODUCER, CONSUMER, EPILOGUE, KERNEL, ROWS = (
+    f"gemm/arch/sm_90a/{name}"
+    for name in ("ring.cuh", "producer.cuh", "consumer.cuh", "epilogue.cuh", "kernel.cuh", "rows.h")
+)
+
+EXPECTS = "mbarrier_arrive_expect_tx(full, S::stage_bytes);"
+MULTIPLY = "    multiply<S>(w, place, at, tile.steps, group, sum);\n"
+GIVES = "    if (S::in_turns && index + clusters < w.tiles) give_turn(group ^ 1);\n"
+
+# What is wrong, file, the right text and the wrong one.
+HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
+    # ---- the ring
+    ("the parity of a round is not turned", RING, "    slot = 0;\n    parity ^= 1;", "    slot = 0;"),
+    ("a skipped round keeps its parity", RING, "parity ^= static_cast<uint32_t>(slot / Stages) & 1;", ""),
+    ("the barriers of two kinds overlap", RING, "full(slot) + S::stages * 8", "full(slot) + 8"),
+    ("both blocks have the upper tile", RING, "+ (S::shares_b ? rank : 0);", "+ 0;"),
+    ("both blocks have the left tile", RING, "+ (S::shares_b ? 0 : rank);", "+ 0;"),
+    ("every range begins with the first k", RING, "first * S::BK,", "0,"),
+    ("a range has the steps of all", RING, "min_of(w.steps - first, w.range_steps)", "w.steps - first"),
+    # ---- the producer
+    (
+        "a stage is filled before it is free",
+        PRODUCER,
+        "      mbarrier_wait_parity(place.empty(at.slot), at.parity ^ 1);\n      //",
+        "      //",
+    ),
+    ("the first round waits", PRODUCER, "at.parity ^ 1);\n      //", "at.parity);\n      //"),
+    ("half of the bytes are expected", PRODUCER, EXPECTS, EXPECTS.replace("bytes)", "bytes / 2)")),
+    (
+        "the peer's half is not expected",
+        PRODUCER,
+        EXPECTS,
+        EXPECTS.replace("bytes)", "bytes - (pair ? S::b_bytes / 2 : 0))"),
+    ),
+    (
+        "a half goes to its own block only",
+        PRODUCER,
+        "at, full, 3);",
+        "at, full, static_cast<uint16_t>(1 << cluster_rank()));",
+    ),
+    ("both bring the first lines", PRODUCER, "both ? rank * (X / 2) : 0", "0"),
+    ("both bring the first k", PRODUCER, "both ? rank * 32 : 0", "0"),
+    ("the second half has the lines of the first", PRODUCER, "k, x + first, batch", "k, x, batch"),
+    ("the second half lies on the first", PRODUCER, "to + first * kSpan", "to"),
+    ("every box has the first columns", PRODUCER, "x + i * 64", "x"),
+    ("the one matrix of a batch is walked", PRODUCER, "o.batched ? batch : 0", "batch"),
+    (
+        "matrices inside lines are taken for others",
+        PRODUCER,
+        "o.matrices_inside ? matrix : line, o.matrices_inside ? line : matrix",
+        "line, matrix",
+    ),
+    (
+        "a block ends before its peer has arrived",
+        PRODUCER,
+        "  if (pair)\n    for (int slot",
+        "  if (false)\n    for (int slot",
+    ),
+    # ---- the consumers
+    ("a stage is read before it is full", CONSUMER, "    mbarrier_wait_parity(place.full(at.slot), at.parity);\n", ""),
+    (
+        "one warp does not wait",
+        CONSUMER,
+        "    mbarrier_wait_parity(place.full",
+        "    if (threadIdx.x / 32 % 4 != 3) mbarrier_wait_parity(place.full",
+    ),
+    ("a stage is given back too early", CONSUMER, "      wgmma_wait_group<1>();\n", "      wgmma_wait_group<2>();\n"),
+    (
+        "the stage under way is given back",
+        CONSUMER,
+        "      release<S>(w, place, before);\n",
+        "      release<S>(w, place, at.slot);\n",
+    ),
+    ("the peer is not told", CONSUMER, "if (lane >= w.cluster) return;", "if (lane >= 1) return;"),
+    ("every lane arrives", CONSUMER, "if (lane >= w.cluster) return;", "if (w.cluster > 1 && lane >= 2) return;"),
+    ("the address is not the peer's", CONSUMER, "mapa(place.empty(slot), lane)", "place.empty(slot)"),
+    ("groups of lines are half as far", CONSUMER, "64 * kSpan, 1024, Swizzle", "64 * kSpan, 512, Swizzle"),
+    ("the next columns are half as far", CONSUMER, "16 : 64 * kSpan, 1024", "16 : 32 * kSpan, 1024"),
+    ("the tile is not read as it is turned", CONSUMER, "1024, Swizzle::bytes128", "1024, Swizzle::bytes64"),
+    ("a step along k is twice as long", CONSUMER, "Major::k ? 32 : 16 * kSpan", "Major::k ? 64 : 16 * kSpan"),
+    ("a step of lines is half as long", CONSUMER, "? 32 : 16 * kSpan", "? 32 : 8 * kSpan"),
+    ("both warpgroups have the upper rows", CONSUMER, "group * (S::WM * kSpan)", "0"),
+    ("the lower 64 rows are the upper ones", CONSUMER, "i * (64 * kSpan) + k *", "k *"),
+    ("sums are not begun anew", CONSUMER, "step > 0 || k > 0);", "true);"),
+    ("sums are read before they are whole", CONSUMER, "  wgmma_wait_group<0>();\n", ""),
+    ("no fence before the products", CONSUMER, "    wgmma_fence();\n", ""),
+    ("products are not committed", CONSUMER, "    wgmma_commit_group();\n", ""),
+    ("the last stage is kept", CONSUMER, "  release<S>(w, place, before);\n}", "}"),
+    # ---- the way out
+    ("a box is filled while it is stored", EPILOGUE, "if (leads) bulk_wait_group_read<1>();", ""),
+    ("two stores may be under way", EPILOGUE, "bulk_wait_group_read<1>", "bulk_wait_group_read<2>"),
+    ("one box serves all", EPILOGUE, "other ^= kBox;", ""),
+    ("lanes do not wait for the one that waits", EPILOGUE, "      syncwarp();\n      fill_box", "      fill_box"),
+    ("what is written is not shown to TMA", EPILOGUE, "      fence_proxy_async_shared();\n", ""),
+    (
+        "a box is stored before it is full",
+        EPILOGUE,
+        "      fence_proxy_async_shared();\n      syncwarp();\n",
+        "      fence_proxy_async_shared();\n",
+    ),
+    ("stores are not committed", EPILOGUE, "        bulk_commit_group();\n", ""),
+    (
+        "a box is not turned",
+        EPILOGUE,
+        "swizzled(box + row * bytes + (2 * j + right) * 16, swizzle)",
+        "box + row * bytes + (2 * j + right) * 16",
+    ),
+    ("the right columns lie on the left", EPILOGUE, "right = lane / 16;", "right = 0;"),
+    ("the lower rows lie on the upper", EPILOGUE, "row = row0 + i * 64, matrix", "row = row0, matrix"),
+    ("alpha is forgotten", EPILOGUE, "sum[e] * alpha, sum[e + 1] * alpha", "sum[e], sum[e + 1]"),
+    ("the slab is read before it is written", EPILOGUE, "    syncwarp();\n#pragma unroll 1\n", "#pragma unroll 1\n"),
+    ("the slab is written while it is read", EPILOGUE, "    syncwarp();\n#pragma unroll\n", "#pragma unroll\n"),
+    ("columns down D are read along rows", EPILOGUE, "r = q % 4 * 4, x = q / 4;", "r = q % 4, x = q / 4;"),
+    # ---- the kernel and its launch
+    ("shared memory ends before TMA has read it", KERNEL, "  if (w.by_tma) bulk_wait_group<0>();", ""),
+    ("nobody waits for his turn", KERNEL, "      wait_for_turn(group);\n", ""),
+    ("the turn is given before the products", KERNEL, MULTIPLY + GIVES, GIVES + MULTIPLY),
+    ("the turn is not given", KERNEL, GIVES, ""),
+    ("both warpgroups have the same turns", KERNEL, "if (turn != group) {", "if (turn != 0) {"),
+    ("the peer's warps are not counted", KERNEL, "S::readers * w.cluster);", "S::readers);"),
+    ("barriers are used before they are shown", KERNEL, "    fence_mbarrier_init();\n", ""),
+    ("the peer's barriers may not be there", KERNEL, "  if (w.cluster > 1) {  //", "  if (w.cluster > 2) {  //"),
+    ("nobody waits for the barriers", KERNEL, "    syncthreads();\n", ""),
+    ("warps share their staging", KERNEL, "(group * 4 + warp) * 4096", "warp * 4096"),
+    ("a half has the lines of the whole", ROWS, "/ (half ? 2 : 1)", "/ 1"),
+    (
+        "ranges leave the last k out",
+        ROWS,
+        "range_steps = ceil_div(steps, data.splits)",
+        "range_steps = steps / data.splits",
+    ),
+    ("ranges without k are added", ROWS, "  data.splits = static_cast<int>(ceil_div(steps, range_steps));\n", ""),
+    ("matrices never lie inside lines", ROWS, "o.matrices_inside = matrix < line;", "o.matrices_inside = false;"),
+    ("a residual is forgotten", ROWS, "!e.addend && !e.residual &&", "!e.addend &&"),
+    (
+        "A and B are exchanged, their addresses not",
+        ROWS,
+        "turned(row, given) ? transposed(given_data) : given_data",
+        "given_data",
+    ),
+]

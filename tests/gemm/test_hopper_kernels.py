@@ -1,0 +1,282 @@
+"""The rows of wgmma and TMA under the machine model: every layout, ragged shapes, clusters, ends, ranges, schedules."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import gpukern
+import gpukern.reference
+from gpukern import _C
+from tests.gemm.test_kernels import GPU_ROWS, place
+from tests.oracle import fills, products
+from tests.platform import machine
+from tests.platform.machine import Schedule
+
+ROWS = [row for row in GPU_ROWS if row.name.startswith("sm_90a/")]
+TYPES = (torch.float16, torch.bfloat16)
+CASES = [(row, t) for row in ROWS for t in TYPES]
+IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
+NAMES = [row.name for row in ROWS]
+Row = gpukern.selection.Row
+
+
+def lines(t: Tensor, gap: int = 0) -> Tensor:
+    """The same matrices in lines that are multiples of 16 bytes apart, `gap` elements more than need be."""
+    pitch = -(-t.shape[2] // 8) * 8 + gap
+    wide = torch.full((t.shape[0], t.shape[1], pitch), float("nan"), dtype=t.dtype)
+    wide[:, :, : t.shape[2]] = t
+    return wide[:, :, : t.shape[2]]
+
+
+def columns(t: Tensor, gap: int = 0) -> Tensor:
+    return lines(t.transpose(1, 2), gap).transpose(1, 2)
+
+
+def laid(t: Tensor, along_row: bool, gap: int = 0) -> Tensor:
+    return lines(t, gap) if along_row else columns(t, gap)
+
+
+def layouts(row: Row) -> list[tuple[bool, bool]]:
+    """Whether A and B lie along their rows.  Columns of B that are no multiple of 64 come along k only."""
+    return [(a, b) for a, b in itertools.product((True, False), repeat=2) if row.tile[1] % 64 == 0 or not b]
+
+
+def oriented(row: Row, m: int, n: int) -> tuple[int, int]:
+    """A thin row lays the few rows along n."""
+    return (max(m, n), min(m, n)) if row.tile[1] <= 32 else (m, n)
+
+
+def factors(dtype: torch.dtype, batch: int, m: int, n: int, k: int) -> tuple[Tensor, Tensor]:
+    return fills.integers(batch, m, k, k=k, dtype=dtype), fills.integers(batch, k, n, k=k, dtype=dtype)
+
+
+def result(a: Tensor, b: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    return torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=dtype or a.dtype)
+
+
+def exact(row: Row, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any) -> None:
+    out = result(a, b) if out is None else out
+    got = machine.product(*place(row), out, a, b, aligned=True, **options)
+    products.exactly_equal(got, (a.double() @ b.double()).to(out.dtype))
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_layouts_and_clusters(row: Row, dtype: torch.dtype) -> None:
+    """Tiles that end before, at and behind the matrices' edges; k of half a stage, a stage, several."""
+    bm, bn, bk = row.tile
+    seeds = itertools.count(1)
+    for (along_a, along_b), cluster in itertools.product(layouts(row), (1, 2)):
+        for batch, m, n, k in ((1, bm + 9, bn + 7, 2 * bk + 5), (2, 5, 3, bk // 2), (1, bm, bn, bk)):
+            m, n = oriented(row, m, n)
+            a, b = factors(dtype, batch, m, n, k)
+            out = lines(result(a, b), gap=8 * (m % 2))
+            options = {"cluster": cluster, "schedule": Schedule("pct", next(seeds))}
+            exact(row, laid(a, along_a, 8), laid(b, along_b, 16), out, **options)
+
+
+SCHEDULES = [("fifo", 1), ("lifo", 1), ("random", 1), *(("pct", seed) for seed in range(1, 11))]
+
+
+@pytest.mark.parametrize("cluster", [1, 2])
+@pytest.mark.parametrize("row", ROWS, ids=NAMES)
+def test_blocks_go_on_to_further_tiles_under_every_schedule(row: Row, cluster: int) -> None:
+    """Two blocks, tiles for each of them to come back to; the ring goes round more than once."""
+    bm, bn, bk = row.tile
+    stages = (row.shared_bytes - 8 * 4096) // ((bm + bn) * 128)
+    m, n, k = 3 * bm if bm <= 128 else bm + 1, bn + 1, bk * (stages // 2) + 3
+    along_a, along_b = layouts(row)[-1]
+    a, b = factors(torch.bfloat16, 1, *oriented(row, m, n), k)
+    a, b = laid(a, along_a), laid(b, along_b)
+    for order, seed in SCHEDULES:
+        exact(row, a, b, lines(result(a, b)), processors=2, cluster=cluster, schedule=Schedule(order, seed))
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_results_that_tma_does_not_store(row: Row, dtype: torch.dtype) -> None:
+    """Rows of D that are no multiple of 16 bytes, columns, no unit stride, the accumulator's type."""
+    m, n = oriented(row, row.tile[0] + 3, row.tile[1] + 5)
+    a, b = factors(dtype, 2, m, n, 70)
+    a, b = laid(a, True), laid(b, False)
+    exact(row, a, b)
+    exact(row, a, b, torch.empty(2, n, m, dtype=dtype).transpose(1, 2))
+    exact(row, a, b, columns(result(a, b)))
+    exact(row, a, b, torch.empty(2, m, 2 * n, dtype=dtype)[:, :, ::2])
+    exact(row, a, b, result(a, b, torch.float32))
+    exact(row, a, b, lines(result(a, b, torch.float32)), cluster=2)
+
+
+@pytest.mark.parametrize("activation", ["none", "gelu", "silu"])
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_ends(row: Row, dtype: torch.dtype, activation: str) -> None:
+    """alpha alone; a bias, a column, a full addend; an activation; a residual."""
+    m, n = oriented(row, 37, 23)
+    k = 24
+    a, b = lines(fills.normal(1, m, k, dtype=dtype)), columns(fills.normal(1, k, n, dtype=dtype))
+    full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
+    eps = {torch.float16: 2e-3, torch.bfloat16: 2e-2}[dtype]
+    for c, residual, out in (
+        (None, None, lines(result(a, b))),
+        (None, full, result(a, b)),
+        (bias.expand(1, m, n), None, lines(result(a, b))),
+        (column.expand(1, m, n), full, columns(result(a, b))),
+        (lines(full), bias.expand(1, m, n), result(a, b, torch.float32) if dtype == torch.float16 else result(a, b)),
+    ):
+        if out.dtype != dtype:
+            c, residual = (None if t is None else t.float() for t in (c, residual))
+        options: dict[str, Any] = {} if c is None else {"c": c, "beta": -2.0}
+        got = machine.product(
+            *place(row), out, a, b, alpha=0.5, activation=activation, residual=residual, aligned=True, **options
+        )
+        sums = 0.5 * (a.double() @ b.double()) + (0 if c is None else -2 * c.double())
+        expected = gpukern.reference.matmul(torch.eye(m)[None], sums, activation=activation)
+        expected = expected + (0 if residual is None else residual.double())
+        torch.testing.assert_close(got.double(), expected, rtol=eps, atol=eps)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=NAMES)
+def test_ends_of_backward_and_scales(row: Row) -> None:
+    m, n = oriented(row, 37, 21)
+    a, b = factors(torch.float16, 2, m, n, 24)
+    a, b = laid(a, True), laid(b, False)
+    saved = fills.integers(2, m, n, k=9, dtype=torch.float16)
+    for lay in (Tensor.contiguous, columns):
+        got = machine.product(
+            *place(row), result(a, b), a, b, derivative="square", saved=lay(saved), aligned=True, cluster=2
+        )
+        products.exactly_equal(got, (a.double() @ b.double() * 2 * saved.double()).half())
+    r, c = 2.0 ** torch.randint(-2, 3, (2, m)), 2.0 ** torch.randint(-2, 3, (2, n))
+    got = machine.product(*place(row), result(a, b), a, b, row_scale=r, column_scale=c, aligned=True)
+    scales = r.double()[:, :, None] * c.double()[:, None]
+    products.exactly_equal(got, (a.double() @ b.double() * scales).half())
+    nothing = torch.full((2, m, n), float("nan"), dtype=torch.float16)  # beta = 0 reads nothing of C
+    got = machine.product(*place(row), result(a, b), a, b, c=nothing, beta=0, aligned=True)
+    products.exactly_equal(got, (a.double() @ b.double()).half())
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_ranges_of_k_add_up(row: Row, dtype: torch.dtype) -> None:
+    """k split over blocks, some of which have none of it; with an addend, in another cluster, in both orders of D."""
+    bk = row.tile[2]
+    for splits, cluster, k in ((2, 1, 4 * bk + 1), (3, 2, 5 * bk), (7, 1, bk + 1)):
+        m, n = oriented(row, 21, 18)
+        a, b = factors(dtype, 2, m, n, k)
+        a, b = laid(a, True), laid(b, False)
+        exact(row, a, b, splits=splits, cluster=cluster, processors=3 + cluster)
+        c = fills.integers(2, m, n, k=9, dtype=dtype)
+        turned = columns(result(a, b))
+        got = machine.product(*place(row), turned, a, b, c=c, splits=splits, cluster=cluster, aligned=True)
+        products.exactly_equal(got, (a.double() @ b.double() + c.double()).to(dtype))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=NAMES)
+def test_batches(row: Row) -> None:
+    """One matrix for the whole batch; matrices that lie closer than their lines; a batch of results inside lines."""
+    m, n = oriented(row, 40, 24)
+    a, b = factors(torch.bfloat16, 3, m, n, 72)
+
+    def inside(t: Tensor) -> Tensor:
+        """(batch, rows, columns) of which the matrices' first lines lie side by side."""
+        return lines(t).transpose(0, 1).contiguous().transpose(0, 1)
+
+    exact(row, inside(a), inside(b.transpose(1, 2)).transpose(1, 2), inside(result(a, b)), cluster=2)
+    exact(row, a[:1].expand(3, m, 72), columns(b), lines(result(a, b)))
+    exact(row, lines(a), columns(b[:1]).expand(3, 72, n), lines(result(a, b)), processors=1)
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_rounding_is_within_the_bound(row: Row, dtype: torch.dtype) -> None:
+    m, n = oriented(row, 33, 24)
+    for fill in fills.FILLS.values():
+        a, b = fill(1, m, 304, dtype=dtype), fill(1, 304, n, dtype=dtype)
+        got = machine.product(*place(row), result(a, b), a, columns(b), aligned=True)
+        products.check_product(got[0], a[0], b[0], accumulator="truncating")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=NAMES)
+def test_nan_and_infinity_stay_in_their_row_and_column(row: Row) -> None:
+    m, n = oriented(row, 24, 20)
+    a, b = fills.normal(1, m, 33, dtype=torch.bfloat16), fills.normal(1, 33, n, dtype=torch.bfloat16)
+    a[0, 3, 32], b[0, 5, 11] = float("nan"), float("inf")
+    got = machine.product(*place(row), lines(result(a, b)), lines(a), columns(b), aligned=True)[0]
+    assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == n
+    rest = [i for i in range(m) if i != 3]
+    assert bool(got[rest, 11].isinf().all())
+    assert bool(got[rest][:, [j for j in range(n) if j != 11]].isfinite().all())
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_rows_agree_to_the_last_bit(dtype: torch.dtype) -> None:
+    """Whatever the tile, the cluster, the number of other rows and the schedule."""
+    a, b = fills.normal(1, 70, 200, dtype=dtype), columns(fills.normal(1, 200, 88, dtype=dtype))
+    results = [
+        machine.product(
+            *place(row), lines(result(a, b)), a, b, cluster=cluster, schedule=Schedule("pct", seed), aligned=True
+        )
+        for seed, (row, cluster) in enumerate(itertools.product(ROWS, (1, 2)))
+    ]
+    for got in results:
+        assert torch.equal(got, results[0])
+    few = machine.product(*place(ROWS[0]), lines(result(a[:, :3], b)), a[:, :3].contiguous(), b, aligned=True)
+    assert torch.equal(few, results[0][:, :3])
+
+
+@pytest.mark.parametrize("row", ROWS, ids=NAMES)
+def test_no_access_to_shared_memory_meets_a_bank_twice(row: Row) -> None:
+    """Both ways out: the boxes that TMA stores, and the slab, read along rows and down columns."""
+    m, n = oriented(row, row.tile[0], row.tile[1])
+    a, b = factors(torch.bfloat16, 1, m, n, 64)
+    a, b = laid(a, True), laid(b, False)
+    shared = []
+    for out in (lines(result(a, b)), lines(result(a, b, torch.float32)), columns(result(a, b))):
+        machine.counts()
+        exact(row, a, b, out, schedule=Schedule("fifo", count=True))
+        shared.append([c for c in machine.counts() if c.space == "shared"])
+        assert shared[-1], "no access was counted"
+        for count in shared[-1]:
+            assert count.passes == count.ideal, count
+
+
+def explain(m: int, n: int, k: int, device: str = "sm_90a", batch: int = 1, **layouts: Any) -> dict[str, Any]:
+    rows = {
+        "a": (k, 1, m * k, 16), "b": (n, 1, k * n, 16), "c": (0, 0, 0, 1), "d": (n, 1, m * n, 16),
+        "residual": (0, 0, 0, 1),
+    } | layouts  # fmt: skip
+    found: dict[str, Any] = _C.gemm_explain(
+        "bfloat16", (batch, m, n, k), list(rows.values()), 1.0, 0.0, False, "none", False, device
+    )
+    return found
+
+
+def test_what_tma_does_not_bring_goes_to_another_folder() -> None:
+    """Each is one difference from a product that these rows take."""
+    assert explain(512, 512, 512)["would_run"].startswith("sm_90a/")
+    lines_said = "TMA brings lines that start at multiples of 16 bytes and do not overlap"
+    for why, found in (
+        ("wgmma is Hopper's alone (sm_90a)", explain(512, 512, 512, "sm_100")),
+        ("there is no k to bring", explain(512, 512, 0)),
+        (lines_said, explain(512, 512, 512, a=(512, 1, 0, 8))),  # an address that is a multiple of 8
+        (lines_said, explain(512, 512, 512, a=(0, 1, 0, 16))),  # one line for all rows
+        (lines_said, explain(512, 512, 512, b=(256, 1, 0, 16))),  # lines that overlap
+        (lines_said, explain(512, 512, 512, b=(-512, 1, 0, 16))),  # backwards
+        (lines_said, explain(512, 512, 512, b=(1024, 2, 0, 16))),  # no neighbours
+        (lines_said, explain(512, 512, 512, batch=3, a=(512, 1, -512 * 512, 16))),
+        (lines_said, explain(512, 512, 512, batch=3, a=(512, 1, 128, 16))),  # matrices that overlap
+        ("TMA's coordinates have 31 bits", explain(2**31, 512, 512)),
+    ):
+        assert dict(found["refusals"])["sm_90a"] in (why, "no code was built for this device"), found
+        assert found["would_run"].startswith(("sm_80/", "simt/")), found
+
+
+def test_choices_on_hopper() -> None:
+    """Large tiles for large results, short and thin ones for small; ranges where the tiles are few."""
+    assert explain(8192, 8192, 8192)["would_run"].startswith("sm_90a/w")
+    assert explain(1024, 1024, 1024)["would_run"] == "sm_90a/p64x128"
+    decode = explain(16, 8192, 4096, b=(1, 4096, 0, 16))
+    assert decode["would_run"] == "sm_90a/d128x16" and decode["splits"] > 1
+    assert explain(48, 8192, 4096, b=(1, 4096, 0, 16))["would_run"] == "sm_90a/d128x32"
+    assert explain(512, 512, 512)["would_run"] == "sm_90a/p64x64"
