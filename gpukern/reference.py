@@ -34,14 +34,16 @@ def _array(value: Any) -> Any:
     return value
 
 
-def _on_arrays(formula: Callable[..., Any]) -> Callable[..., Tensor]:
-    """Tensors in, float64 arrays to the formula, a tensor out."""
+def _on_arrays(formula: Callable[..., Any]) -> Callable[..., Any]:
+    """Tensors in, float64 arrays to the formula, a tensor out (or a tuple of them)."""
 
     @wraps(formula)
-    def call(*args: Any, **kwargs: Any) -> Tensor:
+    def call(*args: Any, **kwargs: Any) -> Any:
         arrays = [_array(value) for value in args]
         with numpy.errstate(all="ignore"):  # infinities and NaN are results here, not accidents
             result = formula(*arrays, **{key: _array(value) for key, value in kwargs.items()})
+        if isinstance(result, tuple):
+            return tuple(torch.from_numpy(numpy.array(one, dtype=numpy.float64)) for one in result)
         return torch.from_numpy(numpy.array(result, dtype=numpy.float64))
 
     return call
@@ -193,10 +195,14 @@ def bmm(input: Any, mat2: Any, *, activation: str | None = None, residual: Any =
 
 
 @_on_arrays
-def mm_activation_backward(grad: Any, weight: Any, saved: Any, activation: str) -> Array:
-    """(grad @ weight) * activation'(saved); 0 where the derivative is 0, whatever it multiplies, for steps."""
+def mm_activation_backward(grad: Any, weight: Any, saved: Any, activation: str, *, bias_grad: bool = False) -> Any:
+    """(grad @ weight) * activation'(saved); 0 where the derivative is 0, whatever it multiplies, for steps.
+
+    bias_grad: and the sums of its columns, of what is not rounded.
+    """
     product, slope = _product(grad, weight), formulas.derivative(activation, saved)
-    return numpy.where(slope == 0, 0.0, product * slope) if activation in formulas.STEPS else product * slope
+    result = numpy.where(slope == 0, 0.0, product * slope) if activation in formulas.STEPS else product * slope
+    return (result, result.reshape(-1, result.shape[-1]).sum(0)) if bias_grad else result
 
 
 @_on_arrays

@@ -19,6 +19,13 @@ struct Ending {
   bool d_packets = false, c_packets = false, residual_packets = false, saved_packets = false;
 };
 
+// Which way the packets of a tile run: along what lies side by side in D, but across what is summed, so that a thread's
+// places along them are fixed and each element of a packet has one sum.
+inline bool runs_down(const Problem& p) {
+  if (p.epilogue.sums != Sums::none) return p.epilogue.sums == Sums::rows;
+  return p.d.column != 1 && p.d.row == 1;
+}
+
 // elements: of a packet.
 inline Ending ending_of(const Problem& p, const Data& data, int elements, bool down = false) {
   Ending e{p, data, down};
@@ -37,7 +44,10 @@ inline Ending ending_of(const Problem& p, const Data& data, int elements, bool d
 }
 
 // The problem of which each of several ranges of k is a part: its sums as they are, range by range.
-inline Problem partial_of(Problem p) {
+// turned: it is the transposed of what was asked; the sums lie as that one has them, so that D is stored along its
+// rows.
+inline Problem partial_of(Problem p, bool turned = false) {
+  if (turned) return transposed(partial_of(transposed(p)));
   p.out = accumulator(p.type);
   p.epilogue = {};
   p.d = {p.n, 1, p.m * p.n, 16};
@@ -48,6 +58,7 @@ inline Data partial_of(Data d) {
   d.d = d.partial;
   d.c = d.residual = d.saved = d.row_scale = d.column_scale = nullptr;
   d.bias = d.scale_result = nullptr;
+  d.sums = d.parts = nullptr;
   return d;
 }
 
@@ -158,18 +169,23 @@ GPUKERN_D void put(const Ending& w, const Layout& l, int64_t offset, int left, c
   }
 }
 
-// Ends and stores P sums from (row, column) on as elements of type O, or of Wide where D has that type.
+// Ends and stores P sums from (row, column) on as elements of type O, or of Wide where D has that type.  v is then what
+// was rounded; false: none of it is in D.
 template <bool Backward, class O, class Wide = O, class V, int P>
-GPUKERN_D void emit_as(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
+GPUKERN_D bool emit_as(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
   const Problem& p = argument(w).p;
-  if (row >= p.m || column >= p.n) return;
+  if (row >= p.m || column >= p.n) return false;
   const int64_t along = w.down ? p.m - row : p.n - column;
   const int left = along < P ? static_cast<int>(along) : P;
   if (!w.plain) complete<Backward, O, Wide>(w, batch, row, column, left, v);
   const int64_t offset = batch * p.d.batch + row * p.d.row + column * p.d.column;
   if constexpr (!std::is_same_v<O, Wide>)
-    if (w.wide) return put<Wide>(w, p.d, offset, left, v, [](V x) { return Number<Wide>::narrow(x); });
+    if (w.wide) {
+      put<Wide>(w, p.d, offset, left, v, [](V x) { return Number<Wide>::narrow(x); });
+      return true;
+    }
   put<O>(w, p.d, offset, left, v, [](V x) { return Number<O>::narrow(x); });
+  return true;
 }
 
 // Sums of a scaled product: each block's scales are in them.
@@ -197,9 +213,13 @@ GPUKERN_D void emit_scaled(const Ending& w, int64_t batch, int64_t row, int64_t 
 
 // As elements of T, or of the type that sums of T have.
 template <class T, bool Backward = false, class V, int P>
-GPUKERN_D void emit(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
-  if constexpr (std::is_same_v<T, float8_t>) emit_scaled(w, batch, row, column, v);
-  else emit_as<Backward, T, typename Number<T>::Wide>(w, batch, row, column, v);
+GPUKERN_D bool emit(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
+  if constexpr (std::is_same_v<T, float8_t>) {
+    emit_scaled(w, batch, row, column, v);
+    return true;
+  } else {
+    return emit_as<Backward, T, typename Number<T>::Wide>(w, batch, row, column, v);
+  }
 }
 
 }  // namespace gpukern::gemm

@@ -136,6 +136,7 @@ Problem problem_of(const Args& x, const Tensor& out) {
     if (ends->saved) p.epilogue.derivative = activation_of(*ends->derivative);
     p.epilogue.row_scale = ends->row_scale != nullptr;
     p.epilogue.column_scale = ends->column_scale != nullptr;
+    p.epilogue.sums = ends->sums ? Sums::columns : Sums::none;
     p.saved = place(ends->saved);
     p.row_scale = place(ends->row_scale);
     p.column_scale = place(ends->column_scale);
@@ -197,6 +198,7 @@ void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& 
     data.saved = address(x.ends->saved);
     data.row_scale = address(x.ends->row_scale);
     data.column_scale = address(x.ends->column_scale);
+    if (x.ends->sums) data.sums = x.ends->sums->data_ptr();
   }
   launch(choice, problem, data, out);
 }
@@ -213,6 +215,11 @@ void launch(Choice choice, const Problem& problem, Data data, const Tensor& out)
   if (data.splits > 1 || kFolders[choice.folder].apart(problem)) {
     partial = at::empty({data.splits * out.numel()}, out.options().dtype(scalar_type_of(accumulator(problem.type))));
     data.partial = partial.data_ptr();
+  }
+  Tensor parts;
+  if (const int64_t count = parts_of(choice, problem, data.splits).count) {
+    parts = at::empty({count * problem.n}, out.options().dtype(scalar_type_of(accumulator(problem.type))));
+    data.parts = parts.data_ptr();
   }
   Tensor workspace;
   if (const int64_t bytes = kFolders[choice.folder].workspace(problem)) {

@@ -84,6 +84,11 @@ struct Layout {
 };
 constexpr Layout transposed(Layout l) { return {l.column, l.row, l.batch, l.align}; }
 
+// What is summed of D as it is stored, before it is rounded: its columns, which is a bias's gradient; of the transposed
+// problem these are rows.
+enum class Sums : uint8_t { none, columns, rows };
+constexpr Sums transposed(Sums s) { return s == Sums::none ? s : s == Sums::rows ? Sums::columns : Sums::rows; }
+
 struct Epilogue {
   double alpha = 1, beta = 0;
   int64_t whole_alpha = 1, whole_beta = 0;  // the same for integer types, which a double cannot hold exactly
@@ -93,6 +98,7 @@ struct Epilogue {
   double alpha_imaginary = 0, beta_imaginary = 0;  // complex types only
   bool row_scale = false, column_scale = false;    // r and c; floating types only
   Activation derivative = Activation::none;        // of which, at S: what backward multiplies by; none reads no S
+  Sums sums = Sums::none;                          // of one matrix of a floating type
 };
 
 // Where the scale of an operand's element lies: x its row in A or column in B, k the other.  Both strides 0: one scale.
@@ -124,7 +130,9 @@ struct Problem {
 // of gradients would be 8 KB (13 of float64) in each of these kernels, and what the sums' way through memory costs is
 // little beside their slower multiplication, or beside the matrix that a thin product reads.
 constexpr bool ends_apart(Type t) { return t == Type::f64; }
-constexpr bool ends_apart(const Problem& p) { return p.epilogue.derivative != Activation::none; }
+constexpr bool ends_apart(const Problem& p) {
+  return p.epilogue.derivative != Activation::none || p.epilogue.sums != Sums::none;
+}
 
 // The addresses that go with a Problem.
 struct Data {
@@ -146,6 +154,10 @@ struct Data {
   const float* scale_b = nullptr;
   const float* bias = nullptr;
   const float* scale_result = nullptr;
+  // Of a D whose columns are summed: the sums, of D's type, and before them those of its parts, [part][n], in the
+  // accumulator's (select.h, parts_of).
+  void* sums = nullptr;
+  void* parts = nullptr;
   // Of rows whose blocks stay on their processor: how many there are.  cluster: blocks that share an operand, where
   // that is forced (tests); 0: the row's own rule.
   int processors = 0;
@@ -169,6 +181,7 @@ constexpr Problem transposed(Problem p) {
   p.saved = transposed(p.saved);
   p.row_scale = transposed(p.row_scale);
   p.column_scale = transposed(p.column_scale);
+  p.epilogue.sums = transposed(p.epilogue.sums);
   return p;
 }
 

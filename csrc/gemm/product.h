@@ -13,12 +13,14 @@ namespace gpukern::gemm {
 
 enum class Kind : uint8_t { mm, bmm, mv };
 
-// The ends that torch has no op for (fused.cpp): what the result is multiplied by, at `saved`; scales.
+// The ends that torch has no op for (fused.cpp): what the result is multiplied by, at `saved`; scales; where the sums
+// of its columns go.
 struct Ends {
   call::Name derivative = {};
   const Tensor* saved = nullptr;
   const Tensor* row_scale = nullptr;     // (batch, m, 1)
   const Tensor* column_scale = nullptr;  // (batch, 1, n)
+  const Tensor* sums = nullptr;          // (n,), of the result's type
 };
 
 struct Args {

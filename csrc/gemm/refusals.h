@@ -14,6 +14,8 @@ constexpr Reason refused_result(const Problem& p) {
   if (!floating(p.type) && p.epilogue.derivative != Activation::none) return "a derivative needs a floating type";
   if (!floating(p.type) && (p.epilogue.row_scale || p.epilogue.column_scale))
     return "scales of rows and columns need a floating type";
+  if (p.epilogue.sums != Sums::none && (!floating(p.type) || p.batch != 1))
+    return "sums of columns are of one matrix of a floating type";
   return nullptr;
 }
 

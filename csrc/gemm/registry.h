@@ -28,11 +28,13 @@ struct Folder {
   int (*splits)(const Row&, const Problem&, const Device&);   // ranges of k, each for blocks of its own
   int64_t (*workspace)(const Problem&);                       // bytes that a launch needs beside what ranges of k take
   bool (*apart)(const Problem&);  // the sums go through memory and end in split/, though k is in one range
+  // Rows of D that a part of its columns' sums is of, where the folder's own kernels end it; 0: then they never do.
+  int (*part_rows)(const Row&, const Problem&);
 };
 
-#define GPUKERN_FOLDER(f)                                                \
-  Folder{f::kName,    f::kRows, f::kCount,  &f::serves,    &f::supports, \
-         &f::refuses, &f::cost, &f::splits, &f::workspace, &f::apart},
+#define GPUKERN_FOLDER(f)                                                            \
+  Folder{f::kName, f::kRows,   f::kCount,     &f::serves, &f::supports, &f::refuses, \
+         &f::cost, &f::splits, &f::workspace, &f::apart,  &f::part_rows},
 inline constexpr Folder kFolders[] = {GPUKERN_GEMM_FOLDERS(GPUKERN_FOLDER)};
 #undef GPUKERN_FOLDER
 constexpr int kFolderCount = sizeof(kFolders) / sizeof(Folder);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "registry.h"
+#include "split/split.h"
 
 namespace gpukern::gemm {
 
@@ -157,6 +158,20 @@ constexpr Choice select(const Problem& p, const Device& d, const Built& built, F
 constexpr int splits_of(const Choice& c, const Problem& p, const Device& d) {
   if (c.splits) return c.splits;
   return kFolders[c.folder].splits(kFolders[c.folder].rows[c.row], p, d);
+}
+
+// Parts in which the sums of D's columns are written, to be added in their order: what room they need, and (`apart`)
+// whether split/ makes them.
+struct Parts {
+  int64_t count = 0;
+  bool apart = false;
+};
+constexpr Parts parts_of(const Choice& c, const Problem& p, int splits) {
+  if (p.epilogue.sums == Sums::none) return {};
+  const Folder& folder = kFolders[c.folder];
+  const bool apart = splits > 1 || folder.apart(p);
+  const int rows = apart ? split::part_rows(p) : folder.part_rows(folder.rows[c.row], p);
+  return {rows > 0 ? ceil_div(p.m, rows) : 0, apart};
 }
 
 }  // namespace gpukern::gemm

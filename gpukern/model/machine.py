@@ -228,6 +228,12 @@ def _as_stored(t: Tensor) -> Tensor:
     return t.conj() if t.is_conj() else t
 
 
+def _precision_for(folder: int, dtype: torch.dtype) -> str:
+    """One that the folder is for: asked of its rows, not of the selection."""
+    folders = list(dict.fromkeys(str(r["name"]).split("/")[0] for r in _C.gemm_rows()))
+    return "strict" if dtype != torch.float32 else "bf16x6" if folders[folder] == "terms" else "tf32"
+
+
 def product(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
     c: Tensor | None = None, alpha: complex = 1, beta: complex = 1, activation: str = "none",
@@ -251,9 +257,7 @@ def product(
     addend = c is not None and beta != 0
     flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
     conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not: they are read through the flag
-    if precision is None:  # asked of the row, not of the selection
-        folders = list(dict.fromkeys(str(r["name"]).split("/")[0] for r in _C.gemm_rows()))
-        precision = "strict" if a.dtype != torch.float32 else "bf16x6" if folders[folder] == "terms" else "tf32"
+    precision = precision or _precision_for(folder, a.dtype)
     return _launch(
         folder, row, out, memory, flags=flags, conjugated=conjugated, factors=(alpha, beta), precision=precision,
         derivative=derivative, schedule=schedule, aligned=aligned, splits=splits, grid=(processors, cluster),

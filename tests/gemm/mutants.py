@@ -16,6 +16,7 @@ from typing import Any
 
 from gpukern.model import build
 from tests.gemm.end_faults import END_FAULTS
+from tests.gemm.sum_faults import SUM_FAULTS
 from tests.gemm.term_faults import FAULTS
 from tests.platform.library import FOLDER, ROOT, machine_rules, run_ninja
 
@@ -44,6 +45,7 @@ class Mutant:
 NONE = Mutant("nothing", KERNEL, "", "")
 NONE_TF32 = Mutant("nothing, tf32", KERNEL, "", "", tf32=True)
 NONE_TERMS = Mutant("nothing, terms", KERNEL, "", "", terms=True)
+SUM_MUTANTS = [Mutant(*fault) for fault in SUM_FAULTS]
 TERM_MUTANTS = [Mutant(*fault, terms=True) for fault in FAULTS]
 MUTANTS = [
     Mutant(
@@ -213,7 +215,7 @@ MUTANTS = [
         "x + lane / 4 + i / 2 * 8, step * deep + lane % 4 + i % 2 * 4",
         tf32=True,
     ),
-    Mutant("rows beyond D are stored", EMIT, "if (row >= p.m || column >= p.n) return;", "if (column >= p.n) return;"),
+    Mutant("rows beyond D are stored", EMIT, "if (row >= p.m || column >= p.n) return", "if (column >= p.n) return"),
     Mutant(
         "columns beyond D are stored",
         EMIT,
@@ -243,8 +245,8 @@ MUTANTS = [
     Mutant(
         "the first range is added twice",
         SPLIT,
-        "V sum[each] = {};",
-        "V sum[each];\n  for (int i = 0; i < each; ++i) sum[i] = i < left ? from[i] : V(0);",
+        "#pragma unroll 4\n",
+        "  for (int i = 0; i < P; ++i) sum[i] = i < left ? from[i] : V(0);\n#pragma unroll 4\n",
     ),
     Mutant(
         "ranges lie one row apart", SPLIT, "const int64_t slice = p.batch * p.m * p.n;", "const int64_t slice = p.n;"
@@ -298,6 +300,7 @@ class Plant:
 
 
 SM80 = Plant("mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *MUTANTS, *TERM_MUTANTS))
+SUMS = Plant("sum-mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *SUM_MUTANTS))
 
 
 def _listing(plant: Plant) -> str:
@@ -310,12 +313,14 @@ def _listing(plant: Plant) -> str:
     for source in (
         "csrc/platform/model/harness.cpp",
         "csrc/platform/model/harness_product.cpp",
+        "csrc/gemm/model/harness_sums.cpp",
         "tests/gemm/no_rows.cpp",
     ):
         name = Path(source).stem
         shared[name] = (MUTANT_FOLDER / f"{name}.o").as_posix()
         command = f"{build.compiler()} {build.FLAGS} -O2 -MMD -MF {shared[name]}.d -c {source} -o {shared[name]}"
         lines += [f"build {shared[name]}: cc {source}", f"  cmd = {command}"]
+    harness = " ".join(shared[name] for name in ("harness_product", "harness_sums", "no_rows"))
     common = []
     for source in plant.common:
         common.append((FOLDER.parent / plant.name / f"{Path(source).stem}.o").as_posix())
@@ -331,8 +336,7 @@ def _listing(plant: Plant) -> str:
         command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         whole = (tree / "libmutant.so").as_posix()
-        parts = [out, *common, shared["harness_product"], shared["no_rows"], machine]
-        lines.append(f"build {whole}: link {' '.join(parts)}")
+        lines.append(f"build {whole}: link {' '.join([out, *common, harness, machine])}")
     return "\n".join(lines) + "\n"
 
 
@@ -358,7 +362,8 @@ class Library:
         _build(plant)
         self._machine = _machine()
         self._product = ctypes.CDLL(str(ROOT / plant.tree(mutant) / "libmutant.so"))
-        self._product.gpukern_model_product.restype = ctypes.c_char_p
+        for name in ("product", "sums_product"):
+            getattr(self._product, f"gpukern_model_{name}").restype = ctypes.c_char_p
         self._product.gpukern_model_workspace.restype = ctypes.c_int64
 
     def __getattr__(self, name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from gpukern.model import machine as _machine
+from gpukern.model import sums as _sums
 from gpukern.model.build import library
 from gpukern.model.machine import (
     ACTIVATIONS,
@@ -41,6 +42,15 @@ def product(folder: int, row: int, *arguments: Any, schedule: Schedule | None = 
     return result
 
 
+def product_with_sums(
+    folder: int, row: int, *arguments: Any, schedule: Schedule | None = None, **options: Any
+) -> tuple[Tensor, Tensor]:
+    """gpukern.model.sums.product_with_sums."""
+    result = _sums.product_with_sums(folder, row, *arguments, schedule=schedule, **options)
+    record.RECORD.note("rows", record.row_at(folder, row), _name(schedule or Schedule()))
+    return result
+
+
 def scaled(folder: int, row: int, *arguments: Any, schedule: Schedule | None = None, **options: Any) -> Tensor:
     """gpukern.model.machine.scaled."""
     result = _machine.scaled(folder, row, *arguments, schedule=schedule, **options)
@@ -67,6 +77,7 @@ __all__ = [
     "library",
     "plan",
     "product",
+    "product_with_sums",
     "report",
     "scaled",
     "set_schedule",

@@ -7,14 +7,35 @@ namespace {
 
 template <class O> int run(const Problem& p, const Data& data, Stream stream) {
   constexpr int each = 16 / static_cast<int>(sizeof(typename Number<O>::V));
-  const int64_t across = ceil_div(p.n, each), packets = p.batch * p.m * across, blocks = ceil_div(packets, kThreads);
+  const bool summed = p.epilogue.sums != Sums::none;
+  const int rows = summed ? part_rows(p) : 1;
+  const int64_t across = ceil_div(p.n, each), packets = ceil_div(p.batch * p.m, rows) * across;
+  const int64_t blocks = ceil_div(packets, kThreads);
   if (packets == 0) return 0;
   if (blocks > kGridLimit) return platform::kNoKernel;  // splits_of splits small results only
-  const Work w{ending_of(p, data, each), data.partial, data.splits, packets, across, p.n % each == 0};
-  return platform::launch(&sum_ranges<O>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream, w);
+  const Work w{ending_of(p, data, each), data.partial, data.splits, packets, across, rows, p.n % each == 0};
+  const auto launch = [&](void (*kernel)(Work)) {
+    return platform::launch(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream, w);
+  };
+  if constexpr (std::is_floating_point_v<typename Number<O>::V> && !std::is_same_v<O, float8_t>)
+    if (summed) {
+      const int error = launch(&sum_ranges_and_columns<typename Number<O>::V>);
+      return error ? error : add_parts(p, data, rows, stream);
+    }
+  return launch(&sum_ranges<O>);
+}
+
+template <class V> int run_parts(const Problem& p, const Data& data, int rows, Stream stream) {
+  const Parts w{data.parts, data.sums, ceil_div(p.m, rows), p.n, p.out};
+  const auto blocks = static_cast<unsigned>(ceil_div(p.n, kLine));
+  return platform::launch(&sum_parts<V>, dim3(blocks), dim3(kLine * kLines), kLine * kLines * sizeof(V), stream, w);
 }
 
 }  // namespace
+
+int add_parts(const Problem& p, const Data& data, int rows, Stream stream) {
+  return p.type == Type::f64 ? run_parts<double>(p, data, rows, stream) : run_parts<float>(p, data, rows, stream);
+}
 
 // Integers of one size wrap alike, whatever their sign.
 int add_ranges(const Problem& p, const Data& data, Stream stream) {

@@ -13,7 +13,7 @@ inline int run(void (*kernel)(Work), Form form, const Row& row, const Problem& g
   const Data data = turned(given) ? transposed(given_data) : given_data;
   const bool split = data.splits > 1 || ends_apart(p);
   Work w{};
-  w.ending = ending_of(split ? partial_of(p) : p, split ? partial_of(data) : data, 1);
+  w.ending = ending_of(split ? partial_of(p, turned(given)) : p, split ? partial_of(data) : data, 1);
   w.batches = p.batch;
   w.splits = data.splits;
   w.deep = depth_of(form, p);
@@ -32,7 +32,7 @@ inline int run(void (*kernel)(Work), Form form, const Row& row, const Problem& g
             platform::launch(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), shared, stream, w))
       return error;
   }
-  return split ? split::add_ranges(p, data, stream) : 0;
+  return split::end(given, data, split, 0, stream);
 }
 
 template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {

@@ -139,6 +139,7 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
 
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p); }
+constexpr int part_rows(const Row&, const Problem&) { return 0; }
 constexpr int splits(const Row& r, const Problem& given, const Device& d) {
   const Problem p = upright(given);
   const Form form = form_of(r);

@@ -31,6 +31,7 @@ constexpr double cost(const Row&, const Problem& p, const Device&) {
 
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem&) { return false; }
+constexpr int part_rows(const Row&, const Problem&) { return 0; }
 constexpr int splits(const Row&, const Problem&, const Device&) { return 1; }
 
 }  // namespace gpukern::gemm::host

@@ -41,7 +41,7 @@ template <class T, int BM, int BN, int BK, int TM, int TN> int run(const Problem
                                            dim3(threads), shared, stream, w))
       return error;
   }
-  return split ? split::add_ranges(p, data, stream) : 0;
+  return split::end(p, data, split, 0, stream);
 }
 
 template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {

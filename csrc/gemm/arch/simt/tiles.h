@@ -73,6 +73,7 @@ constexpr int64_t blocks_an_sm(const Row& r) { return r.tm * r.tn > 16 ? 1 : 2; 
 
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p); }
+constexpr int part_rows(const Row&, const Problem&) { return 0; }
 constexpr int splits(const Row& r, const Problem& p, const Device& d) {
   const int64_t tiles = ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
   return p.batch_invariant ? 1 : splits_of(tiles, ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r));

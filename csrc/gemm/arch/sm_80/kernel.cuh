@@ -33,6 +33,26 @@ struct Work {
   int splits;  // blocks that share the k of one tile
 };
 
+// Sums of columns of a warp's part of D: the lanes that have the same ones add up theirs, and the warp stores its part,
+// [part][column] in `Data::parts`.  Down the columns of D it is rows, of one slab.  `across`: packets side by side.
+template <int WM, int WN, int P>
+GPUKERN_D void store_part(const Ending& w, int64_t row0, int64_t column0, int across, float (&total)[P]) {
+  const Problem& p = argument(w).p;
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  for (int mask = across; mask < 32; mask *= 2)
+#pragma unroll
+    for (int e = 0; e < P; ++e) total[e] += shfl_xor(total[e], mask);
+  const int64_t length = w.down ? p.m : p.n, first = (w.down ? row0 : column0) + lane * P;
+  const int64_t part = w.down ? column0 / WN : row0 / WM;
+  const bool there = lane < across && (w.down ? column0 < p.n : row0 < p.m);
+  float* const to = static_cast<float*>(argument(w).data.parts) + part * length + first;
+#pragma unroll
+  for (int e = 0; e < P; ++e) {
+    if (there && first + e < length) to[e] = total[e];
+    total[e] = 0;
+  }
+}
+
 // A warp's part of D, 16 rows at a time: from fragments to a slab of the warp's own in shared memory, and from there to
 // D in packets along its rows (or down its columns).
 template <class T, int MI, int WN, class Sum>
@@ -42,6 +62,10 @@ GPUKERN_D void store(const Work& w, int64_t slice, int64_t row0, int64_t column0
   constexpr int each = 16 / static_cast<int>(sizeof(V)), pitch = WN + 8;
   const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
   V* const slab = reinterpret_cast<V*>(shared) + warp * (16 * pitch);
+  // A lane's packets lie below one another (or side by side, down the columns), so it has one sum an element.
+  constexpr bool can_sum = std::is_same_v<V, float>;
+  static_assert(32 % (WN / each) == 0 && 32 % (16 / each) == 0);
+  [[maybe_unused]] V total[each] = {};
 #pragma unroll 1
   for (int i = 0; i < MI; ++i) {
 #pragma unroll
@@ -69,10 +93,19 @@ GPUKERN_D void store(const Work& w, int64_t slice, int64_t row0, int64_t column0
 #pragma unroll
         for (int e = 0; e < each; ++e) v[e] = packet.v[e];
       }
-      emit<T, !ends_apart(type_of<T>())>(w.ending, slice, row0 + i * 16 + row, column0 + column, v);
+      const bool stored = emit<T, !ends_apart(type_of<T>())>(w.ending, slice, row0 + i * 16 + row, column0 + column, v);
+      if constexpr (can_sum)
+        if (stored && w.ending.data.parts) {
+#pragma unroll
+          for (int e = 0; e < each; ++e) total[e] += v[e];
+        }
     }
     syncwarp();
     turn(sum);
+    if constexpr (can_sum)
+      if (w.ending.data.parts && (w.ending.down || i + 1 == MI))
+        store_part<16 * MI, WN>(w.ending, row0 + (w.ending.down ? i * 16 : 0), column0,
+                                w.ending.down ? 16 / each : WN / each, total);
   }
 }
 

@@ -7,15 +7,15 @@
 
 namespace gpukern::gemm::sm_80 {
 
+// turned: p is the transposed of what was asked.
 template <class T, int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB>
-int run(const Problem& p, const Data& data, Stream stream) {
+int run(const Problem& p, const Data& data, bool turned, Stream stream) {
   constexpr int threads = BM / WM * (BN / WN) * 32;
   constexpr size_t shared = size_t(Stages) * (BM + BN) * BK * sizeof(T);
   using V = typename Number<T>::V;
   const bool split = data.splits > 1 || apart(p);
-  const Problem stored = split ? partial_of(p) : p;
-  Work w{ending_of(stored, split ? partial_of(data) : data, 16 / int(sizeof(V)),
-                   stored.d.column != 1 && stored.d.row == 1),
+  const Problem stored = split ? partial_of(p, turned) : p;
+  Work w{ending_of(stored, split ? partial_of(data) : data, 16 / int(sizeof(V)), runs_down(stored)),
          {AlongA ? p.a.row : p.a.column, AlongA ? p.a.column : p.a.row, Bring::elements},
          {AlongB ? p.b.column : p.b.row, AlongB ? p.b.row : p.b.column, Bring::elements},
          0,
@@ -30,20 +30,21 @@ int run(const Problem& p, const Data& data, Stream stream) {
                                            dim3(static_cast<unsigned>(blocks)), dim3(threads), shared, stream, w))
       return error;
   }
-  return split ? split::add_ranges(p, data, stream) : 0;
+  return split::end(turned ? transposed(p) : p, data, split, turned ? WN : WM, stream);
 }
 
 // The kernel for the layouts as they lie.
 template <class T, int BM, int BN, int BK, int WM, int WN, int Stages>
 int run_layout(int row, const Problem& given, const Data& given_data, Stream stream) {
   const Problem p = oriented(kRows[row], given);
+  const bool t = turned(kRows[row], given);
   const Data data = turned(kRows[row], given) ? transposed(given_data) : given_data;
   const bool along_a = a_along_k(p), along_b = b_along_k(p);
-  if (along_a && along_b) return run<T, BM, BN, BK, WM, WN, Stages, true, true>(p, data, stream);
+  if (along_a && along_b) return run<T, BM, BN, BK, WM, WN, Stages, true, true>(p, data, t, stream);
   if constexpr (sizeof(T) > 1) {
-    if (along_a) return run<T, BM, BN, BK, WM, WN, Stages, true, false>(p, data, stream);
-    if (!along_b) return run<T, BM, BN, BK, WM, WN, Stages, false, false>(p, data, stream);
-    if constexpr (BM == 16) return run<T, BM, BN, BK, WM, WN, Stages, false, true>(p, data, stream);
+    if (along_a) return run<T, BM, BN, BK, WM, WN, Stages, true, false>(p, data, t, stream);
+    if (!along_b) return run<T, BM, BN, BK, WM, WN, Stages, false, false>(p, data, t, stream);
+    if constexpr (BM == 16) return run<T, BM, BN, BK, WM, WN, Stages, false, true>(p, data, t, stream);
   }
   return -1;  // `oriented` leaves no such layout
 }

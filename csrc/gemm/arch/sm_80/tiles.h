@@ -89,6 +89,7 @@ constexpr int64_t blocks_an_sm(const Row& r, const Device& d) {
 
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p.type) && ends_apart(p); }
+constexpr int part_rows(const Row& r, const Problem& p) { return turned(r, p) ? r.tn : r.tm; }
 constexpr int splits(const Row& r, const Problem& p, const Device& d) {
   return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r, d));
 }

@@ -23,20 +23,15 @@ inline int divide(const Problem& p, const Data& data, Division& d, Stream stream
 }
 
 template <int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB>
-int run(const Problem& p, const Data& data, const Division& d, Stream stream) {
+int run(const Problem& p, const Data& data, const Division& d, bool turned, Stream stream) {
   constexpr int threads = threads_of(BM, BN, WM, WN);
   constexpr size_t shared = size_t(Stages) * (BM + BN) * BK * sizeof(bfloat16_t);
   const bool split = data.splits > 1;
-  const Problem stored = split ? partial_of(p) : p;
+  const Problem stored = split ? partial_of(p, turned) : p;
   const auto matrix = [](const Operand& o) {
     return Matrix{o.to, o.place.term(), o.place.batches == 1 ? 0 : o.place.matrix(), o.place.pitch};
   };
-  Work w{{ending_of(stored, split ? partial_of(data) : data, 4, stored.d.column != 1 && stored.d.row == 1),
-          {},
-          {},
-          0,
-          p.batch,
-          data.splits},
+  Work w{{ending_of(stored, split ? partial_of(data) : data, 4, runs_down(stored)), {}, {}, 0, p.batch, data.splits},
          matrix(d.a),
          matrix(d.b),
          {},
@@ -49,20 +44,21 @@ int run(const Problem& p, const Data& data, const Division& d, Stream stream) {
                                            dim3(static_cast<unsigned>(blocks)), dim3(threads), shared, stream, w))
       return error;
   }
-  return split ? split::add_ranges(p, data, stream) : 0;
+  return split::end(turned ? transposed(p) : p, data, split, turned ? WN : WM, stream);
 }
 
 // The kernel for the layouts as they lie.
 template <int BM, int BN, int BK, int WM, int WN, int Stages>
 int run_layout(const Problem& given, const Data& given_data, Stream stream) {
   const Problem p = oriented(given);
-  const Data data = turned(given) ? transposed(given_data) : given_data;
+  const bool t = turned(given);
+  const Data data = t ? transposed(given_data) : given_data;
   if (!term_products(p.precision) || (workspace(p) > 0 && !data.workspace)) return platform::kNoKernel;
   Division d;
   if (const int error = divide(p, data, d, stream)) return error;
-  if (!d.a.place.along_k) return run<BM, BN, BK, WM, WN, Stages, false, false>(p, data, d, stream);
-  if (d.b.place.along_k) return run<BM, BN, BK, WM, WN, Stages, true, true>(p, data, d, stream);
-  return run<BM, BN, BK, WM, WN, Stages, true, false>(p, data, d, stream);
+  if (!d.a.place.along_k) return run<BM, BN, BK, WM, WN, Stages, false, false>(p, data, d, t, stream);
+  if (d.b.place.along_k) return run<BM, BN, BK, WM, WN, Stages, true, true>(p, data, d, t, stream);
+  return run<BM, BN, BK, WM, WN, Stages, true, false>(p, data, d, t, stream);
 }
 
 }  // namespace gpukern::gemm::terms

@@ -108,6 +108,7 @@ constexpr int64_t tiles_of(const Row& r, const Problem& given) {
 // Blocks that an SM holds by its registers: up to 255 a thread of 256, 168 of 128.
 constexpr int64_t blocks_an_sm(const Row& r) { return r.threads > 128 ? 1 : 3; }
 
+constexpr int part_rows(const Row& r, const Problem& p) { return turned(p) ? r.tn : r.tm; }
 constexpr int splits(const Row& r, const Problem& p, const Device& d) {
   return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r));
 }
