@@ -106,7 +106,7 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
                  double alpha, double beta, bool addend, const std::string& activation, bool residual,
                  const std::string& device, const std::string& out, const std::string& precision, bool batch_invariant,
                  std::array<bool, 2> conjugated, const std::string& b_type, const std::array<int64_t, 6>& scales,
-                 const std::string& derivative, std::array<bool, 2> scaled) {
+                 const std::string& derivative, std::array<bool, 2> scaled, bool summed) {
   gemm::Problem p;
   p.scaling.a = {static_cast<int>(scales[0]), scales[1], scales[2]};
   p.scaling.b = {static_cast<int>(scales[3]), scales[4], scales[5]};
@@ -133,11 +133,12 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   p.epilogue.row_scale = scaled[0];
   p.epilogue.column_scale = scaled[1];
   p.epilogue.derivative = gemm::activation_of(derivative);
+  p.epilogue.sums = summed ? gemm::Sums::columns : gemm::Sums::none;
   const Named named = device_named(device);
   const gemm::Explanation e = gemm::explain(p, named.device, named.name);
   return py::dict("problem"_a = e.problem, "device"_a = e.device, "row"_a = e.row, "would_run"_a = e.would_run,
-                  "refusals"_a = e.refusals, "cost"_a = e.cost, "splits"_a = e.splits, "ranked"_a = e.ranked,
-                  "measurement"_a = e.measurement);
+                  "refusals"_a = e.refusals, "cost"_a = e.cost, "splits"_a = e.splits, "parts"_a = e.parts.count,
+                  "parts_apart"_a = e.parts.apart, "ranked"_a = e.ranked, "measurement"_a = e.measurement);
 }
 
 // Many choices at once: (type, out, precision, batch-invariant, batch, m, n, k, how A lies, how B lies, alignment) a
@@ -239,7 +240,7 @@ PYBIND11_MODULE(_C, m) {
   m.def("gemm_explain", &explain, "type"_a, "extents"_a, "layouts"_a, "alpha"_a, "beta"_a, "addend"_a, "activation"_a,
         "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false,
         "conjugated"_a = std::array<bool, 2>{}, "b_type"_a = "", "scales"_a = std::array<int64_t, 6>{1, 0, 0, 1, 0, 0},
-        "derivative"_a = "none", "scaled"_a = std::array<bool, 2>{});
+        "derivative"_a = "none", "scaled"_a = std::array<bool, 2>{}, "summed"_a = false);
   m.def("gemm_activations", [] {
     std::vector<std::string> all;
     for (int i = 0; i < gemm::kActivations; ++i) all.emplace_back(gemm::name(static_cast<gemm::Activation>(i)));

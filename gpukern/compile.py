@@ -136,6 +136,11 @@ def _fake_backward(grad: Tensor, weight: Tensor, saved: Tensor, activation: str,
     return torch.matmul(grad, weight)
 
 
+def _fake_backward_bias(*args: Any, **how: Any) -> tuple[Tensor, Tensor]:
+    result = _fake_backward(*args, **how)
+    return result, result.new_empty(result.shape[-1:])
+
+
 def _fake_row_scaled(input: Tensor, other: Tensor, *scales: Any, **end: Any) -> Tensor:
     return torch.matmul(input, other)
 
@@ -148,6 +153,7 @@ def _register_fakes(names: dict[str, dict[str, Any]]) -> None:
         if hasattr(torch.ops.gpukern, name + "_"):
             torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(product))
     torch.library.register_fake("gpukern::mm_activation_backward", _fake_backward)
+    torch.library.register_fake("gpukern::mm_activation_backward_bias_grad", _fake_backward_bias)
     torch.library.register_fake("gpukern::scaled_product", _fake_row_scaled)
     for name, entry in names.items():
         functional = _fake_elementwise(entry)
@@ -273,7 +279,9 @@ def _traced(name: str) -> Callable[..., Any]:
 
         return traced_in_place
 
-    def traced(*args: Any, out: Any = None, inplace: bool = False, **kwargs: Any) -> Any:
+    def traced(*args: Any, out: Any = None, inplace: bool = False, bias_grad: bool = False, **kwargs: Any) -> Any:
+        if bias_grad:
+            return torch.ops.gpukern.mm_activation_backward_bias_grad(*args, **kwargs)
         if tensors == 2 and len(args) > 1 and isinstance(args[0], (int, float)) and isinstance(args[1], Tensor):
             args = (_number_beside(args[0], args[1]), *args[1:])  # only the second operand may be a number
         if len(args) > positional and isinstance(args[positional], bool):

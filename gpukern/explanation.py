@@ -80,6 +80,17 @@ def range_notes(found: dict[str, Any]) -> tuple[str, ...]:
     return (f"k is summed in {found['splits']} ranges by blocks of their own, which are added in a fixed order",)
 
 
+def sum_notes(found: dict[str, Any], summed: bool) -> tuple[str, ...]:
+    """In which pass the bias's gradient is summed."""
+    if not summed:
+        return ()
+    if not found["parts"]:
+        return ("the bias's gradient is torch's sum of the rounded result",)
+    where = "the pass that ends the product" if found["parts_apart"] else "the product's own pass"
+    parts = "one part" if found["parts"] == 1 else f"{found['parts']} parts, which are added in a fixed order"
+    return (f"the bias's gradient is summed in {where}, in {parts}",)
+
+
 def measured_notes(found: dict[str, Any]) -> tuple[str, ...]:
     if not found["ranked"]:
         return ()

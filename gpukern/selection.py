@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from . import _C, ops
 from .entries import functions
-from .explanation import NO_LAYOUT, Explanation, layout, measured_notes, on_meta, range_notes
+from .explanation import NO_LAYOUT, Explanation, layout, measured_notes, on_meta, range_notes, sum_notes
 from .scaled import explain_scaled
 
 PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # of float32, as problem.h has them
@@ -46,6 +46,7 @@ class _Product:
     saved: Tensor | None = None
     row_scale: Tensor | None = None
     column_scale: Tensor | None = None
+    summed: bool = False  # and the sums of the columns
 
 
 def _cubed(t: Tensor) -> Tensor:
@@ -82,10 +83,10 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> _Produ
     return _Product(product.a, product.b, bias.expand(shape), 1.0, 1.0)
 
 
-def _backward(grad: Tensor, weight: Tensor, saved: Tensor, activation: str) -> _Product:
+def _backward(grad: Tensor, weight: Tensor, saved: Tensor, activation: str, bias_grad: bool = False) -> _Product:
     product = _matmul(grad, weight)
     shape = (1, product.a.shape[1], product.b.shape[2])
-    return _Product(product.a, product.b, derivative=activation, saved=saved.reshape(shape))
+    return _Product(product.a, product.b, derivative=activation, saved=saved.reshape(shape), summed=bias_grad)
 
 
 def _scaled(
@@ -157,11 +158,12 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
         extras.get("activation") or "none", residual is not None, device, precision=precision,
         batch_invariant=bool(extras.get("batch_invariant")), conjugated=(product.a.is_conj(), product.b.is_conj()),
         derivative=product.derivative, scaled=(product.row_scale is not None, product.column_scale is not None),
+        summed=product.summed,
     )  # fmt: skip
+    notes = range_notes(found) + sum_notes(found, product.summed) + measured_notes(found)
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
-        found["would_run"] or None, range_notes(found) + measured_notes(found) + _epilogue_notes(args, extras)
-        + _how_notes(found, extras), found["splits"],
+        found["would_run"] or None, notes + _epilogue_notes(args, extras) + _how_notes(found, extras), found["splits"],
     )  # fmt: skip
 
 

@@ -21,7 +21,8 @@ struct Function {
   PyMethodDef method{};
   PyObject* callable = nullptr;  // borrowed by torch's __torch_function__ call
   std::unique_ptr<Fast> fast;
-  std::optional<c10::OperatorHandle> op, out, in_place;
+  std::string flag;
+  std::optional<c10::OperatorHandle> op, out, in_place, flagged;
   std::unique_ptr<torch::PythonArgParser> parser;
 };
 
@@ -63,8 +64,8 @@ Kind kind(const c10::TypePtr& type) {
 }
 
 // "Tensor input, Scalar alpha=1" with `inplace` before the star and `out` at the end, in the parser's notation or (for
-// the docstring's signature line) without types.
-std::string parameters(const c10::FunctionSchema& schema, bool inplace, bool out, bool typed) {
+// the docstring's signature line) without types; a flag is the last keyword.
+std::string parameters(const c10::FunctionSchema& schema, bool inplace, bool out, bool typed, const std::string& flag) {
   std::string text;
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
   bool star = false;
@@ -87,6 +88,7 @@ std::string parameters(const c10::FunctionSchema& schema, bool inplace, bool out
     if (out) add("*");
   }
   if (out) add(typed ? "Tensor out=None" : "out=None");
+  if (!flag.empty()) add((typed ? "bool " : "") + flag + "=False");
   return text;
 }
 
@@ -216,6 +218,7 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   const bool own_out = to_out && f.out;  // else computed, then copied
   if (own_out && op.operator_name().overload_name != "Tensor_out") op = *f.out;
   else if (in_place) op = *f.in_place;
+  if (f.flagged && parsed.toBool(index_of(parsed, f.flag))) op = *f.flagged;
   if (index_of(parsed, "out_dtype") >= 0 && !op.schema().argumentIndexWithName("out_dtype"))  // else an overload's
     op = *find_op(f.name, own_out ? "dtype_out" : "dtype");
   torch::jit::Stack stack;
@@ -231,6 +234,11 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
     op.callBoxed(&stack);
   }
   if (own_out || returns_first) return THPVariable_Wrap(own_out ? parsed.tensor(out_at) : first.toTensor());
+  if (stack.size() == 2) {
+    PyObject* const first_of_two = THPVariable_Wrap(stack[0].toTensor());
+    PyObject* const second = THPVariable_Wrap(stack[1].toTensor());
+    return Py_BuildValue("(NN)", first_of_two, second);
+  }
   Tensor result = stack[0].toTensor();
   if (to_out) {
     Tensor out = parsed.tensor(out_at);
@@ -283,11 +291,13 @@ Function* make(const Declaration& d) {
   TORCH_INTERNAL_ASSERT(f->op, "gpukern: no op ", d.name);
   f->out = find_op(d.name, "out");
   if (d.inplace) f->in_place = find_op(d.name + "_", "");
+  f->flag = d.flag;
+  if (!d.flag.empty()) f->flagged = find_op(d.name + "_" + d.flag, "");
   const c10::FunctionSchema& schema = f->op->schema();
   std::vector<std::string> signatures;
   const std::string& said = d.said.empty() ? d.name : d.said;
   for (const std::string& first : d.before) signatures.push_back(said + "(" + first + ")");
-  signatures.push_back(said + "(" + parameters(schema, d.inplace, bool(f->out), true) + ")");
+  signatures.push_back(said + "(" + parameters(schema, d.inplace, bool(f->out), true, d.flag) + ")");
   for (const std::string& more : d.signatures)
     signatures.push_back(said + "(" + more + (more.find(')') == more.npos ? ")" : ""));
   f->parser = std::make_unique<torch::PythonArgParser>(signatures, /*traceable=*/false);
@@ -295,7 +305,7 @@ Function* make(const Declaration& d) {
   for (const c10::Argument& arg : schema.arguments()) letters += kind(arg.type()).letter;
   const bool returns_tensor = !schema.returns().empty();
   if (returns_tensor) f->fast = make_fast(letters, "gpukern::" + d.name, bool(f->out));
-  f->doc = d.name + "($module, " + parameters(schema, d.inplace, bool(f->out), false) + ")\n--\n\n" + d.doc;
+  f->doc = d.name + "($module, " + parameters(schema, d.inplace, bool(f->out), false, d.flag) + ")\n--\n\n" + d.doc;
   return f.release();  // lives as long as the process, as the function does
 }
 

@@ -20,6 +20,7 @@ struct Declaration {
   std::vector<std::string> signatures;  // further parameter lists, tried after the schema's own, in torch's notation
   std::vector<std::string> before;      // and tried before it
   std::string said = {};                // the name in errors, where torch's is another ("linalg_multi_dot")
+  std::string flag = {};                // a last keyword, False; True is the op `<name>_<flag>` of the same parameters
 };
 
 // name -> callable, as a new dict; every function says it belongs to the module `gpukern`.

@@ -6,6 +6,8 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/sum.h>
+#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include "../autograd/node.h"
@@ -60,38 +62,68 @@ Tensor composed(const Backward& x) {
   return differentiated(activation_of(x.activation), product, x.saved);
 }
 
-Tensor below(const Backward& x) {
+// The gradient, and in `bias`, where it is asked for, that of the bias added before the activation.
+Tensor composed(const Backward& x, Tensor* bias) {
+  Tensor d = composed(x);
+  if (bias) *bias = at::sum(rows_of(d), 0);
+  return d;
+}
+
+Tensor below(const Backward& x, Tensor* bias) {
   check(x);
-  if (!x.grad.is_cuda()) return composed(x);
+  if (!x.grad.is_cuda()) return composed(x, bias);
   const Tensor rows = rows_of(x.grad), saved = rows_of(x.saved);
   Args args{Kind::mm, rows, x.weight};
   args.how = x.how;
-  const Ends ends{x.activation, &saved};
+  Ends ends{x.activation, &saved};
   args.ends = &ends;
-  if (!ours(args) || !well_formed(args) || saved.device() != rows.device()) return composed(x);
+  if (!ours(args) || !well_formed(args) || saved.device() != rows.device()) return composed(x, bias);
   check_how(args);
   const Tensor out = gpu_path::empty_result(args);
-  return launched(args, out) ? out.view(x.saved.sizes()) : composed(x);
+  if (bias) {  // nothing is launched for a result without elements
+    const c10::IntArrayRef columns = out.sizes().slice(1);
+    *bias = out.numel() ? at::empty(columns, out.options()) : at::zeros(columns, out.options());
+    ends.sums = bias;
+  }
+  return launched(args, out) ? out.view(x.saved.sizes()) : composed(x, bias);
 }
 
-#define GPUKERN_BACKWARD Ref grad, Ref weight, Ref saved, std::string_view activation, Name precision, bool invariant
-using BackwardSignature = Tensor(Ref, Ref, Ref, std::string_view, Name, bool);
+// mm_activation_backward, and the op that returns the bias's gradient beside it.
+template <bool WithBias> struct BackwardOp {
+  using Result = std::conditional_t<WithBias, std::tuple<Tensor, Tensor>, Tensor>;
+  static constexpr const char* name = WithBias ? "mm_activation_backward_bias_grad" : "mm_activation_backward";
 
-Tensor backward_backend(GPUKERN_BACKWARD) { return below({grad, weight, saved, activation, {precision, invariant}}); }
-Tensor backward_composed(GPUKERN_BACKWARD) {
-  const Backward x{grad, weight, saved, activation, {precision, invariant}};
-  check(x);
-  return composed(x);
-}
-Tensor backward_autograd(c10::DispatchKeySet keys, GPUKERN_BACKWARD) {
-  // A derivative needs the product itself, which the fused end does not keep.
-  if (tracked(grad) || tracked(weight) || tracked(saved))
-    return backward_composed(grad, weight, saved, activation, precision, invariant);
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::mm_activation_backward", "").typed<BackwardSignature>();
-  const at::AutoDispatchBelowAutograd guard;
-  return op.redispatch(keys & c10::after_autograd_keyset, grad, weight, saved, activation, precision, invariant);
-}
+  template <class F> static Result result(F&& f) {
+    if constexpr (WithBias) {
+      Tensor bias;
+      Tensor d = f(&bias);
+      return {std::move(d), std::move(bias)};
+    } else {
+      return f(nullptr);
+    }
+  }
+  static Result backend(Ref grad, Ref weight, Ref saved, std::string_view activation, Name precision, bool invariant) {
+    const Backward x{grad, weight, saved, activation, {precision, invariant}};
+    return result([&](Tensor* bias) { return below(x, bias); });
+  }
+  static Result of_ops(Ref grad, Ref weight, Ref saved, std::string_view activation, Name precision, bool invariant) {
+    const Backward x{grad, weight, saved, activation, {precision, invariant}};
+    check(x);
+    return result([&](Tensor* bias) { return composed(x, bias); });
+  }
+  static Result autograd(c10::DispatchKeySet keys, Ref grad, Ref weight, Ref saved, std::string_view activation,
+                         Name precision, bool invariant) {
+    // A derivative needs the product itself, which the fused end does not keep.
+    if (tracked(grad) || tracked(weight) || tracked(saved))
+      return of_ops(grad, weight, saved, activation, precision, invariant);
+    static const auto op = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow((std::string("gpukern::") + name).c_str(), "")
+                               .template typed<Result(Ref, Ref, Ref, std::string_view, Name, bool)>();
+    const at::AutoDispatchBelowAutograd guard;
+    return op.redispatch(keys & c10::after_autograd_keyset, grad, weight, saved, activation, precision, invariant);
+  }
+};
+template <class F> void for_backward(F&& f) { f(BackwardOp<false>{}), f(BackwardOp<true>{}); }
 
 // ---- activation(r c * (input @ other) + bias) + residual ----------------------------------------
 
@@ -205,28 +237,30 @@ Tensor scaled_autograd(c10::DispatchKeySet keys, GPUKERN_SCALED) {
 }  // namespace
 
 void define_fused(torch::Library& m) {
-  m.def(
-      "mm_activation_backward(Tensor grad, Tensor weight, Tensor saved, str activation, *, str? precision=None, bool "
-      "batch_invariant=False) -> Tensor");
+#define GPUKERN_BACKWARD \
+  "(Tensor grad, Tensor weight, Tensor saved, str activation, *, str? precision=None, bool batch_invariant=False) -> "
+  m.def("mm_activation_backward" GPUKERN_BACKWARD "Tensor");
+  m.def("mm_activation_backward_bias_grad" GPUKERN_BACKWARD "(Tensor, Tensor)");
+#undef GPUKERN_BACKWARD
   m.def(
       "scaled_product(Tensor input, Tensor other, Tensor? row_scale=None, Tensor? column_scale=None, *, Tensor? "
       "bias=None, str? activation=None, Tensor? residual=None, str? precision=None, bool batch_invariant=False) -> "
       "Tensor");
 }
 void implement_fused(torch::Library& m) {
-  m.impl("mm_activation_backward", &backward_backend);
+  for_backward([&](auto op) { m.impl(op.name, &op.backend); });
   m.impl("scaled_product", &scaled_backend);
 }
 void implement_fused_elsewhere(torch::Library& m) {
-  m.impl("mm_activation_backward", &backward_composed);
+  for_backward([&](auto op) { m.impl(op.name, &op.of_ops); });
   m.impl("scaled_product", &scaled_composed);
 }
 void implement_fused_autograd(torch::Library& m) {
-  m.impl("mm_activation_backward", &backward_autograd);
+  for_backward([&](auto op) { m.impl(op.name, &op.autograd); });
   m.impl("scaled_product", &scaled_autograd);
 }
 void implement_fused_batching(torch::Library& m) {
-  m.impl("mm_activation_backward", &backward_composed);
+  for_backward([&](auto op) { m.impl(op.name, &op.of_ops); });
   m.impl("scaled_product", &scaled_composed);
 }
 
@@ -237,13 +271,23 @@ std::vector<entry::Declaration> fused_functions() {
        "layer that follows it.\n\n"
        "grad: (*, k); weight: (k, n), that layer's own, as linear has it; saved: (*, n), what went into the "
        "activation; activation: its name, any that linear takes.  The result has saved's shape.  The derivative is the "
-       "gradient formula of the elementwise op of that name, where gpukern.relu and gpukern.gelu have theirs.\n\n"
+       "gradient formula of the elementwise op of that name, where gpukern.relu and gpukern.gelu have theirs; 'none' "
+       "reads nothing of saved.\n\n"
+       "bias_grad: True returns (gradient, bias's gradient): the second is (n,), the sum of the first over all its "
+       "rows, "
+       "for the bias that was added before the activation.\n\n"
        "On a GPU it is one kernel, which rounds once, where no derivative of it is asked for; elsewhere a product and "
-       "an elementwise gradient.\n\n"
+       "an elementwise gradient.  The bias's gradient there is the sum of what the first one is before it is rounded, "
+       "in the same pass, the same on every run; elsewhere torch's sum of what was rounded.\n\n"
        "precision and batch_invariant: as in mm.  Types: float16 and bfloat16 (accumulated in float32), float32 and "
        "float64, the same for all three.  TypeError for other types, ValueError for an unknown activation, "
        "RuntimeError "
-       "for shapes that do not fit."},
+       "for shapes that do not fit.",
+       false,
+       {},
+       {},
+       {},
+       "bias_grad"},
       {"scaled_product",
        "activation(row_scale[:, None] * column_scale * (input @ other) + bias) + residual: a product whose factors had "
        "been divided by a scale a row and a scale a column.\n\n"

@@ -81,6 +81,7 @@ std::string problem_text(const Problem& p) {
   if (p.epilogue.activation != Activation::none) text += std::string(", ") + name(p.epilogue.activation);
   if (p.epilogue.derivative != Activation::none) text += std::string(", ") + name(p.epilogue.derivative) + "'(S)";
   if (p.epilogue.residual) text += ", + residual";
+  if (p.epilogue.sums != Sums::none) text += ", columns summed";
   return text;
 }
 
@@ -157,6 +158,7 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
     e.would_run = full_name(best.folder, best.row);
     e.cost = cost_of(best, p, d);
     e.splits = splits_of(best, p, d);
+    e.parts = parts_of(best, p, e.splits);
   }
   e.ranked = wanted.folder < 0 && first_able(p, d, e.row.empty() ? built_for_all() : built(), ranking);
   if (e.ranked) e.measurement = found->said;

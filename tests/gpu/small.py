@@ -35,7 +35,7 @@ def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
 
 
 def row_runs(row: gpukern.selection.Row) -> int:
-    """Ragged shapes in all four layouts, with and without an addend."""
+    """Ragged shapes in all four layouts, with and without an addend, and with the sums of columns."""
     count = 0
     bm, bn, bk = row.tile
     for dtype in device.types(row):
@@ -50,6 +50,12 @@ def row_runs(row: gpukern.selection.Row) -> int:
                 products.exactly_equal(gpukern.mm(there(left), there(right), **how).cpu(), expected)
                 products.exactly_equal(gpukern.addmm(there(c), there(left), there(right), **how).cpu(), (expected + c))
                 count += 2
+                if dtype.is_floating_point:
+                    both = map(there, (left, right, c))
+                    d, sums = gpukern.mm_activation_backward(*both, "none", bias_grad=True, **how)
+                    products.exactly_equal(d.cpu(), expected)
+                    products.exactly_equal(sums.cpu(), expected.sum(0))
+                    count += 1
     return count
 
 

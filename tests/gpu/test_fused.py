@@ -1,4 +1,5 @@
-"""Ends that torch has no op for, on the device: a derivative at S, scales of rows and columns; exact values."""
+"""Ends that torch has no op for, on the device: a derivative at S, sums of columns, scales of rows and columns; exact
+values."""
 
 from __future__ import annotations
 
@@ -44,6 +45,36 @@ def test_a_product_times_a_derivative(row: Any, dtype: torch.dtype) -> None:
             with gpukern.force(row.name):
                 got = gpukern.mm_activation_backward(grad, weight, given, activation, **device.how(row, dtype))
             assert torch.equal(got, (product * slope).to(dtype)), (activation, turned, m, n, k)
+
+
+@by_case
+def test_columns_are_summed_in_the_same_pass(row: Any, dtype: torch.dtype) -> None:
+    """Sums of integers are exact in any order; those of normal numbers are the same bits on every run."""
+    for m, n, k in sides(row):
+        grad, weight, saved = (fills.integers(*s, k=4 * k, dtype=dtype).cuda() for s in ((m, k), (k, n), (m, n)))
+        expected = grad.double() @ weight.double() * (saved > 0)
+        for left, right in ((grad, weight), (by_columns(grad), by_columns(weight))):  # the second runs transposed
+            for ranges in ("", "*3"):
+                with gpukern.force(row.name + ranges):
+                    d, sums = gpukern.mm_activation_backward(
+                        left, right, saved, "relu", bias_grad=True, **device.how(row, dtype)
+                    )
+                assert torch.equal(d, expected.to(dtype)), (m, n, k, ranges)
+                assert torch.equal(sums, expected.sum(0).to(dtype)), (m, n, k, ranges)
+    grad, weight, saved = (torch.randn(*s, device="cuda").to(dtype) for s in ((m, k), (k, n), (m, n)))
+    with gpukern.force(row.name):
+        runs = [
+            gpukern.mm_activation_backward(grad, weight, saved, "gelu", bias_grad=True, **device.how(row, dtype))[1]
+            for _ in range(20)
+        ]
+    assert all(torch.equal(run, runs[0]) for run in runs)
+
+
+def test_sums_of_no_rows() -> None:
+    d, sums = gpukern.mm_activation_backward(
+        *(torch.ones(*s, device="cuda") for s in ((0, 5), (5, 7), (0, 7))), "gelu", bias_grad=True
+    )
+    assert d.shape == (0, 7) and sums.shape == (7,) and not sums.any()
 
 
 @by_case
