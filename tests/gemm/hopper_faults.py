@@ -139,7 +139,7 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     (
         "A and B are exchanged, their addresses not",
         ROWS,
-        "turned(row, given) ? transposed(given_data) : given_data",
+        "t ? transposed(given_data) : given_data",
         "given_data",
     ),
 ]

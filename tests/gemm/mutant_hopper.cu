@@ -7,7 +7,7 @@ namespace gpukern::gemm::sm_90a {
 template <int BM, int BN, Consumers Way, Major B>
 int either(const Row& row, const Problem& p, const Data& data, Stream stream) {
   return a_along_k(p) ? run<bfloat16_t, BM, BN, Way, Major::k, B>(row, p, data, stream)
-                      : run<bfloat16_t, BM, BN, Way, Major::mn, Major::k>(row, p, data, stream);
+                      : run<bfloat16_t, BM, BN, Way, Major::mn, Major::k>(row, p, data, false, stream);
 }
 
 int launch(int row, const Problem& p, const Data& data, Stream stream) {
@@ -16,7 +16,7 @@ int launch(int row, const Problem& p, const Data& data, Stream stream) {
   if (id == "p64x64") return either<64, 64, Consumers::in_turns, Major::k>(r, p, data, stream);
   if (id == "w256x128") return either<256, 128, Consumers::together, Major::mn>(r, p, data, stream);
   if (id == "w128x224")
-    return run<bfloat16_t, 128, 224, Consumers::together, Major::k, Major::k>(r, p, data, stream);
+    return run<bfloat16_t, 128, 224, Consumers::together, Major::k, Major::k>(r, p, data, false, stream);
   if (id == "d128x16") return run_layout<bfloat16_t, 128, 16, Consumers::together>(r, p, data, stream);
   return -1;
 }

@@ -20,7 +20,7 @@
 // fragments, which lie in registers before the warp comes to the barrier in the tile's last step; and a tile is read
 // only after the barrier that follows each thread's wait for its own copies.
 #pragma once
-#include "../../emit.cuh"
+#include "../../parts.cuh"
 #include "../../turn.cuh"
 #include "fragments.cuh"
 
@@ -32,26 +32,6 @@ struct Work {
   int64_t first_batch, batches;
   int splits;  // blocks that share the k of one tile
 };
-
-// Sums of columns of a warp's part of D: the lanes that have the same ones add up theirs, and the warp stores its part,
-// [part][column] in `Data::parts`.  Down the columns of D it is rows, of one slab.  `across`: packets side by side.
-template <int WM, int WN, int P>
-GPUKERN_D void store_part(const Ending& w, int64_t row0, int64_t column0, int across, float (&total)[P]) {
-  const Problem& p = argument(w).p;
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  for (int mask = across; mask < 32; mask *= 2)
-#pragma unroll
-    for (int e = 0; e < P; ++e) total[e] += shfl_xor(total[e], mask);
-  const int64_t length = w.down ? p.m : p.n, first = (w.down ? row0 : column0) + lane * P;
-  const int64_t part = w.down ? column0 / WN : row0 / WM;
-  const bool there = lane < across && (w.down ? column0 < p.n : row0 < p.m);
-  float* const to = static_cast<float*>(argument(w).data.parts) + part * length + first;
-#pragma unroll
-  for (int e = 0; e < P; ++e) {
-    if (there && first + e < length) to[e] = total[e];
-    total[e] = 0;
-  }
-}
 
 // A warp's part of D, 16 rows at a time: from fragments to a slab of the warp's own in shared memory, and from there to
 // D in packets along its rows (or down its columns).

@@ -8,15 +8,14 @@
 // memory, so that a thread has neighbours of one row (or column) of D, and from there what every product does
 // (emit.cuh).
 #pragma once
-#include "../../turn.cuh"
+#include "../../parts.cuh"
 #include "ring.cuh"
 
 namespace gpukern::gemm::sm_90a {
 
 constexpr uint32_t kBox = 2048;  // of a warp's two
 
-// Columns that go out at a time: half a warp's accumulators of a tile of 128.
-template <class S> constexpr int kOut = S::BN % 64 == 0 ? 64 : S::BN % 32 == 0 ? 32 : 16;
+template <class S> constexpr int kOut = out_of(S::BN);
 
 // The first By numbers go to the end.
 template <int By, int MI, int N> GPUKERN_D void rotate(float (&x)[MI][N]) {
@@ -93,6 +92,7 @@ GPUKERN_D void store_by_threads(const Work& w, const Tile& t, int row0, float* s
   using T = typename S::Type;
   constexpr int out = kOut<S>, parts = S::BN / out;
   const int lane = static_cast<int>(threadIdx.x % 32);
+  float total[4] = {};  // a thread's packets lie below one another (or side by side), so it has one sum an element
 #pragma unroll 1
   for (int c = 0; c < S::MI * parts; ++c) {
     const int row = row0 + c / parts * 64, column = t.column + c % parts * out;
@@ -121,8 +121,13 @@ GPUKERN_D void store_by_threads(const Work& w, const Tile& t, int row0, float* s
 #pragma unroll
         for (int e = 0; e < 4; ++e) v[e] = packet.v[e];
       }
-      emit<T, true>(w.ending, t.slice, row + r, column + x, v);
+      const bool stored = emit<T, true>(w.ending, t.slice, row + r, column + x, v);
+      if (stored && w.ending.data.parts) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) total[e] += v[e];
+      }
     }
+    if (w.ending.data.parts) store_part<16, out>(w.ending, row, column, w.ending.down ? 4 : out / 4, total);
     rotate<out / 2>(sum);
   }
 }

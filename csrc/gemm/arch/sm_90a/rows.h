@@ -40,19 +40,20 @@ bool describe_tile(const void* address, const Layout& l, const Lines& m, int64_t
 inline bool ends_by_tma(const Problem& p) {
   const Epilogue& e = p.epilogue;
   return p.out == p.type && !e.addend && !e.residual && e.activation == Activation::none &&
-         e.derivative == Activation::none && !e.row_scale && !e.column_scale && brought(p.d, lines_of_d(p)) &&
-         (p.batch == 1 || p.d.batch != 0);
+         e.derivative == Activation::none && !e.row_scale && !e.column_scale && e.sums == Sums::none &&
+         brought(p.d, lines_of_d(p)) && (p.batch == 1 || p.d.batch != 0);
 }
 
+// turned: p is the transposed of what was asked.
 template <class T, int BM, int BN, Consumers Way, Major A, Major B>
-int run(const Row& row, const Problem& p, Data data, Stream stream) {
+int run(const Row& row, const Problem& p, Data data, bool turned, Stream stream) {
   using S = Shape<T, BM, BN, Way, A, B>;
   const bool split = data.splits > 1;
   // Ranges are whole steps, so that there may be fewer than were asked for: each of them has some.
   const int64_t steps = ceil_div(p.k, S::BK), range_steps = ceil_div(steps, data.splits);
   data.splits = static_cast<int>(ceil_div(steps, range_steps));
-  const Problem stored = split ? partial_of(p) : p;
-  Work w{ending_of(stored, split ? partial_of(data) : data, 4, stored.d.column != 1 && stored.d.row == 1)};
+  const Problem stored = split ? partial_of(p, turned) : p;
+  Work w{ending_of(stored, split ? partial_of(data) : data, 4, runs_down(stored))};
   w.batches = static_cast<int>(p.batch);
   w.steps = static_cast<int>(steps);
   w.range_steps = static_cast<int>(range_steps);
@@ -72,22 +73,23 @@ int run(const Row& row, const Problem& p, Data data, Stream stream) {
                                                   dim3(static_cast<unsigned>(clusters * w.cluster)), dim3(kThreads),
                                                   static_cast<size_t>(row.shared), stream, w))
     return error;
-  return split ? split::add_ranges(p, data, stream) : 0;
+  return split::end(turned ? transposed(p) : p, data, split, turned ? kOut<S> : 16, stream);
 }
 
 // The kernel for the layouts as they lie.
 template <class T, int BM, int BN, Consumers Way>
 int run_layout(const Row& row, const Problem& given, const Data& given_data, Stream stream) {
   const Problem p = oriented(row, given);
-  const Data data = turned(row, given) ? transposed(given_data) : given_data;
+  const bool t = turned(row, given);
+  const Data data = t ? transposed(given_data) : given_data;
   constexpr Major k = Major::k, mn = Major::mn;
   if (b_along_k(p)) {
-    return a_along_k(p) ? run<T, BM, BN, Way, k, k>(row, p, data, stream)
-                        : run<T, BM, BN, Way, mn, k>(row, p, data, stream);
+    return a_along_k(p) ? run<T, BM, BN, Way, k, k>(row, p, data, t, stream)
+                        : run<T, BM, BN, Way, mn, k>(row, p, data, t, stream);
   }
   if constexpr (BN % 64 == 0)
-    return a_along_k(p) ? run<T, BM, BN, Way, k, mn>(row, p, data, stream)
-                        : run<T, BM, BN, Way, mn, mn>(row, p, data, stream);
+    return a_along_k(p) ? run<T, BM, BN, Way, k, mn>(row, p, data, t, stream)
+                        : run<T, BM, BN, Way, mn, mn>(row, p, data, t, stream);
   return platform::kNoKernel;  // selection names no such row
 }
 

@@ -162,6 +162,9 @@ constexpr int64_t tiles_of(const Row& r, const Problem& given) {
 
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem&) { return false; }
+// Columns that a warp stores at a time, 16 rows of them: what a part of the columns' sums is of.
+constexpr int out_of(int bn) { return bn % 64 == 0 ? 64 : bn % 32 == 0 ? 32 : 16; }
+constexpr int part_rows(const Row& r, const Problem& p) { return turned(r, p) ? out_of(r.bn) : 16; }
 constexpr int splits(const Row& r, const Problem& p, const Device& d) {
   return splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count);
 }

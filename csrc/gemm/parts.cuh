@@ -1,0 +1,27 @@
+// Sums of columns of D, made by the warps that store it: parts, which split/ adds in their order.
+#pragma once
+#include "emit.cuh"
+
+namespace gpukern::gemm {
+
+// Sums of columns of a warp's part of D: the lanes that have the same ones add up theirs, and the warp stores its part,
+// [part][column] in `Data::parts`.  Down the columns of D it is rows, of one slab.  `across`: packets side by side.
+template <int WM, int WN, int P>
+GPUKERN_D void store_part(const Ending& w, int64_t row0, int64_t column0, int across, float (&total)[P]) {
+  const Problem& p = argument(w).p;
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  for (int mask = across; mask < 32; mask *= 2)
+#pragma unroll
+    for (int e = 0; e < P; ++e) total[e] += shfl_xor(total[e], mask);
+  const int64_t length = w.down ? p.m : p.n, first = (w.down ? row0 : column0) + lane * P;
+  const int64_t part = w.down ? column0 / WN : row0 / WM;
+  const bool there = lane < across && (w.down ? column0 < p.n : row0 < p.m);
+  float* const to = static_cast<float*>(argument(w).data.parts) + part * length + first;
+#pragma unroll
+  for (int e = 0; e < P; ++e) {
+    if (there && first + e < length) to[e] = total[e];
+    total[e] = 0;
+  }
+}
+
+}  // namespace gpukern::gemm
