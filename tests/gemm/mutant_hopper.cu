@@ -6,7 +6,7 @@ namespace gpukern::gemm::sm_90a {
 
 template <int BM, int BN, Consumers Way, Major B>
 int either(const Row& row, const Problem& p, const Data& data, Stream stream) {
-  return a_along_k(p) ? run<bfloat16_t, BM, BN, Way, Major::k, B>(row, p, data, stream)
+  return a_along_k(p) ? run<bfloat16_t, BM, BN, Way, Major::k, B>(row, p, data, false, stream)
                       : run<bfloat16_t, BM, BN, Way, Major::mn, Major::k>(row, p, data, false, stream);
 }
 

@@ -323,9 +323,10 @@ def _listing(plant: Plant) -> str:
     harness = " ".join(shared[name] for name in ("harness_product", "harness_sums", "no_rows"))
     common = []
     for source in plant.common:
-        common.append((FOLDER.parent / plant.name / f"{Path(source).stem}.o").as_posix())
-        command = f"{build.compiler()} {build.FLAGS} {build.WATCHED} -MMD -MF $out.d -x c++ -c $in -o $out"
-        lines += [f"build {common[-1]}: cc {source}", f"  cmd = {command}"]
+        out = (FOLDER.parent / plant.name / f"{Path(source).stem}.o").as_posix()
+        common.append(out)
+        command = f"{build.compiler()} {build.FLAGS} {build.WATCHED} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+        lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
     machine = (MUTANT_FOLDER / "libmachine.so").as_posix()
     lines.append(f"build {machine}: link {' '.join([*objects, shared['harness']])}")
     for mutant in plant.mutants:

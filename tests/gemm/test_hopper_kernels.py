@@ -124,10 +124,8 @@ def test_ends(row: Row, dtype: torch.dtype, activation: str) -> None:
         (None, full, result(a, b)),
         (bias.expand(1, m, n), None, lines(result(a, b))),
         (column.expand(1, m, n), full, columns(result(a, b))),
-        (lines(full), bias.expand(1, m, n), result(a, b, torch.float32) if dtype == torch.float16 else result(a, b)),
+        (lines(full), bias.expand(1, m, n), result(a, b)),
     ):
-        if out.dtype != dtype:
-            c, residual = (None if t is None else t.float() for t in (c, residual))
         options: dict[str, Any] = {} if c is None else {"c": c, "beta": -2.0}
         got = machine.product(
             *place(row), out, a, b, alpha=0.5, activation=activation, residual=residual, aligned=True, **options
@@ -153,9 +151,33 @@ def test_ends_of_backward_and_scales(row: Row) -> None:
     got = machine.product(*place(row), result(a, b), a, b, row_scale=r, column_scale=c, aligned=True)
     scales = r.double()[:, :, None] * c.double()[:, None]
     products.exactly_equal(got, (a.double() @ b.double() * scales).half())
+    wide, residual = saved.float(), torch.full((2, m, n), 0.5)
+    got = machine.product(
+        *place(row), result(a, b, torch.float32), a, b, c=wide, residual=residual, activation="relu", aligned=True
+    )
+    products.exactly_equal(got, (a.double() @ b.double() + wide).relu() + 0.5)
     nothing = torch.full((2, m, n), float("nan"), dtype=torch.float16)  # beta = 0 reads nothing of C
     got = machine.product(*place(row), result(a, b), a, b, c=nothing, beta=0, aligned=True)
     products.exactly_equal(got, (a.double() @ b.double()).half())
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_sums_of_columns(row: Row, dtype: torch.dtype) -> None:
+    """In parts of 16 rows, or of 64 columns of the transposed product; both orders of D; ranges of k."""
+    for seed, (by_rows, splits, flat) in enumerate(itertools.product((True, False), (1, 2), (True, False))):
+        m, n = oriented(row, row.tile[0] + 21, row.tile[1] + 6)
+        m, n = (m, n) if flat else (n, m)
+        a, b = (t[0] for t in factors(dtype, 1, m, n, 70))
+        a, b = laid(a[None], True)[0], laid(b[None], False)[0]
+        saved = torch.randint(-1, 2, (m, n)).to(dtype)
+        out = laid(torch.empty(1, m, n, dtype=dtype), by_rows)[0]
+        product = (a.double() @ b.double()) * (saved > 0)
+        d, sums = machine.product_with_sums(
+            *place(row), out, a, b, derivative="relu", saved=saved, splits=splits, aligned=True,
+            schedule=Schedule("pct", seed),
+        )  # fmt: skip
+        products.exactly_equal(d, product.to(dtype))
+        products.exactly_equal(sums, product.sum(0).to(dtype))
 
 
 @pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
@@ -266,7 +288,7 @@ def test_what_tma_does_not_bring_goes_to_another_folder() -> None:
         (lines_said, explain(512, 512, 512, b=(1024, 2, 0, 16))),  # no neighbours
         (lines_said, explain(512, 512, 512, batch=3, a=(512, 1, -512 * 512, 16))),
         (lines_said, explain(512, 512, 512, batch=3, a=(512, 1, 128, 16))),  # matrices that overlap
-        ("TMA's coordinates have 31 bits", explain(2**31, 512, 512)),
+        ("TMA's coordinates have 31 bits", explain(2**31, 16, 512)),
     ):
         assert dict(found["refusals"])["sm_90a"] in (why, "no code was built for this device"), found
         assert found["would_run"].startswith(("sm_80/", "simt/")), found

@@ -65,6 +65,27 @@ def how(row: Any, dtype: Any) -> dict[str, str]:
     return {"precision": precision} if precision and str(dtype) == "torch.float32" else {}
 
 
+def lined(row: Any, m: int, n: int, k: int) -> tuple[int, int, int]:
+    """The shape, or for Hopper's rows one whose lines start at multiples of 16 bytes and whose thin side is thin."""
+    if not row.name.startswith("sm_90a/"):
+        return m, n, k
+    n = min(n, 2 * row.tile[1]) if row.tile[1] <= 32 else n
+    return tuple(-(-x // 8) * 8 for x in (m, n, k))  # type: ignore[return-value]
+
+
+def serves(row: Any, op: str, *args: Any, **options: Any) -> bool:
+    """Whether a row can be forced for a call: Hopper's take what TMA brings, every other whatever has its type."""
+    import gpukern
+
+    if not row.name.startswith("sm_90a/"):
+        return True
+    with gpukern.force(row.name):
+        try:
+            return gpukern.explain(op, *args, **options).row == row.name
+        except RuntimeError:
+            return False
+
+
 def others() -> list[str]:
     """Rows of the tables that have no code for the current device."""
     from tests.platform import record

@@ -40,13 +40,16 @@ def row_runs(row: gpukern.selection.Row) -> int:
     bm, bn, bk = row.tile
     for dtype in device.types(row):
         for m, n, k in ((bm + 1, bn - 1, bk + 1), (1, 3, 2 * bk), (bm, bn, bk)):
+            m, n, k = device.lined(row, m, n, k)
             a, b, c = filled(dtype, m, k, k=k), filled(dtype, k, n, k=k), filled(dtype, m, n, k=1)
             if dtype.is_floating_point:
                 expected = a.double() @ b.double()
             else:
                 expected = (a.long() @ b.long()).to(dtype)
-            for left, right in ((a, b), (a.t().contiguous().t(), b.t().contiguous().t())):
+            for left, right in ((a, b), (a.t().contiguous().t(), b.t().contiguous().t()), (a, b.t().contiguous().t())):
                 how = device.how(row, dtype)
+                if not device.serves(row, "mm", there(left), there(right)):
+                    continue
                 products.exactly_equal(gpukern.mm(there(left), there(right), **how).cpu(), expected)
                 products.exactly_equal(gpukern.addmm(there(c), there(left), there(right), **how).cpu(), (expected + c))
                 count += 2

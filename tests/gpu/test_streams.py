@@ -104,7 +104,9 @@ def test_every_op_in_a_graph(case: Case) -> None:
 @pytest.mark.parametrize("row", device.rows(), ids=lambda r: r.name)
 def test_every_row_in_a_graph(row: gpukern.selection.Row) -> None:
     for dtype in device.types(row):
-        a, b = ((4 * fills.normal(*s)).to(dtype).cuda() for s in ((150, 60), (60, side(row, 140))))
+        m, n, k = device.lined(row, 150, side(row, 140), 60)
+        a, b = ((4 * fills.normal(*s)).to(dtype).cuda() for s in ((m, k), (n, k)))
+        b = b.t()
         with gpukern.force(row.name):
             captured(partial(gpukern.mm, **device.how(row, dtype)), [a, b], [a.flip(0), b.flip(0)])
 

@@ -30,6 +30,7 @@ GPUKERN_EXPORT const char* gpukern_model_sums_product(const int* which, const in
   const gemm::Problem p = problem(which, extents, layouts);
   gemm::Data d{data[0], data[1], nullptr, nullptr, data[2], data[4], which[5], data[5], data[3]};
   d.sums = data[6], d.parts = data[7];
+  d.processors = 4;
 #define GPUKERN_LAUNCH(folder)                             \
   if (which[0] == gemm::folder_index(gemm::folder::kName)) \
     return model::answer(gemm::folder::launch(which[1], p, d, nullptr));
