@@ -51,7 +51,8 @@ hardware, and is.
 HOW = """## How a fact is recorded
 - compiled: `python -m tests.validation --compiled`, after a build with the compiler in question
 - modelled: `GPUKERN_RECORD=1 python -m pytest tests/elementwise/test_kernels.py tests/gemm/test_kernels.py
-  tests/gemm/test_scaled_kernels.py`; it counts where every test is green and every row and family ran
+  tests/gemm/test_hopper_kernels.py tests/gemm/test_scaled_kernels.py`, or some of them; it counts where every test is
+  green, and what did not run stays as it was recorded
 - run on hardware, and measured: `make gpu-check` on a machine with the GPU; it builds, replays the model's test vectors
   on the device, runs the tests that need one, the sanitizers and a benchmark beside torch, and writes
   `benchmarks/results/<device>/` only if all is right
@@ -89,7 +90,7 @@ def compiled_for(folder: str, compiled: dict[str, Any]) -> str:
 
 
 def modelled(ran: dict[str, Any] | None) -> str:
-    """ "450 launches in 54 cases; fifo, lifo, 6 pct; 32 and 64 lanes a wave"."""
+    """ "450 launches in 54 cases; fifo, lifo, 6 pct; 32 and 64 lanes a wave; at 0123abcd"."""
     if not ran:
         return f"**{NOT_YET}**"
     found = [re.fullmatch(r"(\w+) (\d+), (\d+) lanes", s) for s in ran["schedules"]]
@@ -101,7 +102,8 @@ def modelled(ran: dict[str, Any] | None) -> str:
         orders.setdefault(word[1], set()).add(word[2])
     names = [order if len(seeds) == 1 else f"{len(seeds)} {order}" for order, seeds in sorted(orders.items())]
     waves = " and ".join(sorted({m[3] for m in known}))
-    return f"{ran['launches']:,} launches in {ran['cases']} cases; {', '.join(names)}; {waves} lanes a wave"
+    at = f"; at {ran['commit']}" if "commit" in ran else ""
+    return f"{ran['launches']:,} launches in {ran['cases']} cases; {', '.join(names)}; {waves} lanes a wave{at}"
 
 
 def on_hardware(kind: str, name: str, runs: list[dict[str, Any]]) -> str:
@@ -152,7 +154,7 @@ def environments() -> str:
 
 def document() -> str:
     compiled, ran, runs = read(COMPILED, {"cxx": [], "gpu": {}}), read(record.MODELLED, {}), results()
-    at = f" The model's counts are of commit {ran['commit']}." if ran else ""
+    at = " The model's counts say at which commit they were made." if ran else ""
     parts = [
         BEGINNING,
         CPU.format(cxx=", ".join(compiled["cxx"]) or f"**{NOT_YET}**"),

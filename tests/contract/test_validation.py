@@ -101,5 +101,24 @@ def test_only_a_green_and_whole_session_is_recorded(tmp_path: Path) -> None:
     assert "a test failed" in record.write_modelled(False, ran, path) and not path.exists()
     assert "written" in record.write_modelled(True, ran, path)
     found = json.loads(path.read_text())
-    assert found["rows"][record.rows()[0]] == {"launches": 1, "schedules": ["fifo 1, 32 lanes"], "cases": 1}
-    assert validation.modelled(found["families"]["math"]) == "1 launches in 1 cases; pct; 64 lanes a wave"
+    counts, at = {"launches": 1, "schedules": ["fifo 1, 32 lanes"], "cases": 1}, record.commit()
+    assert found["rows"][record.rows()[0]] == {"commit": at, **counts}
+    assert validation.modelled(found["families"]["math"]) == f"1 launches in 1 cases; pct; 64 lanes a wave; at {at}"
+
+
+def test_what_a_session_does_not_run_stays_as_it_was_recorded(tmp_path: Path) -> None:
+    path, ran = tmp_path / "modelled.json", record.Record()
+    old = {"launches": 7, "schedules": ["fifo 1, 32 lanes"], "cases": 2}
+    facts = {
+        "rows": dict.fromkeys((*record.rows(), "simt/gone"), old),
+        "families": dict.fromkeys(record.families(), old),
+    }
+    record.write_atomically(path, {"commit": "abc", **facts})
+    ran.item, first = ITEM, record.rows()[0]
+    ran.note("rows", first, "lifo 1, 32 lanes")
+    assert "written" in record.write_modelled(True, ran, path)
+    found = json.loads(path.read_text())["rows"]
+    assert found[first]["launches"] == 1 and found[first]["commit"] == record.commit()
+    assert set(found) == set(record.rows()) and all(
+        found[name] == {"commit": "abc", **old} for name in record.rows()[1:]
+    )

@@ -15,8 +15,8 @@ int launch(int row, const Problem& p, const Data& data, Stream stream) {
   const std::string_view id = r.id;
   if (id == "p64x64") return either<64, 64, Consumers::in_turns, Major::k>(r, p, data, stream);
   if (id == "w256x128") return either<256, 128, Consumers::together, Major::mn>(r, p, data, stream);
-  if (id == "w128x224")
-    return run<bfloat16_t, 128, 224, Consumers::together, Major::k, Major::k>(r, p, data, false, stream);
+  if (id == "w128x192")
+    return run<bfloat16_t, 128, 192, Consumers::together, Major::k, Major::k>(r, p, data, false, stream);
   if (id == "d128x16") return run_layout<bfloat16_t, 128, 16, Consumers::together>(r, p, data, stream);
   return -1;
 }

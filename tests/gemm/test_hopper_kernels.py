@@ -300,5 +300,5 @@ def test_choices_on_hopper() -> None:
     assert explain(1024, 1024, 1024)["would_run"] == "sm_90a/p64x128"
     decode = explain(16, 8192, 4096, b=(1, 4096, 0, 16))
     assert decode["would_run"] == "sm_90a/d128x16" and decode["splits"] > 1
-    assert explain(48, 8192, 4096, b=(1, 4096, 0, 16))["would_run"] == "sm_90a/d128x32"
+    assert explain(48, 8192, 4096, b=(1, 4096, 0, 16))["would_run"].startswith("sm_90a/p64")
     assert explain(512, 512, 512)["would_run"] == "sm_90a/p64x64"

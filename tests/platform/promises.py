@@ -78,9 +78,10 @@ def known_lanes(name: str) -> int:
 
 
 def words_of_folder(name: str) -> list[str]:
-    """What the `targets` file of a folder of products lists."""
-    path = Path(__file__).resolve().parents[2] / "csrc" / "gemm" / "arch" / name / "targets"
-    return path.read_text().split() if path.exists() else []
+    """What the `targets` file of a folder of kernels lists."""
+    csrc = Path(__file__).resolve().parents[2] / "csrc"
+    paths = (csrc / room / name / "targets" for room in ("gemm/arch", "gemm", "."))
+    return next((path.read_text().split() for path in paths if path.exists()), [])
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,8 @@ PROMISES += [
 # each box of D, and an stmatrix for each 16 of its columns.
 PROMISES += [
     Promise(r"sm_90a/(w256x128|p128x128) b?f16", {"HGMMA": 8, "UTMASTG": 4, "STSM": 16}),
-    Promise(r"sm_90a/(w128|p64)x256 b?f16", {"HGMMA": 4, "UTMASTG": 4, "STSM": 16}),
-    Promise(r"sm_90a/w128x224 b?f16", {"HGMMA": 4, "UTMASTG": 7, "STSM": 14}),
+    Promise(r"sm_90a/w128x256 b?f16", {"HGMMA": 4, "UTMASTG": 4, "STSM": 16}),
+    Promise(r"sm_90a/w128x192 b?f16", {"HGMMA": 4, "UTMASTG": 3, "STSM": 12}),
     Promise(
         r"sm_90a/\w+ b?f16", {"HGMMA": 4, "UTMALDG": 3, "UTMASTG": 1, "SYNCS": 20, "STSM": 1, "STG.128": 1, "LDS": 5}
     ),

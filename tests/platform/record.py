@@ -1,8 +1,9 @@
 """What ran, counted: launches, schedules and test cases of each matrix product row and each elementwise family.
 
 The machine model notes every launch here, and so does the replay on a GPU (tests/gpu/replay.py).  A session under
-GPUKERN_RECORD=1 writes its counts to modelled.json when it ends green and has run every row and family; the table in
-docs/validation.md is made from that file.  Without the variable nothing is written.
+GPUKERN_RECORD=1 writes its counts to modelled.json when it ends green; what it did not run stays as it was recorded,
+with the commit of then, and every row and family must be there.  The table in docs/validation.md is made from that
+file.  Without the variable nothing is written.
 """
 
 from __future__ import annotations
@@ -61,9 +62,19 @@ class Record:
             "families": {name: self.families[name].facts() for name in sorted(self.families)},
         }
 
-    def missing(self) -> list[str]:
-        """Rows and families of the tables that nothing was launched of."""
-        return [n for n in rows() if n not in self.rows] + [n for n in families() if n not in self.families]
+    def joined(self, before: dict[str, Any]) -> dict[str, Any]:
+        """These counts, each with its commit, and those of an earlier record that nothing was launched of now."""
+        now, at = self.facts(), commit()
+        result: dict[str, Any] = {"commit": at}
+        for kind, known in (("rows", rows()), ("families", families())):
+            old = {n: {"commit": before.get("commit", ""), **f} for n, f in before.get(kind, {}).items() if n in known}
+            result[kind] = dict(sorted((old | {n: {"commit": at, **f} for n, f in now[kind].items()}).items()))
+        return result
+
+
+def missing(facts: dict[str, Any]) -> list[str]:
+    """Rows and families of the tables that a record has nothing of."""
+    return [n for n in rows() if n not in facts["rows"]] + [n for n in families() if n not in facts["families"]]
 
 
 RECORD = Record()
@@ -120,7 +131,8 @@ def write_modelled(green: bool, record: Record = RECORD, path: Path = MODELLED) 
     """Writes the record of a green and whole session; what was done, in a sentence."""
     if not green:
         return f"{path.name} is not written: a test failed"
-    if missing := record.missing():
-        return f"{path.name} is not written: nothing ran of {', '.join(missing)}"
-    write_atomically(path, {"commit": commit(), **record.facts()})
+    facts = record.joined(json.loads(path.read_text()) if path.exists() else {})
+    if names := missing(facts):
+        return f"{path.name} is not written: nothing ran of {', '.join(names)}"
+    write_atomically(path, facts)
     return f"{path.name} written; docs/validation.md follows by `python -m tests.validation`"
