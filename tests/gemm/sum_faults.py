@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 KERNEL, ROWS, EMIT, PROBLEM = "gemm/arch/sm_80/kernel.cuh", "gemm/arch/sm_80/rows.h", "gemm/emit.cuh", "gemm/problem.h"
-SPLIT, LAUNCH = "gemm/split/kernel.cuh", "gemm/split/split.cu"
+PARTS, SPLIT, LAUNCH = "gemm/parts.cuh", "gemm/split/kernel.cuh", "gemm/split/split.cu"
 
 # What is wrong, file, the right text and the wrong one.
 SUM_FAULTS: list[tuple[str, str, str, str]] = [
     (
         "half of the lanes with a column are left out",
-        KERNEL,
+        PARTS,
         "for (int mask = across; mask < 32;",
         "for (int mask = across; mask < 16;",
     ),
     (
         "lanes of other columns are added",
-        KERNEL,
+        PARTS,
         "for (int mask = across; mask < 32;",
         "for (int mask = across / 2; mask < 32;",
     ),
-    ("two warps write one part", KERNEL, "row0 / WM;", "row0 / (2 * WM);"),
-    ("parts of rows lie as those of columns", KERNEL, "+ part * length + first;", "+ part * p.n + first;"),
-    ("sums beyond the last column are written", KERNEL, "if (there && first + e < length)", "if (there)"),
-    ("a warp without rows writes a part", KERNEL, "(w.down ? column0 < p.n : row0 < p.m);", "true;"),
-    ("every lane writes its part", KERNEL, "const bool there = lane < across &&", "const bool there = lane < 16 &&"),
-    ("the sums of a slab go on in the next", KERNEL, "    total[e] = 0;\n", ""),
+    ("two warps write one part", PARTS, "row0 / WM;", "row0 / (2 * WM);"),
+    ("parts of rows lie as those of columns", PARTS, "+ part * length + first;", "+ part * p.n + first;"),
+    ("sums beyond the last column are written", PARTS, "if (there && first + e < length)", "if (there)"),
+    ("a warp without rows writes a part", PARTS, "(w.down ? column0 < p.n : row0 < p.m);", "true;"),
+    ("every lane writes its part", PARTS, "const bool there = lane < across &&", "const bool there = lane < 16 &&"),
+    ("the sums of a slab go on in the next", PARTS, "    total[e] = 0;\n", ""),
     ("only the first slab is in a part", KERNEL, "|| i + 1 == MI)", "|| i == 0)"),
     ("rows of the second slab are written as the first's", KERNEL, "w.ending.down ? i * 16 : 0", "0"),
     ("rows outside of D are summed", KERNEL, "if (stored && w.ending.data.parts)", "if (w.ending.data.parts)"),

@@ -207,7 +207,8 @@ template <bool Hint> GPUKERN_KERNEL multicast_kernel(const GPUKERN_GRID_CONST Te
 template <bool Hint> int multicast(const Buffers& b) {
   TensorMap map;
   if (platform::encode_tensor_map(fields(b.input, 4, {16, 16}, {16, 8}), map)) return kBadMap;
-  return platform::launch_clusters(&multicast_kernel<Hint>, 2, false, dim3(2), dim3(64), kBoxShared, nullptr, map, b.output);
+  return platform::launch_clusters(&multicast_kernel<Hint>, 2, false, dim3(2), dim3(64), kBoxShared, nullptr, map,
+                                   b.output);
 }
 const Registered multicast_case("tma_load_multicast", multicast<false>);
 const Registered multicast_hint_case("tma_load_multicast_hint", multicast<true>);

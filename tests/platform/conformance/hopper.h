@@ -12,15 +12,15 @@ struct Coordinates {
 constexpr int kBadMap = 1;
 
 // GPUKERN_SM90A_CASE(name, blocks of the one cluster, threads, shared bytes) { .. }
-#define GPUKERN_SM90A_CASE(NAME, BLOCKS, THREADS, SHARED)                                                             \
-  GPUKERN_D void NAME##_body(uint32_t* input, uint32_t* output);                                                      \
-  GPUKERN_KERNEL NAME##_kernel(uint32_t* input, uint32_t* output) {                                                   \
-    if (has_sm90a()) NAME##_body(input, output);                                                                      \
-  }                                                                                                                   \
-  const ::gpukern::conformance::Registered NAME##_case(#NAME, [](const ::gpukern::conformance::Buffers& b) {          \
-    return ::gpukern::platform::launch_clusters(&NAME##_kernel, BLOCKS, false, dim3(BLOCKS), dim3(THREADS), SHARED, nullptr, \
-                                                b.input, b.output);                                                   \
-  });                                                                                                                 \
+#define GPUKERN_SM90A_CASE(NAME, BLOCKS, THREADS, SHARED)                                                           \
+  GPUKERN_D void NAME##_body(uint32_t* input, uint32_t* output);                                                    \
+  GPUKERN_KERNEL NAME##_kernel(uint32_t* input, uint32_t* output) {                                                 \
+    if (has_sm90a()) NAME##_body(input, output);                                                                    \
+  }                                                                                                                 \
+  const ::gpukern::conformance::Registered NAME##_case(#NAME, [](const ::gpukern::conformance::Buffers& b) {        \
+    return ::gpukern::platform::launch_clusters(&NAME##_kernel, BLOCKS, false, dim3(BLOCKS), dim3(THREADS), SHARED, \
+                                                nullptr, b.input, b.output);                                        \
+  });                                                                                                               \
   GPUKERN_D void NAME##_body([[maybe_unused]] uint32_t* input, [[maybe_unused]] uint32_t* output)
 
 // A map over words that lie densely, but for rows of `pitch` bytes (0: dense).

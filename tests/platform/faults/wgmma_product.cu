@@ -43,8 +43,8 @@ template <Fault F, int C> int launch(const Matrix& a, const Matrix& b, const Mat
   if (F == Fault::box_too_wide) a_map.fields.box[0] = 128;
   if (F == Fault::map_stride_odd) a_map.fields.stride[1] += 8;
   const size_t shared = kShared - (F == Fault::shared_too_small ? 1024 : 0);
-  return platform::launch_clusters(&product<F, C>, C, false, dim3(clusters * C), dim3(kThreads), shared, nullptr, a_map, b_map,
-                                   d_map, static_cast<int>(a.rows), static_cast<int>(b.rows),
+  return platform::launch_clusters(&product<F, C>, C, false, dim3(clusters * C), dim3(kThreads), shared, nullptr, a_map,
+                                   b_map, d_map, static_cast<int>(a.rows), static_cast<int>(b.rows),
                                    static_cast<int>(a.columns));
 }
 
