@@ -71,7 +71,9 @@ def test_every_device_that_is_promised_has_code() -> None:
             major, minor = number.rstrip("a").split(".")
             code = rules.select_cuda(words, gpu("cuda", number))
             # 8.6 and 8.9 run the code of 8.0
-            served = [w for w in words if re.fullmatch(rf"sm_{major}\d[af]?", w) and int(w[-1:]) <= int(minor)]
+            served = [
+                w for w in words if re.fullmatch(rf"sm_{major}\d[af]?", w) and int(w.rstrip("af")[-1]) <= int(minor)
+            ]
             assert code or served or "gemm/arch/simt" not in folder, (folder, number)
         for device in ("gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1201"):
             assert rules.select_hip(words, gpu("hip", device)) or "gemm/arch/simt" not in folder, (folder, device)
@@ -177,10 +179,14 @@ def test_a_changed_figure_is_a_diff() -> None:
 
 
 def test_a_promise_that_no_kernel_answers_to_is_found() -> None:
-    found = inspect_cuda.Inspection("nvcc 0", {"sm_80": []})
-    assert len(inspection.unkept(found)) == len(promises.PROMISES)
+    found = inspect_cuda.Inspection("nvcc 0", {"sm_80": [], "sm_90a": []})
+    said = inspection.unkept(found)
+    assert [p.kernels for p in promises.PROMISES if not any(f" is named {p.kernels}," in text for text in said)] == []
+    assert not [text for text in said if "sm_80: " in text and "sm_90a/" in text]
     found = inspect_cuda.Inspection("nvcc 0", {"sm_75": []})  # has no kernels of sm_80
     assert {s for s in inspection.unkept(found) if "sm_80/" in s} == set()
+    found = inspect_cuda.Inspection("nvcc 0", {"sm_90a": []})  # has its own folder's, and no others
+    assert all("sm_90a/" in text for text in inspection.unkept(found))
 
 
 def test_a_budget_that_is_spent_is_found() -> None:
