@@ -255,7 +255,7 @@ class BuildPy(build_py):  # type: ignore[misc]  # setuptools has no types
     def sources(self) -> list[Path]:
         wanted = (".h", ".cuh", ".cu", ".py")
         found = [p for p in (ROOT / CSRC).rglob("*") if p.suffix in wanted or p.name == "targets"]
-        found += (ROOT / CSRC).glob("*/model/*.cpp")
+        found += (ROOT / CSRC / "platform" / "model").glob("*.cpp")
         return sorted([*found, *(ROOT / "benchmarks" / "suites").glob("*.json")])
 
     def copies(self) -> list[tuple[Path, Path]]:

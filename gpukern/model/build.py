@@ -71,7 +71,7 @@ def commands(to: Path) -> dict[str, tuple[str, str]]:
     """Object file -> its source, and the command that makes it: every .cu of the kernels, and the machine."""
     found = {}
     kernels = [p for p in rules().below("*.cu") if p.parent != Path("csrc/platform")]
-    machine = sorted(p.relative_to(root()) for p in (root() / "csrc").glob("*/model/*.cpp"))
+    machine = sorted(p.relative_to(root()) for p in (root() / "csrc/platform/model").glob("*.cpp"))
     for source in [*kernels, *machine]:
         stem = "_".join(source.relative_to("csrc").with_suffix("").parts)
         for family in rules().families() if source == Path("csrc/elementwise/gpu.cu") else [""]:
@@ -130,7 +130,6 @@ def _run_all(lines: list[str]) -> None:
 def library() -> ctypes.CDLL:
     """The library, compiled if need be."""
     found = ctypes.CDLL(str(build()))
-    for name in ("elementwise", "product", "sums_product", "counts"):
+    for name in ("elementwise", "product", "counts"):
         getattr(found, f"gpukern_model_{name}").restype = ctypes.c_char_p
-    found.gpukern_model_workspace.restype = ctypes.c_int64
     return found

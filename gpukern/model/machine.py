@@ -264,6 +264,26 @@ def product(
     )  # fmt: skip
 
 
+def product_with_sums(
+    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
+    derivative: str = "none", saved: Tensor | None = None, precision: str | None = None, splits: int = 1,
+    schedule: Schedule | None = None, aligned: bool = False,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """(D, the sums of its columns) of one row over guarded copies of (m, k), (k, n) and, for saved, (m, n).
+
+    What is said of `product` holds; the sums and their parts are watched too, and are NaN until they are written.
+    """
+    given = {"a": a, "b": b, "saved": saved}
+    memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
+    sums = Guarded(out.new_empty(out.shape[1]), aligned=aligned).poison()
+    result = _launch(
+        folder, row, out, memory, precision=precision or _precision_for(folder, a.dtype), derivative=derivative,
+        schedule=schedule, aligned=aligned, splits=splits, sums=sums,
+    )  # fmt: skip
+    sums.check_gaps()
+    return result, sums.view.clone()
+
+
 def scaled(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, *,
     bias: Tensor | None = None, scale_result: Tensor | None = None, schedule: Schedule | None = None,
@@ -284,10 +304,10 @@ def _launch(
     folder: int, row: int, out: Tensor, memory: dict[str, Guarded], *, flags: Sequence[int] = (0, 0, 0),
     conjugated: Sequence[int] = (0, 0), factors: tuple[complex, complex] = (1, 0), precision: str = "strict",
     derivative: str = "none", kinds: Sequence[int] | None = None, schedule: Schedule | None, aligned: bool, splits: int,
-    grid: tuple[int, int] = (4, 0),
+    grid: tuple[int, int] = (4, 0), sums: Guarded | None = None,
 ) -> Tensor:  # fmt: skip
     """flags: activation, addend, residual.  factors: alpha and beta.  kinds: the harness's `scales`.  grid: processors
-    and blocks of a cluster."""
+    and blocks of a cluster.  sums: gets those of D's columns."""
     set_schedule(schedule or Schedule())
     target = Guarded(out, aligned=aligned).poison()
     views = {name: buffer.view for name, buffer in memory.items()}
@@ -296,24 +316,28 @@ def _launch(
     layouts = [a, b, views.get("c"), target.view, views.get("residual"), *ends]
     types = [PRODUCT_TYPES.index(t.dtype) for t in (a, out)]
     which = [folder, row, types[0], *flags, types[1], PRECISIONS.index(precision), splits, *conjugated]
-    which += [ACTIVATIONS.index(derivative), *grid]
+    which += [ACTIVATIONS.index(derivative), *grid, int(sums is not None)]
     described = (
         _array(ctypes.c_int, which),
         _array(ctypes.c_int64, [a.shape[0] if a.dim() == 3 else 1, a.shape[-2], b.shape[-1], a.shape[-1]]),
         _array(ctypes.c_int64, [v for t in layouts for v in _layout(t)]),
     )
-    partial = None
-    if splits > 1 or library().gpukern_model_apart(*described):  # as a launch on a GPU has it
-        sums = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype  # of 8 bits too
-        sums = torch.int32 if not sums.is_floating_point and sums.itemsize < 8 else sums  # complex ones are 8 or 16
-        partial = Guarded(torch.empty(splits * out.numel(), dtype=sums), aligned=True).poison()
-    watch(memory, target, scratch=partial)
-    size = library().gpukern_model_workspace(*described)
-    workspace = Guarded(torch.empty(size, dtype=torch.uint8), aligned=True).poison() if size else None
-    if workspace:
-        workspace.watch("workspace", True)
-    pointers = [a, b, views.get("c"), views.get("residual"), target.view]
-    pointers += [partial.view if partial else None, workspace.view if workspace else None, *ends]
+    rooms = (ctypes.c_int64 * 3)()
+    library().gpukern_model_rooms(*described, rooms)
+    wide = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype  # of 8 bits too
+    wide = torch.int32 if not wide.is_floating_point and wide.itemsize < 8 else wide  # complex ones are 8 or 16
+    sizes = ((rooms[0], wide), (rooms[1], torch.uint8), (rooms[2] * b.shape[-1], wide))  # as a launch on a GPU has them
+    partial, workspace, parts = (
+        Guarded(torch.empty(size, dtype=dtype), aligned=True).poison() if size else None for size, dtype in sizes
+    )
+    watch(memory, target)
+    written = {"ranges": partial, "workspace": workspace, "sums": sums, "parts": parts}
+    for name, buffer in written.items():
+        if buffer:
+            buffer.watch(name, True)
+    rest = [buffer.view if buffer else None for buffer in (partial, workspace)]
+    of_sums = [buffer.view if buffer else None for buffer in (sums, parts)]
+    pointers = [a, b, views.get("c"), views.get("residual"), target.view, *rest, *ends, *of_sums]
     of_scales = [views.get(name) for name in ("scale_a", "scale_b", "bias", "scale_result")]
     alpha, beta = factors
     error = library().gpukern_model_product(

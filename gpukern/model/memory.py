@@ -82,11 +82,9 @@ class Guarded:
             self.view.copy_(written)
 
 
-def watch(inputs: Mapping[str, Guarded], output: Guarded, shorter: int = 0, scratch: Guarded | None = None) -> None:
+def watch(inputs: Mapping[str, Guarded], output: Guarded, shorter: int = 0) -> None:
     """These are the buffers of the next launch, and no others; inputs are said to be `shorter` bytes shorter."""
     library().gpukern_model_forget_buffers()
     for name, buffer in inputs.items():
         buffer.watch(name, False, shorter)
     output.watch("output", True)
-    if scratch is not None:
-        scratch.watch("scratch", True)

@@ -313,14 +313,13 @@ def _listing(plant: Plant) -> str:
     for source in (
         "csrc/platform/model/harness.cpp",
         "csrc/platform/model/harness_product.cpp",
-        "csrc/gemm/model/harness_sums.cpp",
         "tests/gemm/no_rows.cpp",
     ):
         name = Path(source).stem
         shared[name] = (MUTANT_FOLDER / f"{name}.o").as_posix()
         command = f"{build.compiler()} {build.FLAGS} -O2 -MMD -MF {shared[name]}.d -c {source} -o {shared[name]}"
         lines += [f"build {shared[name]}: cc {source}", f"  cmd = {command}"]
-    harness = " ".join(shared[name] for name in ("harness_product", "harness_sums", "no_rows"))
+    harness = " ".join(shared[name] for name in ("harness_product", "no_rows"))
     common = []
     for source in plant.common:
         out = (FOLDER.parent / plant.name / f"{Path(source).stem}.o").as_posix()
@@ -363,9 +362,7 @@ class Library:
         _build(plant)
         self._machine = _machine()
         self._product = ctypes.CDLL(str(ROOT / plant.tree(mutant) / "libmutant.so"))
-        for name in ("product", "sums_product"):
-            getattr(self._product, f"gpukern_model_{name}").restype = ctypes.c_char_p
-        self._product.gpukern_model_workspace.restype = ctypes.c_int64
+        self._product.gpukern_model_product.restype = ctypes.c_char_p
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._product if name.endswith(("_product", "_workspace", "_apart")) else self._machine, name)
+        return getattr(self._product if name.endswith(("_product", "_rooms")) else self._machine, name)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 import gpukern.model.machine
 import gpukern.model.memory
-import gpukern.model.sums
 import gpukern.reference
 from gpukern import _C
 from tests.gemm.mutants import MUTANTS, NONE, NONE_TF32, Library, Mutant, Plant
@@ -118,7 +117,7 @@ def loaded(mutant: Mutant, plant: Plant = PLANT) -> Iterator[None]:
     """The machine model runs that mutant."""
     library = Library(mutant, plant)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (gpukern.model.machine, gpukern.model.memory, gpukern.model.sums):
+        for module in (gpukern.model.machine, gpukern.model.memory):
             patch.setattr(module, "library", lambda: library)
         yield
 

@@ -9,7 +9,6 @@ import torch
 
 import gpukern
 import gpukern.model.machine
-import gpukern.model.sums
 from tests.gemm.mutants import NONE, NONE_TERMS, NONE_TF32, SUM_MUTANTS, SUMS, Mutant
 from tests.gemm.test_mutants import SM80, Case, dtype_of, loaded
 from tests.gemm.test_term_mutants import TERMS
@@ -52,7 +51,7 @@ def wrong(row: tuple[int, int], case: Case, seed: int) -> str:
     out = torch.empty(expected.shape, dtype=a.dtype)
     try:
         schedule = gpukern.model.machine.Schedule("pct", seed)
-        got, sums = gpukern.model.sums.product_with_sums(*row, out, **case, schedule=schedule)
+        got, sums = gpukern.model.machine.product_with_sums(*row, out, **case, schedule=schedule)
     except (gpukern.model.machine.ModelError, AssertionError) as said:
         return str(said)
     right = torch.equal(got, expected.to(a.dtype)) and torch.equal(sums, expected.sum(0).to(a.dtype))

@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor
 
 from gpukern.model import machine as _machine
-from gpukern.model import sums as _sums
 from gpukern.model.build import library
 from gpukern.model.machine import (
     ACTIVATIONS,
@@ -45,8 +44,8 @@ def product(folder: int, row: int, *arguments: Any, schedule: Schedule | None = 
 def product_with_sums(
     folder: int, row: int, *arguments: Any, schedule: Schedule | None = None, **options: Any
 ) -> tuple[Tensor, Tensor]:
-    """gpukern.model.sums.product_with_sums."""
-    result = _sums.product_with_sums(folder, row, *arguments, schedule=schedule, **options)
+    """gpukern.model.machine.product_with_sums."""
+    result = _machine.product_with_sums(folder, row, *arguments, schedule=schedule, **options)
     record.RECORD.note("rows", record.row_at(folder, row), _name(schedule or Schedule()))
     return result
 

@@ -1,5 +1,5 @@
 // Matrix products under the model.
-#include "../../gemm/registry.h"
+#include "../../gemm/select.h"
 #include "harness.h"
 
 using namespace gpukern;
@@ -24,38 +24,42 @@ gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* l
   p.saved = layout(layouts + 20);
   p.row_scale = layout(layouts + 24);
   p.column_scale = layout(layouts + 28);
+  p.epilogue.derivative = static_cast<gemm::Activation>(which[11]);
+  p.epilogue.sums = which[14] ? gemm::Sums::columns : gemm::Sums::none;
   return p;
 }
 
 }  // namespace
 
 // which: folder, row, type, activation, addend, residual, type of the result, precision, ranges of k, whether a and b
-// are conjugated, the derivative, processors, blocks of a cluster (0: the row's rule).  scales: null, or group and
-// strides (x, k) of a's and of b's, and b's type; scale_data: a's, b's, the bias, the result's. extents: batch, m, n,
-// k.  layouts: a, b, c, d, residual, S, scales of rows and columns, with row, column and batch stride in elements and
-// the alignment in bytes.  data: a, b, c, residual, d, room for the ranges' sums and the workspace, S, scales of rows
-// and columns (null: none).
+// are conjugated, the derivative, processors, blocks of a cluster (0: the row's rule), whether columns are summed.
+// scales: null, or group and strides (x, k) of a's and of b's, and b's type; scale_data: a's, b's, the bias, the
+// result's.  extents: batch, m, n, k.  layouts: a, b, c, d, residual, S, scales of rows and columns, with row, column
+// and batch stride in elements and the alignment in bytes.  data: a, b, c, residual, d, room for the ranges' sums and
+// the workspace, S, scales of rows and columns, the sums of columns and room for their parts (null: none).
 GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t* extents, const int64_t* layouts,
                                                  void* const* data, double alpha, double beta, int64_t whole_alpha,
                                                  int64_t whole_beta, double alpha_imaginary, double beta_imaginary,
                                                  const int64_t* scales, const float* const* scale_data) {
   gemm::Problem p = problem(which, extents, layouts);
-  p.epilogue = {alpha,         beta,
-                whole_alpha,   whole_beta,
-                which[4] != 0, static_cast<gemm::Activation>(which[3]),
-                which[5] != 0, alpha_imaginary,
-                beta_imaginary};
+  gemm::Epilogue& e = p.epilogue;
+  e.alpha = alpha, e.beta = beta;
+  e.whole_alpha = whole_alpha, e.whole_beta = whole_beta;
+  e.alpha_imaginary = alpha_imaginary, e.beta_imaginary = beta_imaginary;
+  e.activation = static_cast<gemm::Activation>(which[3]);
+  e.addend = which[4] != 0;
+  e.residual = which[5] != 0;
+  e.row_scale = data[8] != nullptr;
+  e.column_scale = data[9] != nullptr;
   p.conjugate_a = which[9] != 0;
   p.conjugate_b = which[10] != 0;
-  p.epilogue.row_scale = data[8] != nullptr;
-  p.epilogue.column_scale = data[9] != nullptr;
-  p.epilogue.derivative = static_cast<gemm::Activation>(which[11]);
   if (scales) {
     p.scaling = {{static_cast<int>(scales[0]), scales[1], scales[2]},
                  {static_cast<int>(scales[3]), scales[4], scales[5]},
                  static_cast<gemm::Type>(scales[6])};
   }
   gemm::Data d{data[0], data[1], data[2], data[3], data[4], data[5], which[8], data[6], data[7], data[8], data[9]};
+  d.sums = data[10], d.parts = data[11];
   d.processors = which[12];
   d.cluster = which[13];
   if (scale_data) {
@@ -70,14 +74,14 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
   return "no such folder";
 }
 
-// Bytes that the same product needs as its workspace.
-GPUKERN_EXPORT int64_t gpukern_model_workspace(const int* which, const int64_t* extents, const int64_t* layouts) {
-  return gemm::kFolders[which[0]].workspace(problem(which, extents, layouts));
-}
-
-// Whether its sums go through the ranges' room even where k is in one range.
-GPUKERN_EXPORT int gpukern_model_apart(const int* which, const int64_t* extents, const int64_t* layouts) {
-  gemm::Problem p = problem(which, extents, layouts);
-  p.epilogue.derivative = static_cast<gemm::Activation>(which[11]);
-  return gemm::kFolders[which[0]].apart(p) ? 1 : 0;
+// What the same product needs: elements of the ranges' room (0: none) in the accumulator's type, bytes of its
+// workspace, parts of its columns' sums.
+GPUKERN_EXPORT void gpukern_model_rooms(const int* which, const int64_t* extents, const int64_t* layouts,
+                                        int64_t* rooms) {
+  const gemm::Problem p = problem(which, extents, layouts);
+  const gemm::Folder& folder = gemm::kFolders[which[0]];
+  const int splits = which[8];
+  rooms[0] = splits > 1 || folder.apart(p) ? splits * p.batch * p.m * p.n : 0;
+  rooms[1] = folder.workspace(p);
+  rooms[2] = gemm::parts_of({which[0], which[1]}, p, splits).count;
 }
