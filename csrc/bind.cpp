@@ -105,11 +105,12 @@ gemm::Layout layout(const Layout& l) { return {l[0], l[1], l[2], static_cast<int
 py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents, const std::vector<Layout>& layouts,
                  double alpha, double beta, bool addend, const std::string& activation, bool residual,
                  const std::string& device, const std::string& out, const std::string& precision, bool batch_invariant,
-                 std::array<bool, 2> conjugated, const std::string& b_type, const std::array<int64_t, 6>& scales,
+                 std::array<bool, 2> conjugated, const std::string& b_type, const std::array<int64_t, 7>& scales,
                  const std::string& derivative, std::array<bool, 2> scaled, bool summed) {
   gemm::Problem p;
   p.scaling.a = {static_cast<int>(scales[0]), scales[1], scales[2]};
   p.scaling.b = {static_cast<int>(scales[3]), scales[4], scales[5]};
+  p.scaling.fast = scales[6] != 0;
   if (!b_type.empty()) p.scaling.b_type = type_named(b_type);
   p.type = type_named(type);
   p.out = out.empty() ? p.type : type_named(out);
@@ -239,8 +240,9 @@ PYBIND11_MODULE(_C, m) {
   m.def("gemm_rows", &gemm_rows);
   m.def("gemm_explain", &explain, "type"_a, "extents"_a, "layouts"_a, "alpha"_a, "beta"_a, "addend"_a, "activation"_a,
         "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false,
-        "conjugated"_a = std::array<bool, 2>{}, "b_type"_a = "", "scales"_a = std::array<int64_t, 6>{1, 0, 0, 1, 0, 0},
-        "derivative"_a = "none", "scaled"_a = std::array<bool, 2>{}, "summed"_a = false);
+        "conjugated"_a = std::array<bool, 2>{}, "b_type"_a = "",
+        "scales"_a = std::array<int64_t, 7>{1, 0, 0, 1, 0, 0, 0}, "derivative"_a = "none",
+        "scaled"_a = std::array<bool, 2>{}, "summed"_a = false);
   m.def("gemm_activations", [] {
     std::vector<std::string> all;
     for (int i = 0; i < gemm::kActivations; ++i) all.emplace_back(gemm::name(static_cast<gemm::Activation>(i)));

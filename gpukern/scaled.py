@@ -33,14 +33,20 @@ def explain_scaled(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -
     a, b = on_meta(given["input"]), on_meta(given["mat2"])
     turned = given["scale_b"].t() if given["scale_b"].dim() == 2 else given["scale_b"]
     kinds = [*scale_kind(given["scale_a"], *a.shape), *scale_kind(turned, b.shape[1], b.shape[0])]
+    kinds.append(int(bool(given.get("use_fast_accum", False))))
     layouts = [layout(a[None]), layout(b[None]), NO_LAYOUT, layout(result[None]), NO_LAYOUT]
     types = [str(t.dtype).removeprefix("torch.") for t in (a, b, result)]
     found = _C.gemm_explain(
         types[0], (1, a.shape[0], b.shape[1], a.shape[1]), layouts, 1.0, 0.0, False, "none", False, device,
         out=types[2], b_type=types[1], scales=kinds,
     )  # fmt: skip
-    emulated = "emulated: 8-bit numbers are widened in software and summed in float32, use_fast_accum or not"
+    row = found["row"] or found["would_run"] or ""
+    exact = not kinds[6] or kinds[2] or kinds[5]
+    how = "emulated: 8-bit numbers are widened in software and summed in float32, use_fast_accum or not"
+    if row.startswith("sm_90a/"):
+        sums = "each 128 of k is added to float32 sums" if exact else "sums have 14 bits, as use_fast_accum allows"
+        how = f"on Hopper's float8 tensor cores; {sums}"
     return Explanation(
         "scaled_mm", found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
-        found["would_run"] or None, (emulated, *range_notes(found), *measured_notes(found)), found["splits"],
+        found["would_run"] or None, (how, *range_notes(found), *measured_notes(found)), found["splits"],
     )  # fmt: skip

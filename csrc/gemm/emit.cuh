@@ -152,6 +152,18 @@ GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t col
   }
 }
 
+// The same out of line, for CUDA: the compiler's front end then takes it apart once for all kernels of a file.  P sums
+// by value, which a call passes in registers.
+template <class V, int P> struct Several {
+  V v[P];
+};
+template <class O, class Wide, class V, int P>
+GPUKERN_OUTLINE_CUDA Several<V, P> completed(const Ending& w, int64_t batch, int64_t row, int64_t column, int left,
+                                             Several<V, P> sums) {
+  complete<true, O, Wide>(w, batch, row, column, left, sums.v);
+  return sums;
+}
+
 // Stores P numbers, `left` of which are there, as elements of type O.
 template <class O, class V, int P, class Narrow>
 GPUKERN_D void put(const Ending& w, const Layout& l, int64_t offset, int left, const V (&v)[P], Narrow narrow) {
@@ -169,15 +181,31 @@ GPUKERN_D void put(const Ending& w, const Layout& l, int64_t offset, int left, c
   }
 }
 
+// What of P neighbours from (row, column) on is in D.
+template <int P> GPUKERN_D int left_of(const Ending& w, const Problem& p, int64_t row, int64_t column) {
+  const int64_t along = w.down ? p.m - row : p.n - column;
+  return along < P ? static_cast<int>(along) : P;
+}
+
 // Ends and stores P sums from (row, column) on as elements of type O, or of Wide where D has that type.  v is then what
 // was rounded; false: none of it is in D.
 template <bool Backward, class O, class Wide = O, class V, int P>
 GPUKERN_D bool emit_as(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
   const Problem& p = argument(w).p;
   if (row >= p.m || column >= p.n) return false;
-  const int64_t along = w.down ? p.m - row : p.n - column;
-  const int left = along < P ? static_cast<int>(along) : P;
-  if (!w.plain) complete<Backward, O, Wide>(w, batch, row, column, left, v);
+  const int left = left_of<P>(w, p, row, column);
+  if (!w.plain) {
+    if constexpr (Backward) {  // the tensor cores' rows and split: many kernels, or a large end
+      Several<V, P> sums;
+#pragma unroll
+      for (int i = 0; i < P; ++i) sums.v[i] = v[i];
+      sums = completed<O, Wide>(w, batch, row, column, left, sums);
+#pragma unroll
+      for (int i = 0; i < P; ++i) v[i] = sums.v[i];
+    } else {
+      complete<false, O, Wide>(w, batch, row, column, left, v);
+    }
+  }
   const int64_t offset = batch * p.d.batch + row * p.d.row + column * p.d.column;
   if constexpr (!std::is_same_v<O, Wide>)
     if (w.wide) {
@@ -188,15 +216,17 @@ GPUKERN_D bool emit_as(const Ending& w, int64_t batch, int64_t row, int64_t colu
   return true;
 }
 
-// Sums of a scaled product: each block's scales are in them.
+// Sums of a scaled product: the scales are in them.
 template <int P>
 GPUKERN_D void emit_scaled(const Ending& w, int64_t batch, int64_t row, int64_t column, float (&v)[P]) {
   const Problem& p = argument(w).p;
   if (column >= p.n || row >= p.m) return;
-  const int left = p.n - column < P ? static_cast<int>(p.n - column) : P;
+  const int left = left_of<P>(w, p, row, column);
+  const bool same = p.scaling.turned != w.down;  // one number of the bias for all of them
+  const float* const bias = w.data.bias ? w.data.bias + (p.scaling.turned ? row : column) : nullptr;
 #pragma unroll
   for (int i = 0; i < P; ++i) {
-    if (w.data.bias && i < left) v[i] += w.data.bias[column + i];
+    if (bias && i < left) v[i] += bias[same ? 0 : i];
     if (w.data.scale_result) v[i] *= *w.data.scale_result;
   }
   const int64_t offset = batch * p.d.batch + row * p.d.row + column * p.d.column;

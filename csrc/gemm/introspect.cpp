@@ -74,6 +74,7 @@ std::string problem_text(const Problem& p) {
       return s.x ? "row" : "tensor";
     };
     text += std::string(", scales by ") + kind(p.scaling.a) + " and " + kind(p.scaling.b);
+    if (p.scaling.fast) text += ", fast sums";
   }
   if (p.epilogue.row_scale) text += ", rows scaled";
   if (p.epilogue.column_scale) text += ", columns scaled";

@@ -110,7 +110,9 @@ struct Scale {
 // D = result * (sum over the blocks of k of (scale_a scale_b) A B + bias), for operands of 8 bits.
 struct Scaling {
   Scale a, b;
-  Type b_type = Type::e4m3;                                       // A and B may have two formats
+  Type b_type = Type::e4m3;  // A and B may have two formats
+  bool fast = false;         // sums may be as coarse as the tensor cores' own (use_fast_accum)
+  bool turned = false;       // the bias has a number a row: of the transposed problem
   constexpr bool blocks() const { return a.k != 0 || b.k != 0; }  // the sum of each block has scales of its own
 };
 
@@ -182,6 +184,11 @@ constexpr Problem transposed(Problem p) {
   p.row_scale = transposed(p.row_scale);
   p.column_scale = transposed(p.column_scale);
   p.epilogue.sums = transposed(p.epilogue.sums);
+  if (is_float8(p.type)) {
+    const Type type = p.type;
+    p.type = p.scaling.b_type;
+    p.scaling = {p.scaling.b, p.scaling.a, type, p.scaling.fast, !p.scaling.turned};
+  }
   return p;
 }
 
@@ -189,6 +196,9 @@ constexpr Data transposed(Data d) {
   const void* const a = d.a;
   d.a = d.b;
   d.b = a;
+  const float* const scale = d.scale_a;
+  d.scale_a = d.scale_b;
+  d.scale_b = scale;
   return d;
 }
 

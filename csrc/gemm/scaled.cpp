@@ -1,6 +1,7 @@
 // scaled_mm: torch._scaled_mm's product of two matrices of 8-bit numbers, each with scales of its own.
 //
-// No hardware of 8 bits is used: the operands are widened exactly and summed in float32, on every device.
+// Hopper's tensor cores multiply e4m3fn and e5m2 (arch/sm_90a); elsewhere, and the fnuz formats, operands are widened
+// exactly and summed in float32 by ordinary cores.
 #include "scaled.h"
 
 #include <ATen/MemoryOverlap.h>
@@ -29,6 +30,7 @@ struct Call {
   const Tensor* bias;
   const Tensor* scale_result;  // null where the result is not of 8 bits: torch's rule
   ScalarType out;
+  bool fast;  // sums may be as coarse as the tensor cores' own
   int64_t m, n, k;
 };
 
@@ -58,7 +60,8 @@ Scaling scaling_of(const Call& x) {
   return {*a, *b, Type::e4m3};
 }
 
-Call checked(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias, const Optional& scale_result, Out out) {
+Call checked(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias, const Optional& scale_result, Out out,
+             bool fast) {
   TORCH_CHECK(a.dim() == 2, "mat1 must be a matrix");
   TORCH_CHECK(b.dim() == 2, "mat2 must be a matrix");
   TORCH_CHECK(a.size(1) == b.size(0), "mat_a and mat_b shapes cannot be multiplied (", a.size(0), "x", a.size(1),
@@ -78,7 +81,8 @@ Call checked(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias, const
   for (const Tensor* t : {&b, &scale_a, &scale_b, added, result})
     TORCH_CHECK(!t || t->device() == a.device(), "Expected all tensors to be on the same device, but found at least ",
                 "two devices, ", a.device(), " and ", t ? t->device() : a.device(), "!");
-  return {a, b, scale_a, scale_b, added, is_float8(type) ? result : nullptr, type, a.size(0), b.size(1), a.size(1)};
+  return {a,    b,    scale_a,   scale_b,   added,    is_float8(type) ? result : nullptr,
+          type, fast, a.size(0), b.size(1), a.size(1)};
 }
 
 // ---- the CPU ------------------------------------------------------------------------------------
@@ -122,6 +126,7 @@ void on_gpu(const Call& x, const Scaling& s, Ref out) {
   Problem p = problem_of({Kind::mm, x.a, x.b}, out);
   p.scaling.a = s.a;
   p.scaling.b = s.b;
+  p.scaling.fast = x.fast;
   const Device& device = gpu_path::device(x.a.device());
   const Choice choice = chosen(p, device, gpu_path::ranking(p, x.a.device()));
   if (!choice) {
@@ -158,15 +163,15 @@ Tensor made(const Call& x) {
 }
 
 Tensor scaled_mm(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias, const Optional& scale_result, Out out,
-                 bool /*use_fast_accum: sums are float32*/) {
-  return made(checked(a, b, scale_a, scale_b, bias, scale_result, out));
+                 bool use_fast_accum) {
+  return made(checked(a, b, scale_a, scale_b, bias, scale_result, out, use_fast_accum));
 }
 
 void scaled_mm_out(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias, const Optional& scale_result, Out type,
-                   bool, Ref out) {
+                   bool use_fast_accum, Ref out) {
   TORCH_CHECK_VALUE(!type || *type == out.scalar_type(), "out_dtype must match output matrix type");
   autograd::refuse_out_with_grad("scaled_mm", out, scale_a, scale_b, bias.value_or(Tensor()));
-  const Call x = checked(a, b, scale_a, scale_b, bias, scale_result, out.scalar_type());
+  const Call x = checked(a, b, scale_a, scale_b, bias, scale_result, out.scalar_type(), use_fast_accum);
   if (!gpu_path::serves(a.device()) || out.device() != a.device()) {
     const Tensor result = made(x);
     at::native::resize_output(out, result.sizes());
@@ -205,7 +210,8 @@ entry::Declaration scaled_function() {
       "(input @ mat2), plus bias, times scale_result where the result has 8 bits, in out_dtype (input's).\n\n"
       "input (m, k) and mat2 (k, n) are float8_e4m3fn or float8_e5m2 (or their fnuz forms), in any layout.  Scales are "
       "float32: one number; (m, 1) and (1, n); or one for each block of 128 of k, (m, k/128) or (m/128, k/128) and "
-      "(k/128, n) or (k/128, n/128), rounded up.  Sums are float32 whatever use_fast_accum says.  Not differentiable."};
+      "(k/128, n) or (k/128, n/128), rounded up.  Sums are float32; use_fast_accum=True lets Hopper's tensor cores add "
+      "as they do, with 14 bits, where scales are not of blocks.  Not differentiable."};
 }
 
 }  // namespace gpukern::gemm

@@ -15,6 +15,7 @@
 #define GPUKERN_HD __host__ __device__ __forceinline__
 #define GPUKERN_D __device__ __forceinline__
 #define GPUKERN_OUTLINE __device__ __noinline__
+#define GPUKERN_OUTLINE_CUDA GPUKERN_OUTLINE
 #define GPUKERN_KERNEL __global__ void
 // GPUKERN_BOUNDS(threads[, blocks a processor])
 #define GPUKERN_BOUNDS_(threads, blocks, ...) __launch_bounds__(threads, blocks)

@@ -13,6 +13,7 @@
 #define GPUKERN_HD __host__ __device__ __forceinline__
 #define GPUKERN_D __device__ __forceinline__
 #define GPUKERN_OUTLINE __device__ __noinline__
+#define GPUKERN_OUTLINE_CUDA GPUKERN_D  // a call would save the sums on a stack
 #define GPUKERN_KERNEL __global__ void
 #define GPUKERN_BOUNDS(...) __launch_bounds__(__VA_ARGS__)
 #define GPUKERN_GRID_CONST

@@ -13,6 +13,7 @@
 #include <cstdio>
 
 #include "hopper_wgmma.h"
+#include "hopper_wgmma_k.h"
 
 namespace gpukern {
 
@@ -236,6 +237,7 @@ inline const char* encode_tensor_map(const TensorMapFields& f, TensorMap& map) {
   if (!encode) return "the driver has no cuTensorMapEncodeTiled";
   const CUtensorMapDataType type = f.element_bytes == 1   ? CU_TENSOR_MAP_DATA_TYPE_UINT8
                                    : f.element_bytes == 2 ? CU_TENSOR_MAP_DATA_TYPE_UINT16
+                                   : f.to_tf32            ? CU_TENSOR_MAP_DATA_TYPE_TFLOAT32
                                    : f.element_bytes == 4 ? CU_TENSOR_MAP_DATA_TYPE_UINT32
                                                           : CU_TENSOR_MAP_DATA_TYPE_UINT64;
   const CUtensorMapSwizzle swizzle = f.swizzle == Swizzle::bytes128  ? CU_TENSOR_MAP_SWIZZLE_128B

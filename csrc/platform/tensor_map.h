@@ -26,6 +26,8 @@ struct TensorMapFields {
   uint64_t stride[kMaxRank] = {};  // bytes; [0] is not read: neighbours lie side by side
   uint32_t box[kMaxRank] = {};     // elements that one copy moves
   Swizzle swizzle = Swizzle::none;
+  // Loads round float32 to the 11 significant bits of tf32, ties to even; infinity and NaN stay.
+  bool to_tf32 = false;
 
   constexpr uint64_t box_bytes() const {
     uint64_t bytes = element_bytes;
@@ -40,6 +42,7 @@ constexpr const char* tensor_map_problem(const TensorMapFields& m, uint64_t addr
   if (m.rank < 1 || m.rank > TensorMapFields::kMaxRank) return "the rank is not 1 to 5";
   if (m.element_bytes != 1 && m.element_bytes != 2 && m.element_bytes != 4 && m.element_bytes != 8)
     return "elements are not of 1, 2, 4 or 8 bytes";
+  if (m.to_tf32 && m.element_bytes != 4) return "only elements of 4 bytes are rounded to tf32";
   if (address == 0) return "the address is null";
   if (address % 16) return "the address is not a multiple of 16";
   for (int d = 0; d < m.rank; ++d) {
@@ -66,14 +69,20 @@ inline const char* tensor_map_problem(const TensorMapFields& m) {
 
 // ---- the operands of wgmma in shared memory ---------------------------------------------------------------------
 
+// What has no type of its own in C++: the elements are float32 (rounded, or else cut, to tf32) and bytes.
+struct tf32_t;
+struct e4m3_t;
+struct e5m2_t;
+
 // Which dimension lies side by side: k, or the rows of A / columns of B.
 enum class Major : int { k = 0, mn = 1 };
 
 // A matrix descriptor.  Bits 0..13 the address, 16..29 the leading and 32..45 the stride byte offset, each in 16 bytes,
 // 49..51 the base offset (0: patterns start at multiples of 1024, 512, 256), 62..63 the swizzle.
-//   k-major: rows go in groups of 8, stride bytes apart; in a row lie 16 elements, or, without swizzle, 8 and 8 that
-//     are `leading` apart.  A k-step of 16 elements adds 32 bytes to the address.
-//   mn-major: lines of one k lie in groups of 8, and each line is one span (16 bytes without swizzle) wide.  Swizzled:
+//   k-major: rows go in groups of 8, stride bytes apart; in a row lie 32 bytes, or, without swizzle, 16 and 16 that are
+//     `leading` apart.  A step of k (16 elements of 2 bytes, 8 of 4, 32 of 1) adds 32 bytes to the address.
+//   mn-major (16-bit types only): lines of one k lie in groups of 8, and each line is one span (16 bytes without
+//   swizzle) wide.  Swizzled:
 //     the next span is `leading` away, the next group of k `stride`; without swizzle it is the other way round.
 GPUKERN_HD constexpr uint64_t matrix_descriptor(uint32_t shared_address, uint32_t leading, uint32_t stride,
                                                 Swizzle swizzle) {

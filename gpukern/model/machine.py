@@ -287,17 +287,23 @@ def product_with_sums(
 def scaled(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, *,
     bias: Tensor | None = None, scale_result: Tensor | None = None, schedule: Schedule | None = None,
-    aligned: bool = False, splits: int = 1,
+    aligned: bool = False, splits: int = 1, fast: bool = False, processors: int = 4, cluster: int = 0,
 ) -> Tensor:  # fmt: skip
-    """Runs one row of scaled products over guarded copies of (m, k), (k, n), their scales and a float32 bias (n,)."""
+    """Runs one row of scaled products over guarded copies of (m, k), (k, n), their scales and a float32 bias (n,).
+
+    fast: use_fast_accum.  For the rest see `product`.
+    """
     given = {"a": a, "b": b, "scale_a": scale_a, "scale_b": scale_b, "bias": bias, "scale_result": scale_result}
     memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
     kinds = [
         *scale_kind(memory["scale_a"].view, *a.shape),
         *scale_kind(memory["scale_b"].view.t(), b.shape[1], b.shape[0]),
     ]
-    kinds.append(PRODUCT_TYPES.index(b.dtype))
-    return _launch(folder, row, out, memory, kinds=kinds, schedule=schedule, aligned=aligned, splits=splits)
+    kinds += [PRODUCT_TYPES.index(b.dtype), int(fast)]
+    return _launch(
+        folder, row, out, memory, kinds=kinds, schedule=schedule, aligned=aligned, splits=splits,
+        grid=(processors, cluster),
+    )  # fmt: skip
 
 
 def _launch(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-RING, PRODUCER, CONSUMER, EPILOGUE, KERNEL, ROWS = (
+RING, PRODUCER, STAGE, CONSUMER, PROMOTION, EPILOGUE, KERNEL, ROWS = (
     f"gemm/arch/sm_90a/{name}"
-    for name in ("ring.cuh", "producer.cuh", "consumer.cuh", "epilogue.cuh", "kernel.cuh", "rows.h")
-)
+    for name in (
+        "ring.cuh", "producer.cuh", "stage.cuh", "consumer.cuh", "promotion.cuh", "epilogue.cuh", "kernel.cuh",
+        "rows.h",
+    )
+)  # fmt: skip
+EMIT, PROBLEM = "gemm/emit.cuh", "gemm/problem.h"
 
 EXPECTS = "mbarrier_arrive_expect_tx(full, S::stage_bytes);"
-MULTIPLY = "    multiply<S>(w, place, at, tile.steps, group, sum);\n"
+MULTIPLY = "    multiply<S>(w, place, at, tile, group, sum);\n"
 GIVES = "    if (S::in_turns && index + clusters < w.tiles) give_turn(group ^ 1);\n"
 
 # What is wrong, file, the right text and the wrong one.
@@ -75,14 +79,14 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
         "      release<S>(w, place, before);\n",
         "      release<S>(w, place, at.slot);\n",
     ),
-    ("the peer is not told", CONSUMER, "if (lane >= w.cluster) return;", "if (lane >= 1) return;"),
-    ("every lane arrives", CONSUMER, "if (lane >= w.cluster) return;", "if (w.cluster > 1 && lane >= 2) return;"),
-    ("the address is not the peer's", CONSUMER, "mapa(place.empty(slot), lane)", "place.empty(slot)"),
-    ("groups of lines are half as far", CONSUMER, "64 * kSpan, 1024, Swizzle", "64 * kSpan, 512, Swizzle"),
-    ("the next columns are half as far", CONSUMER, "16 : 64 * kSpan, 1024", "16 : 32 * kSpan, 1024"),
-    ("the tile is not read as it is turned", CONSUMER, "1024, Swizzle::bytes128", "1024, Swizzle::bytes64"),
-    ("a step along k is twice as long", CONSUMER, "Major::k ? 32 : 16 * kSpan", "Major::k ? 64 : 16 * kSpan"),
-    ("a step of lines is half as long", CONSUMER, "? 32 : 16 * kSpan", "? 32 : 8 * kSpan"),
+    ("the peer is not told", STAGE, "if (lane >= w.cluster) return;", "if (lane >= 1) return;"),
+    ("every lane arrives", STAGE, "if (lane >= w.cluster) return;", "if (w.cluster > 1 && lane >= 2) return;"),
+    ("the address is not the peer's", STAGE, "mapa(place.empty(slot), lane)", "place.empty(slot)"),
+    ("groups of lines are half as far", STAGE, "64 * kSpan, 1024, Swizzle", "64 * kSpan, 512, Swizzle"),
+    ("the next columns are half as far", STAGE, "16 : 64 * kSpan, 1024", "16 : 32 * kSpan, 1024"),
+    ("the tile is not read as it is turned", STAGE, "1024, Swizzle::bytes128", "1024, Swizzle::bytes64"),
+    ("a step along k is twice as long", STAGE, "Major::k ? 32 : 16 * kSpan", "Major::k ? 64 : 16 * kSpan"),
+    ("a step of lines is half as long", STAGE, "? 32 : 16 * kSpan", "? 32 : 8 * kSpan"),
     ("both warpgroups have the upper rows", CONSUMER, "group * (S::WM * kSpan)", "0"),
     ("the lower 64 rows are the upper ones", CONSUMER, "i * (64 * kSpan) + k *", "k *"),
     ("sums are not begun anew", CONSUMER, "step > 0 || k > 0);", "true);"),
@@ -142,4 +146,71 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
         "t ? transposed(given_data) : given_data",
         "given_data",
     ),
+    # ---- other types
+    ("float32 is cut, not rounded", ROWS, "f.to_tf32 = to_tf32;", ""),
+    (
+        "the second half of a warpgroup's rows is the first",
+        PROMOTION,
+        "(group * S::WM + i * 64) * kSpan",
+        "group * S::WM * kSpan",
+    ),
+    ("both warpgroups promote the upper rows", PROMOTION, "(group * S::WM + i * 64) * kSpan", "i * 64 * kSpan"),
+    ("a stage's sums are not begun anew", PROMOTION, "advance(b, k * 32), k > 0);", "advance(b, k * 32), true);"),
+    ("sums are promoted before they are whole", PROMOTION, "      wgmma_wait_group<0>();\n", ""),
+    ("no fence before a stage's products", PROMOTION, "      wgmma_fence();\n", ""),
+    ("the stage is given back with its first part", PROMOTION, "if (i == S::MI - 1) release", "if (i == 0) release"),
+    ("the stage is kept", PROMOTION, "      if (i == S::MI - 1) release<S>(w, place, at.slot);\n", ""),
+    (
+        "a stage is promoted before it is full",
+        PROMOTION,
+        "    mbarrier_wait_parity(place.full(at.slot), at.parity);\n",
+        "",
+    ),
+    ("the totals are not begun", PROMOTION, "sum[i][e] = 0;", "sum[i][e] += 0;"),
+    (
+        "only the last stage counts",
+        PROMOTION,
+        "total[i] += by[i / 2 % 2] * part[i];",
+        "total[i] = by[i / 2 % 2] * part[i];",
+    ),
+    (
+        "every stage has the first one's scales",
+        PROMOTION,
+        "tile.first_k / kScaleBlock + step;",
+        "tile.first_k / kScaleBlock;",
+    ),
+    ("a range has the scales of the first", PROMOTION, "tile.first_k / kScaleBlock + step;", "step;"),
+    ("the lower rows have the upper ones' scales", PROMOTION, "by[i / 2 % 2]", "by[0]"),
+    (
+        "a row has the scale of another",
+        PROMOTION,
+        "s.rows[h] = row + h * 8 < p.m ? data.scale_a[scale_at(a, row + h * 8",
+        "s.rows[h] = row + h * 8 < p.m ? data.scale_a[scale_at(a, row + h * 4",
+    ),
+    ("scales are read beyond the rows", PROMOTION, "row + h * 8 < p.m ? data", "true ? data"),
+    ("scales are read beyond the columns", PROMOTION, "column < p.n ? data", "true ? data"),
+    ("a column has the scale of another", PROMOTION, "i * 2 % 32 + first + e", "i * 2 % 32 + first"),
+    ("every row has a scale of its own", PROMOTION, "s.group > 1 ? x / kScaleBlock : x", "x"),
+    (
+        "the first 64 rows' scales serve all",
+        PROMOTION,
+        "(w.ending, row + i * 64, tile.column, block)",
+        "(w.ending, row, tile.column, block)",
+    ),
+    ("blocks are scaled once more", EPILOGUE, "  if (p.scaling.blocks()) return;\n", ""),
+    ("scales of rows are those of columns", EPILOGUE, "scale_a[r * p.scaling.a.x]", "scale_a[c * p.scaling.a.x]"),
+    (
+        "scales run along D's rows only",
+        EPILOGUE,
+        "r = row + (w.down ? e : 0), c = column + (w.down ? 0 : e)",
+        "r = row, c = column + e",
+    ),
+    (
+        "the bias lies along the transposed D",
+        PROBLEM,
+        "p.scaling.fast, !p.scaling.turned}",
+        "p.scaling.fast, p.scaling.turned}",
+    ),
+    ("scales are not exchanged with A and B", PROBLEM, "  d.scale_b = scale;\n", "  d.scale_a = scale;\n"),
+    ("each number has the first one's bias", EMIT, "bias[same ? 0 : i]", "bias[0]"),
 ]

@@ -23,12 +23,17 @@ constexpr int row_named(const char* id) {
   return -1;
 }
 
-int launch(int, const Problem& p, const Data& data, Stream stream) {
+int launch(int, const Problem& given, const Data& data, Stream stream) {
 #if GPUKERN_MUTANT_TF32
-  return run_layout<float, 64, 64, 32, 32, 32, 3>(row_named("t64x64"), p, data, stream);
+  using T = float;
+  const Row& row = kRows[row_named("t64x64")];
 #else
-  return run_layout<bfloat16_t, 64, 64, 64, 32, 32, 3>(row_named("h64x64"), p, data, stream);
+  using T = bfloat16_t;
+  const Row& row = kRows[row_named("h64x64")];
 #endif
+  const Problem p = oriented(row, given);
+  const Compiled c = compiled<T, 64, 64, 128 / int(sizeof(T)), 32, 32, 3>(a_along_k(p), b_along_k(p));
+  return run<T>(row, c, given, data, stream);
 }
 }  // namespace sm_80
 #endif

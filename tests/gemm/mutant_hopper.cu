@@ -1,24 +1,36 @@
-// Some rows of sm_90a under the machine model, compiled from a tree in which one line is wrong (mutants.py): both ways
-// to share the work, both operands shared, every layout between them.
+// Some rows of sm_90a under the machine model, compiled from a tree in which one line is wrong (mutants.py): each way
+// to share the work, both operands shared, every layout between them, tf32, and float8 of one and of two parts a
+// warpgroup.
 #include "gemm/arch/sm_90a/rows.h"
 
 namespace gpukern::gemm::sm_90a {
 
-template <int BM, int BN, Consumers Way, Major B>
-int either(const Row& row, const Problem& p, const Data& data, Stream stream) {
-  return a_along_k(p) ? run<bfloat16_t, BM, BN, Way, Major::k, B>(row, p, data, false, stream)
-                      : run<bfloat16_t, BM, BN, Way, Major::mn, Major::k>(row, p, data, false, stream);
+template <class T, class W, int BM, int BN, Consumers Way, Major A, Major B> constexpr Compiled kernel() {
+  return {&product<T, W, W, BM, BN, Way, A, B>, A, B};
+}
+template <int BM, int BN, Consumers Way, Major B> Compiled either(const Problem& p) {
+  using T = bfloat16_t;
+  return a_along_k(p) ? kernel<T, T, BM, BN, Way, Major::k, B>() : kernel<T, T, BM, BN, Way, Major::mn, Major::k>();
 }
 
-int launch(int row, const Problem& p, const Data& data, Stream stream) {
-  const Row& r = kRows[row];
-  const std::string_view id = r.id;
-  if (id == "p64x64") return either<64, 64, Consumers::in_turns, Major::k>(r, p, data, stream);
-  if (id == "w256x128") return either<256, 128, Consumers::together, Major::mn>(r, p, data, stream);
-  if (id == "w128x192")
-    return run<bfloat16_t, 128, 192, Consumers::together, Major::k, Major::k>(r, p, data, false, stream);
-  if (id == "d128x16") return run_layout<bfloat16_t, 128, 16, Consumers::together>(r, p, data, stream);
-  return -1;
+int launch(int number, const Problem& given, const Data& data, Stream stream) {
+  const Row& row = kRows[number];
+  const std::string_view id = row.id;
+  const Problem p = oriented(row, given);
+  constexpr Major k = Major::k;
+  constexpr Consumers together = Consumers::together, in_turns = Consumers::in_turns, promoting = Consumers::promoting;
+  if (p.type == Type::f32) return run<float>(row, kernel<float, tf32_t, 64, 64, in_turns, k, k>(), given, data, stream);
+  if (id == "q128x16")
+    return run<float8_t>(row, kernel<float8_t, e4m3_t, 128, 16, promoting, k, k>(), given, data, stream);
+  if (id == "q256x128")
+    return run<float8_t>(row, kernel<float8_t, e4m3_t, 256, 128, promoting, k, k>(), given, data, stream);
+  using T = bfloat16_t;
+  Compiled c{};
+  if (id == "p64x64") c = either<64, 64, in_turns, k>(p);
+  if (id == "w256x128") c = either<256, 128, together, Major::mn>(p);
+  if (id == "w128x192") c = kernel<T, T, 128, 192, together, k, k>();
+  if (id == "d128x16") c = compiled<T, 128, 16, together>(p);
+  return c.kernel ? run<T>(row, c, given, data, stream) : -1;
 }
 
 }  // namespace gpukern::gemm::sm_90a

@@ -219,8 +219,8 @@ MUTANTS = [
     Mutant(
         "columns beyond D are stored",
         EMIT,
-        "const int left = along < P ? static_cast<int>(along) : P;",
-        "const int left = P;",
+        "return along < P ? static_cast<int>(along) : P;",
+        "return P;",
     ),
     Mutant("C is read where beta is 0", EMIT, "step == 0 ? !e.addend", "step == 0 ? !w.data.c"),
     Mutant(
@@ -261,7 +261,7 @@ MUTANTS = [
     Mutant(
         "A and B are exchanged, their addresses not",
         ROWS,
-        "turned(kRows[row], given) ? transposed(given_data) : given_data",
+        "t ? transposed(given_data) : given_data",
         "given_data",
     ),
     *(Mutant(*fault) for fault in END_FAULTS),

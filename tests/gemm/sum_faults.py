@@ -42,7 +42,7 @@ SUM_FAULTS: list[tuple[str, str, str, str]] = [
         "  if (turned) return transposed(partial_of(transposed(p)));\n",
         "",
     ),
-    ("the transposed is ended, not what was asked", ROWS, "split::end(turned ? transposed(p) : p,", "split::end(p,"),
+    ("the transposed is ended, not what was asked", ROWS, "split::end(given,", "split::end(p,"),
     (
         "the last row of a part is left out",
         SPLIT,

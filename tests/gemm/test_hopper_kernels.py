@@ -12,23 +12,28 @@ from torch import Tensor
 import gpukern
 import gpukern.reference
 from gpukern import _C
-from tests.gemm.test_kernels import GPU_ROWS, place
+from tests.gemm.test_kernels import GPU_ROWS, filled, place, precise
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import Schedule
 
-ROWS = [row for row in GPU_ROWS if row.name.startswith("sm_90a/")]
+# The rows of float8 alone, and float8 in the others, have tests of their own (test_hopper_scaled_kernels.py).
+ROWS = [row for row in GPU_ROWS if row.name.startswith("sm_90a/") and "bfloat16" in row.types]
 TYPES = (torch.float16, torch.bfloat16)
-CASES = [(row, t) for row in ROWS for t in TYPES]
+ALONG_K = (torch.float32, torch.int8, torch.uint8)  # float32 as tf32
+CASES = [(row, t) for row in ROWS for t in (*TYPES, *ALONG_K) if str(t).removeprefix("torch.") in row.types]
 IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
+FLOATING = [case for case in CASES if case[1].is_floating_point]
+FLOATING_IDS = [name for name, case in zip(IDS, CASES) if case[1].is_floating_point]
 NAMES = [row.name for row in ROWS]
 Row = gpukern.selection.Row
 
 
 def lines(t: Tensor, gap: int = 0) -> Tensor:
-    """The same matrices in lines that are multiples of 16 bytes apart, `gap` elements more than need be."""
-    pitch = -(-t.shape[2] // 8) * 8 + gap
-    wide = torch.full((t.shape[0], t.shape[1], pitch), float("nan"), dtype=t.dtype)
+    """The same matrices in lines that are multiples of 16 bytes apart, `gap` such multiples more than need be."""
+    each = 16 // t.element_size()
+    pitch = (-(-t.shape[2] // each) + gap) * each
+    wide = torch.full((t.shape[0], t.shape[1], pitch), float("nan") if t.is_floating_point() else 99).to(t.dtype)
     wide[:, :, : t.shape[2]] = t
     return wide[:, :, : t.shape[2]]
 
@@ -41,8 +46,11 @@ def laid(t: Tensor, along_row: bool, gap: int = 0) -> Tensor:
     return lines(t, gap) if along_row else columns(t, gap)
 
 
-def layouts(row: Row) -> list[tuple[bool, bool]]:
-    """Whether A and B lie along their rows.  Columns of B that are no multiple of 64 come along k only."""
+def layouts(row: Row, dtype: torch.dtype = torch.bfloat16) -> list[tuple[bool, bool]]:
+    """Whether A and B lie along their rows.  Columns of B that are no multiple of 64 come along k only, as does what
+    has not 16 bits."""
+    if dtype.itemsize != 2:
+        return [(True, False)]
     return [(a, b) for a, b in itertools.product((True, False), repeat=2) if row.tile[1] % 64 == 0 or not b]
 
 
@@ -51,8 +59,13 @@ def oriented(row: Row, m: int, n: int) -> tuple[int, int]:
     return (max(m, n), min(m, n)) if row.tile[1] <= 32 else (m, n)
 
 
+def depth(dtype: torch.dtype) -> int:
+    """k of a stage."""
+    return 128 // dtype.itemsize
+
+
 def factors(dtype: torch.dtype, batch: int, m: int, n: int, k: int) -> tuple[Tensor, Tensor]:
-    return fills.integers(batch, m, k, k=k, dtype=dtype), fills.integers(batch, k, n, k=k, dtype=dtype)
+    return filled(dtype, batch, m, k, k=k), filled(dtype, batch, k, n, k=k)
 
 
 def result(a: Tensor, b: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -62,21 +75,21 @@ def result(a: Tensor, b: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 def exact(row: Row, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any) -> None:
     out = result(a, b) if out is None else out
     got = machine.product(*place(row), out, a, b, aligned=True, **options)
-    products.exactly_equal(got, (a.double() @ b.double()).to(out.dtype))
+    products.exactly_equal(got, (precise(a) @ precise(b)).to(out.dtype))
 
 
 @pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
 def test_layouts_and_clusters(row: Row, dtype: torch.dtype) -> None:
     """Tiles that end before, at and behind the matrices' edges; k of half a stage, a stage, several."""
-    bm, bn, bk = row.tile
+    bm, bn, bk = *row.tile[:2], depth(dtype)
     seeds = itertools.count(1)
-    for (along_a, along_b), cluster in itertools.product(layouts(row), (1, 2)):
+    for (along_a, along_b), cluster in itertools.product(layouts(row, dtype), (1, 2)):
         for batch, m, n, k in ((1, bm + 9, bn + 7, 2 * bk + 5), (2, 5, 3, bk // 2), (1, bm, bn, bk)):
             m, n = oriented(row, m, n)
             a, b = factors(dtype, batch, m, n, k)
-            out = lines(result(a, b), gap=8 * (m % 2))
+            out = lines(result(a, b), gap=m % 2)
             options = {"cluster": cluster, "schedule": Schedule("pct", next(seeds))}
-            exact(row, laid(a, along_a, 8), laid(b, along_b, 16), out, **options)
+            exact(row, laid(a, along_a, 1), laid(b, along_b, 2), out, **options)
 
 
 SCHEDULES = [("fifo", 1), ("lifo", 1), ("random", 1), *(("pct", seed) for seed in range(1, 11))]
@@ -99,6 +112,7 @@ def test_blocks_go_on_to_further_tiles_under_every_schedule(row: Row, cluster: i
 @pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
 def test_results_that_tma_does_not_store(row: Row, dtype: torch.dtype) -> None:
     """Rows of D that are no multiple of 16 bytes, columns, no unit stride, the accumulator's type."""
+    wide = torch.float32 if dtype.is_floating_point else torch.int32
     m, n = oriented(row, row.tile[0] + 3, row.tile[1] + 5)
     a, b = factors(dtype, 2, m, n, 70)
     a, b = laid(a, True), laid(b, False)
@@ -106,19 +120,20 @@ def test_results_that_tma_does_not_store(row: Row, dtype: torch.dtype) -> None:
     exact(row, a, b, torch.empty(2, n, m, dtype=dtype).transpose(1, 2))
     exact(row, a, b, columns(result(a, b)))
     exact(row, a, b, torch.empty(2, m, 2 * n, dtype=dtype)[:, :, ::2])
-    exact(row, a, b, result(a, b, torch.float32))
-    exact(row, a, b, lines(result(a, b, torch.float32)), cluster=2)
+    if dtype != torch.uint8:
+        exact(row, a, b, result(a, b, wide))
+        exact(row, a, b, lines(result(a, b, wide)), cluster=2)
 
 
 @pytest.mark.parametrize("activation", ["none", "gelu", "silu"])
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
 def test_ends(row: Row, dtype: torch.dtype, activation: str) -> None:
     """alpha alone; a bias, a column, a full addend; an activation; a residual."""
     m, n = oriented(row, 37, 23)
     k = 24
     a, b = lines(fills.normal(1, m, k, dtype=dtype)), columns(fills.normal(1, k, n, dtype=dtype))
     full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
-    eps = {torch.float16: 2e-3, torch.bfloat16: 2e-2}[dtype]
+    eps = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 1e-4}[dtype]
     for c, residual, out in (
         (None, None, lines(result(a, b))),
         (None, full, result(a, b)),
@@ -130,7 +145,7 @@ def test_ends(row: Row, dtype: torch.dtype, activation: str) -> None:
         got = machine.product(
             *place(row), out, a, b, alpha=0.5, activation=activation, residual=residual, aligned=True, **options
         )
-        sums = 0.5 * (a.double() @ b.double()) + (0 if c is None else -2 * c.double())
+        sums = 0.5 * (multiplied(a) @ multiplied(b)) + (0 if c is None else -2 * c.double())
         expected = gpukern.reference.matmul(torch.eye(m)[None], sums, activation=activation)
         expected = expected + (0 if residual is None else residual.double())
         torch.testing.assert_close(got.double(), expected, rtol=eps, atol=eps)
@@ -161,7 +176,7 @@ def test_ends_of_backward_and_scales(row: Row) -> None:
     products.exactly_equal(got, (a.double() @ b.double()).half())
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
 def test_sums_of_columns(row: Row, dtype: torch.dtype) -> None:
     """In parts of 16 rows, or of 64 columns of the transposed product; both orders of D; ranges of k."""
     for seed, (by_rows, splits, flat) in enumerate(itertools.product((True, False), (1, 2), (True, False))):
@@ -183,16 +198,16 @@ def test_sums_of_columns(row: Row, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
 def test_ranges_of_k_add_up(row: Row, dtype: torch.dtype) -> None:
     """k split over blocks, some of which have none of it; with an addend, in another cluster, in both orders of D."""
-    bk = row.tile[2]
+    bk = depth(dtype)
     for splits, cluster, k in ((2, 1, 4 * bk + 1), (3, 2, 5 * bk), (7, 1, bk + 1)):
         m, n = oriented(row, 21, 18)
         a, b = factors(dtype, 2, m, n, k)
         a, b = laid(a, True), laid(b, False)
         exact(row, a, b, splits=splits, cluster=cluster, processors=3 + cluster)
-        c = fills.integers(2, m, n, k=9, dtype=dtype)
+        c = filled(dtype, 2, m, n, k=9)
         turned = columns(result(a, b))
         got = machine.product(*place(row), turned, a, b, c=c, splits=splits, cluster=cluster, aligned=True)
-        products.exactly_equal(got, (a.double() @ b.double() + c.double()).to(dtype))
+        products.exactly_equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
@@ -210,13 +225,36 @@ def test_batches(row: Row) -> None:
     exact(row, lines(a), columns(b[:1]).expand(3, 72, n), lines(result(a, b)), processors=1)
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
 def test_rounding_is_within_the_bound(row: Row, dtype: torch.dtype) -> None:
     m, n = oriented(row, 33, 24)
     for fill in fills.FILLS.values():
         a, b = fill(1, m, 304, dtype=dtype), fill(1, 304, n, dtype=dtype)
         got = machine.product(*place(row), result(a, b), a, columns(b), aligned=True)
-        products.check_product(got[0], a[0], b[0], accumulator="truncating")
+        products.check_product(got[0], multiplied(a)[0], multiplied(b)[0], accumulator="truncating")
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "float32" in row.types], ids=lambda row: row.name)
+def test_float32_is_rounded_to_nearest(row: Row) -> None:
+    """TMA rounds to 11 bits, ties to even; what tensor cores do with more bits is to cut them."""
+    numbers = torch.tensor([1.0, 1 + 2.0**-11, 1 + 3 * 2.0**-11, 1 + 2.0**-11 + 2.0**-20, -1 - 2.0**-12, 3e38, 1e-30])
+    a, b = torch.eye(7)[None].contiguous(), numbers[None, :, None].expand(1, 7, 7).contiguous()
+    got = machine.product(*place(row), result(a, b), lines(a), columns(b), aligned=True)[0, :, 0]
+    assert torch.equal(got, to_nearest_even(numbers))
+    assert float(got[1]) == 1 and float(got[2]) == 1 + 2.0**-9 and float(got[3]) == 1 + 2.0**-10
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "int8" in row.types], ids=lambda row: row.name)
+def test_integers_wrap(row: Row) -> None:
+    """Sums beyond 8 bits modulo 256, beyond 32 modulo 2^32; activations are of floating types."""
+    m, n = oriented(row, 40, 24)
+    a, b = torch.full((1, m, 300), -128, dtype=torch.int8), torch.full((1, 300, n), -128, dtype=torch.int8)
+    exact(row, lines(a), columns(b), result(a, b))
+    exact(row, lines(a), columns(b), result(a, b, torch.int32))
+    c = torch.full((1, m, n), 2**31 - 7, dtype=torch.int32)
+    out = result(a, b, torch.int32)
+    got = machine.product(*place(row), out, lines(a), columns(b), c=c, alpha=3, beta=-2, aligned=True)
+    products.exactly_equal(got, (3 * (precise(a) @ precise(b)) - 2 * precise(c)).to(torch.int32))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
@@ -231,30 +269,32 @@ def test_nan_and_infinity_stay_in_their_row_and_column(row: Row) -> None:
     assert bool(got[rest][:, [j for j in range(n) if j != 11]].isfinite().all())
 
 
-@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("dtype", [*TYPES, torch.float32])
 def test_rows_agree_to_the_last_bit(dtype: torch.dtype) -> None:
     """Whatever the tile, the cluster, the number of other rows and the schedule."""
+    rows = [row for row, t in CASES if t == dtype]
     a, b = fills.normal(1, 70, 200, dtype=dtype), columns(fills.normal(1, 200, 88, dtype=dtype))
     results = [
         machine.product(
             *place(row), lines(result(a, b)), a, b, cluster=cluster, schedule=Schedule("pct", seed), aligned=True
         )
-        for seed, (row, cluster) in enumerate(itertools.product(ROWS, (1, 2)))
+        for seed, (row, cluster) in enumerate(itertools.product(rows, (1, 2)))
     ]
     for got in results:
         assert torch.equal(got, results[0])
-    few = machine.product(*place(ROWS[0]), lines(result(a[:, :3], b)), a[:, :3].contiguous(), b, aligned=True)
+    few = machine.product(*place(rows[0]), lines(result(a[:, :3], b)), a[:, :3].contiguous(), b, aligned=True)
     assert torch.equal(few, results[0][:, :3])
 
 
-@pytest.mark.parametrize("row", ROWS, ids=NAMES)
-def test_no_access_to_shared_memory_meets_a_bank_twice(row: Row) -> None:
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_no_access_to_shared_memory_meets_a_bank_twice(row: Row, dtype: torch.dtype) -> None:
     """Both ways out: the boxes that TMA stores, and the slab, read along rows and down columns."""
     m, n = oriented(row, row.tile[0], row.tile[1])
-    a, b = factors(torch.bfloat16, 1, m, n, 64)
+    a, b = factors(dtype, 1, m, n, 64)
     a, b = laid(a, True), laid(b, False)
     shared = []
-    for out in (lines(result(a, b)), lines(result(a, b, torch.float32)), columns(result(a, b))):
+    wide = dtype if dtype == torch.uint8 else torch.float32 if dtype.is_floating_point else torch.int32
+    for out in (lines(result(a, b)), lines(result(a, b, wide)), columns(result(a, b))):
         machine.counts()
         exact(row, a, b, out, schedule=Schedule("fifo", count=True))
         shared.append([c for c in machine.counts() if c.space == "shared"])
@@ -263,13 +303,27 @@ def test_no_access_to_shared_memory_meets_a_bank_twice(row: Row) -> None:
             assert count.passes == count.ideal, count
 
 
-def explain(m: int, n: int, k: int, device: str = "sm_90a", batch: int = 1, **layouts: Any) -> dict[str, Any]:
+def to_nearest_even(t: Tensor) -> Tensor:
+    """float32 to the 11 significant bits of tf32, by float64, whose steps can be set: no other rounding is involved."""
+    wide = t.double()
+    step = 2.0 ** (torch.frexp(wide).exponent.double() - 11)
+    return ((wide / step).round() * step).float()  # round: ties to even
+
+
+def multiplied(t: Tensor) -> Tensor:
+    """In float64, what the row multiplies."""
+    return to_nearest_even(t).double() if t.dtype == torch.float32 else t.double()
+
+
+def explain(
+    m: int, n: int, k: int, device: str = "sm_90a", batch: int = 1, dtype: str = "bfloat16", **layouts: Any
+) -> dict[str, Any]:  # fmt: skip
     rows = {
         "a": (k, 1, m * k, 16), "b": (n, 1, k * n, 16), "c": (0, 0, 0, 1), "d": (n, 1, m * n, 16),
         "residual": (0, 0, 0, 1),
     } | layouts  # fmt: skip
     found: dict[str, Any] = _C.gemm_explain(
-        "bfloat16", (batch, m, n, k), list(rows.values()), 1.0, 0.0, False, "none", False, device
+        dtype, (batch, m, n, k), list(rows.values()), 1.0, 0.0, False, "none", False, device
     )
     return found
 
@@ -292,6 +346,18 @@ def test_what_tma_does_not_bring_goes_to_another_folder() -> None:
     ):
         assert dict(found["refusals"])["sm_90a"] in (why, "no code was built for this device"), found
         assert found["would_run"].startswith(("sm_80/", "simt/")), found
+
+
+def test_bytes_that_lie_along_m_are_not_taken_for_lines_of_k() -> None:
+    """Once a column of bytes was: its unit stride is no line's step."""
+    along_k: dict[str, Any] = {"b": (1, 512, 0, 16)}
+    assert explain(512, 512, 512, dtype="int8", **along_k)["would_run"].startswith("sm_90a/")
+    for m, n, k, layouts in ((512, 512, 512, {}), (512, 512, 512, {**along_k, "a": (1, 512, 0, 16)}),
+                             (5, 10, 1, {"a": (1, 0, 0, 16), "b": (0, 1, 0, 16)})):  # fmt: skip
+        found = explain(m, n, k, dtype="int8", **layouts)
+        said = dict(found["refusals"])["sm_90a"]
+        assert said in ("wgmma takes operands of this type along k only", "no code was built for this device"), found
+        assert not found["would_run"].startswith("sm_90a/")
 
 
 def test_choices_on_hopper() -> None:

@@ -12,13 +12,16 @@ import gpukern.model.machine
 from gpukern import _C
 from tests.gemm.hopper_faults import HOPPER_FAULTS, KERNEL
 from tests.gemm.mutants import Mutant, Plant
-from tests.gemm.test_hopper_kernels import columns, factors, lines, result
+from tests.gemm.test_hopper_kernels import columns, factors, lines, multiplied, result
+from tests.gemm.test_hopper_scaled_kernels import padded
 from tests.gemm.test_mutants import Case, loaded
 from tests.oracle import fills
+from tests.oracle.float8 import FORMATS, exact, scales, whole
 
 ROWS = [r["name"] for r in _C.gemm_rows() if r["name"].startswith("sm_90a/")]
 FOLDER = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows())).index("sm_90a")
-TURNS, SHARES_A, NARROW, THIN = (ROWS.index(f"sm_90a/{name}") for name in ("p64x64", "w256x128", "w128x192", "d128x16"))
+NAMES = ("p64x64", "w256x128", "w128x192", "d128x16", "q128x16", "q256x128")
+TURNS, SHARES_A, NARROW, THIN, THIN_PROMOTING, PROMOTING = (ROWS.index(f"sm_90a/{name}") for name in NAMES)
 SEEDS = 10
 
 NONE = Mutant("nothing, hopper", KERNEL, "", "")
@@ -63,9 +66,44 @@ def cases() -> Iterator[Case]:
     yield {"a": lines(a), "b": lines(b), "row": SHARES_A, "out": result(a, b)}
 
 
+def scaled_cases() -> Iterator[Case]:
+    """tf32 (of numbers that are no tf32), and float8: each kind of scales, ends, ranges, a ring that goes round."""
+    numbers = 1 + torch.rand(1, 64, 40)
+    yield {"a": torch.eye(64)[None].contiguous(), "b": columns(numbers), "row": TURNS, "out": torch.empty(1, 64, 40)}
+    e4m3 = FORMATS[0]
+
+    def made(m: int, n: int, k: int, kind: str) -> Case:
+        a, b = whole(e4m3, m, k), whole(e4m3, k, n)
+        return {"a": padded(a), "b": padded(b.t()).t(), "out": torch.empty(m, n), "scales": scales(kind, m, n, k)}
+
+    few = {"row": THIN_PROMOTING, "processors": 1}
+    yield {**made(20, 150, 128 * 11 + 40, "1x128, 128x128"), **few}
+    yield {**made(150, 18, 128 * 2 + 40, "1x128, 1x128"), **few, "processors": 4, "cluster": 2}
+    yield {**made(150, 18, 128 * 4, "128x128, 1x128"), **few, "splits": 2}
+    bias = torch.arange(150.0) % 7
+    for m, n in ((20, 150), (150, 20)):
+        yield {**made(m, n, 128, "row"), **few, "bias": bias[:n]}
+        yield {**made(m, n, 128, "row"), **few, "bias": bias[:n], "out": torch.empty(n, m).t()}
+    yield {**made(270, 70, 128 * 6 + 9, "1x128, 128x128"), "row": PROMOTING, "processors": 2, "cluster": 2}
+
+
+def run_scaled(case: Case, schedule: gpukern.model.machine.Schedule) -> str:
+    row, a, b, (one, two) = case.pop("row"), case.pop("a"), case.pop("b"), case.pop("scales")
+    got = gpukern.model.machine.scaled(
+        FOLDER, row, case.pop("out"), a, b, one, two, **case, schedule=schedule, aligned=True
+    )
+    expected = exact(a, b, one, two) + case.get("bias", torch.zeros(()))
+    return "" if torch.equal(got, expected.to(got.dtype)) else "a wrong result"
+
+
 def wrong(case: Case, seed: int) -> str:
     """What the model says, or that a result is wrong, or ""."""
     case = dict(case)
+    if "scales" in case:
+        try:
+            return run_scaled(case, gpukern.model.machine.Schedule("pct", seed))
+        except (gpukern.model.machine.ModelError, AssertionError) as said:
+            return str(said)
     row, a, b = case.pop("row"), case["a"], case["b"]
     schedule = gpukern.model.machine.Schedule("pct", seed)
     try:
@@ -74,7 +112,7 @@ def wrong(case: Case, seed: int) -> str:
         )
     except (gpukern.model.machine.ModelError, AssertionError) as said:
         return str(said)
-    expected = case.get("alpha", 1) * (a.double() @ b.double())
+    expected = case.get("alpha", 1) * (multiplied(a) @ multiplied(b))
     if case.get("activation") == "relu":
         expected = expected.relu()
     if case.get("residual") is not None:
@@ -82,15 +120,20 @@ def wrong(case: Case, seed: int) -> str:
     return "" if torch.equal(got, expected.to(got.dtype)) else "a wrong result"
 
 
+def every_case() -> Iterator[Case]:
+    yield from cases()
+    yield from scaled_cases()
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_planted_fault_is_seen(mutant: Mutant) -> None:
     with loaded(mutant, PLANT):
-        assert any(wrong(case, seed) for seed in range(1, SEEDS + 1) for case in cases()), mutant.what
+        assert any(wrong(case, seed) for seed in range(1, SEEDS + 1) for case in every_case()), mutant.what
 
 
 def test_no_false_alarm() -> None:
     with loaded(NONE, PLANT):
         for seed in (1, 2, 3):  # test_hopper_kernels.py has more
-            for number, case in enumerate(cases()):
+            for number, case in enumerate(every_case()):
                 said = wrong(case, seed)
                 assert not said, (number, seed, said)

@@ -50,18 +50,20 @@ def rows() -> list[Any]:
 
 
 def types(row: Any) -> list[torch.dtype]:
-    """Of its products without scales."""
-    return [getattr(torch, t) for t in row.types if not t.startswith("float8")]
+    """Of its products without scales, in whatever layout; Hopper's others lie along k (test_hopper.py)."""
+    all_of_them = [getattr(torch, t) for t in row.types if not t.startswith("float8")]
+    return [t for t in all_of_them if t.itemsize == 2] if row.name.startswith("sm_90a/") else all_of_them
 
 
 def takes_float8(row: Any) -> bool:
-    return any(t.startswith("float8") for t in row.types)
+    """Whether it has scaled products, in whatever layout."""
+    return any(t.startswith("float8") for t in row.types) and not row.name.startswith("sm_90a/")
 
 
 def how(row: Any, dtype: Any) -> dict[str, str]:
     """What a call must ask for so that a row of float32 can be forced."""
     folder = row.name.split("/")[0]
-    precision = {"sm_80": "tf32", "terms": "bf16x6"}.get(folder)
+    precision = {"sm_80": "tf32", "sm_90a": "tf32", "terms": "bf16x6"}.get(folder)
     return {"precision": precision} if precision and str(dtype) == "torch.float32" else {}
 
 

@@ -11,6 +11,7 @@ file where there is no GPU: products are then ATen's and no row is forced.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -182,16 +183,16 @@ def product(
 def scaled(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, *,
     bias: Tensor | None = None, scale_result: Tensor | None = None, schedule: object = None,
-    aligned: bool = False, splits: int = 1,
+    aligned: bool = False, splits: int = 1, fast: bool = False, processors: int = 0, cluster: int = 0,
 ) -> Tensor:  # fmt: skip
-    """As machine.scaled."""
+    """As machine.scaled; processors and clusters are the device's."""
     global launches
     name = record.row_at(folder, row)
     given = [Placed(t, t, aligned=aligned) for t in (a, b, scale_a, scale_b)]
     rest = [None if t is None else t.to(DEVICE) for t in (bias, scale_result)]
     target = Placed(out, None, aligned=aligned)
     with gpukern.force("host" if DEVICE == "cpu" else f"{name}*{splits}"):
-        gpukern.scaled_mm(*(p.view for p in given), *rest, out.dtype, out=target.view)
+        gpukern.scaled_mm(*(p.view for p in given), *rest, out.dtype, fast, out=target.view)
     launches += 1
     record.RECORD.note("rows", name)
     for p in given:
@@ -203,7 +204,7 @@ def scaled(
 def tf32_allowed(row: str) -> Iterator[None]:
     """Tensor cores multiply float32 only where torch's switch lets them round it."""
     before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = row.startswith("sm_80/")
+    torch.backends.cuda.matmul.allow_tf32 = row.startswith(("sm_80/", "sm_90a/"))
     yield
     torch.backends.cuda.matmul.allow_tf32 = before
 
@@ -233,6 +234,8 @@ def left_to_devices(item: pytest.Item) -> bool:
     steep = activation not in ("none", "relu", "gelu", "gelu_tanh", "silu")
     return (
         "to_the_last_bit" in item.name
+        or item.name.startswith(("test_float32_is_rounded", "test_promoted_sums"))
+        or re.match(r"test_(ends|rounding_is_within_the_bound)\[sm_90a/\w+-float32", item.name) is not None
         or item.name.startswith("test_rounding_is_within_the_bound[sm_80/t")
         or (item.name.startswith("test_epilogues[") and steep)
     )

@@ -89,6 +89,27 @@ def scaled_runs(row: gpukern.selection.Row) -> int:
     return count
 
 
+def along_k_runs(row: gpukern.selection.Row) -> int:
+    """Hopper's types that lie along k only: tf32, int8, float8 with the scales that the row takes."""
+    count = 0
+    m, n, k = row.tile[0] + 1, row.tile[1] + 3, 2 * 128 + 16
+    for dtype in (torch.float32, torch.int8):
+        if str(dtype).removeprefix("torch.") in row.types:
+            a, b = fills.integers(m, k, k=k).to(dtype), fills.integers(n, k, k=k).to(dtype).t()
+            got = gpukern.mm(there(a), there(b), **device.how(row, dtype)).cpu()
+            products.exactly_equal(got, (a.double() @ b.double()).to(dtype))
+            count += 1
+    for kind in float8.SCALES if "float8_e4m3fn" in row.types else ():
+        a, b = float8.whole(float8.FORMATS[0], m, k), float8.whole(float8.FORMATS[1], n, k).t()
+        given = tuple(map(there, (a, b, *float8.scales(kind, m, n, k))))
+        fast = "bfloat16" in row.types
+        if device.serves(row, "scaled_mm", *given, out_dtype=torch.float32, use_fast_accum=fast):
+            got = gpukern.scaled_mm(*given, out_dtype=torch.float32, use_fast_accum=fast).cpu()
+            products.exactly_equal(got, float8.exact(a, b, given[2].cpu(), given[3].cpu()))
+            count += 1
+    return count
+
+
 def elementwise_runs() -> int:
     """Each op dense, broadcast, transposed and with gaps, first derivatives of the dense one."""
     count = 0
@@ -116,6 +137,7 @@ def main() -> int:
             row = gpukern.selection.Row(row.name, row.types, row.targets, (8, 8, 8), 0, 0)
         with gpukern.force(row.name):
             count += row_runs(row) + (scaled_runs(row) if device.takes_float8(row) else 0)
+            count += along_k_runs(row) if row.name.startswith("sm_90a/") else 0
     count += elementwise_runs()
     print(f"{count} runs on small shapes, every result right")
     return 0

@@ -42,25 +42,29 @@ template <class Theirs> void swizzle(const char* name, Theirs theirs, Span ours)
   std::fprintf(tables, "swizzle_%s %d\n", name, bad);
 }
 
-// A tile of 128 x 64 as CuTe lays it out, element by element, against what its own descriptor means to the model.
-template <SM90::GMMA::Major M, class Atom> void addresses(const char* name, Atom atom, Span swizzle) {
+// A tile of 128 rows and 128 bytes of k as CuTe lays it out, element by element, against what its own descriptor means
+// to the model.
+template <class V, SM90::GMMA::Major M, class Atom> void addresses(const char* name, Atom atom, Span swizzle) {
   constexpr bool mn = M == SM90::GMMA::Major::MN;
-  alignas(1024) static Value memory[128 * 64];
-  const auto layout = tile_to_shape(atom, Shape<_128, _64>{});
+  constexpr int size = sizeof(V), deep = 32 / size, each = 16 / size;
+  static_assert(!mn || size == 2);
+  alignas(1024) static V memory[128 * 128 / size];
+  const auto layout = tile_to_shape(atom, Shape<_128, Int<4 * deep>>{});
   const auto plain = as_position_independent_swizzle_layout(layout);
   const auto tile = make_tensor(make_smem_ptr(memory), layout);
   int bad = 0, fields = 0;
   for (int step = 0; step < 4; ++step) {
-    const auto part = local_tile(tile, Shape<_128, _16>{}, make_coord(0, step));
+    const auto part = local_tile(tile, Shape<_128, Int<deep>>{}, make_coord(0, step));
     uint64_t descriptor = SM90::GMMA::make_gmma_desc<M>(part).desc_;
     descriptor &= ~uint64_t{0x3fff};
     model::Operand o = model::operand_of(descriptor, mn, 0);
     fields += o.swizzle != swizzle || gpukern::matrix_descriptor(0, o.leading, o.stride, swizzle) != descriptor;
-    o.start = static_cast<uint32_t>(plain(0, 16 * step)) * 2;
+    o.start = static_cast<uint32_t>(plain(0, deep * step)) * size;
     for (int row = 0; row < 128; ++row)
-      for (int k = 0; k < 16; ++k) {
-        const uint32_t ours = mn ? o.piece(k, row / 8) + row % 8 * 2 : o.piece(row, k / 8) + k % 8 * 2;
-        bad += ours != static_cast<uint32_t>(plain(row, 16 * step + k)) * 2;
+      for (int k = 0; k < deep; ++k) {
+        const uint32_t ours =
+            mn ? o.piece(k, row / each) + row % each * size : o.piece(row, k / each) + k % each * size;
+        bad += ours != static_cast<uint32_t>(plain(row, deep * step + k)) * size;
       }
   }
   std::fprintf(tables, "addresses_%s %d\ndescriptor_%s %d\n", name, bad, name, fields);
@@ -77,14 +81,16 @@ int main() {
   swizzle("64", cute::Swizzle<2, 4, 3>(), Span::bytes64);
   swizzle("32", cute::Swizzle<1, 4, 3>(), Span::bytes32);
   using SM90::GMMA::Major;
-  addresses<Major::K>("k_128", SM90::GMMA::Layout_K_SW128_Atom<Value>(), Span::bytes128);
-  addresses<Major::K>("k_64", SM90::GMMA::Layout_K_SW64_Atom<Value>(), Span::bytes64);
-  addresses<Major::K>("k_32", SM90::GMMA::Layout_K_SW32_Atom<Value>(), Span::bytes32);
-  addresses<Major::K>("k_none", SM90::GMMA::Layout_K_INTER_Atom<Value>(), Span::none);
-  addresses<Major::MN>("mn_128", SM90::GMMA::Layout_MN_SW128_Atom<Value>(), Span::bytes128);
-  addresses<Major::MN>("mn_64", SM90::GMMA::Layout_MN_SW64_Atom<Value>(), Span::bytes64);
-  addresses<Major::MN>("mn_32", SM90::GMMA::Layout_MN_SW32_Atom<Value>(), Span::bytes32);
-  addresses<Major::MN>("mn_none", SM90::GMMA::Layout_MN_INTER_Atom<Value>(), Span::none);
+  addresses<uint8_t, Major::K>("k_128_bytes", SM90::GMMA::Layout_K_SW128_Atom<uint8_t>(), Span::bytes128);
+  addresses<uint32_t, Major::K>("k_128_words", SM90::GMMA::Layout_K_SW128_Atom<uint32_t>(), Span::bytes128);
+  addresses<Value, Major::K>("k_128", SM90::GMMA::Layout_K_SW128_Atom<Value>(), Span::bytes128);
+  addresses<Value, Major::K>("k_64", SM90::GMMA::Layout_K_SW64_Atom<Value>(), Span::bytes64);
+  addresses<Value, Major::K>("k_32", SM90::GMMA::Layout_K_SW32_Atom<Value>(), Span::bytes32);
+  addresses<Value, Major::K>("k_none", SM90::GMMA::Layout_K_INTER_Atom<Value>(), Span::none);
+  addresses<Value, Major::MN>("mn_128", SM90::GMMA::Layout_MN_SW128_Atom<Value>(), Span::bytes128);
+  addresses<Value, Major::MN>("mn_64", SM90::GMMA::Layout_MN_SW64_Atom<Value>(), Span::bytes64);
+  addresses<Value, Major::MN>("mn_32", SM90::GMMA::Layout_MN_SW32_Atom<Value>(), Span::bytes32);
+  addresses<Value, Major::MN>("mn_none", SM90::GMMA::Layout_MN_INTER_Atom<Value>(), Span::none);
   cute::GmmaDescriptor d;
   d.desc_ = 0;
   d.bitfield.start_address_ = 0x1234;

@@ -73,9 +73,9 @@ def key_of(name: str) -> str:
     if terms:
         row = row_of("terms", "f32", (int(terms[1]), int(terms[2]), int(terms[3])))
         return f"{row.name if row else name} f32"
-    hopper = re.search(r"gemm::sm_90a::product<(\w+), (\d+), (\d+), \(.*?\)(\d),", name)
+    hopper = re.search(r"gemm::sm_90a::product<([\w :]+), [\w :]+, [\w :]+, (\d+), (\d+), \(.*?\)(\d),", name)
     if hopper:  # a tile may be there twice: for two warpgroups together, and for each in turns
-        way = "p" if hopper[4] == "1" else "d" if int(hopper[3]) <= 32 else "w"
+        way = "q" if hopper[4] == "2" else "p" if hopper[4] == "1" else "d" if int(hopper[3]) <= 32 else "w"
         return f"sm_90a/{way}{hopper[2]}x{hopper[3]} {TYPES[hopper[1]]}"
     product = re.search(r"gemm::(\w+)::\w+<([\w :]+(?:<\w+>)?), (\d+), (\d+), (\d+),", name)
     if product:

@@ -23,7 +23,7 @@ CUDA = {
     "DFMA": r"DFMA",
     "IMAD": r"IMAD(?!\.(MOV|SHL|IADD|U32\.MOV))",
     "MMA": r"[DHIQ]G?MMA",
-    "HGMMA": r"HGMMA",
+    "HGMMA": r"[HIQ]GMMA",  # wgmma of 16 bits and tf32, of int8, of float8
     "UTMALDG": r"UTMALDG",
     "UTMASTG": r"UTMASTG",
     "SYNCS": r"SYNCS",
@@ -139,16 +139,16 @@ PROMISES = [
 # steps a tile of 64 bytes, four of 128 (the smallest parts are a loop of two).  Copies of 16 bytes for the prologue's
 # tiles and the loop's.
 PROMISES += [
-    Promise(r"sm_80/h128x(128|256) b?f16", {"MMA": 64, "LDSM": 16, "LDGSTS.128": 16, "STG": 2}),
+    Promise(r"sm_80/h128x(128|256) b?f16", {"MMA": 64, "LDSM": 16, "LDGSTS.128": 12, "STG": 2}),
     Promise(r"sm_80/h64x128 b?f16", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 12}),
     Promise(r"sm_80/h64x64 b?f16", {"MMA": 32, "LDSM": 16, "LDGSTS.128": 16}),
-    Promise(r"sm_80/h16x128 b?f16", {"MMA": 8, "LDSM": 9, "LDGSTS.128": 20}),
+    Promise(r"sm_80/h16x128 b?f16", {"MMA": 8, "LDSM": 9, "LDGSTS.128": 18}),
     Promise(r"sm_80/t128x128 f32", {"MMA": 32, "LDGSTS.128": 8}),
     Promise(r"sm_80/t64x64 f32", {"MMA": 32, "LDGSTS.128": 16}),
     Promise(r"sm_80/d\w+ f64", {"MMA": 8, "LDGSTS.128": 8}),
     Promise(r"sm_80/i\w+ i8", {"LDSM": 16, "LDGSTS.128": 16}),
     Promise(r"sm_80/\w+ \w+", {"LDGSTS": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
-    Promise(r"terms/e\w+ f32", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 16, "BAR": 3, "LDS.128": 1, "STS": 4}),
+    Promise(r"terms/e\w+ f32", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
     Promise(r"split/sum <\w+>", {"LDG.128": 1}, {"load128": 1}),
     # By rows: four packets past L1 before the loop and four in it, which are on their way together; x through L1.
     Promise(r"gemv/r[18] (?!u8|i8)\w+", {"LDG.128": 9, "once": 8, "BAR": 1}, {"load128": 9, "barrier": 1}),
@@ -169,6 +169,10 @@ PROMISES += [
     Promise(
         r"sm_90a/\w+ b?f16", {"HGMMA": 4, "UTMALDG": 3, "UTMASTG": 1, "SYNCS": 20, "STSM": 1, "STG.128": 1, "LDS": 5}
     ),
+    # Other types: as many bytes of k, and no store by TMA.  A promoting row has four for each 64 rows too.
+    Promise(r"sm_90a/[wpq](256x128|128x256) (f32|i8|f8)", {"HGMMA": 4}),
+    Promise(r"sm_90a/(w256x128|p128x128|q256x128) (f32|i8|f8)", {"HGMMA": 8}),
+    Promise(r"sm_90a/\w+ (f32|i8|f8)", {"HGMMA": 4, "UTMALDG": 4, "SYNCS": 20, "STG.128": 1, "LDS": 5}),
 ]
 
 # All GPU code of one vendor: CPU seconds of the compiler, bytes of device code before compression.

@@ -21,7 +21,7 @@ MODELLED = Path(__file__).with_name("modelled.json")
 # Only these count, so that the record does not depend on what else a session ran.
 SOURCES = (
     "tests/elementwise/test_kernels.py",
-    *(f"tests/gemm/test_{name}kernels.py" for name in ("", "hopper_", "scaled_")),
+    *(f"tests/gemm/test_{name}kernels.py" for name in ("", "hopper_", "hopper_scaled_", "scaled_")),
 )
 
 

@@ -33,7 +33,7 @@ gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* l
 
 // which: folder, row, type, activation, addend, residual, type of the result, precision, ranges of k, whether a and b
 // are conjugated, the derivative, processors, blocks of a cluster (0: the row's rule), whether columns are summed.
-// scales: null, or group and strides (x, k) of a's and of b's, and b's type; scale_data: a's, b's, the bias, the
+// scales: null, or group and strides (x, k) of a's and of b's, b's type, fast sums; scale_data: a's, b's, the bias, the
 // result's.  extents: batch, m, n, k.  layouts: a, b, c, d, residual, S, scales of rows and columns, with row, column
 // and batch stride in elements and the alignment in bytes.  data: a, b, c, residual, d, room for the ranges' sums and
 // the workspace, S, scales of rows and columns, the sums of columns and room for their parts (null: none).
@@ -56,7 +56,8 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
   if (scales) {
     p.scaling = {{static_cast<int>(scales[0]), scales[1], scales[2]},
                  {static_cast<int>(scales[3]), scales[4], scales[5]},
-                 static_cast<gemm::Type>(scales[6])};
+                 static_cast<gemm::Type>(scales[6]),
+                 scales[7] != 0};
   }
   gemm::Data d{data[0], data[1], data[2], data[3], data[4], data[5], which[8], data[6], data[7], data[8], data[9]};
   d.sums = data[10], d.parts = data[11];

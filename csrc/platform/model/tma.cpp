@@ -73,11 +73,26 @@ void watch_global(const Box& box, bool write, const Agent& agent) {
   });
 }
 
+// To nearest, ties to even; what carries into the exponent is right too.
+uint32_t rounded_to_tf32(uint32_t bits) {
+  const bool finite = (bits & 0x7f800000) != 0x7f800000;
+  return finite ? (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu : bits;
+}
+void round_to_tf32(char* from, uint32_t bytes) {
+  for (uint32_t i = 0; i < bytes; i += 4) {
+    uint32_t bits;
+    std::memcpy(&bits, from + i, 4);
+    bits = rounded_to_tf32(bits);
+    std::memcpy(from + i, &bits, 4);
+  }
+}
+
 void load_arrives(const Box& box, const std::vector<int>& ranks) {
   std::vector<char> data(box.bytes(), 0);
   box.rows([&](uint32_t offset, const char* p, uint32_t skipped, uint32_t bytes) {
     if (p) std::memcpy(&data[offset + skipped], p, bytes);
   });
+  if (box.map.to_tf32) round_to_tf32(data.data(), box.bytes());
   for (const int rank : ranks) {
     if (block_of(rank).live == 0) fail(box.place, "%s arrives in block %d, which has ended", box.name.c_str(), rank);
     for (uint32_t offset = 0; offset < box.bytes(); offset += kPiece)

@@ -1,5 +1,7 @@
 #include "wgmma.h"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "wgmma_layout.h"
@@ -7,15 +9,16 @@
 namespace gpukern::model {
 namespace {
 
-constexpr int kLanes = 32, kWarps = 4, kRows = 16, kK = 16;  // rows: of a warp
-constexpr uint32_t kPoison = 0xffbfffff;  // a signalling NaN: whatever is computed from it is another one
+constexpr int kLanes = 32, kWarps = 4, kRows = 16;  // rows: of a warp
+constexpr int kStepBytes = 32, kMostK = 32;         // k of one wgmma
+constexpr uint32_t kPoison = 0xffbfffff;            // a signalling NaN: whatever is computed from it is another one
 
 // An accumulator that the tensor cores have: its registers hold poison until it is waited for.
 struct Accumulator {
-  float* d[kLanes];
+  char* d[kLanes];
   int registers;
-  uint32_t group;            // the last that writes it
-  std::vector<float> value;  // registers of lane 0, of lane 1 ..
+  uint32_t group;               // the last that writes it
+  std::vector<uint32_t> value;  // registers of lane 0, of lane 1 ..
   Place at;
 };
 struct Operation {
@@ -90,27 +93,48 @@ void check_descriptor(uint64_t descriptor, const Operand& o, Place at) {
          pattern);
 }
 
-// Elements [from, from + rows) x 16, as floats: to(row, k).
+// The 16 bytes of rows [from, from + rows) and of the k of one wgmma: f(address, row or k, number of the piece).
 template <class F> void each_piece(const Operand& o, int from, int rows, F f) {
   if (o.mn_major) {
-    for (int k = 0; k < kK; ++k)
-      for (int chunk = from / 8; chunk < (from + rows) / 8; ++chunk) f(o.piece(k, chunk), chunk * 8, k);
+    for (int k = 0; k < 16; ++k)
+      for (int piece = from / 8; piece < (from + rows) / 8; ++piece) f(o.piece(k, piece), k, piece);
   } else {
     for (int row = from; row < from + rows; ++row)
-      for (int chunk = 0; chunk < kK / 8; ++chunk) f(o.piece(row, chunk), row, chunk * 8);
+      for (int piece = 0; piece < kStepBytes / 16; ++piece) f(o.piece(row, piece), row, piece);
   }
 }
 
-float value_of(uint16_t bits, bool half) { return half ? to_float(half_t{bits}) : to_float(bfloat16_t{bits}); }
+float float8_value(uint8_t bits, bool e5m2) {
+  const uint16_t half = static_cast<uint16_t>(bits << 8);  // e5m2 is the upper half of a half
+  if (e5m2) return to_float(half_t{half});
+  const float sign = bits & 0x80 ? -1.0f : 1.0f;
+  const int exponent = bits >> 3 & 15, fraction = bits & 7;
+  if ((bits & 0x7f) == 0x7f) return float_of(0x7fc00000);
+  return sign * std::ldexp(static_cast<float>(fraction + (exponent ? 8 : 0)), (exponent ? exponent : 1) - 10);
+}
+float value_of(const char* from, Elements kind) {
+  uint8_t byte;
+  uint16_t half;
+  uint32_t word;
+  std::memcpy(&byte, from, 1);
+  switch (kind) {
+    case Elements::f16: std::memcpy(&half, from, 2); return to_float(half_t{half});
+    case Elements::bf16: std::memcpy(&half, from, 2); return to_float(bfloat16_t{half});
+    case Elements::tf32: std::memcpy(&word, from, 4); return float_of(word & ~0x1fffu);  // the rest is not looked at
+    case Elements::s8: return static_cast<float>(static_cast<int8_t>(byte));
+    default: return float8_value(byte, kind == Elements::e5m2);
+  }
+}
 
-// to[k][row], `width` apart.
-void load(const Operand& o, bool half, int from, int rows, float* to, int width, Place at) {
-  each_piece(o, from, rows, [&](uint32_t address, int row, int k) {
-    uint16_t bits[8];
-    std::memcpy(bits, shared_pointer(address, 16, 16, at), 16);
-    for (int i = 0; i < 8; ++i) {
-      const int r = row + (o.mn_major ? i : 0), kk = k + (o.mn_major ? 0 : i);
-      to[kk * width + r - from] = value_of(bits[i], half);
+// As floats, to[k][row], `width` apart.
+void load(const Operand& o, Elements kind, int from, int rows, float* to, int width, Place at) {
+  const int size = bytes_of(kind), each = 16 / size;
+  each_piece(o, from, rows, [&](uint32_t address, int line, int piece) {
+    char bytes[16];
+    std::memcpy(bytes, shared_pointer(address, 16, 16, at), 16);
+    for (int i = 0; i < each; ++i) {
+      const int row = o.mn_major ? piece * each + i : line, k = o.mn_major ? line : piece * each + i;
+      to[k * width + row - from] = value_of(bytes + i * size, kind);
     }
   });
 }
@@ -125,35 +149,80 @@ void watch(const Operand& o, int from, int rows, const Agent& agent, Place at) {
 
 // ---- execution ------------------------------------------------------------------------------------------------
 
+// What the tensor cores keep of sums of float8: of each term the bits down to 2^-13 of the largest one's leading bit
+// ("around 14 bits": DeepSeek-V3 Technical Report, 3.3.2).  `sum` starts as the accumulators.
+void add_cut(int n, int k, const float* left, const float* right, float* sum) {
+  constexpr int kBits = 13;
+  float largest[256], unit[256], many[256];  // many: units of 1
+  int total[256];
+  bool finite = true;
+  for (int c = 0; c < n; ++c) finite &= std::isfinite(largest[c] = std::fabs(sum[c]));
+  for (int kk = 0; kk < k; ++kk)
+    for (int c = 0; c < n; ++c) {
+      const float term = std::fabs(left[kk * kRows] * right[kk * n + c]);
+      finite &= term <= 3.4e38f;
+      largest[c] = term <= largest[c] ? largest[c] : term;
+    }
+  for (int c = 0; c < n; ++c) {
+    int exponent = 0;
+    std::frexp(largest[c], &exponent);
+    unit[c] = finite ? std::ldexp(1.0f, std::max(exponent - 1 - kBits, -100)) : 1.0f;
+  }
+  if (!finite) {
+    for (int kk = 0; kk < k; ++kk)
+      for (int c = 0; c < n; ++c) sum[c] += left[kk * kRows] * right[kk * n + c];
+    return;
+  }
+  for (int c = 0; c < n; ++c) {
+    many[c] = 1 / unit[c];
+    total[c] = static_cast<int>(sum[c] * many[c]);
+  }
+  for (int kk = 0; kk < k; ++kk)
+    for (int c = 0; c < n; ++c) total[c] += static_cast<int>(left[kk * kRows] * right[kk * n + c] * many[c]);
+  for (int c = 0; c < n; ++c) sum[c] = static_cast<float>(total[c]) * unit[c];
+}
+
 // A warp's quarter: 16 rows of A, all of B.
 void execute(const Operation& op, const Operand& a, const Operand& b, int warp, Accumulator& to) {
-  float left[kK * kRows], right[kK * 256], product[kRows * 256];
+  float left[kMostK * kRows], right[kMostK * 256], sums[kRows * 256];
   const Product& p = op.product;
+  const int k = kStepBytes / bytes_of(p.kind_a);
+  const bool cut = p.kind_a == Elements::e4m3 || p.kind_a == Elements::e5m2, whole = p.kind_a == Elements::s8;
   if (p.a_in_registers) {
     for (int l = 0; l < kLanes; ++l)
       for (int i = 0; i < 8; ++i) {
         const Element at = wgmma_a(l, i);
-        left[at.column * kRows + at.row] = value_of(static_cast<uint16_t>(op.a_was[l][i / 2] >> i % 2 * 16), p.half);
+        const uint16_t bits = static_cast<uint16_t>(op.a_was[l][i / 2] >> i % 2 * 16);
+        left[at.column * kRows + at.row] = value_of(reinterpret_cast<const char*>(&bits), p.kind_a);
       }
   } else {
-    load(a, p.half, warp * kRows, kRows, left, kRows, op.at);
+    load(a, p.kind_a, warp * kRows, kRows, left, kRows, op.at);
   }
-  load(b, p.half, 0, p.n, right, p.n, op.at);
-  float sum[256];
+  load(b, p.kind_b, 0, p.n, right, p.n, op.at);
+  const auto each_sum = [&](auto f) {
+    for (int l = 0; l < kLanes; ++l)
+      for (int i = 0; i < to.registers; ++i) {
+        const Element at = wgmma_d(l, i);
+        f(to.value[l * to.registers + i], sums[at.row * p.n + at.column]);
+      }
+  };
+  std::fill(sums, sums + kRows * p.n, 0.0f);
+  if (cut && p.accumulate) each_sum([](uint32_t d, float& sum) { sum = float_of(d); });
   for (int row = 0; row < kRows; ++row) {
-    std::fill(sum, sum + p.n, 0.0f);
-    for (int k = 0; k < kK; ++k) {
-      const float x = left[k * kRows + row];
-      for (int column = 0; column < p.n; ++column) sum[column] += x * right[k * p.n + column];
+    float* const sum = sums + row * p.n;
+    if (cut) {
+      add_cut(p.n, k, left + row, right, sum);
+      continue;
     }
-    std::memcpy(&product[row * p.n], sum, p.n * sizeof(float));
+    for (int kk = 0; kk < k; ++kk) {
+      const float x = left[kk * kRows + row];
+      for (int column = 0; column < p.n; ++column) sum[column] += x * right[kk * p.n + column];
+    }
   }
-  for (int l = 0; l < kLanes; ++l)
-    for (int i = 0; i < to.registers; ++i) {
-      const Element at = wgmma_d(l, i);
-      float& d = to.value[l * to.registers + i];
-      d = product[at.row * p.n + at.column] + (p.accumulate ? d : 0);
-    }
+  each_sum([&](uint32_t& d, float sum) {
+    if (whole) d = static_cast<uint32_t>(static_cast<int32_t>(sum)) + (p.accumulate ? d : 0);  // 32 products: exact
+    else d = bits_of(sum + (p.accumulate && !cut ? float_of(d) : 0));
+  });
 }
 
 // The next group of a warp, at whatever moment; the operands are checked as they were asked for.
@@ -174,7 +243,7 @@ void run_next(WarpGroup& group, int warp, Block& block) {
 
 struct LaneArgument {
   const Product* product;
-  float* d;
+  char* d;
   const uint32_t* a;
 };
 
@@ -184,16 +253,16 @@ const std::vector<uint32_t>& poison() {
 }
 
 bool poisoned(const Accumulator& a) {
-  for (const float* d : a.d)
-    if (std::memcmp(d, poison().data(), a.registers * sizeof(float)) != 0) return false;
+  for (const char* d : a.d)
+    if (std::memcmp(d, poison().data(), a.registers * 4) != 0) return false;
   return true;
 }
 
 // The accumulator that lives in these registers: one that is under way, or else a new one.
 int accumulator_of(WarpState& w, void* const* lanes, int registers, Place at) {
-  float* const first = static_cast<LaneArgument*>(lanes[0])->d;
+  char* const first = static_cast<LaneArgument*>(lanes[0])->d;
   for (auto& [number, a] : w.accumulators) {
-    if (a.d[0] + a.registers <= first || first + registers <= a.d[0]) continue;
+    if (a.d[0] + a.registers * 4 <= first || first + registers * 4 <= a.d[0]) continue;
     if (a.d[0] != first || a.registers != registers)
       fail(at, "the accumulators of this wgmma are in part those of the one at line %d, which is under way", a.at.line);
     if (!poisoned(a)) fail(at, "accumulators were written to while the wgmma at line %d was under way", a.at.line);
@@ -205,8 +274,8 @@ int accumulator_of(WarpState& w, void* const* lanes, int registers, Place at) {
   a.value.resize(static_cast<size_t>(kLanes) * registers);
   for (int l = 0; l < kLanes; ++l) {
     a.d[l] = static_cast<LaneArgument*>(lanes[l])->d;
-    std::memcpy(&a.value[static_cast<size_t>(l) * registers], a.d[l], registers * sizeof(float));
-    std::memcpy(static_cast<void*>(a.d[l]), poison().data(), registers * sizeof(float));
+    std::memcpy(&a.value[static_cast<size_t>(l) * registers], a.d[l], registers * 4);
+    std::memcpy(a.d[l], poison().data(), registers * 4);
   }
   return w.next++;
 }
@@ -235,10 +304,10 @@ constexpr uint64_t kAll = 0xffffffff;
 
 }  // namespace
 
-void wgmma(const Product& product, float* d, const uint32_t* a, Place at) {
+void wgmma(const Product& product, void* d, const uint32_t* a, Place at) {
   WarpGroup& group = my_group(at);
   WarpState& w = group.warps[my_warp()];
-  LaneArgument mine{&product, d, a};
+  LaneArgument mine{&product, static_cast<char*>(d), a};
   collective(kAll, &mine, at, [&](void* const* lanes) {
     for (int l = 1; l < kLanes; ++l)
       if (!(*static_cast<LaneArgument*>(lanes[l])->product == *static_cast<LaneArgument*>(lanes[0])->product))
@@ -311,8 +380,7 @@ void wgmma_wait_group(int left, Place at) {
     }
     if (!poisoned(a)) fail(at, "accumulators were written to while the wgmma at line %d was under way", a.at.line);
     for (int l = 0; l < kLanes; ++l)
-      std::memcpy(static_cast<void*>(a.d[l]), &a.value[static_cast<size_t>(l) * a.registers],
-                  a.registers * sizeof(float));
+      std::memcpy(a.d[l], &a.value[static_cast<size_t>(l) * a.registers], a.registers * 4);
     it = w.accumulators.erase(it);
   }
   if (w.accumulators.empty()) w.fenced = false;

@@ -11,7 +11,7 @@ struct Operand {
   bool mn_major;
   uint32_t block;  // in the top byte
 
-  // The address of 8 elements that lie side by side: k-major (row, k / 8), mn-major (k, row / 8).
+  // The address of 16 bytes that lie side by side: k-major (row, piece of k), mn-major (k, piece of rows).
   uint32_t piece(int line, int chunk) const {
     const int span = swizzle == Swizzle::none ? 16 : static_cast<int>(swizzle), pieces = span / 16;
     uint32_t offset = line % 8 * span + chunk % pieces * 16;

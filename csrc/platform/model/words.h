@@ -13,6 +13,7 @@
 #define GPUKERN_HD inline
 #define GPUKERN_D inline
 #define GPUKERN_OUTLINE inline
+#define GPUKERN_OUTLINE_CUDA inline
 #define GPUKERN_KERNEL void
 #define GPUKERN_BOUNDS(...)
 #define GPUKERN_GRID_CONST

@@ -186,6 +186,15 @@ const bool copies_added = [] {
   return true;
 }();
 
+const Registered tf32_case("tma_load_tf32", [](const Buffers& b) -> int {
+  TensorMap map;
+  TensorMapFields f = fields(b.input, 4, {64}, {64});
+  f.to_tf32 = true;
+  if (platform::encode_tensor_map(f, map)) return kBadMap;
+  return platform::launch(&load_kernel<1, false>, dim3(1), dim3(64), kBoxShared, nullptr, map, Coordinates{}, b.output,
+                          256);
+});
+
 // Each block loads half of a box and sends it to both.
 template <bool Hint> GPUKERN_KERNEL multicast_kernel(const GPUKERN_GRID_CONST TensorMap map, uint32_t* output) {
   if (!has_sm90a()) return;

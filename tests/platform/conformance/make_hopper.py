@@ -1,4 +1,4 @@
-"""Data of hopper.cu and hopper_wgmma.cu, from the PTX ISA manual; nothing here calls the model.
+"""Data of hopper.cu, hopper_wgmma.cu and hopper_wgmma_k.cu, from the PTX ISA manual; nothing here calls the model.
 
 Run as `python tests/platform/conformance/make_hopper.py`; tests check that the files are what it makes.
 """
@@ -103,12 +103,25 @@ def tma() -> Cases:
     given = random_words(256)
     both = np.stack([given, given])
     stored = random_words(128)
+    floats, rounded = tf32()
     return [
         *cases,
+        case("tma_load_tf32", "CU_TENSOR_MAP_DATA_TYPE_TFLOAT32", floats, rounded),
         case("tma_load_multicast", ".multicast::cluster", given, both),
         case("tma_load_multicast_hint", ".multicast::cluster.L2::cache_hint", given, both),
         case("bulk_groups", "cp.async.bulk.commit_group, wait_group, .read", stored, stored),
     ]
+
+
+def tf32() -> tuple[NDArray, NDArray]:
+    """Bits of float32, and what a map of tf32 makes of them: to nearest, ties to even; infinity and NaN stay."""
+    bits = random_words(64)
+    bits[:8] = [0x3F801000, 0x3F803000, 0x3F800FFF, 0x3F801001, 0x7F7FFFFF, 0xFF800000, 0x7FC12345, 0x80001000]
+    exact = bits.astype(np.uint64)
+    down, rest = exact >> 13 << 13, exact & 0x1FFF
+    up = (rest > 0x1000) | ((rest == 0x1000) & (exact >> 13 & 1 == 1))
+    finite = (exact & 0x7F800000) != 0x7F800000
+    return bits, np.where(finite, down + np.where(up, 0x2000, 0), exact).astype(np.uint32)
 
 
 def threads() -> Cases:
@@ -124,9 +137,9 @@ def threads() -> Cases:
 # ---- wgmma -----------------------------------------------------------------------------------------------------------
 
 
-def product(n: int) -> NDArray:
-    """64 x n, of the matrices that hopper_wgmma.cu makes."""
-    row, column, k = np.arange(64)[:, None], np.arange(n)[:, None], np.arange(16)[None, :]
+def product(n: int, deep: int = 16) -> NDArray:
+    """64 x n, of the matrices that hopper_wgmma.cu makes; `deep` of k."""
+    row, column, k = np.arange(64)[:, None], np.arange(n)[:, None], np.arange(deep)[None, :]
     a, b = (row * 5 + k * 3 + 1) % 7 - 3, (column * 3 + k * 5 + 2) % 5 - 2
     return a @ b.T
 
@@ -144,8 +157,8 @@ def held(d: NDArray) -> NDArray:
     return out
 
 
-def summed(n: int) -> NDArray:
-    fragments = held(product(n))
+def summed(n: int, deep: int = 16) -> NDArray:
+    fragments = held(product(n, deep))
     return (fragments * (np.arange(n // 2) % 16 + 1)).sum(1).astype(np.float32)
 
 
@@ -165,6 +178,17 @@ def wgmma() -> Cases:
     ]
 
 
+def wgmma_along_k() -> Cases:
+    """Twice the product: made anew, and added to."""
+    nothing = np.zeros(1, np.uint32)
+    manual = "wgmma.mma_async of .tf32, .e4m3, .e5m2 and .s8"
+    names = [(f"wgmma_tf32_n{n}", n, 8) for n in range(8, 257, 8)]
+    names += [(f"wgmma_s8_n{n}", n, 32) for n in (8, 24, *range(16, 257, 16))]
+    pairs = [("tf32", 8), ("s8", 32), *((f"{a}_{b}", 32) for a in ("e4m3", "e5m2") for b in ("e4m3", "e5m2"))]
+    names += [(f"wgmma_{pair}_{n}", n, deep) for pair, deep in pairs for n in (16, 64, 128, 256)]
+    return [case(name, manual, nothing, 2 * summed(n, deep)) for name, n, deep in names]
+
+
 def marked(cases: Cases) -> Cases:
     return [{**c, "manual": f"sm_90a: {c['manual']}"} for c in cases]
 
@@ -172,3 +196,4 @@ def marked(cases: Cases) -> Cases:
 if __name__ == "__main__":
     write("hopper.json", marked([*barriers(), *clusters(), *tma(), *threads()]))
     write("hopper_wgmma.json", marked(wgmma()))
+    write("hopper_wgmma_k.json", marked(wgmma_along_k()))

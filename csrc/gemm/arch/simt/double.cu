@@ -2,4 +2,6 @@
 
 namespace gpukern::gemm::simt {
 template int run_row<double>(int, const Problem&, const Data&, Stream);
+template int run_row<Complex<float>>(int, const Problem&, const Data&, Stream);
+template int run_row<Complex<double>>(int, const Problem&, const Data&, Stream);
 }  // namespace gpukern::gemm::simt

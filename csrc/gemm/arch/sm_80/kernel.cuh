@@ -146,7 +146,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(BM / WM * (BN / WN) * 32, (kBlocks<T, WM, WN>)) pr
     for (int j = 0; j < NI / 2; ++j) load_b<T, TileB>(into.b[j], tile_b, warp_column + j * 16, step, lane);
   };
 
-#pragma unroll
+#pragma unroll 1  // one copy of what asks, not Stages - 1
   for (int s = 0; s < Stages - 1; ++s) {
     if (s < tiles) ask(s);
     cp_async_commit();

@@ -7,57 +7,62 @@
 
 namespace gpukern::gemm::sm_80 {
 
-// turned: p is the transposed of what was asked.
-template <class T, int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB>
-int run(const Problem& p, const Data& data, bool turned, Stream stream) {
-  constexpr int threads = BM / WM * (BN / WN) * 32;
-  constexpr size_t shared = size_t(Stages) * (BM + BN) * BK * sizeof(T);
+// A kernel and what its launch must know of it.  All of a type are launched by one function: the host's part of it is
+// compiled once, not for every tile and layout.
+struct Compiled {
+  void (*kernel)(Work);
+  bool along_a, along_b;
+};
+
+template <class T>
+int run(const Row& row, const Compiled& c, const Problem& given, const Data& given_data, Stream stream) {
+  const bool t = turned(row, given);  // the transposed of what was asked is what is multiplied
+  const Problem p = oriented(row, given);
+  const Data data = t ? transposed(given_data) : given_data;
   using V = typename Number<T>::V;
   const bool split = data.splits > 1 || apart(p);
-  const Problem stored = split ? partial_of(p, turned) : p;
+  const Problem stored = split ? partial_of(p, t) : p;
   Work w{ending_of(stored, split ? partial_of(data) : data, 16 / int(sizeof(V)), runs_down(stored)),
-         {AlongA ? p.a.row : p.a.column, AlongA ? p.a.column : p.a.row, Bring::elements},
-         {AlongB ? p.b.column : p.b.row, AlongB ? p.b.row : p.b.column, Bring::elements},
+         {c.along_a ? p.a.row : p.a.column, c.along_a ? p.a.column : p.a.row, Bring::elements},
+         {c.along_b ? p.b.column : p.b.row, c.along_b ? p.b.row : p.b.column, Bring::elements},
          0,
          p.batch,
          data.splits};
   w.a.bring = bring_of<T>(w.a.unit, p.a.align);
   w.b.bring = bring_of<T>(w.b.unit, p.b.align);
-  const int64_t tiles = ceil_div(p.m, BM) * ceil_div(p.n, BN), at_once = batches_per_launch(tiles);
+  const int64_t tiles = ceil_div(p.m, row.bm) * ceil_div(p.n, row.bn), at_once = batches_per_launch(tiles);
   for (int64_t left = p.batch * data.splits; left > 0; left -= at_once, w.first_batch += at_once) {
     const int64_t blocks = tiles * (left < at_once ? left : at_once);
-    if (const int error = platform::launch(&product<T, BM, BN, BK, WM, WN, Stages, AlongA, AlongB>,
-                                           dim3(static_cast<unsigned>(blocks)), dim3(threads), shared, stream, w))
+    if (const int error = platform::launch(c.kernel, dim3(static_cast<unsigned>(blocks)), dim3(row.threads),
+                                           static_cast<size_t>(row.shared), stream, w))
       return error;
   }
-  return split::end(turned ? transposed(p) : p, data, split, turned ? WN : WM, stream);
+  return split::end(given, data, split, t ? row.tn : row.tm, stream);
 }
 
 // The kernel for the layouts as they lie.
-template <class T, int BM, int BN, int BK, int WM, int WN, int Stages>
-int run_layout(int row, const Problem& given, const Data& given_data, Stream stream) {
-  const Problem p = oriented(kRows[row], given);
-  const bool t = turned(kRows[row], given);
-  const Data data = turned(kRows[row], given) ? transposed(given_data) : given_data;
-  const bool along_a = a_along_k(p), along_b = b_along_k(p);
-  if (along_a && along_b) return run<T, BM, BN, BK, WM, WN, Stages, true, true>(p, data, t, stream);
+template <class T, int BM, int BN, int BK, int WM, int WN, int Stages> Compiled compiled(bool along_a, bool along_b) {
+  if (along_a && along_b) return {&product<T, BM, BN, BK, WM, WN, Stages, true, true>, true, true};
   if constexpr (sizeof(T) > 1) {
-    if (along_a) return run<T, BM, BN, BK, WM, WN, Stages, true, false>(p, data, t, stream);
-    if (!along_b) return run<T, BM, BN, BK, WM, WN, Stages, false, false>(p, data, t, stream);
-    if constexpr (BM == 16) return run<T, BM, BN, BK, WM, WN, Stages, false, true>(p, data, t, stream);
+    if (along_a) return {&product<T, BM, BN, BK, WM, WN, Stages, true, false>, true, false};
+    if (!along_b) return {&product<T, BM, BN, BK, WM, WN, Stages, false, false>, false, false};
+    if constexpr (BM == 16) return {&product<T, BM, BN, BK, WM, WN, Stages, false, true>, false, true};
   }
-  return -1;  // `oriented` leaves no such layout
+  return {};  // `oriented` leaves no such layout
 }
 
-template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {
+template <class T> int run_row(int row, const Problem& given, const Data& data, Stream stream) {
+  const Problem p = oriented(kRows[row], given);
+  Compiled c{};
   int index = 0;
-#define GPUKERN_ROW(ID, TYPES, BM, BN, DEEP, WM, WN, STAGES)                                                     \
-  if constexpr ((TYPES & bit(type_of<T>())) != 0)                                                                \
-    if (index == row) return run_layout<T, BM, BN, DEEP / int(sizeof(T)), WM, WN, STAGES>(row, p, data, stream); \
+#define GPUKERN_ROW(ID, TYPES, BM, BN, DEEP, WM, WN, STAGES)                                                      \
+  if constexpr ((TYPES & bit(type_of<T>())) != 0)                                                                 \
+    if (index == row) c = compiled<T, BM, BN, DEEP / int(sizeof(T)), WM, WN, STAGES>(a_along_k(p), b_along_k(p)); \
   ++index;
   GPUKERN_SM80_TILES(GPUKERN_ROW)
 #undef GPUKERN_ROW
-  return -1;  // selection names no such row
+  if (!c.kernel) return platform::kNoKernel;  // selection names no such row
+  return run<T>(kRows[row], c, given, data, stream);
 }
 
 }  // namespace gpukern::gemm::sm_80

@@ -4,7 +4,7 @@
 // The plain way (D is the sums times alpha, rounded): stmatrix into swizzled boxes of 16 rows, TMA from there to D,
 // which goes on while the warp multiplies the next tile; two boxes take turns.  TMA drops what lies outside D.
 //
-// The other way (other ends, other types of D, rows of D that TMA does not take): the sums through a slab of the same
+// The other way (other ends, other types, rows of D that TMA does not take): the sums through a slab of the same
 // memory, so that a thread has neighbours of one row (or column) of D, and from there what every product does
 // (emit.cuh).
 #pragma once
@@ -18,8 +18,8 @@ constexpr uint32_t kBox = 2048;  // of a warp's two
 template <class S> constexpr int kOut = out_of(S::BN);
 
 // The first By numbers go to the end.
-template <int By, int MI, int N> GPUKERN_D void rotate(float (&x)[MI][N]) {
-  float first[By];
+template <int By, class V, int MI, int N> GPUKERN_D void rotate(V (&x)[MI][N]) {
+  V first[By];
 #pragma unroll
   for (int e = 0; e < By; ++e) first[e] = x[0][e];
 #pragma unroll
@@ -80,19 +80,33 @@ GPUKERN_D void store_by_tma(const Work& w, const Tile& t, int row0, uint32_t min
     }
 }
 
-// The slab: 16 rows of floats, 16 bytes of which change places by their row, so that what is written as fragments and
+// The slab: 16 rows of sums, 16 bytes of which change places by their row, so that what is written as fragments and
 // read along rows or columns meets no bank twice.
 GPUKERN_D int turn_of(int row) { return 2 * (((row & 1) << 1 | (row >> 1 & 1)) ^ (row >> 2 & 3)); }
 template <int Out> GPUKERN_D int place_in_slab(int row, int column) {
   return row * (Out > 32 ? 64 : 32) + (((column / 4) ^ turn_of(row)) * 4 + column % 4);
 }
 
+// v: neighbours from (row, column) on.  Scales of blocks of k are in the sums already (promotion.cuh).
+GPUKERN_D void scale_whole(const Ending& w, int row, int column, float (&v)[4]) {
+  const Problem& p = argument(w).p;
+  if (p.scaling.blocks()) return;
+#pragma unroll
+  for (int e = 0; e < 4; ++e) {
+    const int r = row + (w.down ? e : 0), c = column + (w.down ? 0 : e);
+    if (r < p.m && c < p.n) v[e] *= w.data.scale_a[r * p.scaling.a.x] * w.data.scale_b[c * p.scaling.b.x];
+  }
+}
+
 template <class S>
-GPUKERN_D void store_by_threads(const Work& w, const Tile& t, int row0, float* slab, float (&sum)[S::MI][S::BN / 2]) {
+GPUKERN_D void store_by_threads(const Work& w, const Tile& t, int row0, typename S::Sum* slab,
+                                typename S::Sum (&sum)[S::MI][S::BN / 2]) {
   using T = typename S::Type;
+  using V = typename S::Sum;
+  constexpr bool summed = std::is_same_v<V, float>;
   constexpr int out = kOut<S>, parts = S::BN / out;
   const int lane = static_cast<int>(threadIdx.x % 32);
-  float total[4] = {};  // a thread's packets lie below one another (or side by side), so it has one sum an element
+  V total[4] = {};  // a thread's packets lie below one another (or side by side), so it has one sum an element
 #pragma unroll 1
   for (int c = 0; c < S::MI * parts; ++c) {
     const int row = row0 + c / parts * 64, column = t.column + c % parts * out;
@@ -101,33 +115,35 @@ GPUKERN_D void store_by_threads(const Work& w, const Tile& t, int row0, float* s
     for (int j = 0; j < out / 8; ++j)
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        Packet<float, 2> two;
+        Packet<V, 2> two;
         two.v[0] = sum[0][j * 4 + half * 2];
         two.v[1] = sum[0][j * 4 + half * 2 + 1];
-        float* const to = slab + place_in_slab<out>(lane / 4 + half * 8, j * 8 + lane % 4 * 2);
-        store_packet(reinterpret_cast<Packet<float, 2>*>(to), two);
+        V* const to = slab + place_in_slab<out>(lane / 4 + half * 8, j * 8 + lane % 4 * 2);
+        store_packet(reinterpret_cast<Packet<V, 2>*>(to), two);
       }
     syncwarp();
 #pragma unroll 1
     for (int q = lane; q < 16 * out / 4; q += 32) {  // one copy of what follows, for both directions
       int r = q / (out / 4), x = q % (out / 4) * 4;
-      float v[4];
+      V v[4];
       if (w.ending.down) {
         r = q % 4 * 4, x = q / 4;
 #pragma unroll
         for (int e = 0; e < 4; ++e) v[e] = slab[place_in_slab<out>(r + e, x)];
       } else {
-        const auto packet = load_packet(reinterpret_cast<const Packet<float, 4>*>(slab + place_in_slab<out>(r, x)));
+        const auto packet = load_packet(reinterpret_cast<const Packet<V, 4>*>(slab + place_in_slab<out>(r, x)));
 #pragma unroll
         for (int e = 0; e < 4; ++e) v[e] = packet.v[e];
       }
+      if constexpr (std::is_same_v<T, float8_t>) scale_whole(w.ending, row + r, column + x, v);
       const bool stored = emit<T, true>(w.ending, t.slice, row + r, column + x, v);
-      if (stored && w.ending.data.parts) {
+      if (summed && stored && w.ending.data.parts) {
 #pragma unroll
         for (int e = 0; e < 4; ++e) total[e] += v[e];
       }
     }
-    if (w.ending.data.parts) store_part<16, out>(w.ending, row, column, w.ending.down ? 4 : out / 4, total);
+    if constexpr (summed)
+      if (w.ending.data.parts) store_part<16, out>(w.ending, row, column, w.ending.down ? 4 : out / 4, total);
     rotate<out / 2>(sum);
   }
 }

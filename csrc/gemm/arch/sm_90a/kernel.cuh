@@ -22,10 +22,11 @@ GPUKERN_D void wait_for_turn(int group) { barrier_sync(1 + group, 256); }
 GPUKERN_D void give_turn(int group) { barrier_arrive(1 + group, 256); }
 
 template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place, int group, int rank) {
+  using T = typename S::Type;
   const int warp = static_cast<int>(threadIdx.x / 32 % 4);
   const uint32_t mine = S::staging + (group * 4 + warp) * 4096;
   const uint32_t clusters = gridDim.x / w.cluster;
-  float sum[S::MI][S::BN / 2];
+  typename S::Sum sum[S::MI][S::BN / 2];
   Position<S::stages> at;
   if (S::in_turns && group == 1 && blockIdx.x / w.cluster < w.tiles) give_turn(0);  // the first is warpgroup 0's
   int turn = 0;
@@ -40,18 +41,23 @@ template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place,
       // Not only for speed: a parity says which round it is only to those who are at most one round behind.
       wait_for_turn(group);
     }
-    multiply<S>(w, place, at, tile.steps, group, sum);
+    multiply<S>(w, place, at, tile, group, sum);
     if (S::in_turns && index + clusters < w.tiles) give_turn(group ^ 1);
     const int row0 = tile.row + (S::in_turns ? 0 : group * S::WM) + warp * 16;
-    if (w.by_tma) store_by_tma<S>(w, tile, row0, place.base + mine, other, sum);
-    else store_by_threads<S>(w, tile, row0, reinterpret_cast<float*>(shared_memory() + mine), sum);
+    if constexpr (sizeof(T) == 2) {
+      if (w.by_tma) {
+        store_by_tma<S>(w, tile, row0, place.base + mine, other, sum);
+        continue;
+      }
+    }
+    store_by_threads<S>(w, tile, row0, reinterpret_cast<typename S::Sum*>(shared_memory() + mine), sum);
   }
   if (w.by_tma) bulk_wait_group<0>();  // shared memory is read until then
 }
 
-template <class T, int BM, int BN, Consumers Way, Major A, Major B>
+template <class T, class WordA, class WordB, int BM, int BN, Consumers Way, Major A, Major B>
 GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) product(GPUKERN_GRID_CONST const Work w) {
-  using S = Shape<T, BM, BN, Way, A, B>;
+  using S = Shape<T, WordA, WordB, BM, BN, Way, A, B>;
   const Places<S> place{shared_address(shared_memory())};
   const int rank = w.cluster > 1 ? static_cast<int>(cluster_rank()) : 0;
   if (threadIdx.x == 0) {

@@ -32,11 +32,23 @@ struct Work {
   bool by_tma = false;  // D is the sums times alpha, in the operands' type, and `d` is its map
 };
 
-template <class T, int BM_, int BN_, Consumers Way, Major A, Major B> struct Shape {
+// What wgmma multiplies T as; of float8 there are pairs.
+template <class T> struct Word {
+  using Is = T;
+};
+template <> struct Word<float> {
+  using Is = tf32_t;
+};
+
+template <class T, class WordA_, class WordB_, int BM_, int BN_, Consumers Way, Major A, Major B> struct Shape {
   using Type = T;
+  using WordA = WordA_;
+  using WordB = WordB_;
+  using Sum = typename Number<T>::V;
   static constexpr int BM = BM_, BN = BN_, BK = kSpan / static_cast<int>(sizeof(T));
   static constexpr Major major_a = A, major_b = B;
-  static constexpr bool in_turns = Way == Consumers::in_turns, shares_b = BN >= BM;
+  static constexpr bool in_turns = Way == Consumers::in_turns, promotes = Way == Consumers::promoting;
+  static constexpr bool shares_b = BN >= BM;
   static constexpr int stages = stages_of(BM, BN);
   static constexpr int WM = in_turns ? BM : BM / 2, MI = WM / 64;  // a warpgroup's rows, 64 an instruction
   static constexpr uint32_t a_bytes = BM * kSpan, b_bytes = BN * kSpan, stage_bytes = a_bytes + b_bytes;

@@ -9,7 +9,7 @@ namespace gpukern::gemm::sm_90a {
 // The map of a matrix of which one copy moves `along` neighbours of `lines` lines; false where TMA takes no such
 // matrix.
 inline bool describe(const void* address, const Layout& l, const Lines& m, int64_t batch, int size, uint32_t along,
-                     uint32_t lines, Operand& o) {
+                     uint32_t lines, bool to_tf32, Operand& o) {
   o.batched = batch > 1 && l.batch != 0;
   const auto padded = [&](int64_t elements) { return static_cast<uint64_t>(ceil_div(elements * size, 16) * 16); };
   const uint64_t line = m.lines > 1 ? static_cast<uint64_t>(m.step * size) : padded(m.along);
@@ -19,6 +19,7 @@ inline bool describe(const void* address, const Layout& l, const Lines& m, int64
   f.address = const_cast<void*>(address);
   f.rank = 3;
   f.element_bytes = size;
+  f.to_tf32 = to_tf32;
   const int at_line = o.matrices_inside ? 2 : 1, at_matrix = 3 - at_line;
   f.extent[0] = static_cast<uint64_t>(m.along), f.box[0] = along;
   f.extent[at_line] = static_cast<uint64_t>(m.lines), f.box[at_line] = lines, f.stride[at_line] = line;
@@ -28,80 +29,98 @@ inline bool describe(const void* address, const Layout& l, const Lines& m, int64
   return platform::tensor_map(f, o.map) == nullptr;
 }
 
-// The map of an operand's tile of X rows or columns, or of the half that a block of a pair brings.
-template <class T, int X, Major M>
-bool describe_tile(const void* address, const Layout& l, const Lines& m, int64_t batch, bool half, Operand& o) {
-  constexpr uint32_t span = kSpan / sizeof(T);
-  const uint32_t lines = (M == Major::k ? X : span) / (half ? 2 : 1);
-  return describe(address, l, m, batch, sizeof(T), span, lines, o);
-}
-
-// Whether D is the sums times alpha, in the operands' type, and lies as TMA stores it.
+// Whether D is the sums times alpha, in the operands' type of 16 bits, and lies as TMA stores it.
 inline bool ends_by_tma(const Problem& p) {
   const Epilogue& e = p.epilogue;
-  return p.out == p.type && !e.addend && !e.residual && e.activation == Activation::none &&
+  return bytes(p.type) == 2 && p.out == p.type && !e.addend && !e.residual && e.activation == Activation::none &&
          e.derivative == Activation::none && !e.row_scale && !e.column_scale && e.sums == Sums::none &&
          brought(p.d, lines_of_d(p)) && (p.batch == 1 || p.d.batch != 0);
 }
 
-// turned: p is the transposed of what was asked.
-template <class T, int BM, int BN, Consumers Way, Major A, Major B>
-int run(const Row& row, const Problem& p, Data data, bool turned, Stream stream) {
-  using S = Shape<T, BM, BN, Way, A, B>;
+// A kernel and what its launch must know of it.  All of a type are launched by one function: the host's part of it is
+// compiled once, not for every tile and layout.
+struct Compiled {
+  void (*kernel)(Work);
+  Major a, b;
+};
+
+// The map of an operand's tile of x rows or columns, or of the half that a block of a pair brings.
+template <class T>
+bool describe_tile(const void* address, const Layout& l, const Lines& m, int64_t batch, int x, Major major, bool half,
+                   Operand& o) {
+  constexpr int span = kSpan / sizeof(T);
+  const int lines = (major == Major::k ? x : span) / (half ? 2 : 1);
+  return describe(address, l, m, batch, sizeof(T), span, static_cast<uint32_t>(lines), std::is_same_v<T, float>, o);
+}
+
+template <class T>
+int run(const Row& row, const Compiled& c, const Problem& given, const Data& given_data, Stream stream) {
+  const bool t = turned(row, given);  // the transposed of what was asked is what is multiplied
+  const Problem p = oriented(row, given);
+  Data data = t ? transposed(given_data) : given_data;
+  const int out = out_of(row.bn), depth = depth_of(p.type);
   const bool split = data.splits > 1;
   // Ranges are whole steps, so that there may be fewer than were asked for: each of them has some.
-  const int64_t steps = ceil_div(p.k, S::BK), range_steps = ceil_div(steps, data.splits);
+  const int64_t steps = ceil_div(p.k, depth), range_steps = ceil_div(steps, data.splits);
   data.splits = static_cast<int>(ceil_div(steps, range_steps));
-  const Problem stored = split ? partial_of(p, turned) : p;
+  const Problem stored = split ? partial_of(p, t) : p;
   Work w{ending_of(stored, split ? partial_of(data) : data, 4, runs_down(stored))};
   w.batches = static_cast<int>(p.batch);
   w.steps = static_cast<int>(steps);
   w.range_steps = static_cast<int>(range_steps);
   w.cluster = data.cluster ? data.cluster : cluster_of(row, p, data.splits, data.processors);
-  const bool pair = w.cluster > 1;
-  if (!describe_tile<T, BM, A>(data.a, p.a, lines_of_a(p), p.batch, pair && !S::shares_b, w.a) ||
-      !describe_tile<T, BN, B>(data.b, p.b, lines_of_b(p), p.batch, pair && S::shares_b, w.b))
+  const bool pair = w.cluster > 1, by_b = shares_b(row);
+  if (!describe_tile<T>(data.a, p.a, lines_of_a(p), p.batch, row.bm, c.a, pair && !by_b, w.a) ||
+      !describe_tile<T>(data.b, p.b, lines_of_b(p), p.batch, row.bn, c.b, pair && by_b, w.b))
     return platform::kNoTensorMap;
-  w.by_tma = ends_by_tma(stored) && describe(data.d, p.d, lines_of_d(p), p.batch, sizeof(T), kOut<S>, 16, w.d);
+  w.by_tma = ends_by_tma(stored) && describe(data.d, p.d, lines_of_d(p), p.batch, sizeof(T), out, 16, false, w.d);
   const Grid grid = grid_of(row, p, w.cluster);
   w.rows = static_cast<uint32_t>(grid.rows);
   w.columns = static_cast<uint32_t>(grid.columns);
   w.tiles = static_cast<uint32_t>(grid.rows * grid.columns * p.batch * data.splits);
   const int64_t room = data.processors / w.cluster;
   const int64_t clusters = w.tiles < room ? w.tiles : room > 0 ? room : 1;
-  if (const int error = platform::launch_clusters(&product<T, BM, BN, Way, A, B>, w.cluster, true,
-                                                  dim3(static_cast<unsigned>(clusters * w.cluster)), dim3(kThreads),
-                                                  static_cast<size_t>(row.shared), stream, w))
+  if (const int error =
+          platform::launch_clusters(c.kernel, w.cluster, true, dim3(static_cast<unsigned>(clusters * w.cluster)),
+                                    dim3(kThreads), static_cast<size_t>(row.shared), stream, w))
     return error;
-  return split::end(turned ? transposed(p) : p, data, split, turned ? kOut<S> : 16, stream);
+  return split::end(given, data, split, t ? out : 16, stream);
 }
 
-// The kernel for the layouts as they lie.
-template <class T, int BM, int BN, Consumers Way>
-int run_layout(const Row& row, const Problem& given, const Data& given_data, Stream stream) {
-  const Problem p = oriented(row, given);
-  const bool t = turned(row, given);
-  const Data data = t ? transposed(given_data) : given_data;
+// The kernel for the layouts as they lie, of a tile or of a pair of float8 formats.
+template <class T, int BM, int BN, Consumers Way> Compiled compiled(const Problem& p) {
   constexpr Major k = Major::k, mn = Major::mn;
-  if (b_along_k(p)) {
-    return a_along_k(p) ? run<T, BM, BN, Way, k, k>(row, p, data, t, stream)
-                        : run<T, BM, BN, Way, mn, k>(row, p, data, t, stream);
+  const bool along_a = a_along_k(p), along_b = b_along_k(p);
+  if constexpr (std::is_same_v<T, float8_t>) {
+    const bool wide_a = p.type == Type::e5m2, wide_b = p.scaling.b_type == Type::e5m2;  // in exponents
+    if (!wide_a && !wide_b) return {&product<T, e4m3_t, e4m3_t, BM, BN, Way, k, k>, k, k};
+    if (!wide_a) return {&product<T, e4m3_t, e5m2_t, BM, BN, Way, k, k>, k, k};
+    if (!wide_b) return {&product<T, e5m2_t, e4m3_t, BM, BN, Way, k, k>, k, k};
+  } else {
+    using W = typename Word<T>::Is;
+    if (along_a && along_b) return {&product<T, W, W, BM, BN, Way, k, k>, k, k};
+    if constexpr (sizeof(T) == 2)
+      if (along_b) return {&product<T, W, W, BM, BN, Way, mn, k>, mn, k};
+    if constexpr (sizeof(T) == 2 && BN % 64 == 0) {
+      if (along_a) return {&product<T, W, W, BM, BN, Way, k, mn>, k, mn};
+      return {&product<T, W, W, BM, BN, Way, mn, mn>, mn, mn};
+    }
   }
-  if constexpr (BN % 64 == 0)
-    return a_along_k(p) ? run<T, BM, BN, Way, k, mn>(row, p, data, t, stream)
-                        : run<T, BM, BN, Way, mn, mn>(row, p, data, t, stream);
-  return platform::kNoKernel;  // selection names no such row
+  return {};
 }
 
-template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {
+template <class T> int run_row(int row, const Problem& given, const Data& data, Stream stream) {
+  const Problem p = oriented(kRows[row], given);
+  Compiled c{};
   int index = 0;
-#define GPUKERN_ROW(ID, TYPES, BM, BN, CONSUMERS)                                                      \
-  if constexpr ((TYPES & bit(type_of<T>())) != 0)                                                      \
-    if (index == row) return run_layout<T, BM, BN, Consumers::CONSUMERS>(kRows[row], p, data, stream); \
+#define GPUKERN_ROW(ID, TYPES, BM, BN, CONSUMERS)                       \
+  if constexpr ((TYPES & bit(type_of<T>())) != 0)                       \
+    if (index == row) c = compiled<T, BM, BN, Consumers::CONSUMERS>(p); \
   ++index;
   GPUKERN_SM90A_TILES(GPUKERN_ROW)
 #undef GPUKERN_ROW
-  return platform::kNoKernel;  // selection names no such row
+  if (!c.kernel) return platform::kNoKernel;  // selection names no such row
+  return run<T>(kRows[row], c, given, data, stream);
 }
 
 }  // namespace gpukern::gemm::sm_90a

@@ -8,30 +8,40 @@ namespace gpukern::gemm::sm_90a {
 constexpr const char* kName = "sm_90a";
 
 // How the two warpgroups that multiply share the work: one tile together, half of its rows each, or a tile each in
-// turns, so that one stores while the other multiplies.
-enum class Consumers : uint8_t { together, in_turns };
+// turns, so that one stores while the other multiplies.  promoting: together, and what 128 of k sum up to is added to
+// other sums by ordinary cores, which round to nearest: Hopper's tensor cores keep 14 bits of sums of float8.
+enum class Consumers : uint8_t { together, in_turns, promoting };
 
 constexpr unsigned kHalf = bit(Type::f16) | bit(Type::bf16);
+constexpr unsigned kTf32 = bit(Type::f32);  // only where the problem allows tf32
+constexpr unsigned kByte = bit(Type::u8) | bit(Type::i8);
+constexpr unsigned kEight = bit(Type::e4m3) | bit(Type::e5m2);  // both, but not e5m2 twice
+constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
 
 // Sums a thread: 128 of them leave room for what else it needs, more do not (160 spill as soon as anything happens to
 // them before they are stored).  256x128 and 128x256: fewest reads of L2 a multiply-add; which of them fits m and n
 // better is the cost's to say.  128x192: results of which 128x256 would fill the last wave badly.  In turns, 128x128:
 // short k, dear ends.  64x128, 64x64: results of less than a wave.  128x16: the turned product of few rows (decoding),
-// whose weights lie along m.  More tiles wait for a measurement that asks for them: each costs seconds of every build.
+// whose weights lie along m.  Promoting rows have a second set of sums, of 64 rows at a time; no wider than the 128
+// columns that share a scale.  More tiles wait for a measurement that asks for them: each costs seconds of every build.
 // clang-format off
 //      id         types   bm   bn  consumers
 #define GPUKERN_SM90A_TILES(ROW)                \
-    ROW(w256x128,  kHalf,  256, 128, together)  \
-    ROW(w128x256,  kHalf,  128, 256, together)  \
+    ROW(w256x128,  kAll,   256, 128, together)  \
+    ROW(w128x256,  kAll,   128, 256, together)  \
     ROW(w128x192,  kHalf,  128, 192, together)  \
-    ROW(p128x128,  kHalf,  128, 128, in_turns)  \
+    ROW(p128x128,  kAll,   128, 128, in_turns)  \
     ROW(p64x128,   kHalf,   64, 128, in_turns)  \
-    ROW(p64x64,    kHalf,   64,  64, in_turns)  \
-    ROW(d128x16,   kHalf,  128,  16, together)
+    ROW(p64x64,    kAll,    64,  64, in_turns)  \
+    ROW(d128x16,   kAll,   128,  16, together)  \
+    ROW(q256x128,  kEight, 256, 128, promoting) \
+    ROW(q128x128,  kEight, 128, 128, promoting) \
+    ROW(q128x64,   kEight, 128,  64, promoting) \
+    ROW(q128x16,   kEight, 128,  16, promoting)
 // clang-format on
 
 constexpr int kThreads = 384;       // a warpgroup that brings and two that multiply
-constexpr int kSpan = 128;          // bytes of k a tile: the widest swizzle
+constexpr int kSpan = 128;          // bytes of k a tile: the widest swizzle, and of float8 a block of scales
 constexpr int kStaging = 8 * 4096;  // a warp's part of D on its way out
 constexpr int kMostStages = 10;
 constexpr int64_t kShared = 227 * 1024;  // what a block may take
@@ -51,7 +61,7 @@ constexpr int64_t shared_of(int bm, int bn) {
       BM,                                                        \
       BN,                                                        \
       kSpan / 2,                                                 \
-      Consumers::CONSUMERS == Consumers::together ? BM / 2 : BM, \
+      Consumers::CONSUMERS == Consumers::in_turns ? BM : BM / 2, \
       BN,                                                        \
       kThreads,                                                  \
       shared_of(BM, BN),                                         \
@@ -60,10 +70,13 @@ inline constexpr Row kRows[] = {GPUKERN_SM90A_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
 
-// tm x tn is a warpgroup's.
+// tm x tn is a warpgroup's; bk is that of 16-bit types.
+constexpr bool promotes(const Row& r) { return r.types == kEight; }
 constexpr bool fits(const Row& r) {
-  return r.tm % 64 == 0 && r.tm * r.tn / 128 <= 128 && r.tn % 16 == 0 && r.stages >= 4 && r.shared <= kShared;
+  return r.tm % 64 == 0 && r.tm * r.tn / 128 <= 128 && r.tn % 16 == 0 && r.stages >= 4 && r.shared <= kShared &&
+         (!promotes(r) || kScaleBlock % r.bn == 0);
 }
+constexpr int depth_of(Type t) { return kSpan / bytes(t); }
 constexpr bool all_fit() {
   for (const Row& r : kRows)
     if (!fits(r)) return false;
@@ -79,8 +92,9 @@ constexpr bool thin(const Row& r) { return r.bn <= 32; }
 constexpr bool turned(const Row& r, const Problem& p) { return thin(r) ? p.m < p.n : p.d.column != 1 && p.d.row == 1; }
 constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p) ? transposed(p) : p; }
 
-using mma::a_along_k;
-using mma::b_along_k;
+// Whether an operand is walked along k: its unit stride, or any stride where it has none.
+constexpr bool a_along_k(const Problem& p) { return p.a.column == 1 || p.a.row != 1; }
+constexpr bool b_along_k(const Problem& p) { return p.b.row == 1 || p.b.column != 1; }
 
 constexpr Reason serves(const Device& d) {
   return d.vendor == Vendor::nvidia && d.target == 90 ? nullptr : "wgmma is Hopper's alone (sm_90a)";
@@ -102,15 +116,30 @@ constexpr Lines lines_of_a(const Problem& p) { return lines_of(p.a, p.m, p.k, a_
 constexpr Lines lines_of_b(const Problem& p) { return lines_of(p.b, p.k, p.n, !b_along_k(p)); }
 constexpr Lines lines_of_d(const Problem& p) { return lines_of(p.d, p.m, p.n, true); }
 
+constexpr bool reached(const Scale& s, int64_t x, int64_t k) {
+  const int64_t blocks = ceil_div(k, kScaleBlock), last = s.x * x + s.k * blocks;
+  return last < (int64_t{1} << 31) && s.x >= 0 && s.k >= 0;
+}
+
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (!(bit(p.type) & kHalf)) return "no row of wgmma is written for this type yet";
+  if (p.type == Type::f32 && p.precision != Precision::tf32)
+    return "float32 is multiplied as it is, or in terms: neither torch's switches nor precision= allow tf32";
+  const auto fnuz = [](Type t) { return t == Type::e4m3fnuz || t == Type::e5m2fnuz; };
+  if (is_float8(p.type) && (fnuz(p.type) || fnuz(p.scaling.b_type)))
+    return "NVIDIA's float8 formats are e4m3fn and e5m2";
+  if (p.type == Type::e5m2 && p.scaling.b_type == Type::e5m2) return "two operands of e5m2 are not compiled";
+  if (!(bit(p.type) & kAll)) return "wgmma has no products of this type";
   if (Reason why = refused_result(p)) return why;
+  if (is_float8(p.type) && !(reached(p.scaling.a, p.m, p.k) && reached(p.scaling.b, p.n, p.k)))
+    return "scales lie further apart than 32 bits reach";
+  if (p.type == Type::u8 && p.out != Type::u8) return "uint8 is multiplied modulo 256 only";
   if (p.k == 0) return "there is no k to bring";
   // A single row may lie as TMA brings it and the same row among others not.
   if (p.batch_invariant) return "whether TMA brings a row of A depends on the other rows";
   constexpr int64_t most = (int64_t{1} << 31) - 1024;  // a pair's tile beyond the edge
   if (p.m >= most || p.n >= most || p.k >= most || p.batch >= most) return "TMA's coordinates have 31 bits";
+  if (bytes(p.type) != 2 && !(a_along_k(p) && b_along_k(p))) return "wgmma takes operands of this type along k only";
   if (!brought(p.a, lines_of_a(p)) || !brought(p.b, lines_of_b(p)))
     return "TMA brings lines that start at multiples of 16 bytes and do not overlap";
   return nullptr;
@@ -118,8 +147,16 @@ constexpr Reason supports(const Problem& p, const Device& d) {
 
 constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
   if (!(r.types & bit(given.type))) return "it is not compiled for this type";
+  if (is_float8(given.type)) {
+    const bool fast = given.scaling.fast && !given.scaling.blocks();
+    if (promotes(r) && fast) return "it adds more exactly than was asked for";
+    if (!promotes(r) && !fast) return "its sums are as coarse as the tensor cores' own, which nobody allowed";
+  }
   if (r.shared > d.shared_bytes) return "a block's stages do not fit this device's shared memory";
   const Problem p = oriented(r, given);
+  const Scale& columns = p.scaling.b;
+  if (promotes(r) && r.tm > 64 && p.scaling.blocks() && columns.group == 1 && columns.x != 0)
+    return "it has no registers for a scale of each column and block of k";
   if (r.bn % 64 != 0 && !b_along_k(p)) return "its columns of B come in lines of k only";
   if (thin(r) && p.n > 2 * r.bn) return "it is for results of few rows or columns";
   const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch);
@@ -161,13 +198,15 @@ constexpr bool apart(const Problem&) { return false; }
 constexpr int out_of(int bn) { return bn % 64 == 0 ? 64 : bn % 32 == 0 ? 32 : 16; }
 constexpr int part_rows(const Row& r, const Problem& p) { return turned(r, p) ? out_of(r.bn) : 16; }
 constexpr int splits(const Row& r, const Problem& p, const Device& d) {
-  return splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count);
+  return splits_of(tiles_of(r, p), ceil_div(p.k, depth_of(p.type)), d.sm_count);
 }
 
 // Modelled cycles (docs/hopper.md): what one SM gets of the tiles, each step of k as slow as the slowest, and an eighth
-// of the others, of the tensor cores (2048 multiply-adds of 16 bits a cycle, of which 0.96 are reached), shared memory
-// (128 bytes a cycle; A is read anew for each 64 rows) and L2 (64 bytes a cycle and SM, 6154 for all).  D goes out
-// at 4.3e12 bytes a second, behind the next tile's multiplication where there is one or the consumers take turns.
+// of the others, of the tensor cores (2048 multiply-adds of 16 bits a cycle, of which 0.96 are reached; as many bytes
+// of other types), shared memory (128 bytes a cycle; A is read anew for each 64 rows) and L2 (64 bytes a cycle and SM,
+// 6154 for all).  Promotion is an addition for each sum, 128 a cycle; half of them hide behind the other warpgroup's
+// products.  D goes out at 4.3e12 bytes a second, behind the next tile's multiplication where there is one or the
+// consumers take turns.
 constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const Problem p = oriented(r, given);
   const int ranges = splits(r, given, d);
@@ -185,8 +224,8 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const double smem = (r.bm / 64.0) * (r.bk / 16.0) * (2048 + 32.0 * r.bn) / 128;
   const double l2 = shared_rows * r.bk * 2 / rate;
   const double slowest = mma > smem ? (mma > l2 ? mma : l2) : (smem > l2 ? smem : l2);
-  const double step = slowest + (mma + smem + l2 - slowest) / 8;
-  const double steps = double(ceil_div(ceil_div(p.k, r.bk), ranges));
+  const double step = slowest + (mma + smem + l2 - slowest) / 8 + (promotes(r) ? double(r.bm) * r.bn / 128 / 2 : 0);
+  const double steps = double(ceil_div(ceil_div(p.k, depth_of(p.type)), ranges));
   const double store = r.bm * r.bn * double(bytes(p.out)) * sms / (4.3e12 / 1.7e9);
   const double exposed = in_turns(r) && turns > 1 ? store / 2 : store;
   // 1200 cycles of start, 600 to fill the ring; between tiles a pair of consumers has the first sums to wait for.

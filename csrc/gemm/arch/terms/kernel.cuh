@@ -126,7 +126,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(BM / WM * (BN / WN) * 32, (BM / WM * (BN / WN) > 4
   };
 
   Turn now{0, tiles_of_chunk(tiles, kTiles)}, asked = now;
-#pragma unroll
+#pragma unroll 1  // one copy of what asks, not Stages - 1
   for (int s = 0; s < Stages - 1; ++s) {
     if (asked.here > 0) {
       ask(asked, s);

@@ -1,0 +1,94 @@
+// float8 with exact sums: the tensor cores keep 14 bits of what they add, so each stage's sums (128 of k) are made anew
+// and added to float32 ones, to nearest, by ordinary cores.  A stage is also a block of scales, where there are such.
+#pragma once
+#include "stage.cuh"
+
+namespace gpukern::gemm::sm_90a {
+
+// Where the scale of row (or column) x lies; tiles.h refuses what 32 bits do not reach.
+GPUKERN_D int scale_at(const Scale& s, int x, int block) {
+  return (s.group > 1 ? x / kScaleBlock : x) * static_cast<int>(s.x) + block * static_cast<int>(s.k);
+}
+
+// The scales of this stage: of the thread's two rows of 64, and of columns: of all of them where they have one (a group
+// of 128 is never narrower than the tile), else of every 32nd from the lane's own on; other lanes ask for them.
+// Each: whether there may be one a column, for which warpgroups of 128 rows have no registers (tiles.h refuses it).
+template <int BN, bool Each> struct StageScales {
+  static constexpr int count = Each ? ceil_div(BN, 32) : 1;
+  float rows[2], columns[count];
+  bool alike;
+};
+template <int BN, bool Each>
+GPUKERN_D StageScales<BN, Each> stage_scales(const Ending& w, int row, int column0, int block) {
+  const Problem& p = argument(w).p;
+  const Data& data = argument(w).data;
+  const Scale &a = p.scaling.a, &b = p.scaling.b;
+  StageScales<BN, Each> s{{1, 1}, {1}, true};
+  if (!p.scaling.blocks()) return s;
+  if constexpr (Each) s.alike = b.group > 1 || b.x == 0;
+#pragma unroll
+  for (int h = 0; h < 2; ++h) s.rows[h] = row + h * 8 < p.m ? data.scale_a[scale_at(a, row + h * 8, block)] : 0;
+#pragma unroll
+  for (int i = 0; i < s.count; ++i) {
+    const int column = column0 + (s.alike ? 0 : i * 32 + static_cast<int>(threadIdx.x % 32));
+    s.columns[i] = column < p.n ? data.scale_b[scale_at(b, column, block)] : 0;
+  }
+  return s;
+}
+
+// total += part, scaled.
+template <int BN, bool Each>
+GPUKERN_D void promote(const StageScales<BN, Each>& s, const float (&part)[BN / 2], float (&total)[BN / 2]) {
+  if (!Each || s.alike) {
+    const float by[2] = {s.rows[0] * s.columns[0], s.rows[1] * s.columns[0]};
+#pragma unroll
+    for (int i = 0; i < BN / 2; ++i) total[i] += by[i / 2 % 2] * part[i];
+    return;
+  }
+  const int first = static_cast<int>(threadIdx.x % 4) * 2;
+#pragma unroll
+  for (int i = 0; i < BN / 2; i += 4)
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float scale = shfl(s.columns[Each ? i / 16 : 0], i * 2 % 32 + first + e);
+      total[i + e] += s.rows[0] * scale * part[i + e];
+      total[i + 2 + e] += s.rows[1] * scale * part[i + 2 + e];
+    }
+}
+
+// sum = A B of one tile, for this warpgroup's rows.  64 of them at a time: there are registers for no more.  While they
+// are promoted the other warpgroup multiplies.
+template <class S>
+GPUKERN_D void multiply_promoting(const Work& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile,
+                                  int group, float (&sum)[S::MI][S::BN / 2]) {
+  static_assert(S::BK == kScaleBlock);
+  const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32 % 4);
+  const int row = tile.row + group * S::WM + warp * 16 + lane / 4;
+#pragma unroll
+  for (int i = 0; i < S::MI; ++i)
+#pragma unroll
+    for (int e = 0; e < S::BN / 2; ++e) sum[i][e] = 0;
+  for (int step = 0; step < tile.steps; ++step, at.next()) {
+    const int block = tile.first_k / kScaleBlock + step;
+    mbarrier_wait_parity(place.full(at.slot), at.parity);
+    const uint64_t b = descriptor<Major::k>(place.b(at.slot));
+#pragma unroll
+    for (int i = 0; i < S::MI; ++i) {
+      const uint64_t a = descriptor<Major::k>(place.a(at.slot) + (group * S::WM + i * 64) * kSpan);
+      float part[S::BN / 2];
+      wgmma_fence_operand(part);
+      wgmma_fence();
+#pragma unroll
+      for (int k = 0; k < kSpan / 32; ++k) add_step<S>(part, advance(a, k * 32), advance(b, k * 32), k > 0);
+      wgmma_commit_group();
+      wgmma_fence_operand(part);
+      const auto scales = stage_scales<S::BN, S::MI == 1>(w.ending, row + i * 64, tile.column, block);
+      wgmma_wait_group<0>();
+      wgmma_fence_operand(part);
+      if (i == S::MI - 1) release<S>(w, place, at.slot);
+      promote(scales, part, sum[i]);
+    }
+  }
+}
+
+}  // namespace gpukern::gemm::sm_90a

@@ -1,0 +1,73 @@
+"""Hopper's rows of types that lie along k only, on a device: tf32, int8, and float8 with its scales."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+import gpukern
+from tests.gpu import device
+from tests.oracle import fills, products
+from tests.oracle.float8 import FORMATS, SCALES, exact, scales, values, whole
+
+ROWS = [row for row in device.rows() if row.name.startswith("sm_90a/")]
+ALONG_K = (torch.float32, torch.int8, torch.uint8)
+CASES = [(row, t) for row in ROWS for t in ALONG_K if str(t).removeprefix("torch.") in row.types]
+FLOAT8 = [row for row in ROWS if "float8_e4m3fn" in row.types]
+PAIRS = list(itertools.product(FORMATS[:2], repeat=2))[:3]
+
+
+def shapes(row: Any) -> Iterator[tuple[int, int, int]]:
+    bm, bn, _ = row.tile
+    yield from ((bm + 5, bn + 9, 16), (bm, bn, 384), (3 * bm + 1, bn + 9, 2064), (40, 8, 128))
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=[f"{row.name}-{t}" for row, t in CASES])
+def test_types_along_k(row: Any, dtype: torch.dtype) -> None:
+    for m, n, k in shapes(row):
+        if dtype.is_floating_point:
+            a, b = fills.integers(m, k, k=k, dtype=dtype), fills.integers(n, k, k=k, dtype=dtype).t()
+        else:
+            low = 0 if dtype == torch.uint8 else -9
+            a, b = torch.randint(low, 10, (m, k)).to(dtype), torch.randint(low, 10, (n, k)).to(dtype).t()
+        with gpukern.force(row.name):
+            got = gpukern.mm(a.cuda(), b.cuda(), **device.how(row, dtype)).cpu()
+        whole_type = torch.float64 if dtype.is_floating_point else torch.int64
+        products.exactly_equal(got, (a.to(whole_type) @ b.to(whole_type)).to(dtype))
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "float32" in row.types], ids=lambda row: row.name)
+def test_tf32_is_rounded_not_cut(row: Any) -> None:
+    a, b = fills.normal(256, 512).cuda(), fills.normal(16, 512).cuda().t()
+    with gpukern.force(row.name):
+        got = gpukern.mm(a, b, precision="tf32").cpu()
+    products.check_product(got, fills.tf32(a.cpu()), fills.tf32(b.cpu()), accumulator="truncating")
+
+
+@pytest.mark.parametrize("kind", SCALES)
+@pytest.mark.parametrize("row", FLOAT8, ids=lambda row: row.name)
+def test_float8_is_exact_on_integers(row: Any, kind: str) -> None:
+    fast = "bfloat16" in row.types
+    for (m, n, k), (first, second) in itertools.product(shapes(row), PAIRS):
+        a, b, (one, two) = whole(first, m, k), whole(second, n, k).t(), scales(kind, m, n, k)
+        given = [t.cuda() for t in (a, b, one, two)]
+        call: dict[str, Any] = {"out_dtype": torch.float32, "use_fast_accum": fast}
+        if not device.serves(row, "scaled_mm", *given, **call):
+            continue
+        with gpukern.force(row.name):
+            products.exactly_equal(gpukern.scaled_mm(*given, **call).cpu(), exact(a, b, one, two))
+
+
+@pytest.mark.parametrize("row", [row for row in FLOAT8 if "bfloat16" not in row.types], ids=lambda row: row.name)
+def test_promoted_sums_are_as_exact_as_the_model_says(row: Any) -> None:
+    m, n, k = 256, 16, 4096
+    a, b = fills.normal(m, k).to(FORMATS[0]), fills.normal(n, k).to(FORMATS[0]).t()
+    one = torch.tensor(1.0, device="cuda")
+    with gpukern.force(row.name):
+        got = gpukern.scaled_mm(a.cuda(), b.cuda(), one, one, out_dtype=torch.float32).cpu().double()
+    error = (got - values(a) @ values(b)).abs().max()
+    assert bool(error < 0.06), float(error)  # the model's, and a bound of tests/gemm/test_hopper_scaled_kernels.py
