@@ -190,7 +190,7 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("scales are read beyond the rows", PROMOTION, "row + h * 8 < p.m ? data", "true ? data"),
     ("scales are read beyond the columns", PROMOTION, "column < p.n ? data", "true ? data"),
     ("a column has the scale of another", PROMOTION, "i * 2 % 32 + first + e", "i * 2 % 32 + first"),
-    ("every row has a scale of its own", PROMOTION, "s.group > 1 ? x / kScaleBlock : x", "x"),
+    ("every row has a scale of its own", RING, "s.group > 1 ? x / kScaleBlock : x", "x"),
     (
         "the first 64 rows' scales serve all",
         PROMOTION,
@@ -198,7 +198,12 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
         "(w.ending, row, tile.column, block)",
     ),
     ("blocks are scaled once more", EPILOGUE, "  if (p.scaling.blocks()) return;\n", ""),
-    ("scales of rows are those of columns", EPILOGUE, "scale_a[r * p.scaling.a.x]", "scale_a[c * p.scaling.a.x]"),
+    (
+        "scales of rows are those of columns",
+        EPILOGUE,
+        "scale_a[scale_at(p.scaling.a, r, 0)]",
+        "scale_a[scale_at(p.scaling.a, c, 0)]",
+    ),
     (
         "scales run along D's rows only",
         EPILOGUE,

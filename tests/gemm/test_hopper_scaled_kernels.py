@@ -13,7 +13,7 @@ import gpukern
 from tests.gemm.test_hopper_kernels import SCHEDULES, oriented
 from tests.gemm.test_kernels import GPU_ROWS, place
 from tests.oracle import products
-from tests.oracle.float8 import FORMATS, OUT, SCALES, exact, patterns, scales, value, values, whole
+from tests.oracle.float8 import FORMATS, OUT, SCALES, blocks, exact, patterns, powers, scales, value, values, whole
 from tests.platform import machine
 from tests.platform.machine import Schedule
 
@@ -83,6 +83,19 @@ def test_every_pattern_is_multiplied_right(row: Row) -> None:
             got = run(row, out, a, b, torch.tensor(4.0), ONE).flatten().double()
             assert torch.equal(got.isnan(), expected.isnan())
             assert torch.equal(got[~got.isnan()], expected[~expected.isnan()])
+
+
+@by_row
+def test_one_scale_for_128_rows_and_all_of_k(row: Row) -> None:
+    """A block's scale spread over k has no stride there, and is no row's: its group counts all the same."""
+    m, n = oriented(row, 150, 20) if row.tile[1] <= 32 else (150, 140)
+    a, b = whole(FORMATS[0], m, 300), whole(FORMATS[1], 300, n)
+    one, two = powers(blocks(m), 1), powers(1, blocks(n))
+    wide = (one.expand(blocks(m), 3), two.expand(3, blocks(n)))
+    got = machine.scaled(
+        *place(row), torch.empty(m, n), padded(a), padded(b.t()).t(), *wide, aligned=True, fast=row not in PROMOTING
+    )
+    products.exactly_equal(got, exact(a, b, *wide))
 
 
 @by_row

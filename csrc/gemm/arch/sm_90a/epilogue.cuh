@@ -94,7 +94,8 @@ GPUKERN_D void scale_whole(const Ending& w, int row, int column, float (&v)[4]) 
 #pragma unroll
   for (int e = 0; e < 4; ++e) {
     const int r = row + (w.down ? e : 0), c = column + (w.down ? 0 : e);
-    if (r < p.m && c < p.n) v[e] *= w.data.scale_a[r * p.scaling.a.x] * w.data.scale_b[c * p.scaling.b.x];
+    if (r < p.m && c < p.n)
+      v[e] *= w.data.scale_a[scale_at(p.scaling.a, r, 0)] * w.data.scale_b[scale_at(p.scaling.b, c, 0)];
   }
 }
 

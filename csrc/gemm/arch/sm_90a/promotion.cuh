@@ -5,11 +5,6 @@
 
 namespace gpukern::gemm::sm_90a {
 
-// Where the scale of row (or column) x lies; tiles.h refuses what 32 bits do not reach.
-GPUKERN_D int scale_at(const Scale& s, int x, int block) {
-  return (s.group > 1 ? x / kScaleBlock : x) * static_cast<int>(s.x) + block * static_cast<int>(s.k);
-}
-
 // The scales of this stage: of the thread's two rows of 64, and of columns: of all of them where they have one (a group
 // of 128 is never narrower than the tile), else of every 32nd from the lane's own on; other lanes ask for them.
 // Each: whether there may be one a column, for which warpgroups of 128 rows have no registers (tiles.h refuses it).

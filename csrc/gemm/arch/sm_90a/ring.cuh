@@ -98,4 +98,9 @@ template <class S> GPUKERN_D Tile tile_of(const Work& w, uint32_t index, int ran
   return {row * S::BM, column * S::BN, first * S::BK, min_of(w.steps - first, w.range_steps), slice % w.batches, slice};
 }
 
+// Where the scale of row (or column) x lies; tiles.h refuses what 32 bits do not reach.
+GPUKERN_D int scale_at(const Scale& s, int x, int block) {
+  return (s.group > 1 ? x / kScaleBlock : x) * static_cast<int>(s.x) + block * static_cast<int>(s.k);
+}
+
 }  // namespace gpukern::gemm::sm_90a
