@@ -46,7 +46,7 @@ COMPLEX = [
     Mutant("only the real part is added", NUMBER, "    re += b.re;\n    im += b.im;\n", "    re += b.re;\n"),
 ]
 
-ADD_BIAS = "if (w.data.bias && i < left) v[i] += w.data.bias[column + i];"
+ADD_BIAS = "if (bias && i < left) v[i] += bias[same ? 0 : i];"
 SCALE_RESULT = "if (w.data.scale_result) v[i] *= *w.data.scale_result;"
 FLOAT8 = [
     Mutant("e5m2 is read as e4m3", FORMAT, "case Type::e5m2: return {21, 15,", "case Type::e5m2: return {20, 7,"),
@@ -110,7 +110,7 @@ FLOAT8 = [
     Mutant("a block's sum is kept", KERNEL, "      sum[i][j] = 0;\n", ""),
     Mutant("scales of rows beyond A are read", KERNEL, "row < p.m ? w.data", "true ? w.data"),
     Mutant("scales of columns beyond B are read", KERNEL, "column < p.n ? w.data", "true ? w.data"),
-    Mutant("the bias of the first column", EMIT, "w.data.bias[column + i]", "w.data.bias[column]"),
+    Mutant("the bias of the first column", EMIT, "bias[same ? 0 : i]", "bias[0]"),
     Mutant("each range adds the bias", EMIT, "d.bias = d.scale_result = nullptr;", "d.scale_result = nullptr;"),
     Mutant(
         "the result's scale before the bias",
