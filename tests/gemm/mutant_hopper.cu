@@ -10,7 +10,8 @@ template <class T, class W, int BM, int BN, Consumers Way, Major A, Major B> con
 }
 template <int BM, int BN, Consumers Way, Major B> Compiled either(const Problem& p) {
   using T = bfloat16_t;
-  return a_along_k(p) ? kernel<T, T, BM, BN, Way, Major::k, B>() : kernel<T, T, BM, BN, Way, Major::mn, Major::k>();
+  return a_lies_along_k(p) ? kernel<T, T, BM, BN, Way, Major::k, B>()
+                           : kernel<T, T, BM, BN, Way, Major::mn, Major::k>();
 }
 
 int launch(int number, const Problem& given, const Data& data, Stream stream) {
@@ -19,18 +20,19 @@ int launch(int number, const Problem& given, const Data& data, Stream stream) {
   const Problem p = oriented(row, given);
   constexpr Major k = Major::k;
   constexpr Consumers together = Consumers::together, in_turns = Consumers::in_turns, promoting = Consumers::promoting;
-  if (p.type == Type::f32) return run<float>(row, kernel<float, tf32_t, 64, 64, in_turns, k, k>(), given, data, stream);
+  if (p.type == Type::f32)
+    return run<float>(row, kernel<float, tf32_t, 64, 64, in_turns, k, k>(), given, p, data, stream);
   if (id == "q128x16")
-    return run<float8_t>(row, kernel<float8_t, e4m3_t, 128, 16, promoting, k, k>(), given, data, stream);
+    return run<float8_t>(row, kernel<float8_t, e4m3_t, 128, 16, promoting, k, k>(), given, p, data, stream);
   if (id == "q256x128")
-    return run<float8_t>(row, kernel<float8_t, e4m3_t, 256, 128, promoting, k, k>(), given, data, stream);
+    return run<float8_t>(row, kernel<float8_t, e4m3_t, 256, 128, promoting, k, k>(), given, p, data, stream);
   using T = bfloat16_t;
   Compiled c{};
   if (id == "p64x64") c = either<64, 64, in_turns, k>(p);
   if (id == "w256x128") c = either<256, 128, together, Major::mn>(p);
   if (id == "w128x192") c = kernel<T, T, 128, 192, together, k, k>();
   if (id == "d128x16") c = compiled<T, 128, 16, together>(p);
-  return c.kernel ? run<T>(row, c, given, data, stream) : -1;
+  return c.kernel ? run<T>(row, c, given, p, data, stream) : -1;
 }
 
 }  // namespace gpukern::gemm::sm_90a

@@ -14,10 +14,11 @@ struct Compiled {
   bool along_a, along_b;
 };
 
+// p: `given` as the row multiplies it (oriented).
 template <class T>
-int run(const Row& row, const Compiled& c, const Problem& given, const Data& given_data, Stream stream) {
-  const bool t = turned(row, given);  // the transposed of what was asked is what is multiplied
-  const Problem p = oriented(row, given);
+int run(const Row& row, const Compiled& c, const Problem& given, const Problem& p, const Data& given_data,
+        Stream stream) {
+  const bool t = turned(row, given);
   const Data data = t ? transposed(given_data) : given_data;
   using V = typename Number<T>::V;
   const bool split = data.splits > 1 || apart(p);
@@ -62,7 +63,7 @@ template <class T> int run_row(int row, const Problem& given, const Data& data, 
   GPUKERN_SM80_TILES(GPUKERN_ROW)
 #undef GPUKERN_ROW
   if (!c.kernel) return platform::kNoKernel;  // selection names no such row
-  return run<T>(kRows[row], c, given, data, stream);
+  return run<T>(kRows[row], c, given, p, data, stream);
 }
 
 }  // namespace gpukern::gemm::sm_80

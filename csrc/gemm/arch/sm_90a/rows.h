@@ -53,10 +53,11 @@ bool describe_tile(const void* address, const Layout& l, const Lines& m, int64_t
   return describe(address, l, m, batch, sizeof(T), span, static_cast<uint32_t>(lines), std::is_same_v<T, float>, o);
 }
 
+// p: `given` as the row multiplies it (oriented).
 template <class T>
-int run(const Row& row, const Compiled& c, const Problem& given, const Data& given_data, Stream stream) {
-  const bool t = turned(row, given);  // the transposed of what was asked is what is multiplied
-  const Problem p = oriented(row, given);
+int run(const Row& row, const Compiled& c, const Problem& given, const Problem& p, const Data& given_data,
+        Stream stream) {
+  const bool t = turned(row, given);
   Data data = t ? transposed(given_data) : given_data;
   const int out = out_of(row.bn), depth = depth_of(p.type);
   const bool split = data.splits > 1;
@@ -90,7 +91,7 @@ int run(const Row& row, const Compiled& c, const Problem& given, const Data& giv
 // The kernel for the layouts as they lie, of a tile or of a pair of float8 formats.
 template <class T, int BM, int BN, Consumers Way> Compiled compiled(const Problem& p) {
   constexpr Major k = Major::k, mn = Major::mn;
-  const bool along_a = a_along_k(p), along_b = b_along_k(p);
+  const bool along_a = a_lies_along_k(p), along_b = b_lies_along_k(p);
   if constexpr (std::is_same_v<T, float8_t>) {
     const bool wide_a = p.type == Type::e5m2, wide_b = p.scaling.b_type == Type::e5m2;  // in exponents
     if (!wide_a && !wide_b) return {&product<T, e4m3_t, e4m3_t, BM, BN, Way, k, k>, k, k};
@@ -120,7 +121,7 @@ template <class T> int run_row(int row, const Problem& given, const Data& data, 
   GPUKERN_SM90A_TILES(GPUKERN_ROW)
 #undef GPUKERN_ROW
   if (!c.kernel) return platform::kNoKernel;  // selection names no such row
-  return run<T>(kRows[row], c, given, data, stream);
+  return run<T>(kRows[row], c, given, p, data, stream);
 }
 
 }  // namespace gpukern::gemm::sm_90a

@@ -92,10 +92,6 @@ constexpr bool thin(const Row& r) { return r.bn <= 32; }
 constexpr bool turned(const Row& r, const Problem& p) { return thin(r) ? p.m < p.n : p.d.column != 1 && p.d.row == 1; }
 constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p) ? transposed(p) : p; }
 
-// Whether an operand is walked along k: its unit stride, or any stride where it has none.
-constexpr bool a_along_k(const Problem& p) { return p.a.column == 1 || p.a.row != 1; }
-constexpr bool b_along_k(const Problem& p) { return p.b.row == 1 || p.b.column != 1; }
-
 constexpr Reason serves(const Device& d) {
   return d.vendor == Vendor::nvidia && d.target == 90 ? nullptr : "wgmma is Hopper's alone (sm_90a)";
 }
@@ -112,8 +108,8 @@ constexpr bool brought(const Layout& l, const Lines& m) {
   if (l.align < 16 || (m.along > 1 && m.unit != 1)) return false;
   return (m.lines <= 1 || m.step >= m.along) && (l.batch == 0 || l.batch >= m.along);
 }
-constexpr Lines lines_of_a(const Problem& p) { return lines_of(p.a, p.m, p.k, a_along_k(p)); }
-constexpr Lines lines_of_b(const Problem& p) { return lines_of(p.b, p.k, p.n, !b_along_k(p)); }
+constexpr Lines lines_of_a(const Problem& p) { return lines_of(p.a, p.m, p.k, a_lies_along_k(p)); }
+constexpr Lines lines_of_b(const Problem& p) { return lines_of(p.b, p.k, p.n, !b_lies_along_k(p)); }
 constexpr Lines lines_of_d(const Problem& p) { return lines_of(p.d, p.m, p.n, true); }
 
 constexpr bool reached(const Scale& s, int64_t x, int64_t k) {
@@ -139,7 +135,8 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   if (p.batch_invariant) return "whether TMA brings a row of A depends on the other rows";
   constexpr int64_t most = (int64_t{1} << 31) - 1024;  // a pair's tile beyond the edge
   if (p.m >= most || p.n >= most || p.k >= most || p.batch >= most) return "TMA's coordinates have 31 bits";
-  if (bytes(p.type) != 2 && !(a_along_k(p) && b_along_k(p))) return "wgmma takes operands of this type along k only";
+  if (bytes(p.type) != 2 && !(a_lies_along_k(p) && b_lies_along_k(p)))
+    return "wgmma takes operands of this type along k only";
   if (!brought(p.a, lines_of_a(p)) || !brought(p.b, lines_of_b(p)))
     return "TMA brings lines that start at multiples of 16 bytes and do not overlap";
   return nullptr;
@@ -157,7 +154,7 @@ constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
   const Scale& columns = p.scaling.b;
   if (promotes(r) && r.tm > 64 && p.scaling.blocks() && columns.group == 1 && columns.x != 0)
     return "it has no registers for a scale of each column and block of k";
-  if (r.bn % 64 != 0 && !b_along_k(p)) return "its columns of B come in lines of k only";
+  if (r.bn % 64 != 0 && !b_lies_along_k(p)) return "its columns of B come in lines of k only";
   if (thin(r) && p.n > 2 * r.bn) return "it is for results of few rows or columns";
   const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch);
   return tiles * kMaxSplits * 2 > double(kGridLimit) ? kTooManyTiles : nullptr;
