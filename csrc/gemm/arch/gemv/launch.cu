@@ -1,10 +1,8 @@
-// The launcher of the rows for thin products, and the rows of float32 and float64.
+// The launcher of the rows for thin products, and the rows of floats.
 #include "rows.h"
 
 namespace gpukern::gemm::gemv {
 
-extern template int run_row<half_t>(int, const Problem&, const Data&, Stream);
-extern template int run_row<bfloat16_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<uint8_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<int8_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<int16_t>(int, const Problem&, const Data&, Stream);

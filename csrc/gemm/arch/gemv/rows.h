@@ -1,5 +1,5 @@
-// The rows of one type: kernels and the switch that launches them.  Each type has a .cu of its own, so that they
-// compile side by side.
+// The rows of one type: kernels and the switch that launches them.  Types are in a few .cu, which compile side by
+// side; more would each pay for the front end.
 #pragma once
 #include "../../split/split.h"
 #include "kernel.cuh"

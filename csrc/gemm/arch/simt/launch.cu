@@ -1,18 +1,15 @@
-// The launcher of the SIMT rows, and the rows of float32.
+// The launcher of the SIMT rows, and the rows of float32, float64 and complex numbers.
 #include "rows.h"
 
 namespace gpukern::gemm::simt {
 
 extern template int run_row<half_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<bfloat16_t>(int, const Problem&, const Data&, Stream);
-extern template int run_row<double>(int, const Problem&, const Data&, Stream);
 extern template int run_row<uint8_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<int8_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<int16_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<int32_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<int64_t>(int, const Problem&, const Data&, Stream);
-extern template int run_row<Complex<float>>(int, const Problem&, const Data&, Stream);
-extern template int run_row<Complex<double>>(int, const Problem&, const Data&, Stream);
 extern template int run_row<float8_t>(int, const Problem&, const Data&, Stream);
 
 int launch(int row, const Problem& p, const Data& data, Stream stream) {

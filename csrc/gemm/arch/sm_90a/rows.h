@@ -1,5 +1,5 @@
-// The rows of one type: the tensor maps, the grid, and the switch that launches the kernel.  Each type has a .cu of its
-// own, so that they compile side by side.
+// The rows of one type: the tensor maps, the grid, and the switch that launches the kernel.  Types are in two .cu,
+// which compile side by side.
 #pragma once
 #include "../../split/split.h"
 #include "kernel.cuh"

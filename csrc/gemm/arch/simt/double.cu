@@ -1,7 +1,0 @@
-#include "rows.h"
-
-namespace gpukern::gemm::simt {
-template int run_row<double>(int, const Problem&, const Data&, Stream);
-template int run_row<Complex<float>>(int, const Problem&, const Data&, Stream);
-template int run_row<Complex<double>>(int, const Problem&, const Data&, Stream);
-}  // namespace gpukern::gemm::simt

@@ -1,5 +1,0 @@
-#include "rows.h"
-
-namespace gpukern::gemm::sm_90a {
-template int run_row<float8_t>(int, const Problem&, const Data&, Stream);
-}  // namespace gpukern::gemm::sm_90a
