@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.platform import promises
+from tests.platform import promises, yardstick
 from tests.platform.kernels import Kernel, count
 from tests.platform.toolchains import ROOT, Missing, cuda_gpu, cuda_tools, demangle, parallel, rules, run
 
@@ -25,8 +25,10 @@ class Inspection:
     compiler: str
     kernels: dict[str, list[Kernel]] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)  # CPU seconds by object or by object and target
+    # CPU seconds by object or by object and target, and by target; of the yardstick's machine (yardstick.py).
+    seconds: dict[str, float] = field(default_factory=dict)
     by_target: dict[str, float] = field(default_factory=dict)
+    pace: float = 1.0  # this machine's seconds in one of those
     code_bytes: int = 0
 
 
@@ -117,11 +119,12 @@ def inspect() -> Inspection:
     found = Inspection(f"nvcc {cuda_gpu().version}")
     wanted = [w for words in rules.plan_objects(cuda_gpu()).targets.values() for w in words if w.startswith("sm_")]
     found.kernels = {target: [] for target in dict.fromkeys(wanted)}
+    found.pace = yardstick.nvcc(cuda_gpu().compiler)
     paths = objects()
     for path, kernels in zip(paths, parallel(read_object, paths)):
         log = Path(f"{path}.log")
         found.logs[path.name] = log.read_text() if log.exists() else ""
-        found.seconds[path.name] = cpu_seconds(found.logs[path.name])
+        found.seconds[path.name] = cpu_seconds(found.logs[path.name]) / found.pace
         for target, group in kernels.items():
             found.kernels.setdefault(target, []).extend(group)
     total = sum(found.seconds.values())

@@ -9,13 +9,13 @@ import os
 import pickle
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.platform import yardstick
 from tests.platform.inspect_cuda import Inspection
 from tests.platform.kernels import Kernel, count
-from tests.platform.toolchains import HIP_FOLDER, ROOT, Hip, demangle, hip, parallel, rules, run
+from tests.platform.toolchains import HIP_FOLDER, ROOT, Hip, demangle, hip, parallel, rules, run, timed
 
 OUT = HIP_FOLDER / "objects"
 METADATA = {
@@ -50,14 +50,10 @@ def compile_for(tools: Hip, job: Job) -> tuple[str, float]:
     """The compiler's words, and the CPU seconds it took."""
     job.out.parent.mkdir(parents=True, exist_ok=True)
     device = [f"--offload-arch={job.target}", "--offload-device-only", "--no-gpu-bundle-output"]
-    log = Path(f"{job.out}.log")
-    command = [tools.clang, *tools.flags, *device, *job.flags, "-c", str(job.source), "-o", str(job.out)]
-    with log.open("w") as words:
-        child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=words, stderr=words)
-        _, child.returncode, used = os.wait4(child.pid, 0)
-    if child.returncode:
-        raise RuntimeError(f"{job.source} does not compile for {job.target}:\n{log.read_text()[-4000:]}")
-    return log.read_text(), used.ru_utime + used.ru_stime
+    try:
+        return timed(tools.clang, *tools.flags, *device, *job.flags, "-c", job.source, "-o", job.out)
+    except RuntimeError as error:
+        raise RuntimeError(f"{job.source} does not compile for {job.target}: {error}") from error
 
 
 def read_object(tools: Hip, path: Path, target: str) -> list[Kernel]:
@@ -131,11 +127,12 @@ def compile_and_read(tools: Hip) -> Inspection:
         log, seconds = compile_for(tools, job)
         return log, seconds, read_object(tools, job.out, job.target)
 
+    found.pace = yardstick.clang(tools.clang, tools.flags)
     work = sorted(jobs(), key=lambda j: (j.source.parent.name != "elementwise", str(j.out)))  # the longest first
     for job, (log, seconds, kernels) in zip(work, parallel(one, work)):
         found.logs[job.out.name] = log
-        found.seconds[job.out.name] = seconds
-        found.by_target[job.target] = found.by_target.get(job.target, 0) + seconds
+        found.seconds[job.out.name] = seconds / found.pace
+        found.by_target[job.target] = found.by_target.get(job.target, 0) + seconds / found.pace
         found.kernels.setdefault(job.target, []).extend(kernels)
     found.code_bytes = sum(k.code_bytes for group in found.kernels.values() for k in group)
     return found

@@ -120,7 +120,8 @@ def report(found: Inspection) -> str:
     seconds = sum(found.seconds.values())
     lines = [
         f"{found.compiler}: {count} kernels, {found.code_bytes / 1e6:.1f} MB of instructions "
-        f"(budget {promises.BUDGET_BYTES / 1e6:.0f}), {seconds:.0f} CPU seconds (budget {promises.BUDGET_SECONDS})"
+        f"(budget {promises.BUDGET_BYTES / 1e6:.0f}), {seconds:.0f} CPU seconds (budget {promises.BUDGET_SECONDS}; "
+        f"this machine's are {found.pace:.2f} for one)"
     ]
     for target, group in found.kernels.items():
         size = sum(k.code_bytes for k in group) / 1e6

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.platform import inspect_cuda, inspect_hip, inspection, kernels, promises
+from tests.platform import inspect_cuda, inspect_hip, inspection, kernels, promises, yardstick
 from tests.platform.inspection import BACKENDS, reachable
 from tests.platform.kernels import Kernel
 from tests.platform.toolchains import ROOT, cuda_gpu, cuda_tools, hip, rules, run
@@ -194,6 +195,15 @@ def test_a_budget_that_is_spent_is_found() -> None:
     found.code_bytes = promises.BUDGET_BYTES + 1
     assert [text for text in inspection.complaints(found) if "CPU seconds, the budget" in text]
     assert [text for text in inspection.complaints(found) if "bytes, the budget" in text]
+
+
+def test_seconds_are_counted_by_the_yardstick() -> None:
+    """A machine of half the speed takes twice the seconds for the yardstick too; a compiler that fails is an error."""
+    spin = "n = 0\nfor i in range({}): n += i"
+    short, long = (yardstick.pace(0.1, sys.executable, "-c", spin.format(n * 1_000_000)) for n in (1, 8))
+    assert long > 2 * short > 0
+    with pytest.raises(RuntimeError, match="said this"):
+        yardstick.pace(1.0, sys.executable, "-c", "raise SystemExit('said this')")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +44,21 @@ def run(*command: str | Path, **options: Any) -> str:
     if done.returncode:
         raise RuntimeError(f"{Path(str(command[0])).name} failed:\n{(done.stdout + done.stderr)[-4000:]}")
     return done.stdout
+
+
+def timed(*command: str | Path) -> tuple[str, float]:
+    """What the command said, and the user and system seconds that it and its children took."""
+    with tempfile.TemporaryFile("w+") as words:
+        child = subprocess.Popen(
+            [str(c) for c in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=words, stderr=words
+        )
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        words.seek(0)
+        said = words.read()
+    if child.returncode:
+        raise RuntimeError(f"{Path(str(command[0])).name} failed:\n{said[-4000:]}")
+    return said, used.ru_utime + used.ru_stime
 
 
 def parallel(function: Any, items: Any) -> list[Any]:
