@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Explanation:
     row: the compiled kernel that runs, e.g. "simt/s128x128"; None where this build has none for the device.
     refused: (folder or row, reason) for everything better that was passed over, in the order it was asked.
     would_run: the row that a full build would run; splits: the ranges of k that it adds up, each summed by blocks of
-    its own.  notes: what else is to be said.
+    its own.  notes: what else is to be said.  cycles: what the cost model, made to rank rows and fitted to no device,
+    gives would_run; None on the CPU.
     """
 
     op: str
@@ -28,6 +30,7 @@ class Explanation:
     would_run: str | None = None
     notes: tuple[str, ...] = ()
     splits: int = 1
+    cycles: float | None = None
 
     def __str__(self) -> str:
         lines = [f"{self.op}: {self.problem}", f"  on        {self.device}", f"  runs      {self.row or 'torch'}"]
@@ -72,6 +75,25 @@ def on_meta(value: Any) -> Any:
         return value
     there = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
     return there.conj() if value.is_conj() else there
+
+
+class Recorder(TorchDispatchMode):
+    """The calls of gpukern's ops that a function is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.namespace == "gpukern":
+            self.calls.append((func._schema.name.removeprefix("gpukern::"), args, kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def cycles(found: dict[str, Any]) -> float | None:
+    """The cost of the row that would run; None where none would, and on the CPU, whose one row counts no cycles."""
+    row: str = found["would_run"]
+    return None if not row or row.startswith("host/") else float(found["cost"])
 
 
 def range_notes(found: dict[str, Any]) -> tuple[str, ...]:

@@ -15,12 +15,21 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from . import _C, ops
 from .entries import functions
-from .explanation import NO_LAYOUT, Explanation, layout, measured_notes, on_meta, range_notes, sum_notes
+from .explanation import (
+    NO_LAYOUT,
+    Explanation,
+    Recorder,
+    cycles,
+    layout,
+    measured_notes,
+    on_meta,
+    range_notes,
+    sum_notes,
+)
 from .scaled import explain_scaled
 
 PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # of float32, as problem.h has them
@@ -164,6 +173,7 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
         found["would_run"] or None, notes + _epilogue_notes(args, extras) + _how_notes(found, extras), found["splits"],
+        cycles(found),
     )  # fmt: skip
 
 
@@ -204,19 +214,6 @@ _COMPOSED = ("addbmm", "addr", "bilinear", "chain_matmul", "dot", "einsum", "ger
              "tensordot", "vdot")  # fmt: skip
 
 
-class _Recorder(TorchDispatchMode):
-    """The calls of gpukern's ops that a function is made of."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.namespace == "gpukern":
-            self.calls.append((func._schema.name.removeprefix("gpukern::"), args, kwargs or {}))
-        return func(*args, **(kwargs or {}))
-
-
 def _multiplications(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> int:
     _, args, kwargs = call
     product = _PRODUCTS[call[0]][0](*args, **kwargs)
@@ -225,7 +222,7 @@ def _multiplications(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> int:
 
 def _explain_composed(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
     """The largest of the products that a call is made of; the others are notes."""
-    with _Recorder() as recorder:
+    with Recorder() as recorder:
         result = getattr(ops, op)(*tree_map(on_meta, args), **tree_map(on_meta, kwargs))
     products = [call for call in recorder.calls if call[0] in _PRODUCTS]
     if products:

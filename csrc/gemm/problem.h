@@ -52,7 +52,7 @@ constexpr bool gives(Type type, Type out) {
 }
 
 // How float32 operands may be multiplied.  tf32: rounded to 11 significant bits, as torch's own switch allows.  bf16xN:
-// as sums of bfloat16 terms, N products of which are added (arch/terms).
+// as sums of bfloat16 terms, N products of which are added (terms.h).
 enum class Precision : uint8_t { strict, tf32, bf16x3, bf16x6, bf16x9 };
 constexpr int kPrecisions = 5;
 constexpr const char* name(Precision p) {

@@ -5,6 +5,7 @@
     bench compare OLD NEW         what changed beyond noise; exit code 1 where something became slower or wrong
     bench show FILE               prints a stored run again
     bench tune --shapes M,N,K ..  measures the rows of products and stores their ranking
+    bench predict [SUITE|OP ..]   what the cost model says of products on a GPU that need not be here; measures nothing
 
 docs/benchmarking.md says how time is taken and why.
 """
@@ -34,13 +35,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    from . import command, stored
+    from . import command, predict, stored
 
     first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if first == "tune":
         from . import tune
 
         return tune.main(rest)
-    code = stored.COMMANDS[first](rest) if first in stored.COMMANDS else command.main(arguments)
+    commands = stored.COMMANDS | {"predict": predict.main}
+    code = commands[first](rest) if first in commands else command.main(arguments)
     sys.stdout.flush()
     return code

@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import NoReturn
 
+from .. import _C
 from .results import writable
 
 
@@ -17,6 +18,14 @@ class Refused(Exception):
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise Refused(f"{message} ({self.prog} --help)")
+
+
+def forced() -> str:
+    """The row or folder that GPUKERN_FORCE names, "" for none."""
+    try:
+        return str(_C.gemm_forced())
+    except ValueError as error:
+        raise Refused(f"GPUKERN_FORCE: {error}") from None
 
 
 def check_plotting(folder: Path | None) -> None:

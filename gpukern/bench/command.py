@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
-from .. import _C, selection
+from .. import selection
 from ..info import built
 from . import ceilings, machine, suites, table
-from .arguments import Parser, Refused, check_file, check_plotting
+from .arguments import Parser, Refused, check_file, check_plotting, forced
 from .measure import SLOW, Bench
 from .operands import Pool
 from .results import Line, Run, Unreadable, load, save
@@ -146,7 +146,8 @@ def progress(total: int, done: int) -> Iterator[Callable[[Line], None]]:
     yield say
 
 
-def _specs(settings: dict[str, Any]) -> list[suites.Spec]:
+def cases_of(settings: dict[str, Any]) -> list[suites.Spec]:
+    """The cases that names, dtype, shapes and quick mean; Refused for what is none."""
     try:
         shapes = [suites.parsed(text) for text in settings["shapes"]]
         dtypes = str(settings["dtype"]).split(",") if settings["dtype"] else []
@@ -171,15 +172,12 @@ def main(arguments: list[str]) -> int:
     device, rivals = _device(options.device), _rivals(options.against)
     check_plotting(options.plot)
     check_file(options.json, options.resume)
-    try:
-        _C.gemm_forced()  # what GPUKERN_FORCE names
-    except ValueError as error:
-        raise Refused(f"GPUKERN_FORCE: {error}") from None
+    forced()
     run = _new_run(options, device, rivals)
     if options.resume:
         run = _resumed(options.resume, run)
         check_file(options.resume, options.resume)
-    specs = _specs(run.settings)
+    specs = cases_of(run.settings)
     return _measured(run, specs, device, options.json or options.resume, options.plot)
 
 

@@ -35,6 +35,12 @@ class Want:
             extent = 1 + sum((n - 1) * s for n, s in zip(self.shape, self.stride))
         return max(64, -(-extent // 64) * 64)
 
+    def on_meta(self) -> Tensor:
+        """The operand without its data."""
+        if not self.stride:
+            return torch.empty(self.shape, dtype=self.dtype, device="meta")
+        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
+
 
 class Pool:
     """Buffers on one device that grow to what is asked of them; one a type and fill."""
@@ -77,8 +83,7 @@ class Pool:
                 whole = self._buffer(*key, needed[key])
                 start = at[key]
                 at[key] += w.elements
-                stride = w.stride or torch.empty(w.shape, device="meta").stride()
-                operands.append(whole.as_strided(w.shape, stride, start))
+                operands.append(whole.as_strided(w.shape, w.on_meta().stride(), start))
             found.append(tuple(operands))
         return found
 

@@ -228,10 +228,18 @@ def _as_stored(t: Tensor) -> Tensor:
     return t.conj() if t.is_conj() else t
 
 
-def _precision_for(folder: int, dtype: torch.dtype) -> str:
-    """One that the folder is for: asked of its rows, not of the selection."""
-    folders = list(dict.fromkeys(str(r["name"]).split("/")[0] for r in _C.gemm_rows()))
-    return "strict" if dtype != torch.float32 else "bf16x6" if folders[folder] == "terms" else "tf32"
+def adds_terms(name: str) -> bool:
+    """Whether a row multiplies float32 as bfloat16 terms."""
+    return name.startswith(("terms/", "sm_90a/t"))
+
+
+def _precision_for(folder: int, row: int, dtype: torch.dtype) -> str:
+    """One that the row is for, not what the selection would say."""
+    folders: dict[str, list[str]] = {}
+    for r in _C.gemm_rows():
+        folders.setdefault(str(r["name"]).split("/")[0], []).append(str(r["name"]))
+    name = list(folders.values())[folder][row]
+    return "strict" if dtype != torch.float32 else "bf16x6" if adds_terms(name) else "tf32"
 
 
 def product(
@@ -257,7 +265,7 @@ def product(
     addend = c is not None and beta != 0
     flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
     conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not: they are read through the flag
-    precision = precision or _precision_for(folder, a.dtype)
+    precision = precision or _precision_for(folder, row, a.dtype)
     return _launch(
         folder, row, out, memory, flags=flags, conjugated=conjugated, factors=(alpha, beta), precision=precision,
         derivative=derivative, schedule=schedule, aligned=aligned, splits=splits, grid=(processors, cluster),
@@ -277,7 +285,7 @@ def product_with_sums(
     memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
     sums = Guarded(out.new_empty(out.shape[1]), aligned=aligned).poison()
     result = _launch(
-        folder, row, out, memory, precision=precision or _precision_for(folder, a.dtype), derivative=derivative,
+        folder, row, out, memory, precision=precision or _precision_for(folder, row, a.dtype), derivative=derivative,
         schedule=schedule, aligned=aligned, splits=splits, sums=sums,
     )  # fmt: skip
     sums.check_gaps()

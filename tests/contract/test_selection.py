@@ -53,6 +53,18 @@ def test_the_shape_decides_between_rows() -> None:
     assert large.would_run != small.would_run
 
 
+def test_cycles_are_the_costs_that_a_refusal_compares() -> None:
+    square = meta(1024, 1024)
+    found = gpukern.explain("mm", square, square, device="sm_90a")
+    other, reason = next((row, why) for row, why in found.refused if "times the chosen row's" in why)
+    with gpukern.force(other):
+        forced = gpukern.explain("mm", square, square, device="sm_90a")
+    assert found.cycles and forced.would_run == other and forced.cycles
+    assert f"{forced.cycles / found.cycles:.2f} times" in reason
+    assert gpukern.explain("mm", square, square, device="cpu").cycles is None  # its one row counts none
+    assert gpukern.explain("relu", square, device="sm_90a").cycles is None
+
+
 SAME_PROBLEM = [
     ("mm", (meta(6, 4), meta(4, 5)), {}, "(6, 4) @ (4, 5)"),
     ("bmm", (meta(3, 6, 4), meta(3, 4, 5)), {}, "3 x (6, 4) @ (4, 5)"),

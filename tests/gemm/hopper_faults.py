@@ -9,7 +9,7 @@ RING, PRODUCER, STAGE, CONSUMER, PROMOTION, EPILOGUE, KERNEL, ROWS = (
         "rows.h",
     )
 )  # fmt: skip
-EMIT, PROBLEM = "gemm/emit.cuh", "gemm/problem.h"
+EMIT, PROBLEM, TERMS = "gemm/emit.cuh", "gemm/problem.h", "gemm/arch/sm_90a/terms.cuh"
 
 EXPECTS = "mbarrier_arrive_expect_tx(full, S::stage_bytes);"
 MULTIPLY = "    multiply<S>(w, place, at, tile, group, sum);\n"
@@ -23,7 +23,7 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("the barriers of two kinds overlap", RING, "full(slot) + S::stages * 8", "full(slot) + 8"),
     ("both blocks have the upper tile", RING, "+ (S::shares_b ? rank : 0);", "+ 0;"),
     ("both blocks have the left tile", RING, "+ (S::shares_b ? 0 : rank);", "+ 0;"),
-    ("every range begins with the first k", RING, "first * S::BK,", "0,"),
+    ("every range begins with the first k", RING, "first * S::step,", "0,"),
     ("a range has the steps of all", RING, "min_of(w.steps - first, w.range_steps)", "w.steps - first"),
     # ---- the producer
     (
@@ -48,10 +48,10 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ),
     ("both bring the first lines", PRODUCER, "both ? rank * (X / 2) : 0", "0"),
     ("both bring the first k", PRODUCER, "both ? rank * 32 : 0", "0"),
-    ("the second half has the lines of the first", PRODUCER, "k, x + first, batch", "k, x, batch"),
+    ("the second half has the lines of the first", PRODUCER, "k, x + first, from", "k, x, from"),
     ("the second half lies on the first", PRODUCER, "to + first * kSpan", "to"),
     ("every box has the first columns", PRODUCER, "x + i * 64", "x"),
-    ("the one matrix of a batch is walked", PRODUCER, "o.batched ? batch : 0", "batch"),
+    ("the one matrix of a batch is walked", PRODUCER, "(o.batched ? from.batch : 0)", "from.batch"),
     (
         "matrices inside lines are taken for others",
         PRODUCER,
@@ -218,4 +218,23 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ),
     ("scales are not exchanged with A and B", PROBLEM, "  d.scale_b = scale;\n", "  d.scale_a = scale;\n"),
     ("each number has the first one's bias", EMIT, "bias[same ? 0 : i]", "bias[0]"),
+    # ---- float32 as terms
+    ("one stage of two is waited for", TERMS, "half < stages; ++half) mbarrier", "half < 1; ++half) mbarrier"),
+    ("a product's sums are not begun anew", TERMS, "half > 0 || k > 0);", "true);"),
+    ("the second stage's are", TERMS, "half > 0 || k > 0);", "k > 0);"),
+    ("products are added before they are whole", TERMS, "        wgmma_wait_group<0>();\n", ""),
+    ("no fence before products of terms", TERMS, "        wgmma_fence();\n", ""),
+    ("stages are given back with the first part", TERMS, "if (i == S::MI - 1)\n", "if (i == 0)\n"),
+    ("one stage of two is given back", TERMS, "half < stages; ++half) release", "half < 1; ++half) release"),
+    ("both stages are the first", TERMS, "slot = here[half].slot;", "slot = here[0].slot;"),
+    ("totals are not begun", TERMS, "sum[i][e] = 0;", "sum[i][e] += 0;"),
+    ("only the last product counts", TERMS, "total[i] += by * part[i];", "total[i] = by * part[i];"),
+    ("every product counts whole", TERMS, "(127u - terms::kShift * order) << 23", "127u << 23"),
+    ("what is not finite is added", TERMS, "order == 0 || fabsf(part[i]) <= largest", "true"),
+    ("infinity is dropped", TERMS, "if (order == 0 || fabsf", "if (fabsf"),
+    ("the second 64 rows are the first", TERMS, "(group * S::WM + i * 64) * kSpan", "group * S::WM * kSpan"),
+    ("B's term is the one of A", PRODUCER, "pair_of.b}", "pair_of.a}"),
+    ("A's second stage is the first of its step", PRODUCER, "stage % stages * S::BK;", "0;"),
+    ("the one matrix of B is walked", ROWS, "w.b.batched = w.b.term > 1;", "w.b.batched = true;"),
+    ("the next term is the next matrix", ROWS, "w.a.term = static_cast<int>(d.a.place.batches)", "w.a.term = 1"),
 ]

@@ -1,17 +1,22 @@
 // Some rows of sm_90a under the machine model, compiled from a tree in which one line is wrong (mutants.py): each way
-// to share the work, both operands shared, every layout between them, tf32, and float8 of one and of two parts a
-// warpgroup.
+// to share the work, both operands shared, every layout between them, tf32, and float8 and terms of one and of
+// two parts a warpgroup.
 #include "gemm/arch/sm_90a/rows.h"
 
 namespace gpukern::gemm::sm_90a {
 
 template <class T, class W, int BM, int BN, Consumers Way, Major A, Major B> constexpr Compiled kernel() {
-  return {&product<T, W, W, BM, BN, Way, A, B>, A, B};
+  return {&product<T, W, W, BM, BN, Way, A, B>, A, B, type_of<T>()};
 }
 template <int BM, int BN, Consumers Way, Major B> Compiled either(const Problem& p) {
   using T = bfloat16_t;
   return a_lies_along_k(p) ? kernel<T, T, BM, BN, Way, Major::k, B>()
                            : kernel<T, T, BM, BN, Way, Major::mn, Major::k>();
+}
+
+struct Here;
+int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream) {
+  return terms::divide<Here>(p, data, d, stream);
 }
 
 int launch(int number, const Problem& given, const Data& data, Stream stream) {
@@ -20,19 +25,18 @@ int launch(int number, const Problem& given, const Data& data, Stream stream) {
   const Problem p = oriented(row, given);
   constexpr Major k = Major::k;
   constexpr Consumers together = Consumers::together, in_turns = Consumers::in_turns, promoting = Consumers::promoting;
-  if (p.type == Type::f32)
-    return run<float>(row, kernel<float, tf32_t, 64, 64, in_turns, k, k>(), given, p, data, stream);
-  if (id == "q128x16")
-    return run<float8_t>(row, kernel<float8_t, e4m3_t, 128, 16, promoting, k, k>(), given, p, data, stream);
-  if (id == "q256x128")
-    return run<float8_t>(row, kernel<float8_t, e4m3_t, 256, 128, promoting, k, k>(), given, p, data, stream);
+  if (id == "t128x64") return run(row, compiled<bfloat16_t, 128, 64, Consumers::terms>(p), given, p, data, stream);
+  if (id == "t256x128") return run(row, compiled<bfloat16_t, 256, 128, Consumers::terms>(p), given, p, data, stream);
+  if (p.type == Type::f32) return run(row, kernel<float, tf32_t, 64, 64, in_turns, k, k>(), given, p, data, stream);
+  if (id == "q128x16") return run(row, kernel<float8_t, e4m3_t, 128, 16, promoting, k, k>(), given, p, data, stream);
+  if (id == "q256x128") return run(row, kernel<float8_t, e4m3_t, 256, 128, promoting, k, k>(), given, p, data, stream);
   using T = bfloat16_t;
   Compiled c{};
   if (id == "p64x64") c = either<64, 64, in_turns, k>(p);
   if (id == "w256x128") c = either<256, 128, together, Major::mn>(p);
   if (id == "w128x192") c = kernel<T, T, 128, 192, together, k, k>();
   if (id == "d128x16") c = compiled<T, 128, 16, together>(p);
-  return c.kernel ? run<T>(row, c, given, p, data, stream) : -1;
+  return c.kernel ? run(row, c, given, p, data, stream) : -1;
 }
 
 }  // namespace gpukern::gemm::sm_90a

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-DIVIDE, TILES, KERNEL, ROWS = (f"gemm/arch/terms/{name}" for name in ("divide.cuh", "tiles.h", "kernel.cuh", "rows.h"))
+DIVIDE, TERMS, KERNEL, ROWS = (
+    "gemm/divide.cuh",
+    "gemm/terms.h",
+    "gemm/arch/terms/kernel.cuh",
+    "gemm/arch/terms/rows.h",
+)
 
 FAULTS = [
     ("one product of terms is missing", ROWS, "term_products(p.precision)};", "term_products(p.precision) - 1};"),
-    ("the largest products come first", ROWS, "kPairs[9 - w.count + i]", "kPairs[8 - i]"),
-    ("hi times lo is taken twice, lo times hi never", TILES, "{2, 0}, {0, 2}", "{0, 2}, {0, 2}"),
+    ("the largest products come first", TERMS, "kPairs[9 - products + i]", "kPairs[8 - i]"),
+    ("hi times lo is taken twice, lo times hi never", TERMS, "{2, 0}, {0, 2}", "{0, 2}, {0, 2}"),
     ("chunks of k are not added up apart", KERNEL, "if (then.first != now.first) {", "if (then.here == 0) {"),
     (
         "a chunk's sums go to other totals",
@@ -43,7 +48,7 @@ FAULTS = [
         "  t.here = tiles_of_chunk(tiles - t.first, most);\n",
         "  t.here = tiles - t.first < most ? 0 : most;\n",
     ),
-    ("lines are not padded", TILES, "ceil_div(length, 8) * 8", "length"),
+    ("lines are not padded", TERMS, "ceil_div(length, 8) * 8", "length"),
     (
         "hi is rounded to infinity",
         DIVIDE,
@@ -61,8 +66,8 @@ FAULTS = [
     ("lo is scaled by half", DIVIDE, "* 65536.0f", "* 32768.0f"),
     ("what lies behind a line is read", DIVIDE, "i < left ? from[i * o.unit] : 0.0f", "from[i * o.unit]"),
     ("a third term is written where two have room", DIVIDE, "    if (t < d.terms)\n", ""),
-    ("the second operand begins a term too early", ROWS, "to + d.terms * a.term()", "to + (d.terms - 1) * a.term()"),
-    ("packets of an operand that is not aligned", ROWS, "unit == 1 && l.align >= 16}", "unit == 1}"),
+    ("the second operand begins a term too early", DIVIDE, "to + d.terms * a.term()", "to + (d.terms - 1) * a.term()"),
+    ("packets of an operand that is not aligned", DIVIDE, "unit == 1 && l.align >= 16}", "unit == 1}"),
     (
         "matrices of a batch that is one lie apart",
         ROWS,

@@ -12,7 +12,7 @@ import gpukern.model.machine
 from gpukern import _C
 from tests.gemm.hopper_faults import HOPPER_FAULTS, KERNEL
 from tests.gemm.mutants import Mutant, Plant
-from tests.gemm.test_hopper_kernels import columns, factors, lines, multiplied, result
+from tests.gemm.test_hopper_kernels import columns, factors, lines, result, to_nearest_even
 from tests.gemm.test_hopper_scaled_kernels import padded
 from tests.gemm.test_mutants import Case, loaded
 from tests.oracle import fills
@@ -20,8 +20,10 @@ from tests.oracle.float8 import FORMATS, exact, scales, whole
 
 ROWS = [r["name"] for r in _C.gemm_rows() if r["name"].startswith("sm_90a/")]
 FOLDER = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows())).index("sm_90a")
-NAMES = ("p64x64", "w256x128", "w128x192", "d128x16", "q128x16", "q256x128")
-TURNS, SHARES_A, NARROW, THIN, THIN_PROMOTING, PROMOTING = (ROWS.index(f"sm_90a/{name}") for name in NAMES)
+NAMES = ("p64x64", "w256x128", "w128x192", "d128x16", "q128x16", "q256x128", "t128x64", "t256x128")
+TURNS, SHARES_A, NARROW, THIN, THIN_PROMOTING, PROMOTING, SMALL_TERMS, TERMS = (
+    ROWS.index(f"sm_90a/{name}") for name in NAMES
+)
 SEEDS = 10
 
 NONE = Mutant("nothing, hopper", KERNEL, "", "")
@@ -87,6 +89,32 @@ def scaled_cases() -> Iterator[Case]:
     yield {**made(270, 70, 128 * 6 + 9, "1x128, 128x128"), "row": PROMOTING, "processors": 2, "cluster": 2}
 
 
+def term_cases() -> Iterator[Case]:
+    """float32 as terms: numbers of 16 bits beside +-1, so that every sum is exact; infinity; batches, pairs, ranges."""
+
+    def made(m: int, n: int, k: int, batch: int = 1) -> tuple[Tensor, Tensor]:
+        a = torch.where(torch.rand(batch, m, k) < 4 / k, torch.randint(-(2**16) + 1, 2**16, (batch, m, k)), 0)
+        return a.float(), torch.randint(0, 2, (batch, k, n)).float() * 2 - 1
+
+    few = {"row": SMALL_TERMS, "processors": 2, "precision": "bf16x3"}
+    for cluster in (1, 2):
+        a, b = made(140, 70, 300)
+        yield {"a": a, "b": b, "out": result(a, b), **few, "cluster": cluster}
+        yield {"a": columns(a), "b": columns(b), "out": result(a, b), **few, "cluster": cluster}
+    a, b = made(130, 66, 200, batch=2)
+    yield {"a": a, "b": b, "out": result(a, b), **few}
+    yield {"a": a, "b": b[:1].expand(2, 200, 66), "out": result(a, b), **few, "precision": "bf16x6"}
+    yield {"a": a, "b": b, "out": result(a, b), **few, "splits": 2}
+    a = torch.randint(-(2**10), 2**10, (1, 24, 2)).float()
+    yield {"a": a, "b": a.mT.contiguous(), "out": torch.empty(1, 24, 24), **few, "precision": "bf16x6"}
+    a, b = made(20, 20, 40)
+    a[0, 3, 5], b[0, 5, ::2] = float("inf"), 1.2345678  # where b is 1, inf times its second term is NaN
+    b[0, 5, 1::2] = 1.0
+    yield {"a": a, "b": b, "out": result(a, b), **few, "like": float("inf")}
+    a, b = made(260, 30, 130)
+    yield {"a": a, "b": b, "out": result(a, b), **few, "row": TERMS}
+
+
 def run_scaled(case: Case, schedule: gpukern.model.machine.Schedule) -> str:
     row, a, b, (one, two) = case.pop("row"), case.pop("a"), case.pop("b"), case.pop("scales")
     got = gpukern.model.machine.scaled(
@@ -96,9 +124,15 @@ def run_scaled(case: Case, schedule: gpukern.model.machine.Schedule) -> str:
     return "" if torch.equal(got, expected.to(got.dtype)) else "a wrong result"
 
 
+def exactly(row: int, t: Tensor) -> Tensor:
+    """In float64, what the row multiplies."""
+    return (t if t.dtype != torch.float32 or row in (SMALL_TERMS, TERMS) else to_nearest_even(t)).double()
+
+
 def wrong(case: Case, seed: int) -> str:
     """What the model says, or that a result is wrong, or ""."""
     case = dict(case)
+    like = case.pop("like", None)  # then only elements that are so are compared: the others are rounded
     if "scales" in case:
         try:
             return run_scaled(case, gpukern.model.machine.Schedule("pct", seed))
@@ -112,17 +146,20 @@ def wrong(case: Case, seed: int) -> str:
         )
     except (gpukern.model.machine.ModelError, AssertionError) as said:
         return str(said)
-    expected = case.get("alpha", 1) * (multiplied(a) @ multiplied(b))
+    expected = case.get("alpha", 1) * (exactly(row, a) @ exactly(row, b))
     if case.get("activation") == "relu":
         expected = expected.relu()
     if case.get("residual") is not None:
         expected = expected + case["residual"].double()
+    if like is not None:
+        return "" if torch.equal(got[expected == like], expected[expected == like]) else "infinity is lost"
     return "" if torch.equal(got, expected.to(got.dtype)) else "a wrong result"
 
 
 def every_case() -> Iterator[Case]:
     yield from cases()
     yield from scaled_cases()
+    yield from term_cases()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)

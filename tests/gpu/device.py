@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from gpukern.model.machine import adds_terms
+
 RHO: dict[str, float] = {}  # the worst that the tests met of each row and type, published with the results
 
 
@@ -52,7 +54,9 @@ def rows() -> list[Any]:
 def types(row: Any) -> list[torch.dtype]:
     """Of its products without scales, in whatever layout; Hopper's others lie along k (test_hopper.py)."""
     all_of_them = [getattr(torch, t) for t in row.types if not t.startswith("float8")]
-    return [t for t in all_of_them if t.itemsize == 2] if row.name.startswith("sm_90a/") else all_of_them
+    if row.name.startswith("sm_90a/") and not adds_terms(row.name):
+        return [t for t in all_of_them if t.itemsize == 2]
+    return all_of_them
 
 
 def takes_float8(row: Any) -> bool:
@@ -63,7 +67,7 @@ def takes_float8(row: Any) -> bool:
 def how(row: Any, dtype: Any) -> dict[str, str]:
     """What a call must ask for so that a row of float32 can be forced."""
     folder = row.name.split("/")[0]
-    precision = {"sm_80": "tf32", "sm_90a": "tf32", "terms": "bf16x6"}.get(folder)
+    precision = "bf16x6" if adds_terms(row.name) else {"sm_80": "tf32", "sm_90a": "tf32"}.get(folder)
     return {"precision": precision} if precision and str(dtype) == "torch.float32" else {}
 
 
@@ -81,6 +85,7 @@ def serves(row: Any, op: str, *args: Any, **options: Any) -> bool:
 
     if not row.name.startswith("sm_90a/"):
         return True
+    options = (how(row, args[0].dtype) if op == "mm" else {}) | options
     with gpukern.force(row.name):
         try:
             return gpukern.explain(op, *args, **options).row == row.name

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 import gpukern
+from gpukern.model.machine import adds_terms
 from tests.gpu import device
 from tests.oracle.ops import CASES, Case
 from tests.platform import machine, record
@@ -164,7 +165,7 @@ def product(
     if activation != "none":
         options["activation"] = activation
     wide = () if out.dtype == a.dtype else (out.dtype,)
-    if precision or name.startswith("terms/"):
+    if precision or adds_terms(name):
         options["precision"] = precision or "bf16x6"  # as the model takes it
     forced = "host" if DEVICE == "cpu" else f"{name}*{splits}"
     with gpukern.force(forced), tf32_allowed(name):
@@ -204,7 +205,7 @@ def scaled(
 def tf32_allowed(row: str) -> Iterator[None]:
     """Tensor cores multiply float32 only where torch's switch lets them round it."""
     before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = row.startswith(("sm_80/", "sm_90a/"))
+    torch.backends.cuda.matmul.allow_tf32 = row.startswith(("sm_80/", "sm_90a/")) and not adds_terms(row)
     yield
     torch.backends.cuda.matmul.allow_tf32 = before
 

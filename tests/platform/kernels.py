@@ -75,8 +75,8 @@ def key_of(name: str) -> str:
         return f"{row.name if row else name} f32"
     hopper = re.search(r"gemm::sm_90a::product<([\w :]+), [\w :]+, [\w :]+, (\d+), (\d+), \(.*?\)(\d),", name)
     if hopper:  # a tile may be there twice: for two warpgroups together, and for each in turns
-        way = "q" if hopper[4] == "2" else "p" if hopper[4] == "1" else "d" if int(hopper[3]) <= 32 else "w"
-        return f"sm_90a/{way}{hopper[2]}x{hopper[3]} {TYPES[hopper[1]]}"
+        way = ("d" if int(hopper[3]) <= 32 else "w", "p", "q", "t")[int(hopper[4])]
+        return f"sm_90a/{way}{hopper[2]}x{hopper[3]} {'f32' if way == 't' else TYPES[hopper[1]]}"
     product = re.search(r"gemm::(\w+)::\w+<([\w :]+(?:<\w+>)?), (\d+), (\d+), (\d+),", name)
     if product:
         folder, kind, tile = product[1], TYPES[product[2]], (int(product[3]), int(product[4]), int(product[5]))

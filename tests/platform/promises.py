@@ -172,6 +172,12 @@ PROMISES += [
     # Other types: as many bytes of k, and no store by TMA.  A promoting row has four for each 64 rows too.
     Promise(r"sm_90a/[wpq](256x128|128x256) (f32|i8|f8)", {"HGMMA": 4}),
     Promise(r"sm_90a/(w256x128|p128x128|q256x128) (f32|i8|f8)", {"HGMMA": 8}),
+    # Terms: two stages a product, with every product's sums made anew.
+    Promise(r"sm_90a/t256x128 f32", {"HGMMA": 16, "FFMA": 256}),
+    Promise(r"sm_90a/t\w+ f32", {"HGMMA": 8}),
+    # Terms: two stages a product, with every product's sums made anew.
+    Promise(r"sm_90a/t256x128 f32", {"HGMMA": 16, "FFMA": 256}),
+    Promise(r"sm_90a/t\w+ f32", {"HGMMA": 8}),
     Promise(r"sm_90a/\w+ (f32|i8|f8)", {"HGMMA": 4, "UTMALDG": 3, "SYNCS": 20, "STG.128": 1, "LDS": 5}),
 ]
 

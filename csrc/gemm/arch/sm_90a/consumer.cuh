@@ -1,6 +1,7 @@
 // The role of two warpgroups: to multiply what lies in the ring.
 #pragma once
 #include "promotion.cuh"
+#include "terms.cuh"
 
 namespace gpukern::gemm::sm_90a {
 
@@ -43,6 +44,7 @@ template <class S>
 GPUKERN_D void multiply(const Work& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile, int group,
                         typename S::Sum (&sum)[S::MI][S::BN / 2]) {
   if constexpr (S::promotes) multiply_promoting(w, place, at, tile, group, sum);
+  else if constexpr (S::in_terms) multiply_terms(w, place, at, tile, group, sum);
   else multiply_plainly(w, place, at, tile.steps, group, sum);
 }
 

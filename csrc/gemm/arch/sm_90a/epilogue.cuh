@@ -102,7 +102,7 @@ GPUKERN_D void scale_whole(const Ending& w, int row, int column, float (&v)[4]) 
 template <class S>
 GPUKERN_D void store_by_threads(const Work& w, const Tile& t, int row0, typename S::Sum* slab,
                                 typename S::Sum (&sum)[S::MI][S::BN / 2]) {
-  using T = typename S::Type;
+  using T = typename S::Result;
   using V = typename S::Sum;
   constexpr bool summed = std::is_same_v<V, float>;
   constexpr int out = kOut<S>, parts = S::BN / out;

@@ -22,7 +22,6 @@ GPUKERN_D void wait_for_turn(int group) { barrier_sync(1 + group, 256); }
 GPUKERN_D void give_turn(int group) { barrier_arrive(1 + group, 256); }
 
 template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place, int group, int rank) {
-  using T = typename S::Type;
   const int warp = static_cast<int>(threadIdx.x / 32 % 4);
   const uint32_t mine = S::staging + (group * 4 + warp) * 4096;
   const uint32_t clusters = gridDim.x / w.cluster;
@@ -44,7 +43,7 @@ template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place,
     multiply<S>(w, place, at, tile, group, sum);
     if (S::in_turns && index + clusters < w.tiles) give_turn(group ^ 1);
     const int row0 = tile.row + (S::in_turns ? 0 : group * S::WM) + warp * 16;
-    if constexpr (sizeof(T) == 2) {
+    if constexpr (sizeof(typename S::Result) == 2) {
       if (w.by_tma) {
         store_by_tma<S>(w, tile, row0, place.base + mine, other, sum);
         continue;

@@ -1,10 +1,15 @@
-// The launcher of the sm_90a rows, and the rows of tf32, bytes and float8.
+// The launcher of the sm_90a rows, and the rows of float32 (tf32 and terms), bytes and float8.
 #include "rows.h"
 
 namespace gpukern::gemm::sm_90a {
 
 extern template int run_row<half_t>(int, const Problem&, const Data&, Stream);
 extern template int run_row<bfloat16_t>(int, const Problem&, const Data&, Stream);
+
+struct Here;  // names this folder's pass (divide.cuh)
+int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream) {
+  return terms::divide<Here>(p, data, d, stream);
+}
 
 int launch(int row, const Problem& p, const Data& data, Stream stream) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) return 0;

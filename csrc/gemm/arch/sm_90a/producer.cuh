@@ -4,9 +4,14 @@
 
 namespace gpukern::gemm::sm_90a {
 
+// Of which matrix; `term` of those that lie as terms.
+struct Place {
+  int batch, term;
+};
+
 // One box, from (along, line) of a matrix; to this block, or to both of the cluster.
-GPUKERN_D void bring_box(const Operand& o, uint32_t to, int along, int line, int batch, uint32_t full, bool both) {
-  const int matrix = o.batched ? batch : 0;
+GPUKERN_D void bring_box(const Operand& o, uint32_t to, int along, int line, Place from, uint32_t full, bool both) {
+  const int matrix = (o.batched ? from.batch : 0) + from.term * o.term;
   const int at[3] = {along, o.matrices_inside ? matrix : line, o.matrices_inside ? line : matrix};
   if (both) tma_load_multicast(to, &o.map, at, full, 3);
   else tma_load(to, &o.map, at, full);
@@ -16,15 +21,15 @@ GPUKERN_D void bring_box(const Operand& o, uint32_t to, int along, int line, int
 // that this one brings: along k half of the lines, else half of the k.  Along x a box is 64 wide, and X / 64 of them
 // lie behind one another.
 template <int X, Major M>
-GPUKERN_D void bring(const Operand& o, uint32_t to, int x, int k, int batch, uint32_t full, bool both, int rank) {
+GPUKERN_D void bring(const Operand& o, uint32_t to, int x, int k, Place from, uint32_t full, bool both, int rank) {
   if constexpr (M == Major::k) {
     const int first = both ? rank * (X / 2) : 0;
-    bring_box(o, to + first * kSpan, k, x + first, batch, full, both);
+    bring_box(o, to + first * kSpan, k, x + first, from, full, both);
   } else {
     const int first = both ? rank * 32 : 0;
 #pragma unroll
     for (int i = 0; i < X / 64; ++i)
-      bring_box(o, to + i * (64 * kSpan) + first * kSpan, x + i * 64, k + first, batch, full, both);
+      bring_box(o, to + i * (64 * kSpan) + first * kSpan, x + i * 64, k + first, from, full, both);
   }
 }
 
@@ -34,14 +39,21 @@ template <class S> GPUKERN_D void produce(const Work& w, const Places<S>& place,
   const uint32_t clusters = gridDim.x / w.cluster;
   for (uint32_t index = blockIdx.x / w.cluster; index < w.tiles; index += clusters) {
     const Tile tile = tile_of<S>(w, index, rank);
-    for (int step = 0; step < tile.steps; ++step, at.next()) {
+    // A step is a stage; of terms it is two for each product.
+    constexpr int stages = S::step / S::BK;
+    const int all = tile.steps * stages * (S::in_terms ? w.products : 1);
+    for (int stage = 0; stage < all; ++stage, at.next()) {
       const uint32_t full = place.full(at.slot);
-      const int k = tile.first_k + step * S::BK;
+      const int turn = stage / stages, step = S::in_terms ? turn / w.products : turn;
+      const int k = tile.first_k + step * S::step + stage % stages * S::BK;
+      const terms::Pair pair_of = S::in_terms ? w.pairs[turn % w.products] : terms::Pair{0, 0};
       mbarrier_wait_parity(place.empty(at.slot), at.parity ^ 1);
       // What arrives here: both operands whole, the peer's half and what lies outside the matrices (zeros) included.
       mbarrier_arrive_expect_tx(full, S::stage_bytes);
-      bring<S::BM, S::major_a>(w.a, place.a(at.slot), tile.row, k, tile.batch, full, pair && !S::shares_b, rank);
-      bring<S::BN, S::major_b>(w.b, place.b(at.slot), tile.column, k, tile.batch, full, pair && S::shares_b, rank);
+      bring<S::BM, S::major_a>(w.a, place.a(at.slot), tile.row, k, Place{tile.batch, pair_of.a}, full,
+                               pair && !S::shares_b, rank);
+      bring<S::BN, S::major_b>(w.b, place.b(at.slot), tile.column, k, Place{tile.batch, pair_of.b}, full,
+                               pair && S::shares_b, rank);
     }
   }
   griddepcontrol_launch_dependents();

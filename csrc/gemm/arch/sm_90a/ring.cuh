@@ -19,6 +19,7 @@ namespace gpukern::gemm::sm_90a {
 struct Operand {
   TensorMap map;
   bool batched = false, matrices_inside = false;
+  int term = 0;  // matrices from one term to the next
 };
 
 struct Work {
@@ -29,7 +30,9 @@ struct Work {
   int batches = 0;
   int steps = 0, range_steps = 0;  // stages of k: in all, and of each range but the last
   int cluster = 1;
+  int products = 1;     // of terms, which are `pairs`
   bool by_tma = false;  // D is the sums times alpha, in the operands' type, and `d` is its map
+  terms::Pair pairs[9];
 };
 
 // What wgmma multiplies T as; of float8 there are pairs.
@@ -45,7 +48,10 @@ template <class T, class WordA_, class WordB_, int BM_, int BN_, Consumers Way, 
   using WordA = WordA_;
   using WordB = WordB_;
   using Sum = typename Number<T>::V;
+  static constexpr bool in_terms = Way == Consumers::terms;
+  using Result = std::conditional_t<in_terms, float, T>;
   static constexpr int BM = BM_, BN = BN_, BK = kSpan / static_cast<int>(sizeof(T));
+  static constexpr int step = in_terms ? kTermStep : BK;  // k that consumers take at a time
   static constexpr Major major_a = A, major_b = B;
   static constexpr bool in_turns = Way == Consumers::in_turns, promotes = Way == Consumers::promoting;
   static constexpr bool shares_b = BN >= BM;
@@ -95,7 +101,8 @@ template <class S> GPUKERN_D Tile tile_of(const Work& w, uint32_t index, int ran
   const int column = static_cast<int>(at.column) * (S::shares_b ? 1 : w.cluster) + (S::shares_b ? 0 : rank);
   const int slice = static_cast<int>(at.batch);
   const int first = slice / w.batches * w.range_steps;
-  return {row * S::BM, column * S::BN, first * S::BK, min_of(w.steps - first, w.range_steps), slice % w.batches, slice};
+  return {row * S::BM,       column * S::BN, first * S::step, min_of(w.steps - first, w.range_steps),
+          slice % w.batches, slice};
 }
 
 // Where the scale of row (or column) x lies; tiles.h refuses what 32 bits do not reach.

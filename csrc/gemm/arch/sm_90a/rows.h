@@ -37,32 +37,74 @@ inline bool ends_by_tma(const Problem& p) {
          brought(p.d, lines_of_d(p)) && (p.batch == 1 || p.d.batch != 0);
 }
 
-// A kernel and what its launch must know of it.  All of a type are launched by one function: the host's part of it is
+// A kernel and what its launch must know of it.  All of a file are launched by one function: the host's part is
 // compiled once, not for every tile and layout.
 struct Compiled {
   void (*kernel)(Work);
   Major a, b;
+  Type type;  // of the operands as they are brought
+};
+
+// An operand as it is brought: as it lies, or what a pass has made of it.
+struct Matrix {
+  const void* at;
+  Layout layout;
+  int64_t batch;
 };
 
 // The map of an operand's tile of x rows or columns, or of the half that a block of a pair brings.
-template <class T>
-bool describe_tile(const void* address, const Layout& l, const Lines& m, int64_t batch, int x, Major major, bool half,
-                   Operand& o) {
-  constexpr int span = kSpan / sizeof(T);
-  const int lines = (major == Major::k ? x : span) / (half ? 2 : 1);
-  return describe(address, l, m, batch, sizeof(T), span, static_cast<uint32_t>(lines), std::is_same_v<T, float>, o);
+inline bool describe_tile(const Matrix& from, const Lines& m, const Compiled& c, int x, Major major, bool half,
+                          Operand& o) {
+  const int span = kSpan / bytes(c.type), lines = (major == Major::k ? x : span) / (half ? 2 : 1);
+  return describe(from.at, from.layout, m, from.batch, bytes(c.type), static_cast<uint32_t>(span),
+                  static_cast<uint32_t>(lines), c.type == Type::f32, o);
+}
+
+// The terms of an operand: matrices, `batches` of which are a term.
+inline Matrix matrix_of(const terms::Operand& o, int terms, bool by_rows) {
+  const terms::Place& p = o.place;
+  const Layout l = by_rows ? Layout{p.pitch, 1, p.matrix(), 16} : Layout{1, p.pitch, p.matrix(), 16};
+  return {o.to, l, terms * p.batches};
+}
+
+// terms::divide, which launch.cu has for all files.
+int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream);
+
+// Both operands' maps, after the pass that they need.  p: what was given as the row multiplies it (oriented).
+inline int bring_operands(const Row& row, const Compiled& c, const Problem& p, bool turned, const Data& data, Work& w,
+                          Stream stream) {
+  Matrix a{data.a, p.a, p.batch}, b{data.b, p.b, p.batch};
+  terms::Division d;
+  if (in_terms(p)) {
+    if (!data.workspace) return platform::kNoKernel;
+    if (const int error = divide(p, data, d, stream)) return error;
+    a = matrix_of(d.a, d.terms, c.a == Major::k);
+    b = matrix_of(d.b, d.terms, c.b == Major::mn);
+    w.products = term_products(p.precision);
+    for (int i = 0; i < w.products; ++i) w.pairs[i] = terms::pair(i, w.products, turned);
+  }
+  const bool pair = w.cluster > 1, by_b = shares_b(row);
+  const Lines lines_a = lines_of(a.layout, p.m, p.k, c.a == Major::k);
+  const Lines lines_b = lines_of(b.layout, p.k, p.n, c.b == Major::mn);
+  if (!describe_tile(a, lines_a, c, row.bm, c.a, pair && !by_b, w.a) ||
+      !describe_tile(b, lines_b, c, row.bn, c.b, pair && by_b, w.b))
+    return platform::kNoTensorMap;
+  if (in_terms(p)) {
+    w.a.term = static_cast<int>(d.a.place.batches), w.a.batched = w.a.term > 1;
+    w.b.term = static_cast<int>(d.b.place.batches), w.b.batched = w.b.term > 1;
+  }
+  return 0;
 }
 
 // p: `given` as the row multiplies it (oriented).
-template <class T>
-int run(const Row& row, const Compiled& c, const Problem& given, const Problem& p, const Data& given_data,
-        Stream stream) {
+inline int run(const Row& row, const Compiled& c, const Problem& given, const Problem& p, const Data& given_data,
+               Stream stream) {
   const bool t = turned(row, given);
   Data data = t ? transposed(given_data) : given_data;
-  const int out = out_of(row.bn), depth = depth_of(p.type);
+  const int out = out_of(row.bn);
   const bool split = data.splits > 1;
   // Ranges are whole steps, so that there may be fewer than were asked for: each of them has some.
-  const int64_t steps = ceil_div(p.k, depth), range_steps = ceil_div(steps, data.splits);
+  const int64_t steps = ceil_div(p.k, step_of(p)), range_steps = ceil_div(steps, data.splits);
   data.splits = static_cast<int>(ceil_div(steps, range_steps));
   const Problem stored = split ? partial_of(p, t) : p;
   Work w{ending_of(stored, split ? partial_of(data) : data, 4, runs_down(stored))};
@@ -70,11 +112,9 @@ int run(const Row& row, const Compiled& c, const Problem& given, const Problem& 
   w.steps = static_cast<int>(steps);
   w.range_steps = static_cast<int>(range_steps);
   w.cluster = data.cluster ? data.cluster : cluster_of(row, p, data.splits, data.processors);
-  const bool pair = w.cluster > 1, by_b = shares_b(row);
-  if (!describe_tile<T>(data.a, p.a, lines_of_a(p), p.batch, row.bm, c.a, pair && !by_b, w.a) ||
-      !describe_tile<T>(data.b, p.b, lines_of_b(p), p.batch, row.bn, c.b, pair && by_b, w.b))
-    return platform::kNoTensorMap;
-  w.by_tma = ends_by_tma(stored) && describe(data.d, p.d, lines_of_d(p), p.batch, sizeof(T), out, 16, false, w.d);
+  if (const int error = bring_operands(row, c, p, t, data, w, stream)) return error;
+  w.by_tma = ends_by_tma(stored) &&
+             describe(data.d, p.d, lines_of_d(p), p.batch, bytes(p.type), static_cast<uint32_t>(out), 16, false, w.d);
   const Grid grid = grid_of(row, p, w.cluster);
   w.rows = static_cast<uint32_t>(grid.rows);
   w.columns = static_cast<uint32_t>(grid.columns);
@@ -91,37 +131,40 @@ int run(const Row& row, const Compiled& c, const Problem& given, const Problem& 
 // The kernel for the layouts as they lie, of a tile or of a pair of float8 formats.
 template <class T, int BM, int BN, Consumers Way> Compiled compiled(const Problem& p) {
   constexpr Major k = Major::k, mn = Major::mn;
+  constexpr Type type = type_of<T>();
   const bool along_a = a_lies_along_k(p), along_b = b_lies_along_k(p);
   if constexpr (std::is_same_v<T, float8_t>) {
     const bool wide_a = p.type == Type::e5m2, wide_b = p.scaling.b_type == Type::e5m2;  // in exponents
-    if (!wide_a && !wide_b) return {&product<T, e4m3_t, e4m3_t, BM, BN, Way, k, k>, k, k};
-    if (!wide_a) return {&product<T, e4m3_t, e5m2_t, BM, BN, Way, k, k>, k, k};
-    if (!wide_b) return {&product<T, e5m2_t, e4m3_t, BM, BN, Way, k, k>, k, k};
+    if (!wide_a && !wide_b) return {&product<T, e4m3_t, e4m3_t, BM, BN, Way, k, k>, k, k, type};
+    if (!wide_a) return {&product<T, e4m3_t, e5m2_t, BM, BN, Way, k, k>, k, k, type};
+    if (!wide_b) return {&product<T, e5m2_t, e4m3_t, BM, BN, Way, k, k>, k, k, type};
   } else {
     using W = typename Word<T>::Is;
-    if (along_a && along_b) return {&product<T, W, W, BM, BN, Way, k, k>, k, k};
+    if (along_a && along_b) return {&product<T, W, W, BM, BN, Way, k, k>, k, k, type};
     if constexpr (sizeof(T) == 2)
-      if (along_b) return {&product<T, W, W, BM, BN, Way, mn, k>, mn, k};
+      if (along_b) return {&product<T, W, W, BM, BN, Way, mn, k>, mn, k, type};
     if constexpr (sizeof(T) == 2 && BN % 64 == 0) {
-      if (along_a) return {&product<T, W, W, BM, BN, Way, k, mn>, k, mn};
-      return {&product<T, W, W, BM, BN, Way, mn, mn>, mn, mn};
+      if (along_a) return {&product<T, W, W, BM, BN, Way, k, mn>, k, mn, type};
+      return {&product<T, W, W, BM, BN, Way, mn, mn>, mn, mn, type};
     }
   }
   return {};
 }
 
+template <class T, Consumers Way> using Brought = std::conditional_t<Way == Consumers::terms, bfloat16_t, T>;
+
 template <class T> int run_row(int row, const Problem& given, const Data& data, Stream stream) {
   const Problem p = oriented(kRows[row], given);
   Compiled c{};
   int index = 0;
-#define GPUKERN_ROW(ID, TYPES, BM, BN, CONSUMERS)                       \
-  if constexpr ((TYPES & bit(type_of<T>())) != 0)                       \
-    if (index == row) c = compiled<T, BM, BN, Consumers::CONSUMERS>(p); \
+#define GPUKERN_ROW(ID, TYPES, BM, BN, CONSUMERS)                                                      \
+  if constexpr ((TYPES & bit(type_of<T>())) != 0)                                                      \
+    if (index == row) c = compiled<Brought<T, Consumers::CONSUMERS>, BM, BN, Consumers::CONSUMERS>(p); \
   ++index;
   GPUKERN_SM90A_TILES(GPUKERN_ROW)
 #undef GPUKERN_ROW
   if (!c.kernel) return platform::kNoKernel;  // selection names no such row
-  return run<T>(kRows[row], c, given, p, data, stream);
+  return run(kRows[row], c, given, p, data, stream);
 }
 
 }  // namespace gpukern::gemm::sm_90a

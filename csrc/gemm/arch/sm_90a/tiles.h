@@ -2,6 +2,7 @@
 // One line is one kernel for each of its types and layouts; nothing outside this table can be launched.
 #pragma once
 #include "../../refusals.h"
+#include "../../terms.h"
 
 namespace gpukern::gemm::sm_90a {
 
@@ -10,12 +11,14 @@ constexpr const char* kName = "sm_90a";
 // How the two warpgroups that multiply share the work: one tile together, half of its rows each, or a tile each in
 // turns, so that one stores while the other multiplies.  promoting: together, and what 128 of k sum up to is added to
 // other sums by ordinary cores, which round to nearest: Hopper's tensor cores keep 14 bits of sums of float8.
-enum class Consumers : uint8_t { together, in_turns, promoting };
+// terms: the same of float32 as bfloat16 terms (../../terms.h), of which tensor cores add every product.
+enum class Consumers : uint8_t { together, in_turns, promoting, terms };
 
 constexpr unsigned kHalf = bit(Type::f16) | bit(Type::bf16);
 constexpr unsigned kTf32 = bit(Type::f32);  // only where the problem allows tf32
 constexpr unsigned kByte = bit(Type::u8) | bit(Type::i8);
 constexpr unsigned kEight = bit(Type::e4m3) | bit(Type::e5m2);  // both, but not e5m2 twice
+constexpr unsigned kTerms = bit(Type::f32);                     // only where the problem asks for bfloat16 terms
 constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
 
 // Sums a thread: 128 of them leave room for what else it needs, more do not (160 spill as soon as anything happens to
@@ -23,7 +26,8 @@ constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
 // better is the cost's to say.  128x192: results of which 128x256 would fill the last wave badly.  In turns, 128x128:
 // short k, dear ends.  64x128, 64x64: results of less than a wave.  128x16: the turned product of few rows (decoding),
 // whose weights lie along m.  Promoting rows have a second set of sums, of 64 rows at a time; no wider than the 128
-// columns that share a scale.  More tiles wait for a measurement that asks for them: each costs seconds of every build.
+// columns that share a scale.  Rows of terms have it too.  More tiles wait for a measurement that asks for them: each
+// costs seconds of every build.
 // clang-format off
 //      id         types   bm   bn  consumers
 #define GPUKERN_SM90A_TILES(ROW)                \
@@ -37,7 +41,10 @@ constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
     ROW(q256x128,  kEight, 256, 128, promoting) \
     ROW(q128x128,  kEight, 128, 128, promoting) \
     ROW(q128x64,   kEight, 128,  64, promoting) \
-    ROW(q128x16,   kEight, 128,  16, promoting)
+    ROW(q128x16,   kEight, 128,  16, promoting) \
+    ROW(t256x128,  kTerms, 256, 128, terms)     \
+    ROW(t128x64,   kTerms, 128,  64, terms)     \
+    ROW(t128x16,   kTerms, 128,  16, terms)
 // clang-format on
 
 constexpr int kThreads = 384;       // a warpgroup that brings and two that multiply
@@ -76,7 +83,12 @@ constexpr bool fits(const Row& r) {
   return r.tm % 64 == 0 && r.tm * r.tn / 128 <= 128 && r.tn % 16 == 0 && r.stages >= 4 && r.shared <= kShared &&
          (!promotes(r) || kScaleBlock % r.bn == 0);
 }
-constexpr int depth_of(Type t) { return kSpan / bytes(t); }
+constexpr bool adds_terms(const Row& r) { return r.types == kTerms; }
+constexpr bool in_terms(const Problem& p) { return p.type == Type::f32 && term_products(p.precision) > 0; }
+// k of a stage, and of a step: what consumers take at a time, and ranges of k are multiples of.
+constexpr int kTermStep = 128;
+constexpr int stage_of(const Problem& p) { return kSpan / (in_terms(p) ? 2 : bytes(p.type)); }
+constexpr int step_of(const Problem& p) { return in_terms(p) ? kTermStep : stage_of(p); }
 constexpr bool all_fit() {
   for (const Row& r : kRows)
     if (!fits(r)) return false;
@@ -119,7 +131,7 @@ constexpr bool reached(const Scale& s, int64_t x, int64_t k) {
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (p.type == Type::f32 && p.precision != Precision::tf32)
+  if (p.type == Type::f32 && p.precision != Precision::tf32 && !in_terms(p))
     return "float32 is multiplied as it is, or in terms: neither torch's switches nor precision= allow tf32";
   const auto fnuz = [](Type t) { return t == Type::e4m3fnuz || t == Type::e5m2fnuz; };
   if (is_float8(p.type) && (fnuz(p.type) || fnuz(p.scaling.b_type)))
@@ -131,10 +143,11 @@ constexpr Reason supports(const Problem& p, const Device& d) {
     return "scales lie further apart than 32 bits reach";
   if (p.type == Type::u8 && p.out != Type::u8) return "uint8 is multiplied modulo 256 only";
   if (p.k == 0) return "there is no k to bring";
-  // A single row may lie as TMA brings it and the same row among others not.
-  if (p.batch_invariant) return "whether TMA brings a row of A depends on the other rows";
+  // A single row may lie as TMA brings it and the same row among others not.  Terms always lie well.
+  if (p.batch_invariant && !in_terms(p)) return "whether TMA brings a row of A depends on the other rows";
   constexpr int64_t most = (int64_t{1} << 31) - 1024;  // a pair's tile beyond the edge
   if (p.m >= most || p.n >= most || p.k >= most || p.batch >= most) return "TMA's coordinates have 31 bits";
+  if (in_terms(p)) return 3 * p.batch >= most ? "TMA's coordinates have 31 bits" : terms::refused_operands(p);
   if (bytes(p.type) != 2 && !(a_lies_along_k(p) && b_lies_along_k(p)))
     return "wgmma takes operands of this type along k only";
   if (!brought(p.a, lines_of_a(p)) || !brought(p.b, lines_of_b(p)))
@@ -144,6 +157,8 @@ constexpr Reason supports(const Problem& p, const Device& d) {
 
 constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
   if (!(r.types & bit(given.type))) return "it is not compiled for this type";
+  if (given.type == Type::f32 && adds_terms(r) != in_terms(given))
+    return adds_terms(r) ? "nobody asked for bfloat16 terms" : "it multiplies tf32, and terms were asked for";
   if (is_float8(given.type)) {
     const bool fast = given.scaling.fast && !given.scaling.blocks();
     if (promotes(r) && fast) return "it adds more exactly than was asked for";
@@ -189,21 +204,30 @@ constexpr int64_t tiles_of(const Row& r, const Problem& given) {
   return ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
 }
 
-constexpr int64_t workspace(const Problem&) { return 0; }
+constexpr int64_t workspace(const Problem& p) { return in_terms(p) ? terms::workspace(p) : 0; }
 constexpr bool apart(const Problem&) { return false; }
 // Columns that a warp stores at a time, 16 rows of them: what a part of the columns' sums is of.
 constexpr int out_of(int bn) { return bn % 64 == 0 ? 64 : bn % 32 == 0 ? 32 : 16; }
 constexpr int part_rows(const Row& r, const Problem& p) { return turned(r, p) ? out_of(r.bn) : 16; }
 constexpr int splits(const Row& r, const Problem& p, const Device& d) {
-  return splits_of(tiles_of(r, p), ceil_div(p.k, depth_of(p.type)), d.sm_count);
+  return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, step_of(p)), d.sm_count);
+}
+
+// Bytes that memory moves: both operands, as they are multiplied, and D.
+constexpr double moved(const Problem& p) {
+  const double a = double(p.m) * (p.a.batch == 0 ? 1 : double(p.batch));
+  const double b = double(p.n) * (p.b.batch == 0 ? 1 : double(p.batch));
+  const double in = in_terms(p) ? 2.0 * terms::terms_of(p.precision) : bytes(p.type);
+  return (a + b) * double(p.k) * in + double(p.m) * double(p.n) * double(p.batch) * bytes(p.out);
 }
 
 // Modelled cycles (docs/hopper.md): what one SM gets of the tiles, each step of k as slow as the slowest, and an eighth
 // of the others, of the tensor cores (2048 multiply-adds of 16 bits a cycle, of which 0.96 are reached; as many bytes
 // of other types), shared memory (128 bytes a cycle; A is read anew for each 64 rows) and L2 (64 bytes a cycle and SM,
 // 6154 for all).  Promotion is an addition for each sum, 128 a cycle; half of them hide behind the other warpgroup's
-// products.  D goes out at 4.3e12 bytes a second, behind the next tile's multiplication where there is one or the
-// consumers take turns.
+// products.  Terms are two additions for each sum of two stages, after a pass over the operands.  D goes out at 4.3e12
+// bytes a second, behind the next tile's multiplication where there is one or the consumers take turns. And nothing is
+// faster than memory, which brings each operand once and takes D.
 constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const Problem p = oriented(r, given);
   const int ranges = splits(r, given, d);
@@ -221,12 +245,18 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const double smem = (r.bm / 64.0) * (r.bk / 16.0) * (2048 + 32.0 * r.bn) / 128;
   const double l2 = shared_rows * r.bk * 2 / rate;
   const double slowest = mma > smem ? (mma > l2 ? mma : l2) : (smem > l2 ? smem : l2);
-  const double step = slowest + (mma + smem + l2 - slowest) / 8 + (promotes(r) ? double(r.bm) * r.bn / 128 / 2 : 0);
-  const double steps = double(ceil_div(ceil_div(p.k, depth_of(p.type)), ranges));
+  const double promotion = promotes(r) || adds_terms(r) ? double(r.bm) * r.bn / 128 / 2 : 0;
+  const double stage = slowest + (mma + smem + l2 - slowest) / 8 + promotion;
+  const double products = adds_terms(r) ? term_products(p.precision) : 1;
+  const double stages = double(ceil_div(ceil_div(p.k, step_of(p)), ranges)) * step_of(p) / stage_of(p) * products;
   const double store = r.bm * r.bn * double(bytes(p.out)) * sms / (4.3e12 / 1.7e9);
   const double exposed = in_turns(r) && turns > 1 ? store / 2 : store;
   // 1200 cycles of start, 600 to fill the ring; between tiles a pair of consumers has the first sums to wait for.
-  return 1800 + turns * (steps * step + (in_turns(r) ? 40 : 200)) + exposed +
+  const double multiplying = turns * (stages * stage + (in_turns(r) ? 40 : 200)) + exposed;
+  const double memory = moved(p) / (4.3e12 / 1.7e9);
+  const double longer = multiplying > memory ? multiplying : memory;
+  return 1800 + longer + (multiplying + memory - longer) / 8 +
+         (adds_terms(r) ? 3000 + terms::division_cost(p, sms) : 0) +
          split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
 }
 

@@ -27,8 +27,9 @@
 // multiply-adds a lane); its four bytes would be brought where six bytes of terms are, but through registers, without
 // cp.async.  The pass costs 10 bytes an element of the operands once: a twentieth of bf16x6 at 4096^3.
 #pragma once
+#include "../../divide.cuh"
 #include "../sm_80/kernel.cuh"
-#include "divide.cuh"
+#include "tiles.h"
 
 namespace gpukern::gemm::terms {
 

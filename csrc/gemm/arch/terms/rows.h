@@ -5,22 +5,7 @@
 
 namespace gpukern::gemm::terms {
 
-// Splits both operands into data.workspace, A's first.
-inline int divide(const Problem& p, const Data& data, Division& d, Stream stream) {
-  const Place a = place_a(p), b = place_b(p);
-  const auto operand = [](const void* from, bfloat16_t* to, const Place& place, const Layout& l, bool turned) {
-    const int64_t line = turned ? l.column : l.row, unit = turned ? l.row : l.column;
-    return Operand{static_cast<const float*>(from), to, place, l.batch, line, unit, place.term() / kEach,
-                   unit == 1 && l.align >= 16};
-  };
-  d.terms = terms_of(p.precision);
-  bfloat16_t* const to = static_cast<bfloat16_t*>(data.workspace);
-  d.a = operand(data.a, to, a, p.a, !a.along_k);
-  d.b = operand(data.b, to + d.terms * a.term(), b, p.b, b.along_k);
-  const int64_t blocks = ceil_div(d.a.packets + d.b.packets, kThreads);
-  if (blocks == 0) return 0;
-  return platform::launch(&divide_operands, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream, d);
-}
+struct Here;  // names this folder's pass (divide.cuh)
 
 template <int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB>
 int run(const Problem& p, const Data& data, const Division& d, bool turned, Stream stream) {
@@ -36,7 +21,7 @@ int run(const Problem& p, const Data& data, const Division& d, bool turned, Stre
          matrix(d.b),
          {},
          term_products(p.precision)};
-  for (int i = 0; i < w.count; ++i) w.pairs[i] = kPairs[9 - w.count + i];
+  for (int i = 0; i < w.count; ++i) w.pairs[i] = pair(i, w.count, turned);
   const int64_t tiles = ceil_div(p.m, BM) * ceil_div(p.n, BN), at_once = batches_per_launch(tiles);
   for (int64_t left = p.batch * data.splits; left > 0; left -= at_once, w.product.first_batch += at_once) {
     const int64_t blocks = tiles * (left < at_once ? left : at_once);
@@ -55,7 +40,7 @@ int run_layout(const Problem& given, const Data& given_data, Stream stream) {
   const Data data = t ? transposed(given_data) : given_data;
   if (!term_products(p.precision) || (workspace(p) > 0 && !data.workspace)) return platform::kNoKernel;
   Division d;
-  if (const int error = divide(p, data, d, stream)) return error;
+  if (const int error = divide<Here>(p, data, d, stream)) return error;
   if (!d.a.place.along_k) return run<BM, BN, BK, WM, WN, Stages, false, false>(p, data, d, t, stream);
   if (d.b.place.along_k) return run<BM, BN, BK, WM, WN, Stages, true, true>(p, data, d, t, stream);
   return run<BM, BN, BK, WM, WN, Stages, true, false>(p, data, d, t, stream);

@@ -6,6 +6,7 @@
 // products a float32 one are 160 and six are 80, less a twentieth for splitting the operands first.
 #pragma once
 #include "../../refusals.h"
+#include "../../terms.h"
 
 namespace gpukern::gemm::terms {
 
@@ -13,43 +14,11 @@ constexpr const char* kName = "terms";
 using namespace mma;
 using mma::serves;
 
-// ---- what is added ------------------------------------------------------------------------------
-
-// x = hi + mid / 2^8 + lo / 2^16: term i of an operand is scaled by 2^(8 i), a product of terms i and j by 2^(8 (i+j)).
-constexpr int kShift = 8;
-struct Pair {
-  uint8_t a, b;
-  constexpr int order() const { return a + b; }
-};
-// From the smallest to the largest; bf16xN adds the last N.
-constexpr Pair kPairs[9] = {{2, 2}, {2, 1}, {1, 2}, {1, 1}, {2, 0}, {0, 2}, {1, 0}, {0, 1}, {0, 0}};
-constexpr int terms_of(Precision p) { return p == Precision::bf16x3 ? 2 : 3; }
-
 // k that is summed on the tensor cores before the sums go to registers that round to nearest: tensor cores cut, so
 // their error grows with k; 256 is 16 of their steps, and one addition for every 16 x pairs mma.sync.  The same for
 // every row of the table, so that they agree bitwise.
 constexpr int kChunk = 256;
 
-// ---- where the terms lie ------------------------------------------------------------------------
-
-// The terms of one operand, [term][batch][line][pitch]: a line is along k where the operand's rows (A) or columns (B)
-// lie so, else along the other side.  Lines are padded to 16 bytes.
-struct Place {
-  bool along_k;
-  int64_t batches, lines, length, pitch;
-  constexpr int64_t matrix() const { return lines * pitch; }
-  constexpr int64_t term() const { return batches * matrix(); }
-};
-constexpr Place place_of(bool along_k, int64_t side, int64_t k, int64_t batch, int64_t batch_stride) {
-  const int64_t length = along_k ? k : side;
-  return {along_k, batch_stride == 0 ? 1 : batch, along_k ? side : k, length, ceil_div(length, 8) * 8};
-}
-constexpr Place place_a(const Problem& p) { return place_of(a_along_k(p), p.m, p.k, p.batch, p.a.batch); }
-constexpr Place place_b(const Problem& p) { return place_of(b_along_k(p), p.n, p.k, p.batch, p.b.batch); }
-// Bytes of both operands' terms, A's before B's.
-constexpr int64_t workspace(const Problem& p) {
-  return term_products(p.precision) ? 2 * terms_of(p.precision) * (place_a(p).term() + place_b(p).term()) : 0;
-}
 constexpr bool apart(const Problem&) { return false; }
 
 // ---- the table ----------------------------------------------------------------------------------
@@ -93,8 +62,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   if (p.type != Type::f32 || p.out != Type::f32) return "only float32 is split into terms";
   if (!term_products(p.precision)) return "nobody asked for bfloat16 terms";
   if (Reason why = refused_extents(p)) return why;
-  if (workspace(p) / 16 / 256 > kGridLimit) return "the operands have more packets than a grid has threads";
-  return nullptr;
+  return refused_operands(p);
 }
 
 constexpr Reason refuses(const Row& r, const Problem&, const Device& d) {
@@ -113,8 +81,7 @@ constexpr int splits(const Row& r, const Problem& p, const Device& d) {
   return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r));
 }
 
-// As in sm_80, once for each product of terms, and before it the pass that splits the operands: 4 bytes in and 2 a term
-// out, at 46 bytes a cycle and SM.
+// As in sm_80, once for each product of terms, and before it the pass that divides the operands.
 constexpr double cost(const Row& r, const Problem& p, const Device& d) {
   const int ranges = splits(r, p, d), products = term_products(p.precision);
   const double sms = d.sm_count > 0 ? d.sm_count : 1, tiles = double(tiles_of(r, p)) * ranges;
@@ -127,7 +94,7 @@ constexpr double cost(const Row& r, const Problem& p, const Device& d) {
   const double least = 60;  // a lone block's barrier and first fragments, by 32 bytes of k
   const double depth = double(ceil_div(ceil_div(p.k, r.bk), ranges)) * r.bk / 16 * (products > 0 ? products : 1);
   const double busy = turns * together > least ? turns * together : least;
-  return 3000 + depth * busy + r.bm * r.bn * 4.0 / 46 + 3.0 * double(workspace(p)) / (46 * sms) +
+  return 3000 + depth * busy + r.bm * r.bn * 4.0 / 46 + division_cost(p, sms) +
          split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
 }
 

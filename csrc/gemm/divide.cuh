@@ -10,12 +10,12 @@
 // or none; scaled it is as large as a half of hi.  The ends of the range, each an exception to rounding:
 //   - hi of a finite number is finite: it is cut where rounding would make infinity of it (and so is mid).
 //   - hi of a number that is not 0 is not 0, so that inf * 1e-45 is inf.
-//   - hi carries infinity and NaN; their other terms are 0.  inf * mid may be NaN then: kernel.cuh drops such sums.
+//   - hi carries infinity and NaN; their other terms are 0.  inf * mid may be NaN then: products drop such sums.
 //
 // Memory-bound: a thread takes 8 neighbours of a line, 32 bytes in and 16 bytes a term out.
 #pragma once
-#include "../../emit.cuh"
-#include "tiles.h"
+#include "emit.cuh"
+#include "terms.h"
 
 namespace gpukern::gemm::terms {
 
@@ -68,7 +68,8 @@ GPUKERN_HD void divide(float x, float (&term)[3]) {
   term[2] = (rest - term[1] * (1.0f / 256)) * 65536.0f;
 }
 
-GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) divide_operands(GPUKERN_GRID_CONST const Division d) {
+// Folder: who launches it.  Their objects have different targets, and a kernel of one name would be one symbol.
+template <class Folder> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) divide_operands(GPUKERN_GRID_CONST const Division d) {
   int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const bool second = index >= d.a.packets;
   const Operand& o = second ? d.b : d.a;
@@ -103,6 +104,23 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) divide_operands(GPUKERN_GRID_CONST const
   for (int t = 0; t < 3; ++t)
     if (t < d.terms)
       store_packet(reinterpret_cast<Packet<bfloat16_t, kEach>*>(o.to + t * o.place.term() + index * kEach), to[t]);
+}
+
+// Divides both operands into data.workspace, A's terms first.
+template <class Folder> int divide(const Problem& p, const Data& data, Division& d, Stream stream) {
+  const Place a = place_a(p), b = place_b(p);
+  const auto operand = [](const void* from, bfloat16_t* to, const Place& place, const Layout& l, bool turned) {
+    const int64_t line = turned ? l.column : l.row, unit = turned ? l.row : l.column;
+    return Operand{static_cast<const float*>(from), to, place, l.batch, line, unit, place.term() / kEach,
+                   unit == 1 && l.align >= 16};
+  };
+  d.terms = terms_of(p.precision);
+  bfloat16_t* const to = static_cast<bfloat16_t*>(data.workspace);
+  d.a = operand(data.a, to, a, p.a, !a.along_k);
+  d.b = operand(data.b, to + d.terms * a.term(), b, p.b, b.along_k);
+  const int64_t blocks = ceil_div(d.a.packets + d.b.packets, kThreads);
+  if (blocks == 0) return 0;
+  return platform::launch(&divide_operands<Folder>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream, d);
 }
 
 }  // namespace gpukern::gemm::terms

@@ -1,0 +1,69 @@
+// float32 as bfloat16 terms (../../divide.cuh): all products of terms of 128 of k, from the smallest
+// on, and then the next 128.  Tensor cores cut what they add, so each product of 128 of k is made anew and added to
+// float32 sums, to nearest, by ordinary cores.  128 and not 64, because that is half of the additions, and two stages
+// of four can be kept while the others are brought.
+#pragma once
+#include "../../divide.cuh"
+#include "stage.cuh"
+
+namespace gpukern::gemm::sm_90a {
+
+// total += part / 2^(8 order).  Infinity and NaN lie in the first terms, whose product has them right; every other one
+// may make NaN of them, so of those only finite numbers are added.  One by one: to ask first whether all are finite is
+// 64 instructions less, and took more registers than 128 + 64 sums leave.
+template <int N> GPUKERN_D void add_product(int order, const float (&part)[N], float (&total)[N]) {
+  constexpr float largest = 3.40282347e38f;
+  const float by = terms::float_of((127u - terms::kShift * order) << 23);
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    if (order == 0 || fabsf(part[i]) <= largest) total[i] += by * part[i];  // a comparison and a multiply-add under it
+}
+
+// sum = A B of one tile, for this warpgroup's rows; 64 of them at a time, as in promotion.cuh.
+template <class S>
+GPUKERN_D void multiply_terms(const Work& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile,
+                              int group, float (&sum)[S::MI][S::BN / 2]) {
+  constexpr int stages = S::step / S::BK;
+  static_assert(stages == 2);
+#pragma unroll
+  for (int i = 0; i < S::MI; ++i)
+#pragma unroll
+    for (int e = 0; e < S::BN / 2; ++e) sum[i][e] = 0;
+  for (int step = 0; step < tile.steps; ++step)
+#pragma unroll 1
+    for (int turn = 0; turn < w.products; ++turn) {
+      Position<S::stages> here[stages] = {at, at};
+      here[1].next();
+    // Both at once: a wait between instructions of one group would part them.
+#pragma unroll
+      for (int half = 0; half < stages; ++half) mbarrier_wait_parity(place.full(here[half].slot), here[half].parity);
+#pragma unroll
+      for (int i = 0; i < S::MI; ++i) {
+        float part[S::BN / 2];
+        wgmma_fence_operand(part);
+        wgmma_fence();
+#pragma unroll
+        for (int half = 0; half < stages; ++half) {
+          const int slot = here[half].slot;
+          const uint64_t a = descriptor<S::major_a>(place.a(slot) + (group * S::WM + i * 64) * kSpan);
+          const uint64_t b = descriptor<S::major_b>(place.b(slot));
+#pragma unroll
+          for (int k = 0; k < kSpan / 32; ++k)
+            add_step<S>(part, advance(a, k * kStepBytes<S::major_a>), advance(b, k * kStepBytes<S::major_b>),
+                        half > 0 || k > 0);
+        }
+        wgmma_commit_group();
+        wgmma_fence_operand(part);
+        wgmma_wait_group<0>();
+        wgmma_fence_operand(part);
+        if (i == S::MI - 1)
+#pragma unroll
+          for (int half = 0; half < stages; ++half) release<S>(w, place, here[half].slot);
+        add_product(w.pairs[turn].order(), part, sum[i]);
+      }
+      at = here[1];
+      at.next();
+    }
+}
+
+}  // namespace gpukern::gemm::sm_90a

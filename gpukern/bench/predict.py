@@ -1,0 +1,155 @@
+"""`python -m gpukern bench predict [SUITE|OP ..]`: what the cost model says of each matrix product, beside its floor.
+
+Nothing runs and no operand is allocated: selection is asked which row it would take on a device that need not be here,
+and the row's cycles (`cost` in csrc/gemm/arch/*/tiles.h) are divided by the clock that the model assumes.  They were
+made to rank rows; here they are held against what the device can do.  A ratio above 1 is printed as it is: the model
+leaves something out there.  floors.py has the floors and where their rates come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from .. import selection
+from ..explanation import Explanation, Recorder
+from . import cases, suites
+from .arguments import Parser, Refused, forced
+from .command import cases_of
+from .floors import DEVICES, Device
+from .statistics import geometric_mean
+from .suites import Spec
+from .table import aligned, microseconds
+
+# Folders whose cost says of which clock its cycles are; the others' only say "cycles".
+CLOCKED = ("sm_90a", "gemv")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One case.  row: with its ranges of k, as `force` takes them.  seconds: None where no row of ours would run.
+    floor: None where nothing is documented for the dtype.  computes: whether arithmetic sets the floor."""
+
+    spec: Spec
+    row: str
+    seconds: float | None
+    floor: float | None
+    computes: bool
+
+    @property
+    def ratio(self) -> float | None:
+        """floor / seconds: the share of the time that the device needs anyhow."""
+        return self.floor / self.seconds if self.floor and self.seconds else None
+
+    @property
+    def clocked(self) -> bool:
+        return self.row.split("/")[0] in CLOCKED
+
+
+def explained(case: cases.Case, target: str) -> Explanation:
+    """What selection says of the product that a case calls; its operands stay on meta."""
+    with Recorder() as recorder:
+        case.ours(*(want.on_meta() for want in case.wants))
+    ((name, operands, options),) = recorder.calls  # one launch is what the bench times
+    return selection.explain_quietly(name, *operands, device=target, **options)
+
+
+def predict(spec: Spec, device: Device) -> Prediction:
+    """The prediction for a product; spec.kind is "product"."""
+    case = cases.build(spec, "cpu")  # only says where an operand would lie; what is built here is none
+    found = explained(case, device.target)
+    ranges = f"*{found.splits}" if found.splits > 1 else ""
+    seconds = None if found.cycles is None else found.cycles / device.clock
+    floor = device.floor(spec.dtype, case.flops, case.bytes)
+    computes = floor is not None and device.computes(spec.dtype, case.flops, case.bytes)
+    return Prediction(spec, f"{found.would_run or 'torch'}{ranges}", seconds, floor, computes)
+
+
+# ---- what is printed -------------------------------------------------------------------------------------------------
+
+HEADING = ["", "row", "predicted us", "floor us", "floor / predicted", "floor set by"]
+
+
+def title(name: str, device: Device) -> list[str]:
+    rates = ", ".join(f"{dtype} {peak / 1e12:.4g}" for dtype, peak in device.flops.items())
+    return [
+        "a prediction by the cost model, not a measurement: nothing ran, and its constants were fitted to no device",
+        f"{name} ({device.target}): the model's cycles at {device.clock / 1e9:g} GHz",
+        f"floor: the longer of operations ({rates} TFLOP/s) and bytes ({device.bandwidth / 1e9:g} GB/s)",
+    ]
+
+
+def cells(p: Prediction) -> list[str]:
+    """A case's cells, under `HEADING`."""
+    times = ["-" if seconds is None else microseconds(1e6 * seconds) for seconds in (p.seconds, p.floor)]
+    ratio = "-" if p.ratio is None else f"{p.ratio:.3f}"
+    return [p.spec.name, p.row, *times, ratio, "-" if p.floor is None else "arithmetic" if p.computes else "memory"]
+
+
+def summary(predictions: Sequence[Prediction]) -> list[str]:
+    """The geometric mean and the worst of a suite's ratios, and how many the model has below their floor."""
+    ratios = {p.spec.name: p.ratio for p in predictions if p.ratio is not None}
+    if not ratios:
+        return ["no case has both a prediction and a floor"]
+    found = [
+        f"geometric mean of floor / predicted over {len(ratios)} cases: {geometric_mean(list(ratios.values())):.3f}"
+    ]
+    worst, most = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
+    found.append(f"the worst: {worst} {ratios[worst]:.3f}")
+    if below := sum(ratio > 1 for ratio in ratios.values()):
+        found.append(
+            f"{below} predicted below their floor: the model leaves something out; the most: {most} {ratios[most]:.3f}"
+        )
+    if unclocked := sum(not p.clocked for p in predictions if p.ratio is not None):
+        found.append(f"{unclocked} on rows whose cost names no clock; the same is taken for them")
+    return found
+
+
+def page(name: str, device: Device, specs: Sequence[Spec]) -> str:
+    """Everything about the products among some cases, suite by suite."""
+    blocks = [title(name, device)]
+    for suite in dict.fromkeys(spec.suite for spec in specs):
+        found = [predict(s, device) for s in specs if s.suite == suite and s.kind == "product"]
+        if found:
+            blocks.append([suite, *aligned([HEADING, *map(cells, found)]), *summary(found)])
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+# ---- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def with_products() -> list[str]:
+    """The suites that have products."""
+    return [name for name in suites.paths() if any(s.kind == "product" for s in suites.suite(name))]
+
+
+def main(arguments: list[str]) -> int:
+    about, _, more = (__doc__ or "").partition("\n\n")
+    parser = Parser(prog="python -m gpukern bench predict", description=f"{about.split(': ')[1]}  {more}")
+    parser.add_argument("names", nargs="*", metavar="SUITE|OP", help="default: every suite that has products")
+    parser.add_argument(
+        "--device", default="h200", help=f"of {', '.join(DEVICES)} (default: h200); it need not be here"
+    )
+    parser.add_argument("--dtype", default="", help="only these, with commas: float32,bfloat16")
+    parser.add_argument("--shapes", nargs="+", default=[], metavar="M,N,K", help="of an op")
+    options = parser.parse_args(arguments)
+    if options.device not in DEVICES:
+        raise Refused(
+            f"--device {options.device}: choose {' or '.join(DEVICES)}, whose clock and memory the cost model has; "
+            f"of another, explain(.., device=) says which row would run"
+        )
+    if "*" in (force := forced()):
+        raise Refused(f"GPUKERN_FORCE={force}: the cost model chooses the ranges of k itself; leave out the *")
+    if options.shapes and not options.names:
+        raise Refused("--shapes goes with an op: bench predict mm --shapes 4096,4096,4096")
+    names = options.names or with_products()
+    specs = cases_of({"names": names, "shapes": options.shapes, "dtype": options.dtype, "quick": False})
+    for name in names:
+        if not any(s.kind == "product" for s in specs if s.suite == name):
+            choice = ", ".join([*with_products(), *suites.PRODUCTS])
+            raise Refused(f"{name} has no matrix product, and nothing else has a cost model; choose of {choice}")
+    torch.backends.cuda.matmul.allow_tf32 = False  # strict float32, as the bench measures it
+    print(page(options.device, DEVICES[options.device], specs))
+    return 0
