@@ -165,7 +165,7 @@ def test_rows_agree_to_the_last_bit_and_do_not_depend_on_their_number() -> None:
             assert all(torch.equal(got, results[0][:, :m]) for got in few)
 
 
-def test_the_transposed_product_adds_in_the_same_order() -> None:
+def test_the_transposed_product_agrees_to_the_last_bit() -> None:
     """A and B by columns are multiplied as the transposed product; one row of that A has no order, and is not."""
     a, b = fills.normal(1, 70, 600), fills.normal(1, 600, 40)
     down = laid_out(a, "columns"), laid_out(b, "columns")
