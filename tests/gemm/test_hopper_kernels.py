@@ -275,7 +275,7 @@ def test_nan_and_infinity_stay_in_their_row_and_column(row: Row) -> None:
 @pytest.mark.parametrize("dtype", [*TYPES, torch.float32])
 def test_rows_agree_to_the_last_bit(dtype: torch.dtype) -> None:
     """Whatever the tile, the cluster, the number of other rows and the schedule."""
-    rows = [row for row, t in CASES if t == dtype]
+    rows = [row for row, t in CASES if t == dtype and row not in TERMS]  # terms: test_terms.py
     a, b = fills.normal(1, 70, 200, dtype=dtype), columns(fills.normal(1, 200, 88, dtype=dtype))
     results = [
         machine.product(

@@ -252,12 +252,12 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const double store = r.bm * r.bn * double(bytes(p.out)) * sms / (4.3e12 / 1.7e9);
   const double exposed = in_turns(r) && turns > 1 ? store / 2 : store;
   // 1200 cycles of start, 600 to fill the ring; between tiles a pair of consumers has the first sums to wait for.
-  const double multiplying = turns * (stages * stage + (in_turns(r) ? 40 : 200)) + exposed;
+  const double multiplying = turns * (stages * stage + (in_turns(r) ? 40 : 200)) + exposed +
+                             split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
   const double memory = moved(p) / (4.3e12 / 1.7e9);
   const double longer = multiplying > memory ? multiplying : memory;
   return 1800 + longer + (multiplying + memory - longer) / 8 +
-         (adds_terms(r) ? 3000 + terms::division_cost(p, sms) : 0) +
-         split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
+         (adds_terms(r) ? 3000 + terms::division_cost(p, sms) : 0);
 }
 
 // Runs one row; returns 0 or the runtime's error code.
