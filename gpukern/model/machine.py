@@ -10,6 +10,7 @@ import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -233,13 +234,19 @@ def adds_terms(name: str) -> bool:
     return name.startswith(("terms/", "sm_90a/t"))
 
 
+@cache
+def row_at(folder: int, row: int) -> str:
+    """The name of a row from its folder's place and its own."""
+    names = [str(r["name"]) for r in _C.gemm_rows()]
+    folders = list(dict.fromkeys(name.split("/")[0] for name in names))
+    return [name for name in names if name.startswith(folders[folder] + "/")][row]
+
+
 def _precision_for(folder: int, row: int, dtype: torch.dtype) -> str:
     """One that the row is for, not what the selection would say."""
-    folders: dict[str, list[str]] = {}
-    for r in _C.gemm_rows():
-        folders.setdefault(str(r["name"]).split("/")[0], []).append(str(r["name"]))
-    name = list(folders.values())[folder][row]
-    return "strict" if dtype != torch.float32 else "bf16x6" if adds_terms(name) else "tf32"
+    if dtype != torch.float32:
+        return "strict"
+    return "bf16x6" if adds_terms(row_at(folder, row)) else "tf32"
 
 
 def product(

@@ -233,8 +233,13 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("what is not finite is added", TERMS, "order == 0 || fabsf(part[i]) <= largest", "true"),
     ("infinity is dropped", TERMS, "if (order == 0 || fabsf", "if (fabsf"),
     ("the second 64 rows are the first", TERMS, "(group * S::WM + i * 64) * kSpan", "group * S::WM * kSpan"),
-    ("B's term is the one of A", PRODUCER, "pair_of.b}", "pair_of.a}"),
-    ("A's second stage is the first of its step", PRODUCER, "stage % stages * S::BK;", "0;"),
-    ("the one matrix of B is walked", ROWS, "w.b.batched = w.b.term > 1;", "w.b.batched = true;"),
-    ("the next term is the next matrix", ROWS, "w.a.term = static_cast<int>(d.a.place.batches)", "w.a.term = 1"),
+    ("B's term is the one of A", PRODUCER, "b{tile.batch, terms.b}", "b{tile.batch, terms.a}"),
+    ("A's second stage is the first of its step", PRODUCER, "ask(k + part,", "ask(k,"),
+    ("the one matrix of B is walked", ROWS, "o.batched = from.term > 1;", "o.batched = true;"),
+    (
+        "the next term is the next matrix",
+        ROWS,
+        "terms * p.batches, static_cast<int>(p.batches)}",
+        "terms * p.batches, 1}",
+    ),
 ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import gpukern
 from gpukern import _C
+from gpukern.model.machine import adds_terms
 
 GPUS = [
     "sm_75",
@@ -114,10 +115,11 @@ def test_every_problem_has_a_row_that_takes_it(device: str) -> None:
         mine = problems()[rows == place]
         assert {TYPES[t] for t in set(mine[:, 0].tolist())} <= set(row.types) and not row.name.startswith("host/")
         assert row.shared_bytes <= shared, row
-        if row.name.startswith("sm_80/t"):
-            assert (mine[:, 2] == 1).all(), "float32 on tensor cores, and nobody allowed it"
-        if row.name.startswith("terms/"):
+        if adds_terms(row.name):
             assert (mine[:, 2] >= 2).all(), "float32 in terms, and nobody asked for it"
+        elif row.name.startswith(("sm_80/t", "sm_90a/")):
+            single = mine[[TYPES[t] == "float32" for t in mine[:, 0]]]
+            assert (single[:, 2] == 1).all(), "float32 on tensor cores, and nobody allowed it"
     invariant = problems()[:, 3] == 1
     assert splits.min() >= 1 and splits.max() <= 64 and (splits[invariant] == 1).all()
     # what a range has to do is worth its start

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 import gpukern
-from gpukern.model.machine import adds_terms
+from gpukern.model.machine import adds_terms, row_at
 from tests.gpu import device
 from tests.oracle.ops import CASES, Case
 from tests.platform import machine, record
@@ -155,7 +155,7 @@ def product(
 ) -> Tensor:  # fmt: skip
     """As machine.product; a device has its own processors, and its rows their rule for clusters."""
     global launches
-    name = record.row_at(folder, row)
+    name = row_at(folder, row)
     target = Placed(out, None, aligned=aligned)
     given = {"a": a, "b": b, "c": c, "residual": residual}
     placed = {key: Placed(t, t, aligned=aligned) for key, t in given.items() if t is not None}
@@ -188,7 +188,7 @@ def scaled(
 ) -> Tensor:  # fmt: skip
     """As machine.scaled; processors and clusters are the device's."""
     global launches
-    name = record.row_at(folder, row)
+    name = row_at(folder, row)
     given = [Placed(t, t, aligned=aligned) for t in (a, b, scale_a, scale_b)]
     rest = [None if t is None else t.to(DEVICE) for t in (bias, scale_result)]
     target = Placed(out, None, aligned=aligned)

@@ -19,6 +19,7 @@ from gpukern.model.machine import (
     iteration,
     plan,
     report,
+    row_at,
     set_schedule,
 )
 from gpukern.model.memory import Guarded, watch
@@ -37,7 +38,7 @@ def elementwise(
 def product(folder: int, row: int, *arguments: Any, schedule: Schedule | None = None, **options: Any) -> Tensor:
     """gpukern.model.machine.product."""
     result = _machine.product(folder, row, *arguments, schedule=schedule, **options)
-    record.RECORD.note("rows", record.row_at(folder, row), _name(schedule or Schedule()))
+    record.RECORD.note("rows", row_at(folder, row), _name(schedule or Schedule()))
     return result
 
 
@@ -46,14 +47,14 @@ def product_with_sums(
 ) -> tuple[Tensor, Tensor]:
     """gpukern.model.machine.product_with_sums."""
     result = _machine.product_with_sums(folder, row, *arguments, schedule=schedule, **options)
-    record.RECORD.note("rows", record.row_at(folder, row), _name(schedule or Schedule()))
+    record.RECORD.note("rows", row_at(folder, row), _name(schedule or Schedule()))
     return result
 
 
 def scaled(folder: int, row: int, *arguments: Any, schedule: Schedule | None = None, **options: Any) -> Tensor:
     """gpukern.model.machine.scaled."""
     result = _machine.scaled(folder, row, *arguments, schedule=schedule, **options)
-    record.RECORD.note("rows", record.row_at(folder, row), _name(schedule or Schedule()))
+    record.RECORD.note("rows", row_at(folder, row), _name(schedule or Schedule()))
     return result
 
 

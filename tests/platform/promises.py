@@ -175,9 +175,6 @@ PROMISES += [
     # Terms: two stages a product, with every product's sums made anew.
     Promise(r"sm_90a/t256x128 f32", {"HGMMA": 16, "FFMA": 256}),
     Promise(r"sm_90a/t\w+ f32", {"HGMMA": 8}),
-    # Terms: two stages a product, with every product's sums made anew.
-    Promise(r"sm_90a/t256x128 f32", {"HGMMA": 16, "FFMA": 256}),
-    Promise(r"sm_90a/t\w+ f32", {"HGMMA": 8}),
     Promise(r"sm_90a/\w+ (f32|i8|f8)", {"HGMMA": 4, "UTMALDG": 3, "SYNCS": 20, "STG.128": 1, "LDS": 5}),
 ]
 

@@ -96,13 +96,6 @@ def families() -> list[str]:
     return list(dict.fromkeys(e["family"] for e in gpukern._C.elementwise_catalogue()))
 
 
-@cache
-def row_at(folder: int, row: int) -> str:
-    """The name of a row from its folder's place and its own."""
-    folders = list(dict.fromkeys(name.split("/")[0] for name in rows()))
-    return [name for name in rows() if name.startswith(folders[folder] + "/")][row]
-
-
 def commit() -> str:
     """The commit of this tree, `+changes` where files differ from it, "unknown" outside a clone."""
 

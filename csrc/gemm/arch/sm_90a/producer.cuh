@@ -39,21 +39,24 @@ template <class S> GPUKERN_D void produce(const Work& w, const Places<S>& place,
   const uint32_t clusters = gridDim.x / w.cluster;
   for (uint32_t index = blockIdx.x / w.cluster; index < w.tiles; index += clusters) {
     const Tile tile = tile_of<S>(w, index, rank);
-    // A step is a stage; of terms it is two for each product.
-    constexpr int stages = S::step / S::BK;
-    const int all = tile.steps * stages * (S::in_terms ? w.products : 1);
-    for (int stage = 0; stage < all; ++stage, at.next()) {
+    const auto ask = [&](int k, terms::Pair terms) {
       const uint32_t full = place.full(at.slot);
-      const int turn = stage / stages, step = S::in_terms ? turn / w.products : turn;
-      const int k = tile.first_k + step * S::step + stage % stages * S::BK;
-      const terms::Pair pair_of = S::in_terms ? w.pairs[turn % w.products] : terms::Pair{0, 0};
+      const Place a{tile.batch, terms.a}, b{tile.batch, terms.b};
       mbarrier_wait_parity(place.empty(at.slot), at.parity ^ 1);
       // What arrives here: both operands whole, the peer's half and what lies outside the matrices (zeros) included.
       mbarrier_arrive_expect_tx(full, S::stage_bytes);
-      bring<S::BM, S::major_a>(w.a, place.a(at.slot), tile.row, k, Place{tile.batch, pair_of.a}, full,
-                               pair && !S::shares_b, rank);
-      bring<S::BN, S::major_b>(w.b, place.b(at.slot), tile.column, k, Place{tile.batch, pair_of.b}, full,
-                               pair && S::shares_b, rank);
+      bring<S::BM, S::major_a>(w.a, place.a(at.slot), tile.row, k, a, full, pair && !S::shares_b, rank);
+      bring<S::BN, S::major_b>(w.b, place.b(at.slot), tile.column, k, b, full, pair && S::shares_b, rank);
+      at.next();
+    };
+    for (int step = 0; step < tile.steps; ++step) {
+      const int k = tile.first_k + step * S::step;
+      if constexpr (S::in_terms) {
+        for (int turn = 0; turn < w.products; ++turn)
+          for (int part = 0; part < S::step; part += S::BK) ask(k + part, w.pairs[turn]);
+      } else {
+        ask(k, {});
+      }
     }
   }
   griddepcontrol_launch_dependents();

@@ -50,21 +50,26 @@ struct Matrix {
   const void* at;
   Layout layout;
   int64_t batch;
+  int term = 0;  // matrices of a term, where it lies as terms
 };
 
 // The map of an operand's tile of x rows or columns, or of the half that a block of a pair brings.
 inline bool describe_tile(const Matrix& from, const Lines& m, const Compiled& c, int x, Major major, bool half,
                           Operand& o) {
   const int span = kSpan / bytes(c.type), lines = (major == Major::k ? x : span) / (half ? 2 : 1);
-  return describe(from.at, from.layout, m, from.batch, bytes(c.type), static_cast<uint32_t>(span),
-                  static_cast<uint32_t>(lines), c.type == Type::f32, o);
+  if (!describe(from.at, from.layout, m, from.batch, bytes(c.type), static_cast<uint32_t>(span),
+                static_cast<uint32_t>(lines), c.type == Type::f32, o))
+    return false;
+  o.term = from.term;
+  if (from.term) o.batched = from.term > 1;
+  return true;
 }
 
-// The terms of an operand: matrices, `batches` of which are a term.
+// The terms of an operand: to TMA a batch of all their matrices.
 inline Matrix matrix_of(const terms::Operand& o, int terms, bool by_rows) {
   const terms::Place& p = o.place;
   const Layout l = by_rows ? Layout{p.pitch, 1, p.matrix(), 16} : Layout{1, p.pitch, p.matrix(), 16};
-  return {o.to, l, terms * p.batches};
+  return {o.to, l, terms * p.batches, static_cast<int>(p.batches)};
 }
 
 // terms::divide, which launch.cu has for all files.
@@ -74,8 +79,8 @@ int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream
 inline int bring_operands(const Row& row, const Compiled& c, const Problem& p, bool turned, const Data& data, Work& w,
                           Stream stream) {
   Matrix a{data.a, p.a, p.batch}, b{data.b, p.b, p.batch};
-  terms::Division d;
   if (in_terms(p)) {
+    terms::Division d;
     if (!data.workspace) return platform::kNoKernel;
     if (const int error = divide(p, data, d, stream)) return error;
     a = matrix_of(d.a, d.terms, c.a == Major::k);
@@ -86,14 +91,9 @@ inline int bring_operands(const Row& row, const Compiled& c, const Problem& p, b
   const bool pair = w.cluster > 1, by_b = shares_b(row);
   const Lines lines_a = lines_of(a.layout, p.m, p.k, c.a == Major::k);
   const Lines lines_b = lines_of(b.layout, p.k, p.n, c.b == Major::mn);
-  if (!describe_tile(a, lines_a, c, row.bm, c.a, pair && !by_b, w.a) ||
-      !describe_tile(b, lines_b, c, row.bn, c.b, pair && by_b, w.b))
-    return platform::kNoTensorMap;
-  if (in_terms(p)) {
-    w.a.term = static_cast<int>(d.a.place.batches), w.a.batched = w.a.term > 1;
-    w.b.term = static_cast<int>(d.b.place.batches), w.b.batched = w.b.term > 1;
-  }
-  return 0;
+  const bool described = describe_tile(a, lines_a, c, row.bm, c.a, pair && !by_b, w.a) &&
+                         describe_tile(b, lines_b, c, row.bn, c.b, pair && by_b, w.b);
+  return described ? 0 : platform::kNoTensorMap;
 }
 
 // p: `given` as the row multiplies it (oriented).

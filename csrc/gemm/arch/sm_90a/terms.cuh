@@ -1,7 +1,7 @@
-// float32 as bfloat16 terms (../../divide.cuh): all products of terms of 128 of k, from the smallest
-// on, and then the next 128.  Tensor cores cut what they add, so each product of 128 of k is made anew and added to
-// float32 sums, to nearest, by ordinary cores.  128 and not 64, because that is half of the additions, and two stages
-// of four can be kept while the others are brought.
+// float32 as bfloat16 terms (../../divide.cuh): all products of terms of 128 of k, from the smallest on, and then the
+// next 128.  Tensor cores cut what they add, so each product of 128 of k is made anew and added to float32 sums, to
+// nearest, by ordinary cores.  128 and not 64, because that is half of the additions, and two stages of four can be
+// kept while the others are brought.
 #pragma once
 #include "../../divide.cuh"
 #include "stage.cuh"
@@ -33,8 +33,7 @@ GPUKERN_D void multiply_terms(const Work& w, const Places<S>& place, Position<S:
 #pragma unroll 1
     for (int turn = 0; turn < w.products; ++turn) {
       Position<S::stages> here[stages] = {at, at};
-      here[1].next();
-    // Both at once: a wait between instructions of one group would part them.
+      here[1].next();  // waited for with the first: a wait between instructions of one group would part them
 #pragma unroll
       for (int half = 0; half < stages; ++half) mbarrier_wait_parity(place.full(here[half].slot), here[half].parity);
 #pragma unroll

@@ -132,7 +132,7 @@ constexpr bool reached(const Scale& s, int64_t x, int64_t k) {
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (p.type == Type::f32 && p.precision != Precision::tf32 && !in_terms(p))
-    return "float32 is multiplied as it is, or in terms: neither torch's switches nor precision= allow tf32";
+    return "float32 is multiplied as it is: neither torch's switches nor precision= allow tf32 or terms";
   const auto fnuz = [](Type t) { return t == Type::e4m3fnuz || t == Type::e5m2fnuz; };
   if (is_float8(p.type) && (fnuz(p.type) || fnuz(p.scaling.b_type)))
     return "NVIDIA's float8 formats are e4m3fn and e5m2";
