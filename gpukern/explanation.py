@@ -49,6 +49,11 @@ class Explanation:
         return f"<{self.op} on {self.device}: {self.row or 'torch'}>"
 
 
+def adds_terms(name: str) -> bool:
+    """Whether a row multiplies float32 as bfloat16 terms."""
+    return name.startswith(("terms/", "sm_90a/t"))
+
+
 Layout = tuple[int, int, int, int]  # row, column and batch stride in elements, and alignment in bytes
 NO_LAYOUT: Layout = (0, 0, 0, 1)
 
@@ -100,6 +105,16 @@ def range_notes(found: dict[str, Any]) -> tuple[str, ...]:
     if found["splits"] == 1:
         return ()
     return (f"k is summed in {found['splits']} ranges by blocks of their own, which are added in a fixed order",)
+
+
+def pass_notes(found: dict[str, Any]) -> tuple[str, ...]:
+    """What is written to memory before the product."""
+    if not found["workspace"]:
+        return ()
+    what = "operands are copied into lines that TMA brings"
+    if adds_terms(found["would_run"]):
+        what = "float32 operands are written as bfloat16 terms"
+    return (f"{what} first, {found['workspace'] / 1e6:.3g} MB",)
 
 
 def sum_notes(found: dict[str, Any], summed: bool) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from .explanation import (
     layout,
     measured_notes,
     on_meta,
+    pass_notes,
     range_notes,
     sum_notes,
 )
@@ -169,7 +170,7 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
         derivative=product.derivative, scaled=(product.row_scale is not None, product.column_scale is not None),
         summed=product.summed,
     )  # fmt: skip
-    notes = range_notes(found) + sum_notes(found, product.summed) + measured_notes(found)
+    notes = pass_notes(found) + range_notes(found) + sum_notes(found, product.summed) + measured_notes(found)
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
         found["would_run"] or None, notes + _epilogue_notes(args, extras) + _how_notes(found, extras), found["splits"],

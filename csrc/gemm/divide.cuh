@@ -102,8 +102,7 @@ template <class Folder> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) divide_operands(
   }
 #pragma unroll
   for (int t = 0; t < 3; ++t)
-    if (t < d.terms)
-      store_packet(reinterpret_cast<Packet<bfloat16_t, kEach>*>(o.to + t * o.place.term() + index * kEach), to[t]);
+    if (t < d.terms) store_packet(reinterpret_cast<Packet<bfloat16_t, kEach>*>(o.to) + t * o.packets + index, to[t]);
 }
 
 // Divides both operands into data.workspace, A's terms first.

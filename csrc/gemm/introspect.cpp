@@ -160,6 +160,7 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
     e.cost = cost_of(best, p, d);
     e.splits = splits_of(best, p, d);
     e.parts = parts_of(best, p, e.splits);
+    e.workspace = kFolders[best.folder].workspace(p);
   }
   e.ranked = wanted.folder < 0 && first_able(p, d, e.row.empty() ? built_for_all() : built(), ranking);
   if (e.ranked) e.measurement = found->said;

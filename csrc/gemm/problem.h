@@ -147,7 +147,7 @@ struct Data {
   // type, [splits][batch][m][n].
   void* partial = nullptr;
   int splits = 1;
-  void* workspace = nullptr;    // what a folder asks for beside it: terms, the operands' bfloat16 terms
+  void* workspace = nullptr;    // what a folder asks for beside it: the operands' bfloat16 terms, or copies of them
   const void* saved = nullptr;  // S
   const void* row_scale = nullptr;
   const void* column_scale = nullptr;

@@ -23,6 +23,7 @@ struct Folder {
   int count;
   Reason (*serves)(const Device&);
   Reason (*supports)(const Problem&, const Device&);
+  Reason (*yields)(const Problem&, const Device&);  // why a later folder is faster with what this one could serve
   Reason (*refuses)(const Row&, const Problem&, const Device&);
   double (*cost)(const Row&, const Problem&, const Device&);  // modelled cycles
   int (*splits)(const Row&, const Problem&, const Device&);   // ranges of k, each for blocks of its own
@@ -33,8 +34,8 @@ struct Folder {
 };
 
 #define GPUKERN_FOLDER(f)                                                            \
-  Folder{f::kName, f::kRows,   f::kCount,     &f::serves, &f::supports, &f::refuses, \
-         &f::cost, &f::splits, &f::workspace, &f::apart,  &f::part_rows},
+  Folder{f::kName,    f::kRows, f::kCount,  &f::serves,    &f::supports, &f::yields, \
+         &f::refuses, &f::cost, &f::splits, &f::workspace, &f::apart,    &f::part_rows},
 inline constexpr Folder kFolders[] = {GPUKERN_GEMM_FOLDERS(GPUKERN_FOLDER)};
 #undef GPUKERN_FOLDER
 constexpr int kFolderCount = sizeof(kFolders) / sizeof(Folder);

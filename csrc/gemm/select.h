@@ -127,6 +127,7 @@ constexpr Choice select(const Problem& p, const Device& d, const Built& built, F
     if (!why) why = not_built(f, d, built);
     if (!why) why = folder.supports(p, d);
     if (!why && wanted.folder >= 0 && wanted.folder != f) why = other_wanted;
+    if (!why && wanted.folder < 0) why = folder.yields(p, d);
     if (why) {
       refuse(f, -1, why);
       continue;

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .. import _C
+from ..explanation import adds_terms
 from ..scaled import scale_kind
 from .build import library
 from .memory import Guarded, watch
@@ -227,11 +228,6 @@ def _layout(t: Tensor | None) -> list[int]:
 def _as_stored(t: Tensor) -> Tensor:
     """What memory has of a tensor whose conjugate is still to be taken."""
     return t.conj() if t.is_conj() else t
-
-
-def adds_terms(name: str) -> bool:
-    """Whether a row multiplies float32 as bfloat16 terms."""
-    return name.startswith(("terms/", "sm_90a/t"))
 
 
 @cache

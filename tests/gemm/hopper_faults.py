@@ -10,6 +10,7 @@ RING, PRODUCER, STAGE, CONSUMER, PROMOTION, EPILOGUE, KERNEL, ROWS = (
     )
 )  # fmt: skip
 EMIT, PROBLEM, TERMS = "gemm/emit.cuh", "gemm/problem.h", "gemm/arch/sm_90a/terms.cuh"
+PACK, OPERANDS = "gemm/arch/sm_90a/pack.cuh", "gemm/arch/sm_90a/operands.h"
 
 EXPECTS = "mbarrier_arrive_expect_tx(full, S::stage_bytes);"
 MULTIPLY = "    multiply<S>(w, place, at, tile, group, sum);\n"
@@ -242,4 +243,24 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
         "terms * p.batches, static_cast<int>(p.batches)}",
         "terms * p.batches, 1}",
     ),
+    # ---- copies of operands
+    ("a tile is read before it is whole", PACK, "  syncthreads();\n", ""),
+    ("k behind the end of a line is read", PACK, "(line < lines ? ks - k : 0)", "(line < lines ? each : 0)"),
+    ("lines behind the last are read", PACK, "(line < lines ? ks - k : 0)", "(ks - k)"),
+    ("columns behind the last are read", PACK, "(k < ks ? lines - line : 0)", "(lines - line)"),
+    ("lines behind the last are written", PACK, "if (line < lines && k < ks)", "if (k < ks)"),
+    ("packets behind a line are written", PACK, "if (line < lines && k < ks)", "if (line < lines)"),
+    ("every matrix is the first", PACK, "matrix * s.batch +", "0 * s.batch +"),
+    ("the copies of matrices lie on each other", PACK, "(matrix * s.copy.lines + line0)", "line0"),
+    ("B's copy lies on A's", PACK, "to + a.elements()", "to"),
+    ("B's tiles begin behind as many as A has", PACK, "blockIdx.x - (second ? w.a.tiles : 0)", "blockIdx.x"),
+    ("packets are loaded from anywhere", PACK, "== 1 && l.align >= 16", "== 1"),
+    ("a packet is written along k", PACK, "(inner + e, outer)] =", "(outer, inner + e)] ="),
+    ("every tile is the first of its line", PACK, "(tile - row * s.across) * side", "0 * side"),
+    ("the tiles below are the first", PACK, "(row - matrix * s.down) * side", "0 * side"),
+    ("A's copy is read as A lay", ROWS, "a{data.a, q.a, q.batch}", "a{data.a, p.a, q.batch}"),
+    ("B is brought from where it was", PACK, "  if (b.matrices) data.b = w.b.to;\n", ""),
+    ("lines of a copy are not padded", OPERANDS, "ceil_div(p.k, each) * each", "p.k"),
+    ("one matrix is copied for all", OPERANDS, "l.batch == 0 ? 1 : p.batch", "1"),
+    ("the matrices of a copy are all the first", OPERANDS, "matrices > 1 ? lines * pitch : 0", "0"),
 ]

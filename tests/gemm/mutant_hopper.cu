@@ -1,6 +1,7 @@
 // Some rows of sm_90a under the machine model, compiled from a tree in which one line is wrong (mutants.py): each way
-// to share the work, both operands shared, every layout between them, tf32, and float8 and terms of one and of
-// two parts a warpgroup.
+// to share the work, both operands shared, every layout between them, tf32, float8 and terms of one and of two parts a
+// warpgroup, and copies of what TMA does not bring.
+#include "gemm/arch/sm_90a/pack.cuh"
 #include "gemm/arch/sm_90a/rows.h"
 
 namespace gpukern::gemm::sm_90a {
@@ -19,10 +20,12 @@ int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream
   return terms::divide<Here>(p, data, d, stream);
 }
 
+int pack(const Problem& p, Data& data, Stream stream) { return pack_by_size(p, data, stream); }
+
 int launch(int number, const Problem& given, const Data& data, Stream stream) {
   const Row& row = kRows[number];
   const std::string_view id = row.id;
-  const Problem p = oriented(row, given);
+  const Problem p = oriented(row, given), seen = as_brought(p);
   constexpr Major k = Major::k;
   constexpr Consumers together = Consumers::together, in_turns = Consumers::in_turns, promoting = Consumers::promoting;
   if (id == "t128x64") return run(row, compiled<bfloat16_t, 128, 64, Consumers::terms>(p), given, p, data, stream);
@@ -32,10 +35,10 @@ int launch(int number, const Problem& given, const Data& data, Stream stream) {
   if (id == "q256x128") return run(row, kernel<float8_t, e4m3_t, 256, 128, promoting, k, k>(), given, p, data, stream);
   using T = bfloat16_t;
   Compiled c{};
-  if (id == "p64x64") c = either<64, 64, in_turns, k>(p);
-  if (id == "w256x128") c = either<256, 128, together, Major::mn>(p);
+  if (id == "p64x64") c = either<64, 64, in_turns, k>(seen);
+  if (id == "w256x128") c = either<256, 128, together, Major::mn>(seen);
   if (id == "w128x192") c = kernel<T, T, 128, 192, together, k, k>();
-  if (id == "d128x16") c = compiled<T, 128, 16, together>(p);
+  if (id == "d128x16") c = compiled<T, 128, 16, together>(seen);
   return c.kernel ? run(row, c, given, p, data, stream) : -1;
 }
 

@@ -65,7 +65,7 @@ FAULTS = [
     ("mid is not what hi leaves", DIVIDE, "finite ? x - term[0] : 0.0f", "finite ? x : 0.0f"),
     ("lo is scaled by half", DIVIDE, "* 65536.0f", "* 32768.0f"),
     ("what lies behind a line is read", DIVIDE, "i < left ? from[i * o.unit] : 0.0f", "from[i * o.unit]"),
-    ("a third term is written where two have room", DIVIDE, "    if (t < d.terms)\n", ""),
+    ("a third term is written where two have room", DIVIDE, "    if (t < d.terms) store", "    store"),
     ("the second operand begins a term too early", DIVIDE, "to + d.terms * a.term()", "to + (d.terms - 1) * a.term()"),
     ("packets of an operand that is not aligned", DIVIDE, "unit == 1 && l.align >= 16}", "unit == 1}"),
     (

@@ -12,7 +12,7 @@ from torch import Tensor
 import gpukern
 import gpukern.reference
 from gpukern import _C
-from gpukern.model.machine import adds_terms
+from gpukern.explanation import adds_terms
 from tests.gemm.test_kernels import GPU_ROWS, filled, place, precise
 from tests.oracle import fills, products
 from tests.platform import machine
@@ -50,11 +50,10 @@ def laid(t: Tensor, along_row: bool, gap: int = 0) -> Tensor:
 
 
 def layouts(row: Row, dtype: torch.dtype = torch.bfloat16) -> list[tuple[bool, bool]]:
-    """Whether A and B lie along their rows.  Columns of B that are no multiple of 64 come along k only, as does what
-    has not 16 bits; terms have."""
-    if dtype.itemsize != 2 and row not in TERMS:
-        return [(True, False)]
-    return [(a, b) for a, b in itertools.product((True, False), repeat=2) if row.tile[1] % 64 == 0 or not b]
+    """Whether A and B lie along their rows.  Columns of B that are no multiple of 64 come along k only; what has not
+    16 bits is copied where it does not (terms have)."""
+    narrow = row.tile[1] % 64 and (dtype.itemsize == 2 or row in TERMS)
+    return [(a, b) for a, b in itertools.product((True, False), repeat=2) if not (narrow and b)]
 
 
 def oriented(row: Row, m: int, n: int) -> tuple[int, int]:
@@ -332,36 +331,16 @@ def explain(
     return found
 
 
-def test_what_tma_does_not_bring_goes_to_another_folder() -> None:
-    """Each is one difference from a product that these rows take."""
+def test_what_is_no_product_of_these_rows_goes_to_another_folder() -> None:
+    """Each is one difference from a product that they take; what TMA does not bring: test_packing.py."""
     assert explain(512, 512, 512)["would_run"].startswith("sm_90a/")
-    lines_said = "TMA brings lines that start at multiples of 16 bytes and do not overlap"
     for why, found in (
         ("wgmma is Hopper's alone (sm_90a)", explain(512, 512, 512, "sm_100")),
         ("there is no k to bring", explain(512, 512, 0)),
-        (lines_said, explain(512, 512, 512, a=(512, 1, 0, 8))),  # an address that is a multiple of 8
-        (lines_said, explain(512, 512, 512, a=(0, 1, 0, 16))),  # one line for all rows
-        (lines_said, explain(512, 512, 512, b=(256, 1, 0, 16))),  # lines that overlap
-        (lines_said, explain(512, 512, 512, b=(-512, 1, 0, 16))),  # backwards
-        (lines_said, explain(512, 512, 512, b=(1024, 2, 0, 16))),  # no neighbours
-        (lines_said, explain(512, 512, 512, batch=3, a=(512, 1, -512 * 512, 16))),
-        (lines_said, explain(512, 512, 512, batch=3, a=(512, 1, 128, 16))),  # matrices that overlap
         ("TMA's coordinates have 31 bits", explain(2**31, 16, 512)),
     ):
         assert dict(found["refusals"])["sm_90a"] in (why, "no code was built for this device"), found
         assert found["would_run"].startswith(("sm_80/", "simt/")), found
-
-
-def test_bytes_that_lie_along_m_are_not_taken_for_lines_of_k() -> None:
-    """Once a column of bytes was: its unit stride is no line's step."""
-    along_k: dict[str, Any] = {"b": (1, 512, 0, 16)}
-    assert explain(512, 512, 512, dtype="int8", **along_k)["would_run"].startswith("sm_90a/")
-    for m, n, k, layouts in ((512, 512, 512, {}), (512, 512, 512, {**along_k, "a": (1, 512, 0, 16)}),
-                             (5, 10, 1, {"a": (1, 0, 0, 16), "b": (0, 1, 0, 16)})):  # fmt: skip
-        found = explain(m, n, k, dtype="int8", **layouts)
-        said = dict(found["refusals"])["sm_90a"]
-        assert said in ("wgmma takes operands of this type along k only", "no code was built for this device"), found
-        assert not found["would_run"].startswith("sm_90a/")
 
 
 def test_choices_on_hopper() -> None:

@@ -15,6 +15,7 @@ from tests.gemm.mutants import Mutant, Plant
 from tests.gemm.test_hopper_kernels import columns, factors, lines, result, to_nearest_even
 from tests.gemm.test_hopper_scaled_kernels import padded
 from tests.gemm.test_mutants import Case, loaded
+from tests.gemm.test_packing import odd, odd_columns
 from tests.oracle import fills
 from tests.oracle.float8 import FORMATS, exact, scales, whole
 
@@ -115,6 +116,21 @@ def term_cases() -> Iterator[Case]:
     yield {"a": a, "b": b, "out": result(a, b), **few, "row": TERMS}
 
 
+def packing_cases() -> Iterator[Case]:
+    """Operands that are copied: of 2, 4 and 1 bytes, along k and across, one of them and both, in batches."""
+    a, b = factors(torch.bfloat16, 2, 70, 40, 150)
+    across = odd(b.transpose(1, 2)).transpose(1, 2)  # a column of B is a line of k
+    for x, y in ((odd(a), columns(b)), (lines(a), odd(b)), (odd_columns(a), odd(b)), (odd(a), across)):
+        yield {"a": x, "b": y, "row": TURNS, "out": result(a, b)}
+    a, b = factors(torch.float32, 1, 40, 20, 40)
+    yield {"a": columns(a), "b": lines(b), "row": TURNS, "out": result(a, b)}
+    x, y = whole(FORMATS[0], 150, 200), whole(FORMATS[0], 200, 20)
+    yield {
+        "a": columns(x[None])[0], "b": odd(y[None])[0], "row": THIN_PROMOTING, "out": torch.empty(150, 20),
+        "scales": scales("tensor", 150, 20, 200),
+    }  # fmt: skip
+
+
 def run_scaled(case: Case, schedule: gpukern.model.machine.Schedule) -> str:
     row, a, b, (one, two) = case.pop("row"), case.pop("a"), case.pop("b"), case.pop("scales")
     got = gpukern.model.machine.scaled(
@@ -160,6 +176,7 @@ def every_case() -> Iterator[Case]:
     yield from cases()
     yield from scaled_cases()
     yield from term_cases()
+    yield from packing_cases()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)

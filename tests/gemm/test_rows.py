@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import gpukern
 from gpukern import _C
-from gpukern.model.machine import adds_terms
+from gpukern.explanation import adds_terms
 
 GPUS = [
     "sm_75",
@@ -150,10 +150,10 @@ def test_limits_hold() -> None:
 def test_a_row_is_chosen_alike_whatever_the_other_rows_are() -> None:
     """batch_invariant: the order of an element's sum depends on its own row and column, not on how many there are."""
     number = TYPES.index("bfloat16")
-    for m in (1, 2, 8, 9, 64, 4096):
+    for (device, folder), m in itertools.product((("sm_80", "sm_80/"), ("sm_90", "sm_90a/")), (1, 2, 8, 9, 64, 4096)):
         problem = [(number, number, 0, 1, 1, m, 4096, 16384, 0, 1, 16)]
-        place, splits = _C.gemm_choose("sm_90", numpy.array(problem))[0]
-        assert PLACES[place].startswith("sm_80/") and splits == 1, (m, PLACES[place])
+        place, splits = _C.gemm_choose(device, numpy.array(problem))[0]
+        assert PLACES[place].startswith(folder) and splits == 1, (m, PLACES[place])
 
 
 def test_costs_are_said() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import gpukern
-from gpukern.model.machine import adds_terms
+from gpukern.explanation import adds_terms
 from tests.gemm.test_kernels import GPU_ROWS, laid_out, place
 from tests.oracle import fills, products
 from tests.platform import machine

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from gpukern.model.machine import adds_terms
+from gpukern.explanation import adds_terms
 
 RHO: dict[str, float] = {}  # the worst that the tests met of each row and type, published with the results
 
@@ -52,15 +52,12 @@ def rows() -> list[Any]:
 
 
 def types(row: Any) -> list[torch.dtype]:
-    """Of its products without scales, in whatever layout; Hopper's others lie along k (test_hopper.py)."""
-    all_of_them = [getattr(torch, t) for t in row.types if not t.startswith("float8")]
-    if row.name.startswith("sm_90a/") and not adds_terms(row.name):
-        return [t for t in all_of_them if t.itemsize == 2]
-    return all_of_them
+    """Of its products without scales."""
+    return [getattr(torch, t) for t in row.types if not t.startswith("float8")]
 
 
 def takes_float8(row: Any) -> bool:
-    """Whether it has scaled products, in whatever layout."""
+    """Whether it has every scaled product; Hopper's have some (test_hopper.py)."""
     return any(t.startswith("float8") for t in row.types) and not row.name.startswith("sm_90a/")
 
 
@@ -72,15 +69,15 @@ def how(row: Any, dtype: Any) -> dict[str, str]:
 
 
 def lined(row: Any, m: int, n: int, k: int) -> tuple[int, int, int]:
-    """The shape, or for Hopper's rows one whose lines start at multiples of 16 bytes and whose thin side is thin."""
+    """The shape, or for Hopper's rows one whose thin side is thin and whose lines TMA brings without a copy."""
     if not row.name.startswith("sm_90a/"):
         return m, n, k
     n = min(n, 2 * row.tile[1]) if row.tile[1] <= 32 else n
-    return tuple(-(-x // 8) * 8 for x in (m, n, k))  # type: ignore[return-value]
+    return tuple(-(-x // 16) * 16 for x in (m, n, k))  # type: ignore[return-value]
 
 
 def serves(row: Any, op: str, *args: Any, **options: Any) -> bool:
-    """Whether a row can be forced for a call: Hopper's take what TMA brings, every other whatever has its type."""
+    """Whether a row can be forced for a call: Hopper's thin ones take some layouts, every other what has its type."""
     import gpukern
 
     if not row.name.startswith("sm_90a/"):

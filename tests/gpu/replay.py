@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 import gpukern
-from gpukern.model.machine import adds_terms, row_at
+from gpukern.explanation import adds_terms
+from gpukern.model.machine import row_at
 from tests.gpu import device
 from tests.oracle.ops import CASES, Case
 from tests.platform import machine, record

@@ -1,4 +1,4 @@
-"""Hopper's rows of types that lie along k only, on a device: tf32, int8, and float8 with its scales."""
+"""Hopper's rows on a device: tf32, int8, copies of what TMA does not bring, and float8 with its scales."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 import torch
 
 import gpukern
-from gpukern.model.machine import adds_terms
+from gpukern.explanation import adds_terms
+from tests.gemm.test_hopper_kernels import lines
+from tests.gemm.test_kernels import filled
+from tests.gemm.test_packing import odd, odd_columns, sparse
 from tests.gpu import device
 from tests.oracle import fills, products
 from tests.oracle.float8 import FORMATS, SCALES, exact, scales, values, whole
@@ -40,6 +43,23 @@ def test_types_along_k(row: Any, dtype: torch.dtype) -> None:
             got = gpukern.mm(a.cuda(), b.cuda(), **device.how(row, dtype)).cpu()
         whole_type = torch.float64 if dtype.is_floating_point else torch.int64
         products.exactly_equal(got, (a.to(whole_type) @ b.to(whole_type)).to(dtype))
+
+
+COPIED = [(row, t) for row in ROWS for t in device.types(row) if not adds_terms(row.name)]
+
+
+@pytest.mark.parametrize(("row", "dtype"), COPIED, ids=[f"{row.name}-{t}" for row, t in COPIED])
+def test_what_tma_does_not_bring_is_copied(row: Any, dtype: torch.dtype) -> None:
+    """On the device, against the same product in lines that it brings: no bit may differ.  Larger than a tile."""
+    m, n, k = 3 * row.tile[0] + 5, row.tile[1] + 9, 1030
+    a, b = filled(dtype, 1, m, k, k=k), filled(dtype, 1, n, k, k=k)
+    how = device.how(row, dtype)
+    with gpukern.force(row.name):
+        expected = gpukern.mm(lines(a)[0].cuda(), lines(b)[0].cuda().t(), **how)
+        for left, right in ((odd, odd), (odd_columns, odd), (sparse, lines), (lines, odd_columns)):
+            x, y = left(a)[0].cuda(), right(b)[0].cuda().t()
+            if device.serves(row, "mm", x, y):
+                assert torch.equal(gpukern.mm(x, y, **how), expected), (left, right)
 
 
 @pytest.mark.parametrize("row", TF32, ids=lambda row: row.name)

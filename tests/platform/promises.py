@@ -150,6 +150,10 @@ PROMISES += [
     Promise(r"sm_80/\w+ \w+", {"LDGSTS": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
     Promise(r"terms/e\w+ f32", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
     Promise(r"split/sum <\w+>", {"LDG.128": 1}, {"load128": 1}),
+    # The passes before a product: a store of 16 bytes for each term; for what is copied, and what is turned.
+    Promise(r"terms/divide", {"LDG.128": 2, "once": 2, "STG.128": 3}),
+    Promise(r"sm_90a/divide", {"LDG.128": 2, "once": 2, "STG.128": 3}),
+    Promise(r"sm_90a/pack <\d bytes>", {"once": 1, "STG.128": 2, "LDS.128": 1, "BAR": 1}),
     # By rows: four packets past L1 before the loop and four in it, which are on their way together; x through L1.
     Promise(r"gemv/r[18] (?!u8|i8)\w+", {"LDG.128": 9, "once": 8, "BAR": 1}, {"load128": 9, "barrier": 1}),
     Promise(r"gemv/r[18] [ui]8", {"LDG": 9, "BAR": 1}, {"load": 9, "barrier": 1}),

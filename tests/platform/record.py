@@ -22,6 +22,7 @@ MODELLED = Path(__file__).with_name("modelled.json")
 SOURCES = (
     "tests/elementwise/test_kernels.py",
     *(f"tests/gemm/test_{name}kernels.py" for name in ("", "hopper_", "hopper_scaled_", "scaled_")),
+    "tests/gemm/test_packing.py",
 )
 
 

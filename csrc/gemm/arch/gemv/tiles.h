@@ -137,6 +137,7 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
   return nullptr;
 }
 
+constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p); }
 constexpr int part_rows(const Row&, const Problem&) { return 0; }

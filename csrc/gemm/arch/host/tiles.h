@@ -29,6 +29,7 @@ constexpr double cost(const Row&, const Problem& p, const Device&) {
   return double(p.m) * double(p.n) * double(p.k) * double(p.batch);
 }
 
+constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem&) { return false; }
 constexpr int part_rows(const Row&, const Problem&) { return 0; }

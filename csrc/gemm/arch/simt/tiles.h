@@ -71,6 +71,7 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
 // Blocks that an SM holds by their registers: 165 a thread where a thread has 64 sums.
 constexpr int64_t blocks_an_sm(const Row& r) { return r.tm * r.tn > 16 ? 1 : 2; }
 
+constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p); }
 constexpr int part_rows(const Row&, const Problem&) { return 0; }

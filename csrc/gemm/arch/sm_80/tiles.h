@@ -87,6 +87,7 @@ constexpr int64_t blocks_an_sm(const Row& r, const Device& d) {
   return by_shared < by_registers ? (by_shared > 1 ? by_shared : 1) : by_registers;
 }
 
+constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p.type) && ends_apart(p); }
 constexpr int part_rows(const Row& r, const Problem& p) { return turned(r, p) ? r.tn : r.tm; }

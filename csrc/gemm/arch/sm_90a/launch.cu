@@ -1,4 +1,5 @@
 // The launcher of the sm_90a rows, and the rows of float32 (tf32 and terms), bytes and float8.
+#include "pack.cuh"
 #include "rows.h"
 
 namespace gpukern::gemm::sm_90a {
@@ -10,6 +11,8 @@ struct Here;  // names this folder's pass (divide.cuh)
 int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream) {
   return terms::divide<Here>(p, data, d, stream);
 }
+
+int pack(const Problem& p, Data& data, Stream stream) { return pack_by_size(p, data, stream); }
 
 int launch(int row, const Problem& p, const Data& data, Stream stream) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) return 0;

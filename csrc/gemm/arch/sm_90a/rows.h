@@ -72,16 +72,20 @@ inline Matrix matrix_of(const terms::Operand& o, int terms, bool by_rows) {
   return {o.to, l, terms * p.batches, static_cast<int>(p.batches)};
 }
 
-// terms::divide, which launch.cu has for all files.
+// The passes, which launch.cu has for all files: terms::divide, and pack_by_size (pack.cuh).
 int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream);
+int pack(const Problem& p, Data& data, Stream stream);
 
 // Both operands' maps, after the pass that they need.  p: what was given as the row multiplies it (oriented).
-inline int bring_operands(const Row& row, const Compiled& c, const Problem& p, bool turned, const Data& data, Work& w,
+inline int bring_operands(const Row& row, const Compiled& c, const Problem& p, bool turned, Data data, Work& w,
                           Stream stream) {
-  Matrix a{data.a, p.a, p.batch}, b{data.b, p.b, p.batch};
+  if (workspace(p) && !data.workspace) return platform::kNoKernel;
+  if (packed(p))
+    if (const int error = pack(p, data, stream)) return error;
+  const Problem q = as_brought(p);
+  Matrix a{data.a, q.a, q.batch}, b{data.b, q.b, q.batch};
   if (in_terms(p)) {
     terms::Division d;
-    if (!data.workspace) return platform::kNoKernel;
     if (const int error = divide(p, data, d, stream)) return error;
     a = matrix_of(d.a, d.terms, c.a == Major::k);
     b = matrix_of(d.b, d.terms, c.b == Major::mn);
@@ -154,12 +158,12 @@ template <class T, int BM, int BN, Consumers Way> Compiled compiled(const Proble
 template <class T, Consumers Way> using Brought = std::conditional_t<Way == Consumers::terms, bfloat16_t, T>;
 
 template <class T> int run_row(int row, const Problem& given, const Data& data, Stream stream) {
-  const Problem p = oriented(kRows[row], given);
+  const Problem p = oriented(kRows[row], given), seen = as_brought(p);
   Compiled c{};
   int index = 0;
-#define GPUKERN_ROW(ID, TYPES, BM, BN, CONSUMERS)                                                      \
-  if constexpr ((TYPES & bit(type_of<T>())) != 0)                                                      \
-    if (index == row) c = compiled<Brought<T, Consumers::CONSUMERS>, BM, BN, Consumers::CONSUMERS>(p); \
+#define GPUKERN_ROW(ID, TYPES, BM, BN, CONSUMERS)                                                         \
+  if constexpr ((TYPES & bit(type_of<T>())) != 0)                                                         \
+    if (index == row) c = compiled<Brought<T, Consumers::CONSUMERS>, BM, BN, Consumers::CONSUMERS>(seen); \
   ++index;
   GPUKERN_SM90A_TILES(GPUKERN_ROW)
 #undef GPUKERN_ROW

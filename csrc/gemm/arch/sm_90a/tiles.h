@@ -1,8 +1,7 @@
 // sm_90a: wgmma on tiles that TMA brings, for Hopper.
 // One line is one kernel for each of its types and layouts; nothing outside this table can be launched.
 #pragma once
-#include "../../refusals.h"
-#include "../../terms.h"
+#include "operands.h"
 
 namespace gpukern::gemm::sm_90a {
 
@@ -84,7 +83,6 @@ constexpr bool fits(const Row& r) {
          (!promotes(r) || kScaleBlock % r.bn == 0);
 }
 constexpr bool adds_terms(const Row& r) { return r.types == kTerms; }
-constexpr bool in_terms(const Problem& p) { return p.type == Type::f32 && term_products(p.precision) > 0; }
 // k of a stage, and of a step: what consumers take at a time, and ranges of k are multiples of.
 constexpr int kTermStep = 128;
 constexpr int stage_of(const Problem& p) { return kSpan / (in_terms(p) ? 2 : bytes(p.type)); }
@@ -108,22 +106,6 @@ constexpr Reason serves(const Device& d) {
   return d.vendor == Vendor::nvidia && d.target == 90 ? nullptr : "wgmma is Hopper's alone (sm_90a)";
 }
 
-// A matrix as TMA sees it: lines of neighbours, `lines` of them, `step` elements apart.
-struct Lines {
-  int64_t unit, along, step, lines;
-};
-constexpr Lines lines_of(const Layout& l, int64_t rows, int64_t columns, bool along_row) {
-  return along_row ? Lines{l.column, columns, l.row, rows} : Lines{l.row, rows, l.column, columns};
-}
-// Whether TMA takes it (tensor_map.h says what it asks).  Strides of extents of 1 are 0, and any would do.
-constexpr bool brought(const Layout& l, const Lines& m) {
-  if (l.align < 16 || (m.along > 1 && m.unit != 1)) return false;
-  return (m.lines <= 1 || m.step >= m.along) && (l.batch == 0 || l.batch >= m.along);
-}
-constexpr Lines lines_of_a(const Problem& p) { return lines_of(p.a, p.m, p.k, a_lies_along_k(p)); }
-constexpr Lines lines_of_b(const Problem& p) { return lines_of(p.b, p.k, p.n, !b_lies_along_k(p)); }
-constexpr Lines lines_of_d(const Problem& p) { return lines_of(p.d, p.m, p.n, true); }
-
 constexpr bool reached(const Scale& s, int64_t x, int64_t k) {
   const int64_t blocks = ceil_div(k, kScaleBlock), last = s.x * x + s.k * blocks;
   return last < (int64_t{1} << 31) && s.x >= 0 && s.k >= 0;
@@ -143,16 +125,15 @@ constexpr Reason supports(const Problem& p, const Device& d) {
     return "scales lie further apart than 32 bits reach";
   if (p.type == Type::u8 && p.out != Type::u8) return "uint8 is multiplied modulo 256 only";
   if (p.k == 0) return "there is no k to bring";
-  // A single row may lie as TMA brings it and the same row among others not.  Terms always lie well.
-  if (p.batch_invariant && !in_terms(p)) return "whether TMA brings a row of A depends on the other rows";
   constexpr int64_t most = (int64_t{1} << 31) - 1024;  // a pair's tile beyond the edge
   if (p.m >= most || p.n >= most || p.k >= most || p.batch >= most) return "TMA's coordinates have 31 bits";
   if (in_terms(p)) return 3 * p.batch >= most ? "TMA's coordinates have 31 bits" : terms::refused_operands(p);
-  if (bytes(p.type) != 2 && !(a_lies_along_k(p) && b_lies_along_k(p)))
-    return "wgmma takes operands of this type along k only";
-  if (!brought(p.a, lines_of_a(p)) || !brought(p.b, lines_of_b(p)))
-    return "TMA brings lines that start at multiples of 16 bytes and do not overlap";
-  return nullptr;
+  return packed(p) ? refused_copies(p) : nullptr;
+}
+// A single row may lie as TMA brings it and the same row among others not: what promises one order serves both.
+constexpr Reason yields(const Problem& p, const Device& d) {
+  if (p.batch_invariant || !packed(p) || packing_pays(p, d)) return nullptr;
+  return "TMA does not bring the operands as they lie, and copies that it does would take longer than they save";
 }
 
 constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
@@ -165,7 +146,7 @@ constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
     if (!promotes(r) && !fast) return "its sums are as coarse as the tensor cores' own, which nobody allowed";
   }
   if (r.shared > d.shared_bytes) return "a block's stages do not fit this device's shared memory";
-  const Problem p = oriented(r, given);
+  const Problem p = as_brought(oriented(r, given));
   const Scale& columns = p.scaling.b;
   if (promotes(r) && r.tm > 64 && p.scaling.blocks() && columns.group == 1 && columns.x != 0)
     return "it has no registers for a scale of each column and block of k";
@@ -204,7 +185,7 @@ constexpr int64_t tiles_of(const Row& r, const Problem& given) {
   return ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
 }
 
-constexpr int64_t workspace(const Problem& p) { return in_terms(p) ? terms::workspace(p) : 0; }
+constexpr int64_t workspace(const Problem& p) { return in_terms(p) ? terms::workspace(p) : packed_bytes(p); }
 constexpr bool apart(const Problem&) { return false; }
 // Columns that a warp stores at a time, 16 rows of them: what a part of the columns' sums is of.
 constexpr int out_of(int bn) { return bn % 64 == 0 ? 64 : bn % 32 == 0 ? 32 : 16; }
@@ -227,7 +208,7 @@ constexpr double moved(const Problem& p) {
 // 6154 for all).  Promotion is an addition for each sum, 128 a cycle; half of them hide behind the other warpgroup's
 // products.  Terms are two additions for each sum of two stages, after a pass over the operands.  D goes out at 4.3e12
 // bytes a second, behind the next tile's multiplication where there is one or the consumers take turns. And nothing is
-// faster than memory, which brings each operand once and takes D.
+// faster than memory, which brings each operand once and takes D; copies of operands come before all this.
 constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const Problem p = oriented(r, given);
   const int ranges = splits(r, given, d);
@@ -249,15 +230,15 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const double stage = slowest + (mma + smem + l2 - slowest) / 8 + promotion;
   const double products = adds_terms(r) ? term_products(p.precision) : 1;
   const double stages = double(ceil_div(ceil_div(p.k, step_of(p)), ranges)) * step_of(p) / stage_of(p) * products;
-  const double store = r.bm * r.bn * double(bytes(p.out)) * sms / (4.3e12 / 1.7e9);
+  const double store = r.bm * r.bn * double(bytes(p.out)) * sms / kMemory;
   const double exposed = in_turns(r) && turns > 1 ? store / 2 : store;
   // 1200 cycles of start, 600 to fill the ring; between tiles a pair of consumers has the first sums to wait for.
   const double multiplying = turns * (stages * stage + (in_turns(r) ? 40 : 200)) + exposed +
                              split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
-  const double memory = moved(p) / (4.3e12 / 1.7e9);
+  const double memory = moved(p) / kMemory;
   const double longer = multiplying > memory ? multiplying : memory;
   return 1800 + longer + (multiplying + memory - longer) / 8 +
-         (adds_terms(r) ? 3000 + terms::division_cost(p, sms) : 0);
+         (adds_terms(r) ? 3000 + terms::division_cost(p, sms) : packing_cost(p));
 }
 
 // Runs one row; returns 0 or the runtime's error code.
