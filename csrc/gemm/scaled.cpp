@@ -111,13 +111,15 @@ Tensor on_cpu(const Call& x, const Scaling& s) {
 }
 
 // torch's kernel rounds before it adds a bias, divides by scale_result, where its GPU one multiplies, and knows no
-// blocks.
+// blocks; where a processor has AMX, oneDNN's in its place makes NaN of what is too large for e4m3fn and has no results
+// of the fnuz forms.
 bool torch_serves(const Call& x, const Scaling& s) {
   const auto plain = [](ScalarType t) { return t == ScalarType::Float8_e4m3fn || t == ScalarType::Float8_e5m2; };
   const bool one = x.scale_a.numel() == 1 && x.scale_b.numel() == 1;
   const bool rows = s.a.x != 0 && s.b.x != 0 && s.a.group == 1 && s.b.group == 1;
   return plain(x.a.scalar_type()) && plain(x.b.scalar_type()) && !s.blocks() && (one || rows) && !x.scale_result &&
-         !x.bias && x.scale_a.is_contiguous() && x.scale_b.is_contiguous() && x.m > 0 && x.n > 0 && x.k > 0;
+         !x.bias && !is_float8(x.out) && x.scale_a.is_contiguous() && x.scale_b.is_contiguous() && x.m > 0 && x.n > 0 &&
+         x.k > 0;
 }
 
 // ---- a GPU --------------------------------------------------------------------------------------

@@ -64,8 +64,15 @@ def test_a_scale_of_the_result_multiplies_and_is_of_8_bits_only() -> None:
     assert got.dtype == FORMATS[0] and torch.equal(got.float(), torch.full((4, 4), 8.0))
     wide = gpukern.scaled_mm(a, b, ONE, ONE, scale_result=quarter, out_dtype=torch.float32)
     assert torch.equal(wide, torch.full((4, 4), 32.0))
-    large = gpukern.scaled_mm(a, b, torch.tensor(1e4), ONE)
-    assert torch.equal(large.float(), torch.full((4, 4), 448.0))
+
+
+def test_what_is_too_large_for_8_bits_is_what_torch_converts_it_to() -> None:
+    """Once NaN on a processor with AMX, where torch's own kernel is oneDNN's."""
+    a, b = torch.full((4, 8), 2.0).to(FORMATS[0]), torch.full((8, 4), 2.0).to(FORMATS[0])
+    for out in FORMATS:
+        got = gpukern.scaled_mm(a, b, torch.tensor(1e4), ONE, out_dtype=out).float()
+        torch.testing.assert_close(got, torch.full((4, 4), 32e4).to(out).float(), equal_nan=True)
+        assert out != FORMATS[0] or torch.equal(got, torch.full((4, 4), 448.0))
 
 
 def test_torchs_scales_are_torchs_results() -> None:
@@ -109,7 +116,8 @@ def test_refusals(what: str) -> None:
     with pytest.raises((RuntimeError, ValueError, TypeError)) as got:
         call(gpukern.scaled_mm)
     if torchs:
-        with pytest.raises(type(got.value)) as expected:
+        # Without oneDNN, which is asked first where the processor has AMX, and words some of these otherwise.
+        with torch.backends.mkldnn.flags(enabled=False), pytest.raises(type(got.value)) as expected:
             call(torch._scaled_mm)
         assert str(got.value).splitlines()[0] == str(expected.value).splitlines()[0]
 
