@@ -3,6 +3,7 @@
 #pragma once
 #include <string_view>
 
+#include "arch/f64/tiles.h"
 #include "arch/gemv/tiles.h"
 #include "arch/host/tiles.h"
 #include "arch/simt/tiles.h"
@@ -13,7 +14,7 @@
 
 namespace gpukern::gemm {
 
-#define GPUKERN_GEMM_GPU_FOLDERS(F) F(gemv) F(sm_90a) F(sm_80) F(terms) F(simt)
+#define GPUKERN_GEMM_GPU_FOLDERS(F) F(gemv) F(sm_90a) F(f64) F(sm_80) F(terms) F(simt)
 #define GPUKERN_GEMM_FOLDERS(F) GPUKERN_GEMM_GPU_FOLDERS(F) F(host)
 
 // What a tiles.h offers, seen alike for every folder.

@@ -33,7 +33,7 @@ int launch(int, const Problem& given, const Data& data, Stream stream) {
 #endif
   const Problem p = oriented(row, given);
   const Compiled c = compiled<T, 64, 64, 128 / int(sizeof(T)), 32, 32, 3>(a_along_k(p), b_along_k(p));
-  return run<T>(row, c, given, p, data, stream);
+  return run<T>(row, c, given, p, turned(row, given), apart(p), data, stream);
 }
 }  // namespace sm_80
 #endif

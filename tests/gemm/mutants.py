@@ -20,8 +20,8 @@ from tests.gemm.sum_faults import SUM_FAULTS
 from tests.gemm.term_faults import FAULTS
 from tests.platform.library import FOLDER, ROOT, machine_rules, run_ninja
 
-KERNEL, TILE, FRAGMENTS, ROWS = (
-    f"gemm/arch/sm_80/{name}" for name in ("kernel.cuh", "tile.cuh", "fragments.cuh", "rows.h")
+KERNEL, TILE, FRAGMENTS, LAUNCH = (
+    f"gemm/arch/sm_80/{name}" for name in ("kernel.cuh", "tile.cuh", "fragments.cuh", "launch.cuh")
 )
 EMIT, SPLIT, SCHEDULE = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/schedule.h"
 
@@ -260,7 +260,7 @@ MUTANTS = [
     ),
     Mutant(
         "A and B are exchanged, their addresses not",
-        ROWS,
+        LAUNCH,
         "t ? transposed(given_data) : given_data",
         "given_data",
     ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-KERNEL, ROWS, EMIT, PROBLEM = "gemm/arch/sm_80/kernel.cuh", "gemm/arch/sm_80/rows.h", "gemm/emit.cuh", "gemm/problem.h"
+KERNEL, RUN, EMIT, PROBLEM = (
+    "gemm/arch/sm_80/kernel.cuh", "gemm/arch/sm_80/launch.cuh", "gemm/emit.cuh", "gemm/problem.h",
+)  # fmt: skip
 PARTS, SPLIT, LAUNCH = "gemm/parts.cuh", "gemm/split/kernel.cuh", "gemm/split/split.cu"
 
 # What is wrong, file, the right text and the wrong one.
@@ -42,7 +44,7 @@ SUM_FAULTS: list[tuple[str, str, str, str]] = [
         "  if (turned) return transposed(partial_of(transposed(p)));\n",
         "",
     ),
-    ("the transposed is ended, not what was asked", ROWS, "split::end(given,", "split::end(p,"),
+    ("the transposed is ended, not what was asked", RUN, "split::end(given,", "split::end(p,"),
     (
         "the last row of a part is left out",
         SPLIT,

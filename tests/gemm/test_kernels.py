@@ -32,7 +32,7 @@ FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
 FLOATING_IDS = [f"{row.name}-{t}" for row, t in FLOATING]
 
 
-TENSOR_CORES = ("sm_80", "terms")  # folders whose sums may be cut where ordinary cores round
+TENSOR_CORES = ("f64", "sm_80", "terms")  # folders whose sums may be cut where ordinary cores round
 
 
 def multiplied(row: gpukern.selection.Row, t: Tensor) -> Tensor:
@@ -284,7 +284,9 @@ def test_float32_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_t
     assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
 
 
-ALIKE = [(folder, t) for folder in ("sm_80", "simt") for t in dict.fromkeys(t for r, t in CASES if folder in r.name)]
+ALIKE = [
+    (folder, t) for folder in ("f64", "sm_80", "simt") for t in dict.fromkeys(t for r, t in CASES if folder in r.name)
+]
 
 
 @pytest.mark.parametrize(("folder", "dtype"), ALIKE)

@@ -82,7 +82,7 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
         yield {"a": fills.normal(1, 40, 70), "b": fills.normal(1, 70, 40), "rounded": True}
 
 
-def wrong(case: Case, seed: int) -> str:
+def wrong(case: Case, seed: int, folder: int = SM80, row: int = 0) -> str:
     """What the model says, or that a result is wrong, or ""."""
     case = dict(case)
     a, b, c, residual = case["a"], case["b"], case.get("c"), case.get("residual")
@@ -90,7 +90,7 @@ def wrong(case: Case, seed: int) -> str:
     out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype)
     try:
         got = gpukern.model.machine.product(
-            SM80, 0, out, case.pop("a"), case.pop("b"), **case,
+            folder, row, out, case.pop("a"), case.pop("b"), **case,
             schedule=gpukern.model.machine.Schedule("pct", seed), aligned=True,
         )  # fmt: skip
     except (gpukern.model.machine.ModelError, AssertionError) as said:

@@ -1,5 +1,5 @@
 // What a warp holds of two tiles for one step of k, and the product of it: 32 bytes of k are one mma.sync of 16-bit,
-// tf32 and 8-bit elements, and two of double.
+// tf32 and 8-bit elements, and two of double; on Hopper 128 bytes are one of double.
 //
 // In a 16 x 8 part of D lane l holds (row, columns) = (l / 4, 2 (l % 4) + {0, 1}) and (l / 4 + 8, the same): the layout
 // of every accumulator here.
@@ -8,20 +8,16 @@
 
 namespace gpukern::gemm::sm_80 {
 
-// Registers of 16 rows of A, of 8 columns of B, and of the part of D.
-template <class T> struct Step {
+// Registers of 16 rows of A, of 8 columns of B, and of the part of D, for `Bytes` of k.
+template <class T, int Bytes> struct Step {
+  static_assert(Bytes == 32, "one product of these types takes 32 bytes of k");
   using A = uint32_t[4];
   using B = uint32_t[2];
-  using Sum = float;
+  using Sum = std::conditional_t<std::is_same_v<T, int8_t>, int, float>;
 };
-template <> struct Step<int8_t> {
-  using A = uint32_t[4];
-  using B = uint32_t[2];
-  using Sum = int;
-};
-template <> struct Step<double> {
-  using A = double[2];
-  using B = double[1];
+template <int Bytes> struct Step<double, Bytes> {
+  using A = double[Bytes / 16];
+  using B = double[Bytes / 32];
   using Sum = double;
 };
 
@@ -43,6 +39,9 @@ GPUKERN_D void multiply(double (&d)[4], const double (&a)[2], const double (&b)[
   mma_m8n8k4_f64(lower, {a[1]}, b);
   d[0] = upper[0], d[1] = upper[1], d[2] = lower[0], d[3] = lower[1];
 }
+GPUKERN_D void multiply(double (&d)[4], const double (&a)[8], const double (&b)[4], double) {
+  mma_m16n8k16_f64(d, a, b);
+}
 
 // mma takes the upper 19 bits of a float32 as they are; rounded first, the error is half as large and has no sign.
 template <class T, int N> GPUKERN_D void prepare(uint32_t (&r)[N]) {
@@ -60,17 +59,15 @@ template <class R, class Tile> GPUKERN_D R read(const char* tile, int x, int k) 
   return *reinterpret_cast<const R*>(tile + Tile::place_of(x, k));
 }
 
-// Rows x .. x + 15 of A at the step-th 32 bytes of k.
-template <class T, class Tile>
-GPUKERN_D void load_a(typename Step<T>::A& r, const char* tile, int x, int step, int lane) {
-  constexpr int deep = 32 / Tile::size;
-  if constexpr (Tile::size == 8) {
-    r[0] = read<T, Tile>(tile, x + lane / 4, step * deep + lane % 4);
-    r[1] = read<T, Tile>(tile, x + lane / 4 + 8, step * deep + lane % 4);
-  } else if constexpr (Tile::scalar) {
+// Rows x .. x + 15 of A at the step-th `Bytes` of k.
+template <class T, int Bytes, class Tile>
+GPUKERN_D void load_a(typename Step<T, Bytes>::A& r, const char* tile, int x, int step, int lane) {
+  using A = typename Step<T, Bytes>::A;
+  constexpr int deep = Bytes / Tile::size;
+  if constexpr (Tile::scalar) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
-      r[i] = read<uint32_t, Tile>(tile, x + lane / 4 + i % 2 * 8, step * deep + lane % 4 + i / 2 * 4);
+    for (int i = 0; i < static_cast<int>(std::extent_v<A>); ++i)
+      r[i] = read<std::remove_extent_t<A>, Tile>(tile, x + lane / 4 + i % 2 * 8, step * deep + lane % 4 + i / 2 * 4);
   } else if constexpr (Tile::along_k) {
     ldmatrix(r, shared_address(tile) + Tile::place(x + lane % 16, 2 * step + lane / 16));
   } else {
@@ -80,16 +77,16 @@ GPUKERN_D void load_a(typename Step<T>::A& r, const char* tile, int x, int step,
 }
 
 // Columns x .. x + 15 of B, as two parts of 8.
-template <class T, class Tile>
-GPUKERN_D void load_b(typename Step<T>::B (&r)[2], const char* tile, int x, int step, int lane) {
-  constexpr int deep = 32 / Tile::size;
-  if constexpr (Tile::size == 8) {
-    r[0][0] = read<T, Tile>(tile, x + lane / 4, step * deep + lane % 4);
-    r[1][0] = read<T, Tile>(tile, x + 8 + lane / 4, step * deep + lane % 4);
-  } else if constexpr (Tile::scalar) {
+template <class T, int Bytes, class Tile>
+GPUKERN_D void load_b(typename Step<T, Bytes>::B (&r)[2], const char* tile, int x, int step, int lane) {
+  using B = typename Step<T, Bytes>::B;
+  constexpr int deep = Bytes / Tile::size;
+  if constexpr (Tile::scalar) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
-      r[i / 2][i % 2] = read<uint32_t, Tile>(tile, x + i / 2 * 8 + lane / 4, step * deep + lane % 4 + i % 2 * 4);
+    for (int part = 0; part < 2; ++part)
+#pragma unroll
+      for (int i = 0; i < static_cast<int>(std::extent_v<B>); ++i)
+        r[part][i] = read<std::remove_extent_t<B>, Tile>(tile, x + part * 8 + lane / 4, step * deep + lane % 4 + i * 4);
   } else {
     uint32_t all[4];
     if constexpr (Tile::along_k)

@@ -95,13 +95,14 @@ constexpr int kBlocks = WM * WN * sizeof(typename Number<T>::V) > 4096 ? 1
                         : sizeof(T) == 2                               ? 4
                                                                        : 3;
 
-template <class T, int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB>
-GPUKERN_KERNEL GPUKERN_BOUNDS(BM / WM * (BN / WN) * 32, (kBlocks<T, WM, WN>)) product(GPUKERN_GRID_CONST const Work w) {
-  constexpr int threads = BM / WM * (BN / WN) * 32, steps = BK * static_cast<int>(sizeof(T)) / 32;
+// What a block does.  Bytes: of k that one product takes.
+template <class T, int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB, int Bytes = 32>
+GPUKERN_D void multiply_tile(const Work& w) {
+  constexpr int threads = BM / WM * (BN / WN) * 32, steps = BK * static_cast<int>(sizeof(T)) / Bytes;
   constexpr int MI = WM / 16, NI = WN / 8;
   using TileA = Tile<T, BM, BK, threads, AlongA>;
   using TileB = Tile<T, BN, BK, threads, AlongB>;
-  using At = Step<T>;
+  using At = Step<T, Bytes>;
   static_assert(steps % 2 == 0, "two sets of fragments of B take turns");
 
   const Problem& p = w.ending.p;
@@ -138,12 +139,12 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(BM / WM * (BN / WN) * 32, (kBlocks<T, WM, WN>)) pr
     typename At::B b[NI / 2][2];
   } even, odd;
   const auto read_a = [&](int i, int slot, int step) {
-    load_a<T, TileA>(fa[i], shared + slot * TileA::bytes, warp_row + i * 16, step, lane);
+    load_a<T, Bytes, TileA>(fa[i], shared + slot * TileA::bytes, warp_row + i * 16, step, lane);
   };
   const auto read_b = [&](Columns& into, int slot, int step) {
     const char* const tile_b = shared + Stages * TileA::bytes + slot * TileB::bytes;
 #pragma unroll
-    for (int j = 0; j < NI / 2; ++j) load_b<T, TileB>(into.b[j], tile_b, warp_column + j * 16, step, lane);
+    for (int j = 0; j < NI / 2; ++j) load_b<T, Bytes, TileB>(into.b[j], tile_b, warp_column + j * 16, step, lane);
   };
 
 #pragma unroll 1  // one copy of what asks, not Stages - 1
@@ -192,6 +193,11 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(BM / WM * (BN / WN) * 32, (kBlocks<T, WM, WN>)) pr
   }
   syncthreads();  // the last fragments are read; now the stages are the epilogue's
   store<T, MI, WN>(w, slice, row0 + warp_row, column0 + warp_column, shared, sum);
+}
+
+template <class T, int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB>
+GPUKERN_KERNEL GPUKERN_BOUNDS(BM / WM * (BN / WN) * 32, (kBlocks<T, WM, WN>)) product(GPUKERN_GRID_CONST const Work w) {
+  multiply_tile<T, BM, BN, BK, WM, WN, Stages, AlongA, AlongB>(w);
 }
 
 }  // namespace gpukern::gemm::sm_80

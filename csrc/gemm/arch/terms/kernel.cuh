@@ -78,7 +78,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(BM / WM * (BN / WN) * 32, (BM / WM * (BN / WN) > 4
   constexpr int MI = WM / 16, NI = WN / 8, kTiles = kChunk / BK;
   using TileA = sm_80::Tile<T, BM, BK, threads, AlongA>;
   using TileB = sm_80::Tile<T, BN, BK, threads, AlongB>;
-  using At = sm_80::Step<T>;
+  using At = sm_80::Step<T, 32>;
   static_assert(steps % 2 == 0, "two sets of fragments of B take turns");
 
   const Problem& p = w.product.ending.p;
@@ -118,12 +118,12 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(BM / WM * (BN / WN) * 32, (BM / WM * (BN / WN) > 4
     typename At::B b[NI / 2][2];
   } even, odd;
   const auto read_a = [&](int i, int slot, int step) {
-    sm_80::load_a<T, TileA>(fa[i], shared + slot * TileA::bytes, warp_row + i * 16, step, lane);
+    sm_80::load_a<T, 32, TileA>(fa[i], shared + slot * TileA::bytes, warp_row + i * 16, step, lane);
   };
   const auto read_b = [&](Columns& into, int slot, int step) {
     const char* const tile_b = shared + Stages * TileA::bytes + slot * TileB::bytes;
 #pragma unroll
-    for (int j = 0; j < NI / 2; ++j) sm_80::load_b<T, TileB>(into.b[j], tile_b, warp_column + j * 16, step, lane);
+    for (int j = 0; j < NI / 2; ++j) sm_80::load_b<T, 32, TileB>(into.b[j], tile_b, warp_column + j * 16, step, lane);
   };
 
   Turn now{0, tiles_of_chunk(tiles, kTiles)}, asked = now;

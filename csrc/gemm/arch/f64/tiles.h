@@ -1,0 +1,104 @@
+// f64: float64 on Hopper's tensor cores.  mma.m16n8k16 began there; m8n8k4, which sm_80's rows say, is an eighth of it
+// an instruction and, by what others measured, about half of the rate there.
+// One line is one kernel for each layout; nothing outside this table can be launched.
+#pragma once
+#include "../../refusals.h"
+
+namespace gpukern::gemm::f64 {
+
+constexpr const char* kName = "f64";
+
+constexpr int kStep = 128;  // bytes of k that one product takes
+constexpr int kDeep = 256;  // bytes of k a tile: two sets of fragments take turns
+constexpr int64_t kShared = 227 * 1024;
+
+// wm x wn: a warp's part.  A warp of 32x32 reads 64 bytes of shared memory for 128 multiply-adds, half of what there
+// is; its sums, the fragments of A and two sets of B's are 160 registers.  128x64: one block of 8 warps an SM, fewest
+// reads of L2.  64x64: two blocks, one stores while the other multiplies.  32x32: results too small for either.
+// clang-format off
+//      id         bm   bn  wm  wn stages
+#define GPUKERN_F64_TILES(ROW)         \
+    ROW(d128x64,  128,  64, 32, 32, 4) \
+    ROW(d64x64,    64,  64, 32, 32, 3) \
+    ROW(d32x32,    32,  32, 16, 16, 4)
+// clang-format on
+
+constexpr int threads_of(int bm, int bn, int wm, int wn) { return mma::threads_of(bm, bn, wm, wn); }
+
+#define GPUKERN_ROW(ID, BM, BN, WM, WN, STAGES) \
+  Row{#ID, kDouble, BM, BN, kDeep / 8, WM, WN, threads_of(BM, BN, WM, WN), STAGES * (BM + BN) * kDeep, STAGES},
+inline constexpr Row kRows[] = {GPUKERN_F64_TILES(GPUKERN_ROW)};
+#undef GPUKERN_ROW
+constexpr int kCount = sizeof(kRows) / sizeof(Row);
+
+constexpr bool fits(const Row& r) {
+  const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + 8) * 8;  // the epilogue's, in place of the stages
+  return r.threads <= 256 && r.tm * r.tn / 32 <= 32 && r.shared <= kShared && slabs <= r.shared && r.tm % 16 == 0 &&
+         r.tn % 16 == 0 && r.stages >= 3;
+}
+constexpr bool all_fit() {
+  for (const Row& r : kRows)
+    if (!fits(r)) return false;
+  return true;
+}
+static_assert(all_fit(), "a row of this table does not fit: sums, shared memory, or the epilogue's part of it");
+
+// Three layouts are compiled, as in sm_80.
+constexpr bool turned(const Problem& p) { return mma::fourth_layout(p); }
+constexpr Problem oriented(const Problem& p) { return turned(p) ? transposed(p) : p; }
+
+constexpr Reason serves(const Device& d) {
+  return d.vendor == Vendor::nvidia && d.target == 90 ? nullptr : "it is compiled for Hopper (sm_90a)";
+}
+constexpr Reason supports(const Problem& p, const Device& d) {
+  if (Reason why = serves(d)) return why;
+  if (p.type != Type::f64) return "its instruction multiplies float64";
+  if (Reason why = refused_result(p)) return why;
+  return refused_extents(p);
+}
+constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
+constexpr Reason refuses(const Row& r, const Problem&, const Device& d) {
+  return r.shared > d.shared_bytes ? "a block's stages do not fit this device's shared memory" : nullptr;
+}
+
+constexpr int64_t tiles_of(const Row& r, const Problem& given) {
+  const Problem p = oriented(given);
+  return ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
+}
+// Blocks that an SM holds: by shared memory, whose parts are a third, a half or the whole.
+constexpr int64_t blocks_an_sm(const Row& r) { return kShared / r.shared; }
+
+constexpr int64_t workspace(const Problem&) { return 0; }
+constexpr bool apart(const Problem& p) { return ends_apart(p); }
+constexpr int part_rows(const Row&, const Problem&) { return 0; }
+constexpr int splits(const Row& r, const Problem& p, const Device& d) {
+  return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r));
+}
+
+// Modelled cycles, as in sm_80, by 128 bytes of k: 128 multiply-adds an SM and cycle (67e12 a second on 132 of them);
+// and nothing is faster than memory, at 4.3e12 bytes a second.
+constexpr double cost(const Row& r, const Problem& p, const Device& d) {
+  const int ranges = splits(r, p, d);
+  const double sms = d.sm_count > 0 ? d.sm_count : 1, tiles = double(tiles_of(r, p)) * ranges;
+  const double mma = double(r.bm) * r.bn * (kStep / 8) / 128;
+  const double shared = r.threads / 32.0 * (r.tm + r.tn) * kStep / 128;
+  const double l2 = (r.bm + r.bn) * double(kStep) / 46;
+  const double slowest = mma > shared ? (mma > l2 ? mma : l2) : (shared > l2 ? shared : l2);
+  const double together = slowest + (mma + shared + l2 - slowest) / 8;
+  const double turns = double(ceil_div(int64_t(tiles), int64_t(sms)));
+  const double least = 150;  // a lone block's fragments, and the latency of its products
+  const double depth = double(ceil_div(ceil_div(p.k, r.bk), ranges)) * (kDeep / kStep);
+  const double busy = turns * together > least ? turns * together : least;
+  const double multiplying =
+      depth * busy + r.bm * r.bn * 8.0 / 46 + split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
+  const double a = double(p.m) * (p.a.batch == 0 ? 1 : double(p.batch));
+  const double b = double(p.n) * (p.b.batch == 0 ? 1 : double(p.batch));
+  const double moved = 8 * ((a + b) * double(p.k) + double(p.m) * double(p.n) * double(p.batch));
+  const double memory = moved / (4.3e12 / 1.7e9);
+  return 1500 + (multiplying > memory ? multiplying : memory);
+}
+
+// Runs one row; returns 0 or the runtime's error code.
+int launch(int row, const Problem&, const Data&, Stream);
+
+}  // namespace gpukern::gemm::f64
