@@ -284,6 +284,15 @@ def test_float32_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_t
     assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
 
 
+@pytest.mark.parametrize("name", [row.name for row in GPU_ROWS if row.name.startswith("f64/")])
+@pytest.mark.parametrize(("a_turned", "b_turned"), [(False, False), (False, True), (True, False)])
+def test_float64_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
+    """Copies, fragments and the way out; D down its columns (both turned) does meet some, as in sm_80."""
+    a, b = torch.randn(128, 64).double(), torch.randn(64, 128).double()
+    a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
+    assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
+
+
 ALIKE = [
     (folder, t) for folder in ("f64", "sm_80", "simt") for t in dict.fromkeys(t for r, t in CASES if folder in r.name)
 ]
