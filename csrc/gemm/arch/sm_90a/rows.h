@@ -112,14 +112,15 @@ inline int run(const Row& row, const Compiled& c, const Problem& given, const Pr
   data.splits = static_cast<int>(ceil_div(steps, range_steps));
   const Problem stored = split ? partial_of(p, t) : p;
   Work w{ending_of(stored, split ? partial_of(data) : data, 4, runs_down(stored))};
+  const Extents extents{p.m, p.n, p.batch};
   w.batches = static_cast<int>(p.batch);
   w.steps = static_cast<int>(steps);
   w.range_steps = static_cast<int>(range_steps);
-  w.cluster = data.cluster ? data.cluster : cluster_of(row, p, data.splits, data.processors);
+  w.cluster = data.cluster ? data.cluster : cluster_of(row, extents, data.splits, data.processors);
   if (const int error = bring_operands(row, c, p, t, data, w, stream)) return error;
   w.by_tma = ends_by_tma(stored) &&
              describe(data.d, p.d, lines_of_d(p), p.batch, bytes(p.type), static_cast<uint32_t>(out), 16, false, w.d);
-  const Grid grid = grid_of(row, p, w.cluster);
+  const Grid grid = grid_of(row, extents, w.cluster);
   w.rows = static_cast<uint32_t>(grid.rows);
   w.columns = static_cast<uint32_t>(grid.columns);
   w.tiles = static_cast<uint32_t>(grid.rows * grid.columns * p.batch * data.splits);

@@ -101,6 +101,14 @@ constexpr bool thin(const Row& r) { return r.bn <= 32; }
 // few rows along n.
 constexpr bool turned(const Row& r, const Problem& p) { return thin(r) ? p.m < p.n : p.d.column != 1 && p.d.row == 1; }
 constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p) ? transposed(p) : p; }
+// Of it only what selection asks every row for: a Problem is 500 bytes, and to transpose it for each question took most
+// of selection's time.
+struct Extents {
+  int64_t m, n, batch;
+};
+constexpr Extents extents_of(const Row& r, const Problem& p) {
+  return turned(r, p) ? Extents{p.n, p.m, p.batch} : Extents{p.m, p.n, p.batch};
+}
 
 constexpr Reason serves(const Device& d) {
   return d.vendor == Vendor::nvidia && d.target == 90 ? nullptr : "wgmma is Hopper's alone (sm_90a)";
@@ -146,11 +154,14 @@ constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
     if (!promotes(r) && !fast) return "its sums are as coarse as the tensor cores' own, which nobody allowed";
   }
   if (r.shared > d.shared_bytes) return "a block's stages do not fit this device's shared memory";
-  const Problem p = as_brought(oriented(r, given));
-  const Scale& columns = p.scaling.b;
-  if (promotes(r) && r.tm > 64 && p.scaling.blocks() && columns.group == 1 && columns.x != 0)
+  const bool t = turned(r, given);
+  const Extents p = extents_of(r, given);
+  const Scale& columns = t ? given.scaling.a : given.scaling.b;
+  if (promotes(r) && r.tm > 64 && given.scaling.blocks() && columns.group == 1 && columns.x != 0)
     return "it has no registers for a scale of each column and block of k";
-  if (r.bn % 64 != 0 && !b_lies_along_k(p)) return "its columns of B come in lines of k only";
+  const bool along_k = t ? a_lies_along_k(given) : b_lies_along_k(given);  // of the columns
+  if (r.bn % 64 != 0 && !along_k && !(t ? copy_of_a(given) : copy_of_b(given)).matrices)
+    return "its columns of B come in lines of k only";
   if (thin(r) && p.n > 2 * r.bn) return "it is for results of few rows or columns";
   const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch);
   return tiles * kMaxSplits * 2 > double(kGridLimit) ? kTooManyTiles : nullptr;
@@ -164,7 +175,7 @@ struct Grid {
   int64_t rows, columns;  // of clusters, each of one tile or two
   int cluster;
 };
-constexpr Grid grid_of(const Row& r, const Problem& p, int cluster) {
+constexpr Grid grid_of(const Row& r, const Extents& p, int cluster) {
   const int64_t rows = ceil_div(p.m, r.bm), columns = ceil_div(p.n, r.bn);
   return {shares_b(r) ? ceil_div(rows, cluster) : rows, shares_b(r) ? columns : ceil_div(columns, cluster), cluster};
 }
@@ -172,7 +183,7 @@ constexpr int64_t waves(int64_t tiles, int64_t sms) { return ceil_div(tiles, sms
 
 // Blocks of a cluster.  Pairs read half as much of the shared operand; where the tiles are few L2 keeps up anyway, and
 // where the odd tile costs a wave it is lost.
-constexpr int cluster_of(const Row& r, const Problem& p, int64_t ranges, int64_t sms) {
+constexpr int cluster_of(const Row& r, const Extents& p, int64_t ranges, int64_t sms) {
   const int64_t tiles = ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch * ranges;
   const Grid pairs = grid_of(r, p, 2);
   const int64_t paired = 2 * pairs.rows * pairs.columns * p.batch * ranges;
@@ -180,8 +191,7 @@ constexpr int cluster_of(const Row& r, const Problem& p, int64_t ranges, int64_t
                                                                                                                   : 1;
 }
 
-constexpr int64_t tiles_of(const Row& r, const Problem& given) {
-  const Problem p = oriented(r, given);
+constexpr int64_t tiles_of(const Row& r, const Extents& p) {
   return ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
 }
 
@@ -191,7 +201,7 @@ constexpr bool apart(const Problem&) { return false; }
 constexpr int out_of(int bn) { return bn % 64 == 0 ? 64 : bn % 32 == 0 ? 32 : 16; }
 constexpr int part_rows(const Row& r, const Problem& p) { return turned(r, p) ? out_of(r.bn) : 16; }
 constexpr int splits(const Row& r, const Problem& p, const Device& d) {
-  return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, step_of(p)), d.sm_count);
+  return p.batch_invariant ? 1 : splits_of(tiles_of(r, extents_of(r, p)), ceil_div(p.k, step_of(p)), d.sm_count);
 }
 
 // Bytes that memory moves: both operands, as they are multiplied, and D.
@@ -210,7 +220,7 @@ constexpr double moved(const Problem& p) {
 // bytes a second, behind the next tile's multiplication where there is one or the consumers take turns. And nothing is
 // faster than memory, which brings each operand once and takes D; copies of operands come before all this.
 constexpr double cost(const Row& r, const Problem& given, const Device& d) {
-  const Problem p = oriented(r, given);
+  const Extents p = extents_of(r, given);
   const int ranges = splits(r, given, d);
   const double sms = d.sm_count > 0 ? d.sm_count : 1;
   const int cluster = cluster_of(r, p, ranges, d.sm_count);
@@ -228,17 +238,18 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const double slowest = mma > smem ? (mma > l2 ? mma : l2) : (smem > l2 ? smem : l2);
   const double promotion = promotes(r) || adds_terms(r) ? double(r.bm) * r.bn / 128 / 2 : 0;
   const double stage = slowest + (mma + smem + l2 - slowest) / 8 + promotion;
-  const double products = adds_terms(r) ? term_products(p.precision) : 1;
-  const double stages = double(ceil_div(ceil_div(p.k, step_of(p)), ranges)) * step_of(p) / stage_of(p) * products;
-  const double store = r.bm * r.bn * double(bytes(p.out)) * sms / kMemory;
+  const double products = adds_terms(r) ? term_products(given.precision) : 1;
+  const double stages =
+      double(ceil_div(ceil_div(given.k, step_of(given)), ranges)) * step_of(given) / stage_of(given) * products;
+  const double store = r.bm * r.bn * double(bytes(given.out)) * sms / kMemory;
   const double exposed = in_turns(r) && turns > 1 ? store / 2 : store;
   // 1200 cycles of start, 600 to fill the ring; between tiles a pair of consumers has the first sums to wait for.
   const double multiplying = turns * (stages * stage + (in_turns(r) ? 40 : 200)) + exposed +
                              split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
-  const double memory = moved(p) / kMemory;
+  const double memory = moved(given) / kMemory;
   const double longer = multiplying > memory ? multiplying : memory;
   return 1800 + longer + (multiplying + memory - longer) / 8 +
-         (adds_terms(r) ? 3000 + terms::division_cost(p, sms) : packing_cost(p));
+         (adds_terms(r) ? 3000 + terms::division_cost(given, sms) : packing_cost(given));
 }
 
 // Runs one row; returns 0 or the runtime's error code.
