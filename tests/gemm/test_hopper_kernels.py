@@ -349,5 +349,9 @@ def test_choices_on_hopper() -> None:
     assert explain(1024, 1024, 1024)["would_run"] == "sm_90a/p64x128"
     decode = explain(16, 8192, 4096, b=(1, 4096, 0, 16))
     assert decode["would_run"] == "sm_90a/d128x16" and decode["splits"] > 1
-    assert explain(48, 8192, 4096, b=(1, 4096, 0, 16))["would_run"].startswith("sm_90a/p64")
+    assert explain(48, 8192, 4096, b=(1, 4096, 0, 16))["would_run"] == "sm_90a/d128x32"
+    assert explain(100, 8192, 4096, b=(1, 4096, 0, 16))["would_run"].startswith("sm_90a/p64")
+    # What 256 columns would leave a wave half empty: Llama's qkv and DeepSeek's o of 512 tokens.
+    assert explain(512, 10240, 8192, b=(1, 8192, 0, 16))["would_run"] == "sm_90a/w128x160"
+    assert explain(512, 7168, 16384, b=(1, 16384, 0, 16))["would_run"] == "sm_90a/w128x224"
     assert explain(512, 512, 512)["would_run"] == "sm_90a/p64x64"

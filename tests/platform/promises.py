@@ -173,6 +173,9 @@ PROMISES += [
     Promise(r"sm_90a/(w256x128|p128x128) b?f16", {"HGMMA": 8, "UTMASTG": 4, "STSM": 16}),
     Promise(r"sm_90a/w128x256 b?f16", {"HGMMA": 4, "UTMASTG": 4, "STSM": 16}),
     Promise(r"sm_90a/w128x192 b?f16", {"HGMMA": 4, "UTMASTG": 3, "STSM": 12}),
+    Promise(r"sm_90a/w128x224 b?f16", {"HGMMA": 4, "UTMASTG": 7, "STSM": 14}),  # boxes of 32 columns
+    Promise(r"sm_90a/w128x160 b?f16", {"HGMMA": 4, "UTMASTG": 5, "STSM": 10}),
+    Promise(r"sm_90a/p64x256 b?f16", {"HGMMA": 4, "UTMASTG": 4, "STSM": 16}),
     Promise(
         r"sm_90a/\w+ b?f16", {"HGMMA": 4, "UTMALDG": 3, "UTMASTG": 1, "SYNCS": 20, "STSM": 1, "STG.128": 1, "LDS": 5}
     ),

@@ -22,20 +22,24 @@ constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
 
 // Sums a thread: 128 of them leave room for what else it needs, more do not (160 spill as soon as anything happens to
 // them before they are stored).  256x128 and 128x256: fewest reads of L2 a multiply-add; which of them fits m and n
-// better is the cost's to say.  128x192: results of which 128x256 would fill the last wave badly.  In turns, 128x128:
-// short k, dear ends.  64x128, 64x64: results of less than a wave.  128x16: the turned product of few rows (decoding),
-// whose weights lie along m.  Promoting rows have a second set of sums, of 64 rows at a time; no wider than the 128
-// columns that share a scale.  Rows of terms have it too.  More tiles wait for a measurement that asks for them: each
-// costs seconds of every build.
+// better is the cost's to say.  128x224, x192, x160: results of which 128x256 would fill the last wave badly (by the
+// model up to a fifth of the time of Llama's and DeepSeek's layers).  In turns, 128x128 and 64x256: short k, dear ends.
+// 64x128, 64x64: results of less than a wave.  128x16, 128x32: the turned product of few rows (decoding), whose weights
+// lie along m.  Promoting rows have a second set of sums, of 64 rows at a time; no wider than the 128 columns that share
+// a scale.  Rows of terms have it too.
 // clang-format off
 //      id         types   bm   bn  consumers
 #define GPUKERN_SM90A_TILES(ROW)                \
     ROW(w256x128,  kAll,   256, 128, together)  \
     ROW(w128x256,  kAll,   128, 256, together)  \
+    ROW(w128x224,  kHalf,  128, 224, together)  \
     ROW(w128x192,  kHalf,  128, 192, together)  \
+    ROW(w128x160,  kHalf,  128, 160, together)  \
     ROW(p128x128,  kAll,   128, 128, in_turns)  \
+    ROW(p64x256,   kHalf,   64, 256, in_turns)  \
     ROW(p64x128,   kHalf,   64, 128, in_turns)  \
     ROW(p64x64,    kAll,    64,  64, in_turns)  \
+    ROW(d128x32,   kHalf,  128,  32, together)  \
     ROW(d128x16,   kAll,   128,  16, together)  \
     ROW(q256x128,  kEight, 256, 128, promoting) \
     ROW(q128x128,  kEight, 128, 128, promoting) \
