@@ -30,6 +30,8 @@ PRODUCTS = """
 """.split()  # noqa: SIM905
 # Products that torch rounds between their steps and we at their end: its 16-bit results are no measure of ours.
 ROUNDED_MORE_OFTEN = {"addbmm", "addr", "nn.functional.bilinear"}
+SINGLE = (torch.float32, torch.complex64)
+ROUNDED = (torch.float16, torch.bfloat16, *SINGLE)
 ELEMENTWISE = """
     abs neg sign square sqrt rsqrt reciprocal exp exp2 expm1 log log2 log1p sin cos tanh sigmoid erf
     nn.functional.relu nn.functional.relu6 nn.functional.leaky_relu nn.functional.elu nn.functional.gelu
@@ -96,18 +98,20 @@ def exact(op: OpInfo, dtype: torch.dtype, args: list[Any], kwargs: dict[str, Any
 
 
 def same(got: Any, expected: Any, what: str, precise: Callable[[], tuple[Tensor, Tensor]] | None = None) -> None:
-    """Equal to torch's within torch's tolerances.  Where 16 bits, or complex64, differ by more: nearer to float64 than
-    torch's is, or off by no more than a rounding of each term (`precise`: the value in float64, and the sum of the
-    terms' sizes)."""
+    """Equal to torch's within torch's tolerances.  Where 16 or 32 bits differ by more: nearer to float64 than torch's
+    is, or off by no more than a rounding of each term (`precise`: the value in float64, and the sum of the terms'
+    sizes).  torch's tolerance of float32 is 1e-5 whatever is summed, and a BLAS adds in another order on each
+    processor; there the bound is that of docs/numerics.md for the shortest sums."""
     if not isinstance(expected, Tensor):
         assert got == expected, what
         return
     assert isinstance(got, Tensor), (what, got)
     assert (got.dtype, got.shape) == (expected.dtype, expected.shape), what
-    if precise is not None and expected.dtype in (torch.float16, torch.bfloat16, torch.complex64):
+    if precise is not None and expected.dtype in ROUNDED:
         reference, size = precise()
         error, unit = (got.to(reference.dtype) - reference).abs(), torch.finfo(expected.dtype).eps / 2
-        good = (error <= (expected.to(reference.dtype) - reference).abs()) | (error <= unit * size)
+        roundings = 8 if expected.dtype == torch.float32 else 1
+        good = (error <= (expected.to(reference.dtype) - reference).abs()) | (error <= roundings * unit * size)
         got = torch.where(good, expected, got)
     torch.testing.assert_close(got, expected, equal_nan=True, msg=lambda m: f"{what}: {m}")
 
@@ -142,7 +146,7 @@ def compare(op: OpInfo, dtype: torch.dtype, reference: bool = False) -> None:
             value, size = (op(*in_double(args, of), **in_double(kwargs, of)) for of in (False, True))
             return value, size
 
-        precise = in_float64 if op.name in ROUNDED_MORE_OFTEN else None
+        precise = in_float64 if op.name in ROUNDED_MORE_OFTEN or (op.name in PRODUCTS and dtype in SINGLE) else None
         expected = exact(op, dtype, args, kwargs, outcome(lambda: op(*args, **kwargs)))
         with counted(op, "result"):
             same(outcome(lambda: mine(*args, **kwargs)), expected, what, precise)

@@ -25,8 +25,8 @@ constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
 // better is the cost's to say.  128x224, x192, x160: results of which 128x256 would fill the last wave badly (by the
 // model up to a fifth of the time of Llama's and DeepSeek's layers).  In turns, 128x128 and 64x256: short k, dear ends.
 // 64x128, 64x64: results of less than a wave.  128x16, 128x32: the turned product of few rows (decoding), whose weights
-// lie along m.  Promoting rows have a second set of sums, of 64 rows at a time; no wider than the 128 columns that share
-// a scale.  Rows of terms have it too.
+// lie along m.  Promoting rows have a second set of sums, of 64 rows at a time; no wider than the 128 columns that
+// share a scale.  Rows of terms have it too.
 // clang-format off
 //      id         types   bm   bn  consumers
 #define GPUKERN_SM90A_TILES(ROW)                \
