@@ -1,18 +1,11 @@
-// The rows: sm_80's kernel and launch with Hopper's step of float64.
+// The rows of the table, launched as sm_80's are.
 #pragma once
 #include "../sm_80/launch.cuh"
-#include "tiles.h"
+#include "kernel.cuh"
 
 namespace gpukern::gemm::f64 {
 
 using sm_80::Compiled;
-using sm_80::Work;
-
-template <int BM, int BN, int WM, int WN, int Stages, bool AlongA, bool AlongB>
-GPUKERN_KERNEL GPUKERN_BOUNDS(BM / WM * (BN / WN) * 32, (kShared / (Stages * (BM + BN) * kDeep)))
-    product(GPUKERN_GRID_CONST const Work w) {
-  sm_80::multiply_tile<double, BM, BN, kDeep / 8, WM, WN, Stages, AlongA, AlongB, kStep>(w);
-}
 
 // The kernel for the layouts as they lie; `oriented` leaves no other.
 template <int BM, int BN, int WM, int WN, int Stages> Compiled compiled(bool along_a, bool along_b) {

@@ -23,10 +23,8 @@ constexpr int64_t kShared = 227 * 1024;
     ROW(d32x32,    32,  32, 16, 16, 4)
 // clang-format on
 
-constexpr int threads_of(int bm, int bn, int wm, int wn) { return mma::threads_of(bm, bn, wm, wn); }
-
 #define GPUKERN_ROW(ID, BM, BN, WM, WN, STAGES) \
-  Row{#ID, kDouble, BM, BN, kDeep / 8, WM, WN, threads_of(BM, BN, WM, WN), STAGES * (BM + BN) * kDeep, STAGES},
+  Row{#ID, kDouble, BM, BN, kDeep / 8, WM, WN, mma::threads_of(BM, BN, WM, WN), STAGES * (BM + BN) * kDeep, STAGES},
 inline constexpr Row kRows[] = {GPUKERN_F64_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
