@@ -34,7 +34,7 @@ from tests.oracle import fills, products
 from tests.oracle.float8 import FORMATS, scales, whole
 from tests.oracle.float8 import exact as exact_scaled
 from tests.platform import machine
-from tests.platform.machine import Schedule
+from tests.platform.machine import Guarded, Schedule
 
 ALL = (*TYPES, *ALONG_K)
 TURNS = next(row for row in ROWS if row.name == "sm_90a/p64x64")
@@ -104,12 +104,12 @@ def test_any_strides(row: Row, dtype: torch.dtype, lay: Lay) -> None:
 @by_type
 @on_one_row
 def test_an_address_that_is_no_multiple_of_16_bytes(row: Row, dtype: torch.dtype) -> None:
-    """Lines of multiples of 16 bytes that begin one element too late."""
-    a, b = factors(dtype, 1, 40, 24, 64)
-    each = 16 // dtype.itemsize
-    late = torch.zeros(1, 40, 64 + each, dtype=dtype)
-    late[:, :, 1:65] = a
-    got = machine.product(*place(row), result(a, b), late[:, :, 1:65], columns(b))
+    """Lines of multiples of 16 bytes, the last of which ends where a page does and 16 bytes do not."""
+    a, b = factors(dtype, 1, 40, 24, 63)
+    a, b = lines(a), columns(b)
+    for t in (a, b):
+        assert Guarded(t).view.data_ptr() % 16 and all(s == 1 or s * t.element_size() % 16 == 0 for s in t.stride()[1:])
+    got = machine.product(*place(row), result(a, b), a, b)
     products.exactly_equal(got, (precise(a) @ precise(b)).to(dtype))
 
 
