@@ -102,7 +102,7 @@ constexpr Choice first_able(const Problem& p, const Device& d, const Built& buil
   if (p.batch_invariant || term_products(p.precision)) return {};
   for (const Choice c : ranking) {
     const Folder& folder = kFolders[c.folder];
-    if (!folder.serves(d) && !not_built(c.folder, d, built) && !folder.supports(p, d) &&
+    if (!folder.serves(d) && !not_built(c.folder, d, built) && !folder.supports(p, d) && !folder.yields(p, d) &&
         !folder.refuses(folder.rows[c.row], p, d))
       return c;
   }

@@ -13,7 +13,7 @@ from tests.gemm.test_mutants import SEEDS, Case, cases, loaded, wrong
 
 ROWS = [r["name"] for r in _C.gemm_rows()]
 FOLDER = list(dict.fromkeys(name.split("/")[0] for name in ROWS)).index("f64")
-SMALL = [name for name in ROWS if name.startswith("f64/")].index("f64/d32x32")
+SMALL = [name for name in ROWS if name.startswith("f64/")].index("f64/m32x32")
 
 ROOM, FRAGMENTS = "gemm/arch/f64/rows.h", "gemm/arch/sm_80/fragments.cuh"
 FAULTS = [

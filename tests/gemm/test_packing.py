@@ -130,9 +130,11 @@ def test_every_row_takes_what_was_copied(row: Row, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("row", [*PROMOTING[-1:], THIN], ids=lambda row: row.name)
 def test_float8_of_any_layout(row: Row) -> None:
-    for (lay, other), kind in itertools.product(((columns, odd), (odd, columns), (sparse, lines)), ("tensor", "row")):
-        m, n, k = 150, 20, 300
-        a, b, (one, two) = whole(FORMATS[0], m, k), whole(FORMATS[1], k, n), scales(kind, m, n, k)
+    """Formats, scales and copies change places where the few are rows."""
+    lays, formats = ((columns, odd), (odd, columns), (sparse, lines)), itertools.cycle((FORMATS[:2], FORMATS[1::-1]))
+    for (lay, other), kind, (m, n) in itertools.product(lays, ("tensor", "row"), ((150, 20), (20, 150))):
+        k, (first, second) = 300, next(formats)
+        a, b, (one, two) = whole(first, m, k), whole(second, k, n), scales(kind, m, n, k)
         x, y = lay(a[None])[0], other(b.t()[None])[0].t()
         got = machine.scaled(*place(row), torch.empty(m, n), x, y, one, two, aligned=True, fast=row is THIN)
         products.exactly_equal(got, exact_scaled(a, b, one, two))

@@ -12,9 +12,10 @@ import torch
 import gpukern
 from gpukern.explanation import adds_terms
 from tests.gemm.test_hopper_kernels import lines
-from tests.gemm.test_kernels import filled
+from tests.gemm.test_kernels import filled, precise
 from tests.gemm.test_packing import odd, odd_columns, sparse
 from tests.gpu import device
+from tests.gpu.small import there
 from tests.oracle import fills, products
 from tests.oracle.float8 import FORMATS, SCALES, exact, scales, values, whole
 
@@ -50,16 +51,28 @@ COPIED = [(row, t) for row in ROWS for t in device.types(row) if not adds_terms(
 
 @pytest.mark.parametrize(("row", "dtype"), COPIED, ids=[f"{row.name}-{t}" for row, t in COPIED])
 def test_what_tma_does_not_bring_is_copied(row: Any, dtype: torch.dtype) -> None:
-    """On the device, against the same product in lines that it brings: no bit may differ.  Larger than a tile."""
+    """Of whole numbers, so that every sum is exact, and larger than a tile of the pass."""
     m, n, k = 3 * row.tile[0] + 5, row.tile[1] + 9, 1030
     a, b = filled(dtype, 1, m, k, k=k), filled(dtype, 1, n, k, k=k)
-    how = device.how(row, dtype)
+    expected = (precise(a[0]) @ precise(b[0]).t()).to(dtype)
     with gpukern.force(row.name):
-        expected = gpukern.mm(lines(a)[0].cuda(), lines(b)[0].cuda().t(), **how)
-        for left, right in ((odd, odd), (odd_columns, odd), (sparse, lines), (lines, odd_columns)):
-            x, y = left(a)[0].cuda(), right(b)[0].cuda().t()
+        for left, right in ((odd, odd), (odd_columns, odd), (sparse, lines), (lines, odd_columns), (lines, lines)):
+            x, y = there(left(a)[0]), there(right(b)[0]).t()  # a copy by torch would lie as it likes
             if device.serves(row, "mm", x, y):
-                assert torch.equal(gpukern.mm(x, y, **how), expected), (left, right)
+                products.exactly_equal(gpukern.mm(x, y, **device.how(row, dtype)).cpu(), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_rows_agree_to_the_last_bit(dtype: torch.dtype) -> None:
+    """What batch_invariant promises: a thin row multiplies the transposed product, a copy lies as TMA brings it."""
+    a, b = fills.normal(64, 2056, dtype=dtype).cuda(), fills.normal(256, 2056, dtype=dtype).cuda().t()
+    late = there(odd(a.cpu()[None])[0])
+    results = []
+    for row in ROWS:
+        if str(dtype).removeprefix("torch.") in row.types:
+            with gpukern.force(f"{row.name}*1"):
+                results += [gpukern.mm(x[:16], b) for x in (a, late) if device.serves(row, "mm", x[:16], b)]
+    assert len(results) > 1 and all(torch.equal(got, results[0]) for got in results)
 
 
 @pytest.mark.parametrize("row", TF32, ids=lambda row: row.name)

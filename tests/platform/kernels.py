@@ -75,7 +75,7 @@ def key_of(name: str) -> str:
         return f"{row.name if row else name} f32"
     double = re.search(r"gemm::f64::product<(\d+), (\d+),", name)
     if double:
-        return f"f64/d{double[1]}x{double[2]} f64"
+        return f"f64/m{double[1]}x{double[2]} f64"
     hopper = re.search(r"gemm::sm_90a::product<([\w :]+), [\w :]+, [\w :]+, (\d+), (\d+), \(.*?\)(\d),", name)
     if hopper:  # a tile may be there twice: for two warpgroups together, and for each in turns
         way = ("d" if int(hopper[3]) <= 32 else "w", "p", "q", "t")[int(hopper[4])]

@@ -147,8 +147,8 @@ PROMISES += [
     Promise(r"sm_80/t64x64 f32", {"MMA": 32, "LDGSTS.128": 16}),
     Promise(r"sm_80/d\w+ f64", {"MMA": 8, "LDGSTS.128": 8}),
     # A warp's 32 x 32 by 16 of k is 8 products, twice a tile; 8 reads of 8 bytes for 16 rows, 4 for 8 columns.
-    Promise(r"f64/d(128|64)x64 f64", {"MMA": 16, "LDGSTS.128": 16, "LDS": 96, "BAR": 3}),
-    Promise(r"f64/d32x32 f64", {"MMA": 4, "LDGSTS.128": 16, "LDS": 48, "BAR": 3}),
+    Promise(r"f64/m(128|64)x64 f64", {"MMA": 16, "LDGSTS.128": 16, "LDS": 96, "BAR": 3}),
+    Promise(r"f64/m32x32 f64", {"MMA": 4, "LDGSTS.128": 16, "LDS": 48, "BAR": 3}),
     Promise(r"sm_80/i\w+ i8", {"LDSM": 16, "LDGSTS.128": 16}),
     Promise(r"sm_80/\w+ \w+", {"LDGSTS": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
     Promise(r"terms/e\w+ f32", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),

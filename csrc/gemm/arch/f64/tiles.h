@@ -15,12 +15,13 @@ constexpr int64_t kShared = 227 * 1024;
 // wm x wn: a warp's part.  A warp of 32x32 reads 64 bytes of shared memory for 128 multiply-adds, half of what there
 // is; its sums, the fragments of A and two sets of B's are 160 registers.  128x64: one block of 8 warps an SM, fewest
 // reads of L2.  64x64: two blocks, one stores while the other multiplies.  32x32: results too small for either.
+// Their names are no other folder's, so that sm_80's d64x64 can be forced by its own.
 // clang-format off
 //      id         bm   bn  wm  wn stages
 #define GPUKERN_F64_TILES(ROW)         \
-    ROW(d128x64,  128,  64, 32, 32, 4) \
-    ROW(d64x64,    64,  64, 32, 32, 3) \
-    ROW(d32x32,    32,  32, 16, 16, 4)
+    ROW(m128x64,  128,  64, 32, 32, 4) \
+    ROW(m64x64,    64,  64, 32, 32, 3) \
+    ROW(m32x32,    32,  32, 16, 16, 4)
 // clang-format on
 
 #define GPUKERN_ROW(ID, BM, BN, WM, WN, STAGES) \
