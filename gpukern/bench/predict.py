@@ -24,7 +24,7 @@ from .suites import Spec
 from .table import aligned, microseconds
 
 # Folders whose cost says of which clock its cycles are; the others' only say "cycles".
-CLOCKED = ("sm_90a", "gemv")
+CLOCKED = ("sm_90a", "f64", "gemv")
 
 
 @dataclass(frozen=True)

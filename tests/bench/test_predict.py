@@ -91,9 +91,10 @@ def test_it_is_what_selection_says_over_the_clock() -> None:
 
 
 def test_the_clock_is_that_of_the_cost_model() -> None:
-    tiles = Path(__file__).resolve().parents[2] / "csrc" / "gemm" / "arch" / "sm_90a" / "operands.h"
-    clocks = re.findall(r"4\.3e12 / ([\d.e]+);", tiles.read_text())  # bytes a cycle: the bandwidth over the clock
-    assert clocks and {float(clock) for clock in clocks} == {H200.clock} and H200.bandwidth == 4.3e12
+    arch = Path(__file__).resolve().parents[2] / "csrc" / "gemm" / "arch"
+    for file in ("sm_90a/operands.h", "f64/tiles.h"):  # bytes a cycle: the bandwidth over the clock
+        clocks = re.findall(r"4\.3e12 / ([\d.e]+)[;)]", (arch / file).read_text())
+        assert clocks and {float(clock) for clock in clocks} == {H200.clock} and H200.bandwidth == 4.3e12
 
 
 def test_ranges_of_k_stand_behind_the_row() -> None:
