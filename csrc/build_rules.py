@@ -82,15 +82,17 @@ def capability(word: str) -> tuple[int, int, str]:
     return int(found[1]), int(found[2]), found[3]
 
 
-# Words without a letter use nothing that came after sm_80, or their folder would name what it needs: one pass of the
-# compiler's front end serves all of them, and their PTX every device from sm_80 on.
-SHARED_FRONT_END = 80
+# A folder's words without a letter use nothing that came after the oldest of them (sm_75 aside): one pass of the
+# compiler's front end serves all of them, and their PTX every device from that one on.
+OLDEST_SHARED = 80
 
 
-def front_end(word: str) -> str:
-    """The virtual architecture of a word: 80 for sm_120, 75 for sm_75, 90a for sm_90a."""
+def front_end(word: str, folder: Sequence[str]) -> str:
+    """The virtual architecture of a word in a folder from sm_75 on: 80 for sm_120, 75 for sm_75, 90a for sm_90a."""
     number = word.partition("_")[2]
-    return str(min(int(number), SHARED_FRONT_END)) if number.isdigit() else number
+    plain = [int(w[3:]) for w in folder if re.fullmatch(r"sm_\d+", w)]
+    shared = min((n for n in plain if n >= OLDEST_SHARED), default=OLDEST_SHARED)
+    return str(min(int(number), shared)) if number.isdigit() else number
 
 
 def select_cuda(words: Sequence[str], gpu: Gpu) -> list[str]:
@@ -100,7 +102,7 @@ def select_cuda(words: Sequence[str], gpu: Gpu) -> list[str]:
     plain = [w for w in bases if not capability(w)[2]]
     folder_ptx = "ptx" in words and bool(plain)
     if not gpu.wanted:
-        return bases + ([f"ptx_{front_end(plain[-1])}"] if folder_ptx else [])
+        return bases + ([f"ptx_{front_end(plain[-1], words)}"] if folder_ptx else [])
     chosen: list[str] = []
     for wish in gpu.wanted:
         text, _, ptx = wish.partition("+")
@@ -115,7 +117,7 @@ def select_cuda(words: Sequence[str], gpu: Gpu) -> list[str]:
         elif family:
             chosen.append(family[-1])
         if folder_ptx and older and (ptx or not (same or family)):
-            chosen.append(f"ptx_{front_end(older[-1])}")
+            chosen.append(f"ptx_{front_end(older[-1], words)}")
     return sorted(set(chosen), key=lambda w: (w.startswith("ptx"), capability("sm_" + w.split("_")[1])))
 
 
@@ -216,17 +218,19 @@ def plan_gpu(plan: Plan, gpu: Gpu) -> None:
         for family in families() if source == CSRC / "elementwise" / "gpu.cu" else [""]:
             named = [f"-DGPUKERN_FAMILY={family}"] if family else []
             name = "_".join(filter(None, (stem, family, "gpu")))
-            plan.objects.append(Object(source, "gpu", (*target_flags(compiled, gpu), *named), name))
+            flags = target_flags(compiled, words_of(source.parent), gpu)
+            plan.objects.append(Object(source, "gpu", (*flags, *named), name))
 
 
-def target_flags(words: Sequence[str], gpu: Gpu) -> list[str]:
+def target_flags(words: Sequence[str], folder: Sequence[str], gpu: Gpu) -> list[str]:
+    """What the compiler is told of the words chosen from a folder's."""
     if gpu.backend == "hip":
         return [f"--offload-arch={w}" for w in words]
     flags = []
     for word in words:
         kind, _, number = word.partition("_")
-        code = f"sm_{number}" if kind == "sm" else f"compute_{front_end(word)}"
-        flags.append(f"-gencode=arch=compute_{front_end(word)},code={code}")
+        virtual = f"compute_{front_end(word, folder)}"
+        flags.append(f"-gencode=arch={virtual},code={f'sm_{number}' if kind == 'sm' else virtual}")
     return flags
 
 

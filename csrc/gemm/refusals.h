@@ -1,4 +1,4 @@
-// What no table of tiles takes, and what the tables of mma.sync share.  Plain C++, as the tables are.
+// What no table of tiles takes.  Plain C++, as the tables are.
 #pragma once
 #include "../platform/device.h"
 #include "problem.h"
@@ -29,23 +29,5 @@ constexpr Reason refused_extents(const Problem& p) {
 // Whether an operand lies along k: its unit stride, or any stride where it has none.
 constexpr bool a_lies_along_k(const Problem& p) { return p.a.column == 1 || p.a.row != 1; }
 constexpr bool b_lies_along_k(const Problem& p) { return p.b.row == 1 || p.b.column != 1; }
-
-// ---- warps that multiply by mma.sync, from sm_80 on ---------------------------------------------
-
-namespace mma {
-constexpr int64_t kLeastShared = 99 * 1024;  // what sm_86, sm_89 and sm_120 give a block
-constexpr int threads_of(int bm, int bn, int wm, int wn) { return bm / wm * (bn / wn) * 32; }
-
-// Whether an operand is walked along k: where it lies so, and bytes always.
-constexpr bool a_along_k(const Problem& p) { return bytes(p.type) == 1 || a_lies_along_k(p); }
-constexpr bool b_along_k(const Problem& p) { return bytes(p.type) == 1 || b_lies_along_k(p); }
-// Three of the four layouts are compiled: where A lies by columns and B by columns too, the transposed product has A by
-// rows and B by rows.
-constexpr bool fourth_layout(const Problem& p) { return !a_along_k(p) && b_along_k(p); }
-
-constexpr Reason serves(const Device& d) {
-  return d.vendor == Vendor::nvidia && d.target >= 80 ? nullptr : "mma.sync of these types begins with NVIDIA's sm_80";
-}
-}  // namespace mma
 
 }  // namespace gpukern::gemm

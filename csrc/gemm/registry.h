@@ -3,18 +3,20 @@
 #pragma once
 #include <string_view>
 
+#include "arch/f32/tiles.h"
 #include "arch/f64/tiles.h"
 #include "arch/gemv/tiles.h"
 #include "arch/host/tiles.h"
 #include "arch/simt/tiles.h"
 #include "arch/sm_80/tiles.h"
+#include "arch/sm_89/tiles.h"
 #include "arch/sm_90a/tiles.h"
 #include "arch/terms/tiles.h"
 #include "problem.h"
 
 namespace gpukern::gemm {
 
-#define GPUKERN_GEMM_GPU_FOLDERS(F) F(gemv) F(sm_90a) F(f64) F(sm_80) F(terms) F(simt)
+#define GPUKERN_GEMM_GPU_FOLDERS(F) F(gemv) F(sm_90a) F(f64) F(sm_89) F(sm_80) F(terms) F(f32) F(simt)
 #define GPUKERN_GEMM_FOLDERS(F) GPUKERN_GEMM_GPU_FOLDERS(F) F(host)
 
 // What a tiles.h offers, seen alike for every folder.

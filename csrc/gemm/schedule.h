@@ -38,6 +38,13 @@ constexpr int64_t batches_per_launch(int64_t tiles) {
   return tiles > kGridLimit ? 0 : kGridLimit / (tiles > 0 ? tiles : 1);
 }
 
+// Modelled cycles of three things that go on together: the slowest, and an eighth of the others, which hide behind it
+// but for that.
+constexpr double together(double a, double b, double c) {
+  const double slowest = a > b ? (a > c ? a : c) : (b > c ? b : c);
+  return slowest + (a + b + c - slowest) / 8;
+}
+
 // ---- k split over several blocks ----------------------------------------------------------------
 // Each takes a range of k and writes its own sums; split/ adds them in the order of the ranges, so the result is the
 // same on every run.  It costs 8 bytes of traffic an element of the result and range, and one more launch.

@@ -1,13 +1,19 @@
-// The words of sm_80, one instruction each.  Those marked sm_90 need GPUKERN_SM90, which says whether they are there in
-// this pass of the compiler.
+// The words of sm_80, one instruction each.  Those marked sm_89 or sm_90 need GPUKERN_SM89 or GPUKERN_SM90, which say
+// whether they are there in this pass of the compiler.
 #pragma once
 #include "gpu.h"
 
 #if defined(GPUKERN_MODEL)
 #include "model/ampere.h"
+#define GPUKERN_SM89 1
 #define GPUKERN_SM90 1
 #else
 
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+#define GPUKERN_SM89 1
+#else
+#define GPUKERN_SM89 0
+#endif
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 #define GPUKERN_SM90 1
 #else
@@ -108,6 +114,11 @@ GPUKERN_MMA_16(mma_m16n8k16_f16, "m16n8k16.row.col.f32.f16.f16.f32", float, "f")
 GPUKERN_MMA_16(mma_m16n8k16_bf16, "m16n8k16.row.col.f32.bf16.bf16.f32", float, "f")
 GPUKERN_MMA_16(mma_m16n8k8_tf32, "m16n8k8.row.col.f32.tf32.tf32.f32", float, "f")
 GPUKERN_MMA_16(mma_m16n8k32_s8, "m16n8k32.row.col.s32.s8.s8.s32", int, "r")
+// sm_89: formats of 8 bits, A's and B's.
+GPUKERN_MMA_16(mma_m16n8k32_e4m3_e4m3, "m16n8k32.row.col.f32.e4m3.e4m3.f32", float, "f")
+GPUKERN_MMA_16(mma_m16n8k32_e4m3_e5m2, "m16n8k32.row.col.f32.e4m3.e5m2.f32", float, "f")
+GPUKERN_MMA_16(mma_m16n8k32_e5m2_e4m3, "m16n8k32.row.col.f32.e5m2.e4m3.f32", float, "f")
+GPUKERN_MMA_16(mma_m16n8k32_e5m2_e5m2, "m16n8k32.row.col.f32.e5m2.e5m2.f32", float, "f")
 #undef GPUKERN_MMA_16
 
 GPUKERN_D void mma_m8n8k4_f64(double (&d)[2], const double (&a)[1], const double (&b)[1]) {

@@ -215,4 +215,4 @@ def test_forced_ranges_have_no_cost(capsys: pytest.CaptureFixture[str]) -> None:
 def test_float32_is_strict_whatever_torchs_switch_says(capsys: pytest.CaptureFixture[str]) -> None:
     torch.backends.cuda.matmul.allow_tf32 = True
     assert bench.main(["predict", "mm", "--shapes", "1024,1024,1024", "--dtype", "float32"]) == 0
-    assert " simt/" in capsys.readouterr().out
+    assert " f32/" in capsys.readouterr().out

@@ -133,6 +133,7 @@ def cuda(*wanted: str, known: tuple[str, ...] = KNOWN) -> rules.Gpu:
         ("sm_75 sm_80 ptx", "7.5+PTX", "sm_75 ptx_75"),
         ("sm_80 sm_90 ptx", "8.0+PTX 9.0", "sm_80 sm_90 ptx_80"),
         ("sm_100 sm_120 ptx", "10.3", "sm_100"),
+        ("sm_89 sm_120 ptx", "10.0", "ptx_89"),
         ("sm_80 gfx942 gfx1100", "", "sm_80"),
     ],
 )
@@ -141,13 +142,26 @@ def test_cuda_targets(targets: str, wanted: str, compiled: str) -> None:
 
 
 def test_plain_words_share_a_front_end() -> None:
-    flags = rules.target_flags(["sm_75", "sm_80", "sm_120", "sm_90a", "ptx_80"], cuda())
+    words = ["sm_75", "sm_80", "sm_120", "sm_90a", "ptx_80"]
+    flags = rules.target_flags(words, ["sm_75", "sm_80", "sm_90", "sm_120", "sm_90a", "ptx"], cuda())
     assert [f.removeprefix("-gencode=") for f in flags] == [
         "arch=compute_75,code=sm_75",
         "arch=compute_80,code=sm_80",
         "arch=compute_80,code=sm_120",
         "arch=compute_90a,code=sm_90a",
         "arch=compute_80,code=compute_80",
+    ]
+
+
+def test_a_folder_of_younger_words_has_their_front_end() -> None:
+    """mma.sync of 8-bit floats is no word of compute_80, nor of sm_120's folder where only sm_120 is asked for."""
+    folder = ["sm_89", "sm_120", "ptx"]
+    assert rules.select_cuda(folder, cuda()) == ["sm_89", "sm_120", "ptx_89"]
+    assert rules.select_cuda(folder, cuda("12.0+PTX")) == ["sm_120", "ptx_89"]
+    assert rules.select_cuda(folder, cuda("8.0")) == []
+    assert rules.target_flags(["sm_120", "ptx_89"], folder, cuda()) == [
+        "-gencode=arch=compute_89,code=sm_120",
+        "-gencode=arch=compute_89,code=compute_89",
     ]
 
 

@@ -1,4 +1,4 @@
-// A row of f64 under the machine model, compiled from a tree in which one line is wrong (test_double_mutants.py).
+// A row of f64 under the machine model, compiled from a tree in which one line is wrong (test_folder_mutants.py).
 #include "gemm/arch/f64/rows.h"
 #include "gemm/split/split.cu"
 

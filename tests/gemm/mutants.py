@@ -135,7 +135,12 @@ MUTANTS = [
         "static_cast<const T*>(data.a) + batch * p.a.batch",
         "static_cast<const T*>(data.a) + slice * p.a.batch",
     ),
-    Mutant("a fragment's lower half goes to the upper rows", KERNEL, "to + half * 8 * pitch", "to + half * 7 * pitch"),
+    Mutant(
+        "a fragment's lower half goes to the upper rows",
+        KERNEL,
+        "At::row(lane / 4, half) * pitch",
+        "At::row(lane / 4, half) * (pitch - 1)",
+    ),
     Mutant(
         "a column of D is handed over as a row",
         KERNEL,

@@ -13,7 +13,20 @@ import gpukern
 from tests.gemm.test_hopper_kernels import SCHEDULES, oriented
 from tests.gemm.test_kernels import GPU_ROWS, place
 from tests.oracle import products
-from tests.oracle.float8 import FORMATS, OUT, SCALES, blocks, exact, patterns, powers, scales, value, values, whole
+from tests.oracle.float8 import (
+    FORMATS,
+    OUT,
+    SCALES,
+    blocks,
+    cut_in_128,
+    exact,
+    patterns,
+    powers,
+    scales,
+    value,
+    values,
+    whole,
+)
 from tests.platform import machine
 from tests.platform.machine import Schedule
 
@@ -128,10 +141,7 @@ def errors(row: Row, k: int) -> tuple[float, float]:
     a, b = normal(m, n, k)
     got = run(row, torch.empty(m, n), a, b, ONE, ONE).double()
     x, y = values(a), values(b)
-    bound = torch.zeros(m, n, dtype=torch.float64)
-    for first in range(0, k, 128):
-        magnitude = x[:, first : first + 128].abs() @ y[first : first + 128].abs()
-        bound += 4 * 33 * 2.0**-13 * magnitude / 8 + 2.0**-22 * magnitude  # no term is an eighth of 128 of them
+    bound = cut_in_128(x, y)
     error = (got - x @ y).abs()
     assert not bool((~(error <= bound)).any()) or row not in PROMOTING
     return float(error.max()), float(bound.max())

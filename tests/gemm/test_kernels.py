@@ -33,6 +33,7 @@ FLOATING_IDS = [f"{row.name}-{t}" for row, t in FLOATING]
 
 
 TENSOR_CORES = ("f64", "sm_80", "terms")  # folders whose sums may be cut where ordinary cores round
+NVIDIA = (*TENSOR_CORES, "f32")  # whose warps have 32 lanes
 
 
 def multiplied(row: gpukern.selection.Row, t: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ def test_ragged_shapes_under_every_schedule(row: gpukern.selection.Row, dtype: t
         a, b = filled(dtype, batch, m, k, k=k), filled(dtype, batch, k, n, k=k)
         for order, seed in SCHEDULES if (m, n) != (row.tile[0], row.tile[1]) or k > row.tile[2] else SCHEDULES[:2]:
             exact(row, a, b, schedule=Schedule(order, seed))
-    if not row.name.startswith(TENSOR_CORES):  # those are NVIDIA's, whose warps have 32 lanes
+    if not row.name.startswith(NVIDIA):
         a, b = filled(dtype, 1, 9, 20, k=20), filled(dtype, 1, 20, side(row, 11), k=20)
         exact(row, a, b, schedule=Schedule("pct", 9, wave=64))
 
@@ -284,17 +285,20 @@ def test_float32_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_t
     assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
 
 
-@pytest.mark.parametrize("name", [row.name for row in GPU_ROWS if row.name.startswith("f64/")])
+@pytest.mark.parametrize("name", [row.name for row in GPU_ROWS if row.name.startswith(("f32/", "f64/"))])
 @pytest.mark.parametrize(("a_turned", "b_turned"), [(False, False), (False, True), (True, False)])
-def test_float64_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
+def test_tiles_of_other_products_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
     """Copies, fragments and the way out; D down its columns (both turned) does meet some, as in sm_80."""
-    a, b = torch.randn(128, 64).double(), torch.randn(64, 128).double()
+    dtype = torch.float32 if name.startswith("f32/") else torch.float64
+    a, b = torch.randn(128, 64, dtype=dtype), torch.randn(64, 128, dtype=dtype)
     a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
     assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
 
 
 ALIKE = [
-    (folder, t) for folder in ("f64", "sm_80", "simt") for t in dict.fromkeys(t for r, t in CASES if folder in r.name)
+    (folder, t)
+    for folder in ("f32", "f64", "sm_80", "simt")
+    for t in dict.fromkeys(t for r, t in CASES if folder in r.name)
 ]
 
 

@@ -22,6 +22,7 @@ from gpukern import _C, tuning
 from .test_rows import GOLDEN, GPUS, TYPES, choices, explain
 
 MEASURED = "a stored measurement prefers another"
+PLAIN = "f32/f128x128"  # what no measurement decides
 ALL = "2026-11-24 on NVIDIA H200 (simt/s32x32 12.3 us, next simt/s128x128 15.0 us)"
 
 
@@ -53,7 +54,7 @@ def would(
 
 
 def test_a_measured_order_decides_and_explain_says_why() -> None:
-    assert would() == "simt/s128x128" and not explain("float32", 4096, 4096, 4096, "sm_90")["ranked"]
+    assert would() == PLAIN and not explain("float32", 4096, 4096, 4096, "sm_90")["ranked"]
     _C.gemm_set_ranking([entry(["simt/s32x32", "simt/s128x128"])])
     found = explain("float32", 4096, 4096, 4096, "sm_90")
     assert found["would_run"] == "simt/s32x32" and found["ranked"] and found["measurement"] == ALL
@@ -102,7 +103,7 @@ def test_a_vector_lies_by_rows_whichever_way_it_is_written(layout: str) -> None:
 def test_rows_that_cannot_serve_are_passed_over() -> None:
     _C.gemm_set_ranking([entry(["simt/w64x64", "host/blas", "simt/d32x32"])])
     found = explain("float32", 4096, 4096, 4096, "sm_90")
-    assert found["would_run"] == "simt/s128x128" and not found["ranked"] and found["measurement"] == ""
+    assert found["would_run"] == PLAIN and not found["ranked"] and found["measurement"] == ""
     assert MEASURED not in dict(found["refusals"]).values()
     _C.gemm_set_ranking([entry(["simt/w64x64", "simt/s64x64", "simt/s32x32"])])  # then the next of the order
     assert would() == "simt/s64x64"
@@ -132,9 +133,9 @@ def test_a_described_device_takes_the_only_device_of_its_target() -> None:
     _C.gemm_set_ranking([entry(rows), entry(rows, device="NVIDIA A100", target="sm_80")])
     assert would() == would(device="sm_90a") == would(device="sm_80") == "simt/s32x32"
     _C.gemm_set_ranking([entry(rows), entry(rows, device="NVIDIA H100 80GB HBM3")])
-    assert would() == "simt/s128x128"  # two devices of sm_90: which one is meant, the target does not say
+    assert would() == PLAIN  # two devices of sm_90: which one is meant, the target does not say
     _C.gemm_set_ranking([entry(rows, device="AMD Instinct MI300X", target="gfx942")])
-    assert would(device="gfx942") == "simt/s32x32" and would() == "simt/s128x128"
+    assert would(device="gfx942") == "simt/s32x32" and would() == PLAIN
 
 
 def test_an_empty_table_leaves_every_choice_as_it_was() -> None:
@@ -188,17 +189,17 @@ TWO = [("simt/s32x32", 12.34), ("simt/s128x128", 15.0)]
 def test_a_file_reaches_selection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUKERN_TUNING", str(tmp_path))
     stored(TWO)
-    assert would() == "simt/s128x128"  # not before it is read
+    assert would() == PLAIN  # not before it is read
     assert tuning.activate() == 1 and would() == "simt/s32x32"
     assert explain("float32", 4096, 4096, 4096, "sm_90")["measurement"] == ALL
     monkeypatch.setenv("GPUKERN_TUNING", "off")
-    assert tuning.activate() == 0 and would() == "simt/s128x128"
+    assert tuning.activate() == 0 and would() == PLAIN
 
 
 def test_a_single_row_decides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUKERN_TUNING", str(tmp_path))
     stored([("simt/s32x32", 12.3)])
-    assert tuning.activate() == 0 and would() == "simt/s128x128"
+    assert tuning.activate() == 0 and would() == PLAIN
 
 
 def test_a_row_that_this_build_does_not_have_makes_a_file_stale(
@@ -212,7 +213,7 @@ def test_a_row_that_this_build_does_not_have_makes_a_file_stale(
         path.write_text(json.dumps(facts))
         found, reason = tuning.load(path)
         assert found is None and said in reason and "stale" in reason
-        assert tuning.activate() == 0 and would() == "simt/s128x128"
+        assert tuning.activate() == 0 and would() == PLAIN
     assert not recwarn.list  # stale is nobody's mistake
 
 

@@ -72,14 +72,15 @@ def scaled_cases() -> Iterator[Case]:
         yield {"a": zeros, "b": zeros.expand(1, 400), "scales": (one, one), "bias": numbers, "out": dtype}
 
 
-def wrong_scaled(case: Case, seed: int) -> str:
+def wrong_scaled(case: Case, seed: int, folder: int = SIMT, row: int = 0) -> str:
     """What the model says, or that a result is wrong, or ""."""
     a, b, (one, two) = case["a"], case["b"], case["scales"]
     out, bias, by = case.get("out", torch.float32), case.get("bias"), case.get("scale_result")
     try:
         got = gpukern.model.machine.scaled(
-            SIMT, 0, torch.empty(a.shape[0], b.shape[1], dtype=out), a, b, one, two, bias=bias, scale_result=by,
-            splits=case.get("splits", 1), schedule=gpukern.model.machine.Schedule("pct", seed),
+            folder, row, torch.empty(a.shape[0], b.shape[1], dtype=out), a, b, one, two, bias=bias, scale_result=by,
+            splits=case.get("splits", 1), fast=case.get("fast", False),
+            schedule=gpukern.model.machine.Schedule("pct", seed),
         )  # fmt: skip
     except (gpukern.model.machine.ModelError, AssertionError) as said:
         return str(said)

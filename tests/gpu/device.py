@@ -57,7 +57,7 @@ def types(row: Any) -> list[torch.dtype]:
 
 
 def takes_float8(row: Any) -> bool:
-    """Whether it has every scaled product; Hopper's have some (test_hopper.py)."""
+    """Whether it has scaled products in all layouts, with all scales; Hopper's have some (test_hopper.py)."""
     return any(t.startswith("float8") for t in row.types) and not row.name.startswith("sm_90a/")
 
 

@@ -67,7 +67,7 @@ def scaled_runs(row: gpukern.selection.Row) -> int:
     count = 0
     bm, bn, bk = row.tile
     for number, kind in enumerate(float8.SCALES):
-        first, second = float8.FORMATS[number % 4], float8.FORMATS[number // 4]
+        first, second = float8.paired(row.name, float8.FORMATS[number % 4], float8.FORMATS[number // 4])
         for m, n, k in ((bm + 1, bn - 1, 128 + bk + 1), (1, 3, 2 * bk), (bm, bn, bk)):
             a, b, bias = float8.whole(first, m, k), float8.whole(second, k, n), torch.randint(-3, 4, (n,)).float()
             one, two = float8.scales(kind, m, n, k)

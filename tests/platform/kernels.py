@@ -73,9 +73,12 @@ def key_of(name: str) -> str:
     if terms:
         row = row_of("terms", "f32", (int(terms[1]), int(terms[2]), int(terms[3])))
         return f"{row.name if row else name} f32"
-    double = re.search(r"gemm::f64::product<(\d+), (\d+),", name)
-    if double:
-        return f"f64/m{double[1]}x{double[2]} f64"
+    ada = re.search(r"gemm::sm_89::product<(\d+), (\d+),", name)
+    if ada:
+        return f"sm_89/o{ada[1]}x{ada[2]} f8"
+    float_ = re.search(r"gemm::(f32|f64)::product<(\d+), (\d+),", name)
+    if float_:  # of one type, which is not said
+        return f"{float_[1]}/{'f' if float_[1] == 'f32' else 'm'}{float_[2]}x{float_[3]} {float_[1]}"
     hopper = re.search(r"gemm::sm_90a::product<([\w :]+), [\w :]+, [\w :]+, (\d+), (\d+), \(.*?\)(\d),", name)
     if hopper:  # a tile may be there twice: for two warpgroups together, and for each in turns
         way = ("d" if int(hopper[3]) <= 32 else "w", "p", "q", "t")[int(hopper[4])]

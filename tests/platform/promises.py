@@ -149,6 +149,15 @@ PROMISES += [
     # A warp's 32 x 32 by 16 of k is 8 products, twice a tile; 8 reads of 8 bytes for 16 rows, 4 for 8 columns.
     Promise(r"f64/m(128|64)x64 f64", {"MMA": 16, "LDGSTS.128": 16, "LDS": 96, "BAR": 3}),
     Promise(r"f64/m32x32 f64", {"MMA": 4, "LDGSTS.128": 16, "LDS": 48, "BAR": 3}),
+    # A step is four k: 16 multiply-adds for each 16 x 8 of a warp's part; four steps a tile of 64 bytes, of 128 a loop
+    # of two.
+    Promise(r"f32/f128x128 f32", {"FFMA": 1024, "LDS.128": 32, "LDGSTS.128": 8}),
+    Promise(r"f32/f64x64 f32", {"FFMA": 512, "LDS.128": 32, "LDGSTS.128": 8}),
+    Promise(r"f32/f(32x32|16x128) f32", {"FFMA": 128, "LDS.128": 16, "LDGSTS.128": 10}),
+    Promise(r"f32/f\w+ f32", {"LDGSTS": 8, "BAR": 3, "STG.128": 1, "STS": 2}),
+    # Four steps of 32 k a tile, whose sums are scaled and added once.
+    Promise(r"sm_89/o128x128 f8", {"MMA": 64, "LDSM": 24, "LDGSTS.128": 16, "FFMA": 64, "BAR": 3}),
+    Promise(r"sm_89/o64x64 f8", {"MMA": 32, "LDSM": 16, "LDGSTS.128": 16, "FFMA": 32, "BAR": 3}),
     Promise(r"sm_80/i\w+ i8", {"LDSM": 16, "LDGSTS.128": 16}),
     Promise(r"sm_80/\w+ \w+", {"LDGSTS": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
     Promise(r"terms/e\w+ f32", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
@@ -210,6 +219,7 @@ class Machine:
 MACHINES = {
     "sm_75": Machine(32, 16, 65536, 256, 64 << 10),
     "sm_80": Machine(64, 32, 65536, 256, 164 << 10, 1 << 10),
+    "sm_89": Machine(48, 24, 65536, 256, 100 << 10, 1 << 10),
     "sm_90": Machine(64, 32, 65536, 256, 228 << 10, 1 << 10),
     "sm_100": Machine(64, 32, 65536, 256, 228 << 10, 1 << 10),
     "sm_120": Machine(48, 24, 65536, 256, 100 << 10, 1 << 10),

@@ -115,7 +115,7 @@ def compiled(folder: Path, target: str, source: Path = FAULTS) -> tuple[Path, st
     tool = cuda_gpu().compiler
     flags = ["-std=c++20", "-O3", "-Icsrc", "-Wno-deprecated-gpu-targets", "--expt-relaxed-constexpr"]
     done = subprocess.run(
-        [tool, *flags, *rules.target_flags([target], cuda_gpu()), "-c", str(source), "-o", str(out)],
+        [tool, *flags, *rules.target_flags([target], [target], cuda_gpu()), "-c", str(source), "-o", str(out)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -180,7 +180,7 @@ def test_a_changed_figure_is_a_diff() -> None:
 
 
 def test_a_promise_that_no_kernel_answers_to_is_found() -> None:
-    found = inspect_cuda.Inspection("nvcc 0", {"sm_80": [], "sm_90a": []})
+    found = inspect_cuda.Inspection("nvcc 0", {"sm_80": [], "sm_89": [], "sm_90a": []})
     said = inspection.unkept(found)
     assert [p.kernels for p in promises.PROMISES if not any(f" is named {p.kernels}," in text for text in said)] == []
     assert not [text for text in said if "sm_80: " in text and "sm_90a/" in text]

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "float8.h"
 #include "fragments.h"
 #include "memory.h"
 
@@ -35,21 +36,35 @@ float number(bfloat16_t x) { return to_float(x); }
 float number(Tf32 x) { return float_of(x.bits & 0xffffe000); }
 double number(double x) { return x; }
 int number(int8_t x) { return x; }
+struct E4m3 {
+  uint8_t bits;
+};
+struct E5m2 {
+  uint8_t bits;
+};
+float number(E4m3 x) { return float8_value(x.bits, false); }
+float number(E5m2 x) { return float8_value(x.bits, true); }
 
-// D += A B.  Products are exact in Sum; the order of a sum is the hardware's own and not promised.
-template <class Shape, class Type, class Sum> void multiply(void* const* lanes) {
-  Sum a[Shape::m][Shape::k], b[Shape::k][Shape::n];
+// The operands of all lanes as matrices.
+template <class Shape, class A, class B, class Sum>
+void gather(void* const* lanes, Sum (&a)[Shape::m][Shape::k], Sum (&b)[Shape::k][Shape::n]) {
   for (int lane = 0; lane < 32; ++lane) {
     const auto* const given = static_cast<const MmaLane*>(lanes[lane]);
     for (int i = 0; i < Shape::elements_a; ++i) {
       const Element at = Shape::a(lane, i);
-      a[at.row][at.column] = number(read_as<Type>(given->a, i));
+      a[at.row][at.column] = number(read_as<A>(given->a, i));
     }
     for (int i = 0; i < Shape::elements_b; ++i) {
       const Element at = Shape::b(lane, i);
-      b[at.row][at.column] = number(read_as<Type>(given->b, i));
+      b[at.row][at.column] = number(read_as<B>(given->b, i));
     }
   }
+}
+
+// D += A B.  Products are exact in Sum; the order of a sum is the hardware's own and not promised.
+template <class Shape, class Type, class Sum> void multiply(void* const* lanes) {
+  Sum a[Shape::m][Shape::k], b[Shape::k][Shape::n];
+  gather<Shape, Type, Type>(lanes, a, b);
   for (int lane = 0; lane < 32; ++lane) {
     void* const d = static_cast<const MmaLane*>(lanes[lane])->d;
     for (int i = 0; i < Shape::elements_c; ++i) {
@@ -64,11 +79,32 @@ template <class Shape, class Type, class Sum> void multiply(void* const* lanes) 
   }
 }
 
+// The same of float8, whose sums the tensor cores cut.  No manual says so of mma.sync; that they may is what a kernel
+// is held to.
+template <class A, class B> void multiply_cut(void* const* lanes) {
+  using Shape = M16n8k32;
+  float a[Shape::m][Shape::k], b[Shape::k][Shape::n], sum[Shape::m][Shape::n];
+  gather<Shape, A, B>(lanes, a, b);
+  const auto each_sum = [&](auto f) {
+    for (int lane = 0; lane < 32; ++lane)
+      for (int i = 0; i < Shape::elements_c; ++i) {
+        const Element at = Shape::c(lane, i);
+        f(static_cast<float*>(static_cast<const MmaLane*>(lanes[lane])->d)[i], sum[at.row][at.column]);
+      }
+  };
+  each_sum([](float d, float& s) { s = d; });
+  for (int row = 0; row < Shape::m; ++row) add_cut(Shape::n, Shape::k, a[row], 1, b[0], sum[row]);
+  each_sum([](float& d, float s) { d = s; });
+}
+
 using Multiply = void (*)(void* const*);
 constexpr Multiply kMultiply[] = {
     // in the order of Mma
-    multiply<M16n8k16, half_t, float>, multiply<M16n8k16, bfloat16_t, float>, multiply<M16n8k8, Tf32, float>,
-    multiply<M16n8k32, int8_t, int>,   multiply<M8n8k4, double, double>,      multiply<M16n8k16Double, double, double>,
+    multiply<M16n8k16, half_t, float>, multiply<M16n8k16, bfloat16_t, float>,
+    multiply<M16n8k8, Tf32, float>,    multiply<M16n8k32, int8_t, int>,
+    multiply<M8n8k4, double, double>,  multiply<M16n8k16Double, double, double>,
+    multiply_cut<E4m3, E4m3>,          multiply_cut<E4m3, E5m2>,
+    multiply_cut<E5m2, E4m3>,          multiply_cut<E5m2, E5m2>,
 };
 
 // ---- ldmatrix, stmatrix ------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ namespace gpukern {
 
 namespace model {
 
-enum class Mma { f16, bf16, tf32, s8, f64_m8n8k4, f64_m16n8k16 };
+enum class Mma { f16, bf16, tf32, s8, f64_m8n8k4, f64_m16n8k16, e4m3_e4m3, e4m3_e5m2, e5m2_e4m3, e5m2_e5m2 };
 void mma(Mma which, void* d, const void* a, const void* b, Place at);
 void load_matrices(uint32_t* registers, int count, uint32_t address, bool transposed, Place at);
 void store_matrices(const uint32_t* registers, int count, uint32_t address, bool transposed, Place at);
@@ -121,6 +121,15 @@ inline void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32
 inline void mma_m16n8k32_s8(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], GPUKERN_SAID_AT) {
   model::mma(model::Mma::s8, d, a, b, GPUKERN_HERE("mma_m16n8k32_s8"));
 }
+#define GPUKERN_MODEL_MMA_8(A, B)                                                                                      \
+  inline void mma_m16n8k32_##A##_##B(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], GPUKERN_SAID_AT) { \
+    model::mma(model::Mma::A##_##B, d, a, b, GPUKERN_HERE("mma_m16n8k32_" #A "_" #B));                                 \
+  }
+GPUKERN_MODEL_MMA_8(e4m3, e4m3)
+GPUKERN_MODEL_MMA_8(e4m3, e5m2)
+GPUKERN_MODEL_MMA_8(e5m2, e4m3)
+GPUKERN_MODEL_MMA_8(e5m2, e5m2)
+#undef GPUKERN_MODEL_MMA_8
 inline void mma_m8n8k4_f64(double (&d)[2], const double (&a)[1], const double (&b)[1], GPUKERN_SAID_AT) {
   model::mma(model::Mma::f64_m8n8k4, d, a, b, GPUKERN_HERE("mma_m8n8k4_f64"));
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "float8.h"
 #include "wgmma_layout.h"
 
 namespace gpukern::model {
@@ -104,14 +105,6 @@ template <class F> void each_piece(const Operand& o, int from, int rows, F f) {
   }
 }
 
-float float8_value(uint8_t bits, bool e5m2) {
-  const uint16_t half = static_cast<uint16_t>(bits << 8);  // e5m2 is the upper half of a half
-  if (e5m2) return to_float(half_t{half});
-  const float sign = bits & 0x80 ? -1.0f : 1.0f;
-  const int exponent = bits >> 3 & 15, fraction = bits & 7;
-  if ((bits & 0x7f) == 0x7f) return float_of(0x7fc00000);
-  return sign * std::ldexp(static_cast<float>(fraction + (exponent ? 8 : 0)), (exponent ? exponent : 1) - 10);
-}
 float value_of(const char* from, Elements kind) {
   uint8_t byte;
   uint16_t half;
@@ -149,39 +142,6 @@ void watch(const Operand& o, int from, int rows, const Agent& agent, Place at) {
 
 // ---- execution ------------------------------------------------------------------------------------------------
 
-// What the tensor cores keep of sums of float8: of each term the bits down to 2^-13 of the largest one's leading bit
-// ("around 14 bits": DeepSeek-V3 Technical Report, 3.3.2).  `sum` starts as the accumulators.
-void add_cut(int n, int k, const float* left, const float* right, float* sum) {
-  constexpr int kBits = 13;
-  float largest[256], unit[256], many[256];  // many: units of 1
-  int total[256];
-  bool finite = true;
-  for (int c = 0; c < n; ++c) finite &= std::isfinite(largest[c] = std::fabs(sum[c]));
-  for (int kk = 0; kk < k; ++kk)
-    for (int c = 0; c < n; ++c) {
-      const float term = std::fabs(left[kk * kRows] * right[kk * n + c]);
-      finite &= term <= 3.4e38f;
-      largest[c] = term <= largest[c] ? largest[c] : term;
-    }
-  for (int c = 0; c < n; ++c) {
-    int exponent = 0;
-    std::frexp(largest[c], &exponent);
-    unit[c] = finite ? std::ldexp(1.0f, std::max(exponent - 1 - kBits, -100)) : 1.0f;
-  }
-  if (!finite) {
-    for (int kk = 0; kk < k; ++kk)
-      for (int c = 0; c < n; ++c) sum[c] += left[kk * kRows] * right[kk * n + c];
-    return;
-  }
-  for (int c = 0; c < n; ++c) {
-    many[c] = 1 / unit[c];
-    total[c] = static_cast<int>(sum[c] * many[c]);
-  }
-  for (int kk = 0; kk < k; ++kk)
-    for (int c = 0; c < n; ++c) total[c] += static_cast<int>(left[kk * kRows] * right[kk * n + c] * many[c]);
-  for (int c = 0; c < n; ++c) sum[c] = static_cast<float>(total[c]) * unit[c];
-}
-
 // A warp's quarter: 16 rows of A, all of B.
 void execute(const Operation& op, const Operand& a, const Operand& b, int warp, Accumulator& to) {
   float left[kMostK * kRows], right[kMostK * 256], sums[kRows * 256];
@@ -211,7 +171,7 @@ void execute(const Operation& op, const Operand& a, const Operand& b, int warp, 
   for (int row = 0; row < kRows; ++row) {
     float* const sum = sums + row * p.n;
     if (cut) {
-      add_cut(p.n, k, left + row, right, sum);
+      add_cut(p.n, k, left + row, kRows, right, sum);
       continue;
     }
     for (int kk = 0; kk < k; ++kk) {

@@ -170,6 +170,17 @@ GPUKERN_MMA_CASE(mma_m16n8k16_bf16, mma_m16n8k16_bf16, float)
 GPUKERN_MMA_CASE(mma_m16n8k8_tf32, mma_m16n8k8_tf32, float)
 GPUKERN_MMA_CASE(mma_m16n8k32_s8, mma_m16n8k32_s8, int)
 
+#if GPUKERN_SM89
+#define GPUKERN_MMA_CASE_8(WORD) GPUKERN_MMA_CASE(WORD, WORD, float)
+#else
+#define GPUKERN_MMA_CASE_8(WORD) \
+  GPUKERN_CASE(WORD, 1, 32, 0) {}
+#endif
+GPUKERN_MMA_CASE_8(mma_m16n8k32_e4m3_e4m3)
+GPUKERN_MMA_CASE_8(mma_m16n8k32_e4m3_e5m2)
+GPUKERN_MMA_CASE_8(mma_m16n8k32_e5m2_e4m3)
+GPUKERN_MMA_CASE_8(mma_m16n8k32_e5m2_e5m2)
+
 GPUKERN_CASE(mma_m8n8k4_f64, 1, 32, 0) {
   multiply<double, 1, 1, 2, double>(
       input, output, [](double (&d)[2], const double (&a)[1], const double (&b)[1]) { mma_m8n8k4_f64(d, a, b); });

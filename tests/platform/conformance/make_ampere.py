@@ -21,6 +21,18 @@ def bfloat16(values: NDArray) -> NDArray:
     return (values.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
 
 
+def float8(exponent: int) -> Callable[[NDArray], NDArray]:
+    """Bits of values that a format with so many bits of exponent has: the pattern that is the value by the formula."""
+    fraction = 7 - exponent
+    bias = 2 ** (exponent - 1) - 1
+    patterns = {}
+    for bits in range(2**7 - 1):
+        e, f = bits >> fraction, bits % 2**fraction
+        number = (f + 2**fraction if e else f) * 2.0 ** (max(e, 1) - bias - fraction)
+        patterns.setdefault(number, bits)
+    return lambda values: np.vectorize(lambda v: patterns[abs(v)] | (0x80 if v < 0 else 0), otypes=[np.uint8])(values)
+
+
 # ---- "Matrix fragments for mma.<shape>": row and col of ai, bi and ci, word by word --------------------------------
 
 
@@ -94,7 +106,8 @@ def fragments(matrix: NDArray, elements: int, place: Place) -> NDArray:
 
 def product(kernel: str, section: str, encode: Callable[[NDArray], NDArray], sums: type, shape: tuple[int, int, int],
             elements: tuple[int, int, int], places: tuple[Place, Place, Place], *, top: tuple[int, int] = (9, 9),
-            seen: Callable[[NDArray], NDArray] = lambda values: values, name: str = "") -> Case:  # fmt: skip
+            seen: Callable[[NDArray], NDArray] = lambda values: values, name: str = "",
+            encode_b: Callable[[NDArray], NDArray] | None = None) -> Case:  # fmt: skip
     """D = A B + C of whole numbers, exact in every order of the sum.  seen: what the unit takes values for."""
     m, n, k = shape
     a, b = rng.integers(-top[0], top[0], (m, k)), rng.integers(-top[1], top[1], (k, n))
@@ -102,7 +115,7 @@ def product(kernel: str, section: str, encode: Callable[[NDArray], NDArray], sum
     expected = (seen(a) @ seen(b) + c).astype(sums)
     registers = [
         fragments(encode(a), elements[0], places[0]).tobytes(),
-        fragments(encode(b), elements[1], places[1]).tobytes(),
+        fragments((encode_b or encode)(b), elements[1], places[1]).tobytes(),
         fragments(c.astype(sums), elements[2], places[2]).tobytes(),
     ]
     given = np.frombuffer(b"".join(registers), np.uint32)
@@ -135,6 +148,15 @@ def products() -> list[Case]:
                 (a_m8n8k4_f64, b_m8n8k4_f64, c_m8n8k4_f64), top=(10**6, 10**6)),
         product("mma_m16n8k16_f64", "mma.m16n8k16 .f64 (sm_90)", lambda v: v.astype(np.float64), np.float64,
                 (16, 8, 16), (8, 4, 4), (a_m16n8k16_f64, b_m16n8k16_f64, c_m16n8), top=(10**6, 10**6)),
+    ]  # fmt: skip
+
+
+def products_of_8_bits() -> list[Case]:
+    formats = {"e4m3": float8(4), "e5m2": float8(5)}
+    return [
+        product(f"mma_m16n8k32_{a}_{b}", f"mma.m16n8k32 .{a} .{b} (sm_89)", formats[a], np.float32, (16, 8, 32),
+                (16, 8, 4), (a_8bit, b_8bit, c_m16n8), top=(8, 8), encode_b=formats[b])
+        for a in formats for b in formats
     ]  # fmt: skip
 
 
@@ -213,7 +235,7 @@ def meetings() -> list[Case]:
 
 
 def cases() -> list[Case]:
-    return [*meetings(), *copies(), *matrices(), *products(), *rounding()]
+    return [*meetings(), *copies(), *matrices(), *products(), *rounding(), *products_of_8_bits()]
 
 
 if __name__ == "__main__":

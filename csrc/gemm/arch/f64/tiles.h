@@ -2,7 +2,7 @@
 // an instruction and, by what others measured, about half of the rate there.
 // One line is one kernel for each layout; nothing outside this table can be launched.
 #pragma once
-#include "../../refusals.h"
+#include "../../mma.h"
 
 namespace gpukern::gemm::f64 {
 
@@ -57,7 +57,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
 }
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
 constexpr Reason refuses(const Row& r, const Problem&, const Device& d) {
-  return r.shared > d.shared_bytes ? "a block's stages do not fit this device's shared memory" : nullptr;
+  return r.shared > d.shared_bytes ? mma::kNoRoom : nullptr;
 }
 
 constexpr int64_t tiles_of(const Row& r, const Problem& given) {
@@ -74,22 +74,11 @@ constexpr int splits(const Row& r, const Problem& p, const Device& d) {
   return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r));
 }
 
-// Modelled cycles, as in sm_80, by 128 bytes of k: 128 multiply-adds an SM and cycle (67e12 a second on 132 of them);
-// and nothing is faster than memory, at 4.3e12 bytes a second.
+// Modelled cycles, by 128 bytes of k: 128 multiply-adds an SM and cycle (67e12 a second on 132 of them); and nothing is
+// faster than memory, at 4.3e12 bytes a second.
 constexpr double cost(const Row& r, const Problem& p, const Device& d) {
-  const int ranges = splits(r, p, d);
-  const double sms = d.sm_count > 0 ? d.sm_count : 1, tiles = double(tiles_of(r, p)) * ranges;
-  const double mma = double(r.bm) * r.bn * (kStep / 8) / 128;
-  const double shared = r.threads / 32.0 * (r.tm + r.tn) * kStep / 128;
-  const double l2 = (r.bm + r.bn) * double(kStep) / 46;
-  const double slowest = mma > shared ? (mma > l2 ? mma : l2) : (shared > l2 ? shared : l2);
-  const double together = slowest + (mma + shared + l2 - slowest) / 8;
-  const double turns = double(ceil_div(int64_t(tiles), int64_t(sms)));
-  const double least = 150;  // a lone block's fragments, and the latency of its products
-  const double depth = double(ceil_div(ceil_div(p.k, r.bk), ranges)) * (kDeep / kStep);
-  const double busy = turns * together > least ? turns * together : least;
-  const double multiplying =
-      depth * busy + r.bm * r.bn * 8.0 / 46 + split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
+  const mma::Pace pace{8, kStep, 128, 150};
+  const double multiplying = mma::tiles_cost(r, p, d, pace, tiles_of(r, p), splits(r, p, d));
   const double a = double(p.m) * (p.a.batch == 0 ? 1 : double(p.batch));
   const double b = double(p.n) * (p.b.batch == 0 ? 1 : double(p.batch));
   const double moved = 8 * ((a + b) * double(p.k) + double(p.m) * double(p.n) * double(p.batch));

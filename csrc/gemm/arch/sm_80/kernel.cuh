@@ -35,28 +35,28 @@ struct Work {
 
 // A warp's part of D, 16 rows at a time: from fragments to a slab of the warp's own in shared memory, and from there to
 // D in packets along its rows (or down its columns).
-template <class T, int MI, int WN, class Sum>
+template <class T, int MI, int WN, class At = Mma<T, 32>, class Sum>
 GPUKERN_D void store(const Work& w, int64_t slice, int64_t row0, int64_t column0, char* shared,
                      Sum (&sum)[MI][WN / 8][4]) {
   using V = typename Number<T>::V;
-  constexpr int each = 16 / static_cast<int>(sizeof(V)), pitch = WN + 8;
+  constexpr int each = 16 / static_cast<int>(sizeof(V)), pitch = WN + At::pad, side = At::side;
   const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
   V* const slab = reinterpret_cast<V*>(shared) + warp * (16 * pitch);
   // A lane's packets lie below one another (or side by side, down the columns), so it has one sum an element.
-  constexpr bool can_sum = std::is_same_v<V, float>;
+  constexpr bool can_sum = At::gradients && std::is_same_v<V, float>;
   static_assert(32 % (WN / each) == 0 && 32 % (16 / each) == 0);
   [[maybe_unused]] V total[each] = {};
 #pragma unroll 1
   for (int i = 0; i < MI; ++i) {
 #pragma unroll
-    for (int j = 0; j < WN / 8; ++j) {
-      V* const to = slab + lane / 4 * pitch + j * 8 + lane % 4 * 2;
+    for (int j = 0; j < WN / 8; j += side) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        Packet<V, 2> two;
-        two.v[0] = static_cast<V>(sum[0][j][2 * half]);
-        two.v[1] = static_cast<V>(sum[0][j][2 * half + 1]);
-        store_packet(reinterpret_cast<Packet<V, 2>*>(to + half * 8 * pitch), two);
+        Packet<V, 2 * side> packet;
+#pragma unroll
+        for (int e = 0; e < 2 * side; ++e) packet.v[e] = static_cast<V>(sum[0][j + e / 2][2 * half + e % 2]);
+        V* const to = slab + At::row(lane / 4, half) * pitch + At::column(j, lane % 4);
+        store_packet(reinterpret_cast<Packet<V, 2 * side>*>(to), packet);
       }
     }
     syncwarp();
@@ -73,7 +73,7 @@ GPUKERN_D void store(const Work& w, int64_t slice, int64_t row0, int64_t column0
 #pragma unroll
         for (int e = 0; e < each; ++e) v[e] = packet.v[e];
       }
-      const bool stored = emit<T, !ends_apart(type_of<T>())>(w.ending, slice, row0 + i * 16 + row, column0 + column, v);
+      const bool stored = emit<T, At::gradients>(w.ending, slice, row0 + i * 16 + row, column0 + column, v);
       if constexpr (can_sum)
         if (stored && w.ending.data.parts) {
 #pragma unroll
@@ -95,14 +95,24 @@ constexpr int kBlocks = WM * WN * sizeof(typename Number<T>::V) > 4096 ? 1
                         : sizeof(T) == 2                               ? 4
                                                                        : 3;
 
-// What a block does.  Bytes: of k that one product takes.
-template <class T, int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB, int Bytes = 32>
-GPUKERN_D void multiply_tile(const Work& w) {
-  constexpr int threads = BM / WM * (BN / WN) * 32, steps = BK * static_cast<int>(sizeof(T)) / Bytes;
+// Where a warp's part of D begins, and its matrix or range of one.
+struct WarpTile {
+  int64_t slice, row, column;
+};
+// What most tiles of k end with.
+struct Nothing {
+  template <class Sum> GPUKERN_D void operator()(const WarpTile&, int64_t, bool, Sum&) const {}
+};
+
+// What a block does.  At: what multiplies; after: is told of each tile of k, by its first k and whether it is the last,
+// and may do what it likes to the sums.
+template <class T, int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB, class At = Mma<T, 32>,
+          class After = Nothing>
+GPUKERN_D void multiply_tile(const Work& w, After after = {}) {
+  constexpr int threads = BM / WM * (BN / WN) * 32, steps = BK * static_cast<int>(sizeof(T)) / At::bytes;
   constexpr int MI = WM / 16, NI = WN / 8;
   using TileA = Tile<T, BM, BK, threads, AlongA>;
   using TileB = Tile<T, BN, BK, threads, AlongB>;
-  using At = Step<T, Bytes>;
   static_assert(steps % 2 == 0, "two sets of fragments of B take turns");
 
   const Problem& p = w.ending.p;
@@ -114,6 +124,7 @@ GPUKERN_D void multiply_tile(const Work& w) {
   const TileIndex tile = tile_at(blockIdx.x, ceil_div(p.m, BM), ceil_div(p.n, BN));
   const int64_t slice = w.first_batch + tile.batch, batch = slice % w.batches;
   const int64_t row0 = tile.row * BM, column0 = tile.column * BN;
+  const WarpTile here{slice, row0 + warp_row, column0 + warp_column};
   const Range range = range_of(p.k, BK, w.splits, static_cast<int>(slice / w.batches));
   const int64_t tiles = ceil_div(range.end - range.first, BK);
 
@@ -139,12 +150,12 @@ GPUKERN_D void multiply_tile(const Work& w) {
     typename At::B b[NI / 2][2];
   } even, odd;
   const auto read_a = [&](int i, int slot, int step) {
-    load_a<T, Bytes, TileA>(fa[i], shared + slot * TileA::bytes, warp_row + i * 16, step, lane);
+    At::template read_a<TileA>(fa[i], shared + slot * TileA::bytes, warp_row + i * 16, step, lane);
   };
   const auto read_b = [&](Columns& into, int slot, int step) {
     const char* const tile_b = shared + Stages * TileA::bytes + slot * TileB::bytes;
 #pragma unroll
-    for (int j = 0; j < NI / 2; ++j) load_b<T, Bytes, TileB>(into.b[j], tile_b, warp_column + j * 16, step, lane);
+    for (int j = 0; j < NI / 2; ++j) At::template read_b<TileB>(into.b[j], tile_b, warp_column + j * 16, step, lane);
   };
 
 #pragma unroll 1  // one copy of what asks, not Stages - 1
@@ -180,7 +191,7 @@ GPUKERN_D void multiply_tile(const Work& w) {
 #pragma unroll
       for (int i = 0; i < MI; ++i) {
 #pragma unroll
-        for (int j = 0; j < NI; ++j) multiply(sum[i][j], fa[i], here.b[j / 2][j % 2], T());
+        for (int j = 0; j < NI; ++j) At::product(sum[i][j], fa[i], here.b[j / 2][j % 2]);
         read_a(i, from, then);
       }
     };
@@ -189,10 +200,11 @@ GPUKERN_D void multiply_tile(const Work& w) {
       take(step, even, odd);
       take(step + 1, odd, even);
     }
+    after(here, range.first + k * BK, k + 1 == tiles, sum);
     slot = next;
   }
   syncthreads();  // the last fragments are read; now the stages are the epilogue's
-  store<T, MI, WN>(w, slice, row0 + warp_row, column0 + warp_column, shared, sum);
+  store<T, MI, WN, At>(w, slice, here.row, here.column, shared, sum);
 }
 
 template <class T, int BM, int BN, int BK, int WM, int WN, int Stages, bool AlongA, bool AlongB>

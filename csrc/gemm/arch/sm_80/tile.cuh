@@ -35,10 +35,10 @@ template <class T, int X, int BK, int Threads, bool AlongK> struct Tile {
   static constexpr int period = scalar ? 4 : 8;                        // lines after which the turning repeats
   static constexpr int hop = Threads / chunks, packets = lines / hop;  // a thread's lines are `hop` apart
   static_assert(line_bytes % 32 == 0 && Threads % chunks == 0 && lines % hop == 0 && hop % period == 0);
-  static_assert(!scalar || chunks >= 8);
 
   static GPUKERN_HD int turn_of(int line) {
-    if constexpr (scalar) return line % 4 * 2;
+    if constexpr (scalar && chunks < 8) return 0;  // f32's thin tile, whose reads are along one line
+    else if constexpr (scalar) return line % 4 * 2;
     else if constexpr (chunks >= 8) return line % 8;
     else return line / (8 / chunks) % chunks;
   }

@@ -1,7 +1,7 @@
 // sm_80: mma.sync on tiles that cp.async brings, for every NVIDIA device from Ampere on.
 // One line is one kernel for each of its types and layouts; nothing outside this table can be launched.
 #pragma once
-#include "../../refusals.h"
+#include "../../mma.h"
 
 namespace gpukern::gemm::sm_80 {
 
@@ -64,7 +64,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (p.type == Type::f32 && p.precision != Precision::tf32)
     return "float32 is multiplied as it is, or in terms: neither torch's switches nor precision= allow tf32";
-  if (is_float8(p.type)) return "fp8 tensor-core rows begin with sm_89's own instructions";
+  if (is_float8(p.type)) return "products of 8-bit floats begin with sm_89's mma.sync";
   if (!(bit(p.type) & (kHalf | kTf32 | kDouble | kByte))) return "tensor cores have no products of this type";
   if (Reason why = refused_result(p)) return why;
   if (p.type == Type::u8 && p.out != Type::u8) return "uint8 is multiplied modulo 256 only";
@@ -73,8 +73,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
 
 constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
   if (!(r.types & bit(p.type))) return "it is not compiled for this type";
-  if (r.shared > d.shared_bytes) return "a block's stages do not fit this device's shared memory";
-  return nullptr;
+  return r.shared > d.shared_bytes ? kNoRoom : nullptr;
 }
 
 constexpr int64_t tiles_of(const Row& r, const Problem& given) {
@@ -95,25 +94,11 @@ constexpr int splits(const Row& r, const Problem& p, const Device& d) {
   return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r, d));
 }
 
-// Modelled cycles: what one SM gets of the tiles, each as slow as the slowest of the tensor cores, shared memory (128
-// bytes a cycle) and L2 (about 46 bytes a cycle and SM), by 32 bytes of k, and an eighth of the others, which hide
-// behind it but for that; filling the stages; and the store of the last tile.  Multiply-adds an SM and cycle are those
-// of sm_80: other devices have other rates, and nearly the same ratios.
+// Modelled cycles; multiply-adds are those of sm_80, by 32 bytes of k.
 constexpr double cost(const Row& r, const Problem& p, const Device& d) {
-  const int size = size_of(r.types), ranges = splits(r, p, d);
-  const double rate = r.types == kDouble ? 64 : 2048.0 / size;
-  const double sms = d.sm_count > 0 ? d.sm_count : 1, tiles = double(tiles_of(r, p)) * ranges;
-  const double mma = double(r.bm) * r.bn * (32.0 / size) / rate;
-  const double shared = r.threads / 32.0 * (r.tm + r.tn) * 32 / 128;
-  const double l2 = (r.bm + r.bn) * 32.0 / 46;
-  const double slowest = mma > shared ? (mma > l2 ? mma : l2) : (shared > l2 ? shared : l2);
-  const double together = slowest + (mma + shared + l2 - slowest) / 8;
-  const double turns = double(ceil_div(int64_t(tiles), int64_t(sms)));
-  const double least = 60;  // a lone block's barrier and first fragments, by 32 bytes of k
-  const double depth = double(ceil_div(ceil_div(p.k, r.bk), ranges)) * r.bk * size / 32;
-  const double busy = turns * together > least ? turns * together : least;
-  return 1500 + depth * busy + r.bm * r.bn * double(bytes(p.out)) / 46 +
-         split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
+  const int size = size_of(r.types);
+  const Pace pace{size, 32, r.types == kDouble ? 64 : 2048.0 / size, 60};
+  return 1500 + tiles_cost(r, p, d, pace, tiles_of(r, p), splits(r, p, d));
 }
 
 // Runs one row; returns 0 or the runtime's error code.

@@ -239,9 +239,8 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const double mma = double(r.bm) * r.bn * r.bk / 2048 / 0.96 * alone;
   const double smem = (r.bm / 64.0) * (r.bk / 16.0) * (2048 + 32.0 * r.bn) / 128;
   const double l2 = shared_rows * r.bk * 2 / rate;
-  const double slowest = mma > smem ? (mma > l2 ? mma : l2) : (smem > l2 ? smem : l2);
   const double promotion = promotes(r) || adds_terms(r) ? double(r.bm) * r.bn / 128 / 2 : 0;
-  const double stage = slowest + (mma + smem + l2 - slowest) / 8 + promotion;
+  const double stage = together(mma, smem, l2) + promotion;
   const double products = adds_terms(r) ? term_products(given.precision) : 1;
   const double stages =
       double(ceil_div(ceil_div(given.k, step_of(given)), ranges)) * step_of(given) / stage_of(given) * products;

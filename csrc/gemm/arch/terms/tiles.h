@@ -5,7 +5,7 @@
 // Predicted, not measured, from 45 TFLOP/s of strict float32 on an H100: mma.sync multiplies bfloat16 at 490, so three
 // products a float32 one are 160 and six are 80, less a twentieth for splitting the operands first.
 #pragma once
-#include "../../refusals.h"
+#include "../../mma.h"
 #include "../../terms.h"
 
 namespace gpukern::gemm::terms {
@@ -67,7 +67,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
 }
 
 constexpr Reason refuses(const Row& r, const Problem&, const Device& d) {
-  return r.shared > d.shared_bytes ? "a block's stages do not fit this device's shared memory" : nullptr;
+  return r.shared > d.shared_bytes ? kNoRoom : nullptr;
 }
 
 constexpr int64_t tiles_of(const Row& r, const Problem& given) {
@@ -84,19 +84,10 @@ constexpr int splits(const Row& r, const Problem& p, const Device& d) {
 
 // As in sm_80, once for each product of terms, and before it the pass that divides the operands.
 constexpr double cost(const Row& r, const Problem& p, const Device& d) {
-  const int ranges = splits(r, p, d), products = term_products(p.precision);
-  const double sms = d.sm_count > 0 ? d.sm_count : 1, tiles = double(tiles_of(r, p)) * ranges;
-  const double mma = double(r.bm) * r.bn * 16 / 1024;
-  const double shared = r.threads / 32.0 * (r.tm + r.tn) * 32 / 128;
-  const double l2 = (r.bm + r.bn) * 32.0 / 46;
-  const double slowest = mma > shared ? (mma > l2 ? mma : l2) : (shared > l2 ? shared : l2);
-  const double together = slowest + (mma + shared + l2 - slowest) / 8;
-  const double turns = double(ceil_div(int64_t(tiles), int64_t(sms)));
-  const double least = 60;  // a lone block's barrier and first fragments, by 32 bytes of k
-  const double depth = double(ceil_div(ceil_div(p.k, r.bk), ranges)) * r.bk / 16 * (products > 0 ? products : 1);
-  const double busy = turns * together > least ? turns * together : least;
-  return 3000 + depth * busy + r.bm * r.bn * 4.0 / 46 + division_cost(p, sms) +
-         split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
+  const int products = term_products(p.precision);
+  const double times = products > 0 ? products : 1, sms = d.sm_count > 0 ? d.sm_count : 1;
+  return 3000 + division_cost(p, sms) +
+         tiles_cost(r, p, d, Pace{2, 32, 1024, 60}, tiles_of(r, p), splits(r, p, d), times);
 }
 
 // Runs one row; returns 0 or the runtime's error code.
