@@ -138,9 +138,9 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   const Named named = device_named(device);
   const gemm::Explanation e = gemm::explain(p, named.device, named.name);
   return py::dict("problem"_a = e.problem, "device"_a = e.device, "row"_a = e.row, "would_run"_a = e.would_run,
-                  "refusals"_a = e.refusals, "cost"_a = e.cost, "splits"_a = e.splits, "parts"_a = e.parts.count,
-                  "workspace"_a = e.workspace, "parts_apart"_a = e.parts.apart, "ranked"_a = e.ranked,
-                  "measurement"_a = e.measurement);
+                  "refusals"_a = e.refusals, "cost"_a = e.cost, "splits"_a = e.splits, "inside"_a = e.inside,
+                  "parts"_a = e.parts.count, "workspace"_a = e.workspace, "parts_apart"_a = e.parts.apart,
+                  "ranked"_a = e.ranked, "measurement"_a = e.measurement);
 }
 
 // Many choices at once: (type, out, precision, batch-invariant, batch, m, n, k, how A lies, how B lies, alignment) a

@@ -104,7 +104,8 @@ def cycles(found: dict[str, Any]) -> float | None:
 def range_notes(found: dict[str, Any]) -> tuple[str, ...]:
     if found["splits"] == 1:
         return ()
-    return (f"k is summed in {found['splits']} ranges by blocks of their own, which are added in a fixed order",)
+    where = ", by the blocks of a cluster through their shared memory" if found["inside"] else ""
+    return (f"k is summed in {found['splits']} ranges by blocks of their own, which are added in a fixed order{where}",)
 
 
 def pass_notes(found: dict[str, Any]) -> tuple[str, ...]:

@@ -212,7 +212,7 @@ void launch(Choice choice, const Problem& problem, Data data, const Tensor& out)
   data.splits = splits_of(choice, problem, device);
   data.processors = device.sm_count;
   Tensor partial;  // from the caching allocator, on the same stream: free for others once the launches are in order
-  if (data.splits > 1 || kFolders[choice.folder].apart(problem)) {
+  if (ranges_in_memory(choice, problem, data.splits, device) || kFolders[choice.folder].apart(problem)) {
     partial = at::empty({data.splits * out.numel()}, out.options().dtype(scalar_type_of(accumulator(problem.type))));
     data.partial = partial.data_ptr();
   }

@@ -159,6 +159,7 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
     e.would_run = full_name(best.folder, best.row);
     e.cost = cost_of(best, p, d);
     e.splits = splits_of(best, p, d);
+    e.inside = e.splits > 1 && !ranges_in_memory(best, p, e.splits, d);
     e.parts = parts_of(best, p, e.splits);
     e.workspace = kFolders[best.folder].workspace(p);
   }

@@ -31,6 +31,7 @@ struct Explanation {
   std::string problem, device;                                // one line each
   double cost = 0;                                            // modelled cycles of `would_run`
   int splits = 1;                                             // ranges of k that it adds up
+  bool inside = false;                                        // in its own kernel, the blocks of a cluster
   int64_t workspace = 0;                                      // bytes that a pass writes before it
   Parts parts;                                                // in which it sums D's columns
   bool ranked = false;                                        // a stored measurement decided

@@ -19,6 +19,25 @@ constexpr Reason serves(const Device& d) {
 }
 constexpr Reason kNoRoom = "a block's stages do not fit this device's shared memory";
 
+// ---- what a row may take ------------------------------------------------------------------------
+
+// registers: of a lane's sums.  pad: numbers that a slab's line has beside a warp's columns.
+struct Limits {
+  int registers, threads = 128, pad = 8;
+  int64_t shared = kLeastShared;
+};
+// Sums, shared memory, and the epilogue's part of it, which takes the place of the stages.
+template <int N> constexpr bool all_fit(const Row (&rows)[N], const Limits& most) {
+  for (const Row& r : rows) {
+    const int sum = r.types == kDouble ? 8 : 4;
+    const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + most.pad) * sum;
+    if (r.threads < most.threads || r.threads > 256 || r.tm * r.tn / 32 * sum / 4 > most.registers || r.tm % 16 ||
+        r.tn % 16 || r.stages < 3 || r.shared > most.shared || slabs > r.shared)
+      return false;
+  }
+  return true;
+}
+
 // ---- the model ----------------------------------------------------------------------------------
 
 // A step of k: its bytes, its multiply-adds an SM and cycle, and what a lone block's takes at the least: its barrier

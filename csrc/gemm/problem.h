@@ -161,7 +161,7 @@ struct Data {
   void* sums = nullptr;
   void* parts = nullptr;
   // Of rows whose blocks stay on their processor: how many there are.  cluster: blocks that share an operand, where
-  // that is forced (tests); 0: the row's own rule.
+  // that is forced (tests), or -1: those of a cluster add up the ranges of k; 0: the row's own rule.
   int processors = 0;
   int cluster = 0;
 };

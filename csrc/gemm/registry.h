@@ -28,17 +28,18 @@ struct Folder {
   Reason (*supports)(const Problem&, const Device&);
   Reason (*yields)(const Problem&, const Device&);  // why a later folder is faster with what this one could serve
   Reason (*refuses)(const Row&, const Problem&, const Device&);
-  double (*cost)(const Row&, const Problem&, const Device&);  // modelled cycles
-  int (*splits)(const Row&, const Problem&, const Device&);   // ranges of k, each for blocks of its own
-  int64_t (*workspace)(const Problem&);                       // bytes that a launch needs beside what ranges of k take
-  bool (*apart)(const Problem&);  // the sums go through memory and end in split/, though k is in one range
+  double (*cost)(const Row&, const Problem&, const Device&);        // modelled cycles
+  int (*splits)(const Row&, const Problem&, const Device&);         // ranges of k, each for blocks of its own
+  bool (*inside)(const Row&, const Problem&, int splits, int sms);  // the kernel adds them up: they need no room
+  int64_t (*workspace)(const Problem&);  // bytes that a launch needs beside what ranges of k take
+  bool (*apart)(const Problem&);         // the sums go through memory and end in split/, though k is in one range
   // Rows of D that a part of its columns' sums is of, where the folder's own kernels end it; 0: then they never do.
   int (*part_rows)(const Row&, const Problem&);
 };
 
-#define GPUKERN_FOLDER(f)                                                            \
-  Folder{f::kName,    f::kRows, f::kCount,  &f::serves,    &f::supports, &f::yields, \
-         &f::refuses, &f::cost, &f::splits, &f::workspace, &f::apart,    &f::part_rows},
+#define GPUKERN_FOLDER(f)                                                                          \
+  Folder{f::kName, f::kRows,   f::kCount,  &f::serves,    &f::supports, &f::yields,   &f::refuses, \
+         &f::cost, &f::splits, &f::inside, &f::workspace, &f::apart,    &f::part_rows},
 inline constexpr Folder kFolders[] = {GPUKERN_GEMM_FOLDERS(GPUKERN_FOLDER)};
 #undef GPUKERN_FOLDER
 constexpr int kFolderCount = sizeof(kFolders) / sizeof(Folder);

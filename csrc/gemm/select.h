@@ -161,6 +161,11 @@ constexpr int splits_of(const Choice& c, const Problem& p, const Device& d) {
   return kFolders[c.folder].splits(kFolders[c.folder].rows[c.row], p, d);
 }
 
+// Whether the ranges' sums go through memory and are added there (split/).
+constexpr bool ranges_in_memory(const Choice& c, const Problem& p, int splits, const Device& d) {
+  return splits > 1 && !kFolders[c.folder].inside(kFolders[c.folder].rows[c.row], p, splits, d.sm_count);
+}
+
 // Parts in which the sums of D's columns are written, to be added in their order: what room they need, and (`apart`)
 // whether split/ makes them.
 struct Parts {

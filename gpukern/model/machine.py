@@ -259,7 +259,7 @@ def product(
     derivative: of the activation of that name, at `saved`, by which the result is multiplied before the residual.
     row_scale, column_scale: (batch, m) and (batch, n), in the accumulator's type, by which the sums are multiplied.
     processors: of the device, for rows whose blocks stay on theirs.  cluster: blocks that share an operand, in those
-    rows (0: the row's own rule).
+    rows (0: the row's own rule; -1: the blocks of a cluster add up the ranges of k).
     """
     given = {"a": _as_stored(a), "b": _as_stored(b), "c": c, "residual": residual, "saved": saved}
     given["row_scale"] = None if row_scale is None else row_scale.unsqueeze(2)

@@ -10,6 +10,7 @@ RING, PRODUCER, STAGE, CONSUMER, PROMOTION, EPILOGUE, KERNEL, ROWS = (
     )
 )  # fmt: skip
 EMIT, PROBLEM, TERMS = "gemm/emit.cuh", "gemm/problem.h", "gemm/arch/sm_90a/terms.cuh"
+RANGES = "gemm/arch/sm_90a/ranges.cuh"
 PACK, OPERANDS = "gemm/arch/sm_90a/pack.cuh", "gemm/arch/sm_90a/operands.h"
 
 EXPECTS = "mbarrier_arrive_expect_tx(full, S::stage_bytes);"
@@ -243,6 +244,38 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
         "terms * p.batches, static_cast<int>(p.batches)}",
         "terms * p.batches, 1}",
     ),
+    # ---- ranges that a cluster adds up
+    ("sums lie where the other warpgroup still multiplies", RANGES, "  barrier_sync(3, kReaders<S>);", "  "),
+    (
+        "the others' sums may not be there yet",
+        RANGES,
+        "  cluster_arrive();\n  cluster_wait();\n}\n\n// Whether",
+        "}\n\n// Whether",
+    ),
+    ("a block ends before its sums are read", KERNEL, "    if (S::gathers && w.ranges > 1) everyone_has_read();\n", ""),
+    (
+        "the own sums are added twice",
+        RANGES,
+        "range ? sum[q * 4 + e] + more.v[e] : more.v[e]",
+        "sum[q * 4 + e] + more.v[e]",
+    ),
+    ("every range is the own", RANGES, "c, q), static_cast<uint32_t>(range))", "c, q), static_cast<uint32_t>(rank))"),
+    ("four sums of a part are those of the first", RANGES, "c % parts * each + q * 4 + e", "c % parts * each + e"),
+    ("a cluster's blocks have the same k", RING, "(w.ranges > 1 ? of_cluster :", "(w.ranges > 1 ? 0 :"),
+    (
+        "a cluster's blocks lie side by side",
+        RING,
+        "const int rank = w.ranges > 1 ? 0 : of_cluster;",
+        "const int rank = of_cluster;",
+    ),
+    (
+        "the producer counts blocks as clusters",
+        PRODUCER,
+        "index = blockIdx.x / blocks_together(w)",
+        "index = blockIdx.x / w.cluster",
+    ),
+    ("a range goes out by TMA alone", ROWS, "w.by_tma = !in_cluster && ends_by_tma", "w.by_tma = ends_by_tma"),
+    ("a cluster has as many tiles as ranges", ROWS, "(in_cluster ? 1 : data.splits)", "data.splits"),
     # ---- copies of operands
     ("a tile is read before it is whole", PACK, "  syncthreads();\n", ""),
     ("k behind the end of a line is read", PACK, "(line < lines ? ks - k : 0)", "(line < lines ? each : 0)"),

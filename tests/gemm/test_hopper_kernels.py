@@ -213,6 +213,76 @@ def test_ranges_of_k_add_up(row: Row, dtype: torch.dtype) -> None:
         products.exactly_equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
 
 
+INSIDE = -1  # the blocks of a cluster add up the ranges
+SMALL = [row for row in (*ROWS, *TERMS) if row.tile[0] * row.tile[1] <= 64 * 128]  # for others memory is faster
+by_small_row = pytest.mark.parametrize("row", SMALL, ids=[row.name for row in SMALL])
+SMALL_CASES = [case for case in CASES if case[0] in SMALL]
+SMALL_IDS = [name for name, case in zip(IDS, CASES) if case[0] in SMALL]
+
+
+@pytest.mark.parametrize(("row", "dtype"), SMALL_CASES, ids=SMALL_IDS)
+def test_ranges_that_a_cluster_adds_up(row: Row, dtype: torch.dtype) -> None:
+    """Two to eight blocks, some without k; several tiles, batches, an addend, both orders of D, wider results."""
+    bm, bn, bk = *row.tile[:2], depth(row, dtype)
+    wide = torch.float32 if dtype.is_floating_point else torch.int32
+    for splits, batch, (m, n), k in (
+        (2, 1, (bm + 3, bn + 2), 4 * bk + 1), (3, 2, (21, 18), 5 * bk), (8, 1, (bm - 1, 7), 2 * bk + 1),
+    ):  # fmt: skip
+        m, n = oriented(row, m, n)
+        a, b = factors(dtype, batch, m, n, k)
+        a, b = laid(a, True), laid(b, False)
+        exact(row, a, b, lines(result(a, b)), splits=splits, cluster=INSIDE, schedule=Schedule("pct", splits))
+        c = filled(dtype, batch, m, n, k=9)
+        turned = columns(result(a, b))
+        got = machine.product(*place(row), turned, a, b, c=c, splits=splits, cluster=INSIDE, aligned=True)
+        products.exactly_equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
+        if dtype != torch.uint8:
+            exact(row, a, b, result(a, b, wide), splits=splits, cluster=INSIDE)
+
+
+@by_small_row
+def test_a_cluster_adds_up_ranges_under_every_schedule(row: Row) -> None:
+    m, n = oriented(row, row.tile[0] + 1, row.tile[1])
+    a, b = factors(torch.float32 if row in TERMS else torch.bfloat16, 1, m, n, 500)
+    a, b = laid(a, True), laid(b, False)
+    for order, seed in SCHEDULES:
+        exact(row, a, b, splits=3, cluster=INSIDE, schedule=Schedule(order, seed))
+
+
+@by_small_row
+def test_ranges_give_the_same_bits_wherever_they_are_added(row: Row) -> None:
+    """In a cluster's shared memory or in memory: the order of k, and float32."""
+    m, n = oriented(row, 40, 24)
+    a, b = (fills.normal(1, *s, dtype=torch.float32 if row in TERMS else torch.bfloat16) for s in ((m, 900), (900, n)))
+    a, b = laid(a, True), laid(b, False)
+    inside, outside = (
+        machine.product(*place(row), result(a, b, torch.float32), a, b, splits=5, cluster=cluster, aligned=True)
+        for cluster in (INSIDE, 1)
+    )
+    assert torch.equal(inside, outside)
+
+
+def test_where_ranges_are_added() -> None:
+    """By the model in a cluster where a tile is small, and never where columns are summed or blocks are too many."""
+
+    def notes(m: int, n: int, k: int, **how: Any) -> str:
+        a, b = (
+            torch.empty(m, k, dtype=torch.bfloat16, device="meta"),
+            torch.empty(k, n, dtype=torch.bfloat16, device="meta"),
+        )
+        return " ".join(gpukern.selection.explain_quietly("mm", a, b, device="sm_90a", **how).notes)
+
+    where = "through their shared memory"
+    with gpukern.force("sm_90a/d128x16*4"):
+        assert where in notes(16, 2048, 4096)
+    with gpukern.force("sm_90a/d128x16*9"):
+        assert "9 ranges" in notes(16, 512, 8192) and where not in notes(16, 512, 8192)
+    with gpukern.force("sm_90a/d128x16*8"):
+        assert where in notes(16, 2048, 8192) and where not in notes(16, 4096, 8192)  # 128 blocks, and 256
+    with gpukern.force("sm_90a/w128x256*2"):
+        assert where not in notes(1024, 2048, 8192)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
 def test_batches(row: Row) -> None:
     """One matrix for the whole batch; matrices that lie closer than their lines; a batch of results inside lines."""

@@ -53,6 +53,8 @@ def cases() -> Iterator[Case]:
     a, b = made(66, 40, 64 * 4 + 1, batch=2)
     for splits in (2, 3, 7):
         yield {"a": lines(a), "b": columns(b), "row": TURNS, "splits": splits, "out": result(a, b)}
+    for splits, row in ((2, TURNS), (3, THIN), (3, TURNS), (5, THIN)):
+        yield {"a": lines(a), "b": columns(b), "row": row, "splits": splits, "cluster": -1, "out": lines(result(a, b))}
     # Fewer blocks than tiles, a ring that goes round, a tile beyond the edge.
     a, b = made(150, 70, 64 * 11 + 9)
     for cluster in (1, 2):

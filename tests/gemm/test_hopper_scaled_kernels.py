@@ -125,10 +125,12 @@ def test_results_bias_and_their_scale(row: Row, out: torch.dtype) -> None:
         one, two = scales("row" if number % 3 else "row, tensor", m, n, k)
         bias = None if number % 4 == 3 else bias_of[torch.randint(7, (n,))]
         target = torch.empty(n, m, dtype=out).t() if turned else torch.empty(m, n, dtype=out)
-        got = run(row, target, a, b, one, two, bias=bias, scale_result=by if eight else None, splits=splits)
         expected = exact(a, b, one, two) + (0 if bias is None else bias.double())
         expected = (expected * 0.25 if eight else expected).float().to(out)
-        torch.testing.assert_close(got.float(), expected.float(), rtol=0, atol=0, equal_nan=True)
+        for cluster in (0, -1) if splits > 1 else (0,):  # ranges added in memory, and by a cluster
+            how = {"scale_result": by if eight else None, "splits": splits, "cluster": cluster}
+            got = run(row, target, a, b, one, two, bias=bias, **how)
+            torch.testing.assert_close(got.float(), expected.float(), rtol=0, atol=0, equal_nan=True)
 
 
 def normal(m: int, n: int, k: int) -> tuple[Tensor, Tensor]:

@@ -31,17 +31,8 @@ inline constexpr Row kRows[] = {GPUKERN_F32_TILES(GPUKERN_ROW)};
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
 
 constexpr int kMostPad = 16;  // of a slab's line, in numbers (fragments.cuh)
-constexpr bool fits(const Row& r) {
-  const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + kMostPad) * 4;  // the epilogue's, in the stages' place
-  return r.threads >= 64 && r.threads <= 256 && r.tm * r.tn / 32 <= 64 && r.shared <= kLeastShared &&
-         slabs <= r.shared && r.tm % 16 == 0 && r.tn % 16 == 0 && r.stages >= 3;
-}
-constexpr bool all_fit() {
-  for (const Row& r : kRows)
-    if (!fits(r)) return false;
-  return true;
-}
-static_assert(all_fit(), "a row of this table does not fit: sums, shared memory, or the epilogue's part of it");
+static_assert(all_fit(kRows, {.registers = 64, .threads = 64, .pad = kMostPad}),
+              "a row of this table does not fit: sums, shared memory, or the epilogue's part of it");
 
 // A thin row has all four layouts and lays the thin side along m.
 constexpr bool thin(const Row& r) { return r.bm == 16; }
@@ -74,6 +65,7 @@ constexpr int64_t blocks_an_sm(const Row& r, const Device& d) {
   return by_shared < by_registers ? (by_shared > 1 ? by_shared : 1) : by_registers;
 }
 
+constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p); }
 constexpr int part_rows(const Row&, const Problem&) { return 0; }

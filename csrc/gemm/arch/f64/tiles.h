@@ -30,17 +30,8 @@ inline constexpr Row kRows[] = {GPUKERN_F64_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
 
-constexpr bool fits(const Row& r) {
-  const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + 8) * 8;  // the epilogue's, in place of the stages
-  return r.threads <= 256 && r.tm * r.tn / 32 <= 32 && r.shared <= kShared && slabs <= r.shared && r.tm % 16 == 0 &&
-         r.tn % 16 == 0 && r.stages >= 3;
-}
-constexpr bool all_fit() {
-  for (const Row& r : kRows)
-    if (!fits(r)) return false;
-  return true;
-}
-static_assert(all_fit(), "a row of this table does not fit: sums, shared memory, or the epilogue's part of it");
+static_assert(mma::all_fit(kRows, {.registers = 64, .shared = kShared}),
+              "a row of this table does not fit: sums, shared memory, or the epilogue's part of it");
 
 // Three layouts are compiled, as in sm_80.
 constexpr bool turned(const Problem& p) { return mma::fourth_layout(p); }
@@ -67,6 +58,7 @@ constexpr int64_t tiles_of(const Row& r, const Problem& given) {
 // Blocks that an SM holds: by shared memory, whose parts are a third, a half or the whole.
 constexpr int64_t blocks_an_sm(const Row& r) { return kShared / r.shared; }
 
+constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p); }
 constexpr int part_rows(const Row&, const Problem&) { return 0; }

@@ -72,6 +72,7 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
 constexpr int64_t blocks_an_sm(const Row& r) { return r.tm * r.tn > 16 ? 1 : 2; }
 
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
+constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p); }
 constexpr int part_rows(const Row&, const Problem&) { return 0; }

@@ -41,19 +41,8 @@ inline constexpr Row kRows[] = {GPUKERN_SM80_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
 
-constexpr bool fits(const Row& r) {
-  const int sum = r.types == kDouble ? 8 : 4;
-  const int accumulators = r.tm * r.tn / 32 * sum / 4;                    // registers a thread
-  const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + 8) * sum;  // the epilogue's, in place of the stages
-  return r.threads >= 128 && r.threads <= 256 && accumulators <= 128 && r.shared <= kLeastShared && slabs <= r.shared &&
-         r.tm % 16 == 0 && r.tn % 16 == 0 && r.stages >= 3;
-}
-constexpr bool all_fit() {
-  for (const Row& r : kRows)
-    if (!fits(r)) return false;
-  return true;
-}
-static_assert(all_fit(), "a row of this table does not fit: accumulators, shared memory, or the epilogue's part of it");
+static_assert(all_fit(kRows, {.registers = 128}),
+              "a row of this table does not fit: accumulators, shared memory, or the epilogue's part of it");
 
 // A thin row has all four layouts and lays the thin side along m.
 constexpr bool thin(const Row& r) { return r.bm == 16; }
@@ -87,6 +76,7 @@ constexpr int64_t blocks_an_sm(const Row& r, const Device& d) {
 }
 
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
+constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p.type) && ends_apart(p); }
 constexpr int part_rows(const Row& r, const Problem& p) { return turned(r, p) ? r.tn : r.tm; }

@@ -27,17 +27,8 @@ inline constexpr Row kRows[] = {GPUKERN_SM89_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
 
-constexpr bool fits(const Row& r) {
-  const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + 8) * 4;  // the epilogue's, in place of the stages
-  return r.threads >= 128 && r.threads <= 256 && r.tm * r.tn / 32 <= 64 && r.shared <= kLeastShared &&
-         slabs <= r.shared && r.tm % 16 == 0 && r.tn % 16 == 0 && r.stages >= 3;
-}
-constexpr bool all_fit() {
-  for (const Row& r : kRows)
-    if (!fits(r)) return false;
-  return true;
-}
-static_assert(all_fit(), "a row of this table does not fit: sums, shared memory, or the epilogue's part of it");
+static_assert(all_fit(kRows, {.registers = 64}),
+              "a row of this table does not fit: sums, shared memory, or the epilogue's part of it");
 
 constexpr Reason serves(const Device& d) {
   const bool own = d.vendor == Vendor::nvidia && (d.target == 89 || d.target >= 120);
@@ -63,6 +54,7 @@ constexpr int64_t tiles_of(const Row& r, const Problem& p) {
 // Blocks that an SM holds: one of 256 threads by its registers, two of 128 by 99 KB of shared memory.
 constexpr int64_t blocks_an_sm(const Row& r) { return r.threads > 128 ? 1 : 2; }
 
+constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem&) { return false; }
 constexpr int part_rows(const Row&, const Problem&) { return 0; }

@@ -9,13 +9,11 @@
 // (emit.cuh).
 #pragma once
 #include "../../parts.cuh"
-#include "ring.cuh"
+#include "ranges.cuh"
 
 namespace gpukern::gemm::sm_90a {
 
 constexpr uint32_t kBox = 2048;  // of a warp's two
-
-template <class S> constexpr int kOut = out_of(S::BN);
 
 // The first By numbers go to the end.
 template <int By, class V, int MI, int N> GPUKERN_D void rotate(V (&x)[MI][N]) {
@@ -100,8 +98,8 @@ GPUKERN_D void scale_whole(const Ending& w, int row, int column, float (&v)[4]) 
 }
 
 template <class S>
-GPUKERN_D void store_by_threads(const Work& w, const Tile& t, int row0, typename S::Sum* slab,
-                                typename S::Sum (&sum)[S::MI][S::BN / 2]) {
+GPUKERN_D void store_by_threads(const Work& w, const Places<S>& place, const Tile& t, int group, int rank, int row0,
+                                typename S::Sum* slab, typename S::Sum (&sum)[S::MI][S::BN / 2]) {
   using T = typename S::Result;
   using V = typename S::Sum;
   constexpr bool summed = std::is_same_v<V, float>;
@@ -109,7 +107,8 @@ GPUKERN_D void store_by_threads(const Work& w, const Tile& t, int row0, typename
   const int lane = static_cast<int>(threadIdx.x % 32);
   V total[4] = {};  // a thread's packets lie below one another (or side by side), so it has one sum an element
 #pragma unroll 1
-  for (int c = 0; c < S::MI * parts; ++c) {
+  for (int c = 0; c < S::MI * parts; ++c, rotate<out / 2>(sum)) {
+    if (S::gathers && w.ranges > 1 && !gather<S>(w, place, group, c, rank, sum[0])) continue;
     const int row = row0 + c / parts * 64, column = t.column + c % parts * out;
     syncwarp();
 #pragma unroll
@@ -145,7 +144,6 @@ GPUKERN_D void store_by_threads(const Work& w, const Tile& t, int row0, typename
     }
     if constexpr (summed)
       if (w.ending.data.parts) store_part<16, out>(w.ending, row, column, w.ending.down ? 4 : out / 4, total);
-    rotate<out / 2>(sum);
   }
 }
 

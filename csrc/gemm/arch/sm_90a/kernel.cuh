@@ -24,13 +24,13 @@ GPUKERN_D void give_turn(int group) { barrier_arrive(1 + group, 256); }
 template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place, int group, int rank) {
   const int warp = static_cast<int>(threadIdx.x / 32 % 4);
   const uint32_t mine = S::staging + (group * 4 + warp) * 4096;
-  const uint32_t clusters = gridDim.x / w.cluster;
+  const uint32_t clusters = gridDim.x / blocks_together(w), first = blockIdx.x / blocks_together(w);
   typename S::Sum sum[S::MI][S::BN / 2];
   Position<S::stages> at;
-  if (S::in_turns && group == 1 && blockIdx.x / w.cluster < w.tiles) give_turn(0);  // the first is warpgroup 0's
+  if (S::in_turns && group == 1 && first < w.tiles) give_turn(0);  // the first is warpgroup 0's
   int turn = 0;
   uint32_t other = 0;
-  for (uint32_t index = blockIdx.x / w.cluster; index < w.tiles; index += clusters, turn ^= 1) {
+  for (uint32_t index = first; index < w.tiles; index += clusters, turn ^= 1) {
     const Tile tile = tile_of<S>(w, index, rank);
     if (S::in_turns) {
       if (turn != group) {
@@ -42,6 +42,7 @@ template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place,
     }
     multiply<S>(w, place, at, tile, group, sum);
     if (S::in_turns && index + clusters < w.tiles) give_turn(group ^ 1);
+    if (S::gathers && w.ranges > 1) lay_out<S>(place, group, sum);
     const int row0 = tile.row + (S::in_turns ? 0 : group * S::WM) + warp * 16;
     if constexpr (sizeof(typename S::Result) == 2) {
       if (w.by_tma) {
@@ -49,7 +50,9 @@ template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place,
         continue;
       }
     }
-    store_by_threads<S>(w, tile, row0, reinterpret_cast<typename S::Sum*>(shared_memory() + mine), sum);
+    store_by_threads<S>(w, place, tile, group, rank, row0, reinterpret_cast<typename S::Sum*>(shared_memory() + mine),
+                        sum);
+    if (S::gathers && w.ranges > 1) everyone_has_read();
   }
   if (w.by_tma) bulk_wait_group<0>();  // shared memory is read until then
 }
@@ -58,7 +61,7 @@ template <class T, class WordA, class WordB, int BM, int BN, Consumers Way, Majo
 GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) product(GPUKERN_GRID_CONST const Work w) {
   using S = Shape<T, WordA, WordB, BM, BN, Way, A, B>;
   const Places<S> place{shared_address(shared_memory())};
-  const int rank = w.cluster > 1 ? static_cast<int>(cluster_rank()) : 0;
+  const int rank = blocks_together(w) > 1 ? static_cast<int>(cluster_rank()) : 0;
   if (threadIdx.x == 0) {
     prefetch_tensormap(&w.a.map);
     prefetch_tensormap(&w.b.map);

@@ -36,8 +36,8 @@ GPUKERN_D void bring(const Operand& o, uint32_t to, int x, int k, Place from, ui
 template <class S> GPUKERN_D void produce(const Work& w, const Places<S>& place, int rank) {
   const bool pair = w.cluster > 1;
   Position<S::stages> at;
-  const uint32_t clusters = gridDim.x / w.cluster;
-  for (uint32_t index = blockIdx.x / w.cluster; index < w.tiles; index += clusters) {
+  const uint32_t clusters = gridDim.x / blocks_together(w);
+  for (uint32_t index = blockIdx.x / blocks_together(w); index < w.tiles; index += clusters) {
     const Tile tile = tile_of<S>(w, index, rank);
     const auto ask = [&](int k, terms::Pair terms) {
       const uint32_t full = place.full(at.slot);

@@ -29,7 +29,8 @@ struct Work {
   uint32_t tiles = 0;              // of them in all matrices and ranges of k
   int batches = 0;
   int steps = 0, range_steps = 0;  // stages of k: in all, and of each range but the last
-  int cluster = 1;
+  int cluster = 1;                 // blocks that share an operand
+  int ranges = 1;       // of k that the blocks of a cluster add up: then each has one, and no operand is shared
   int products = 1;     // of terms, which are `pairs`
   bool by_tma = false;  // D is the sums times alpha, in the operands' type, and `d` is its map
   terms::Pair pairs[9];
@@ -60,6 +61,7 @@ template <class T, class WordA_, class WordB_, int BM_, int BN_, Consumers Way, 
   static constexpr uint32_t a_bytes = BM * kSpan, b_bytes = BN * kSpan, stage_bytes = a_bytes + b_bytes;
   static constexpr uint32_t staging = stages * stage_bytes, barriers = staging + kStaging;
   static constexpr int readers = in_turns ? 4 : 8;  // warps that read a stage
+  static constexpr bool gathers = sm_90a::gathers(BM, BN);
 };
 
 // Addresses in shared memory.
@@ -94,13 +96,16 @@ struct Tile {
   int batch, slice;  // slice: of the results of all ranges
 };
 
-// Clusters take tiles in the order of schedule.h; of a cluster's two blocks each has one.
-template <class S> GPUKERN_D Tile tile_of(const Work& w, uint32_t index, int rank) {
+GPUKERN_D uint32_t blocks_together(const Work& w) { return static_cast<uint32_t>(w.cluster * w.ranges); }
+
+// Clusters take tiles in the order of schedule.h; of a pair's two blocks each has one, of more the range of its rank.
+template <class S> GPUKERN_D Tile tile_of(const Work& w, uint32_t index, int of_cluster) {
+  const int rank = w.ranges > 1 ? 0 : of_cluster;
   const TileIndexOf<uint32_t> at = tile_in_bands(index, w.rows, w.columns);
   const int row = static_cast<int>(at.row) * (S::shares_b ? w.cluster : 1) + (S::shares_b ? rank : 0);
   const int column = static_cast<int>(at.column) * (S::shares_b ? 1 : w.cluster) + (S::shares_b ? 0 : rank);
   const int slice = static_cast<int>(at.batch);
-  const int first = slice / w.batches * w.range_steps;
+  const int first = (w.ranges > 1 ? of_cluster : slice / w.batches) * w.range_steps;
   return {row * S::BM,       column * S::BN, first * S::step, min_of(w.steps - first, w.range_steps),
           slice % w.batches, slice};
 }

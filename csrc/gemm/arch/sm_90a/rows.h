@@ -106,7 +106,9 @@ inline int run(const Row& row, const Compiled& c, const Problem& given, const Pr
   const bool t = turned(row, given);
   Data data = t ? transposed(given_data) : given_data;
   const int out = out_of(row.bn);
-  const bool split = data.splits > 1;
+  const bool in_cluster = data.splits > 1 && gathers(row.bm, row.bn) &&
+                          (data.cluster < 0 || inside(row, given, data.splits, data.processors));
+  const bool split = data.splits > 1 && !in_cluster;
   // Ranges are whole steps, so that there may be fewer than were asked for: each of them has some.
   const int64_t steps = ceil_div(p.k, step_of(p)), range_steps = ceil_div(steps, data.splits);
   data.splits = static_cast<int>(ceil_div(steps, range_steps));
@@ -116,18 +118,21 @@ inline int run(const Row& row, const Compiled& c, const Problem& given, const Pr
   w.batches = static_cast<int>(p.batch);
   w.steps = static_cast<int>(steps);
   w.range_steps = static_cast<int>(range_steps);
-  w.cluster = data.cluster ? data.cluster : cluster_of(row, extents, data.splits, data.processors);
+  w.ranges = in_cluster ? data.splits : 1;
+  if (!in_cluster) w.cluster = data.cluster > 0 ? data.cluster : cluster_of(row, extents, data.splits, data.processors);
   if (const int error = bring_operands(row, c, p, t, data, w, stream)) return error;
-  w.by_tma = ends_by_tma(stored) &&
+  w.by_tma = !in_cluster && ends_by_tma(stored) &&
              describe(data.d, p.d, lines_of_d(p), p.batch, bytes(p.type), static_cast<uint32_t>(out), 16, false, w.d);
   const Grid grid = grid_of(row, extents, w.cluster);
   w.rows = static_cast<uint32_t>(grid.rows);
   w.columns = static_cast<uint32_t>(grid.columns);
-  w.tiles = static_cast<uint32_t>(grid.rows * grid.columns * p.batch * data.splits);
-  const int64_t room = data.processors / w.cluster;
+  w.tiles = static_cast<uint32_t>(grid.rows * grid.columns * p.batch * (in_cluster ? 1 : data.splits));
+  const int blocks = w.cluster * w.ranges;
+  // A block has one tile where its ring is to hold the sums, whatever room there is.
+  const int64_t room = in_cluster ? w.tiles : data.processors / blocks;
   const int64_t clusters = w.tiles < room ? w.tiles : room > 0 ? room : 1;
   if (const int error =
-          platform::launch_clusters(c.kernel, w.cluster, true, dim3(static_cast<unsigned>(clusters * w.cluster)),
+          platform::launch_clusters(c.kernel, blocks, true, dim3(static_cast<unsigned>(clusters * blocks)),
                                     dim3(kThreads), static_cast<size_t>(row.shared), stream, w))
     return error;
   return split::end(given, data, split, t ? out : 16, stream);

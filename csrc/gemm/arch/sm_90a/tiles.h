@@ -208,6 +208,19 @@ constexpr int splits(const Row& r, const Problem& p, const Device& d) {
   return p.batch_invariant ? 1 : splits_of(tiles_of(r, extents_of(r, p)), ceil_div(p.k, step_of(p)), d.sm_count);
 }
 
+// What adding the ranges of a tile takes, where the blocks of a cluster do (ranges.cuh): two of its barriers, and all
+// sums of a tile for each block at about 16 bytes a cycle and SM, between which SMs speak.
+constexpr int kMostInside = 8;  // blocks of a cluster that any device has room for
+constexpr double inside_cost(int bm, int bn) { return 800 + double(bm) * bn * 4 / 16; }
+// Whether that is ever less than what memory takes, of as many tiles as there are SMs: of no larger one than 64x128.
+constexpr bool gathers(int bm, int bn) { return inside_cost(bm, bn) < split_cost(2, double(bm) * bn / 2, 1); }
+constexpr bool inside(const Row& r, const Problem& given, int ranges, int sms) {
+  const Extents p = extents_of(r, given);
+  const double elements = double(p.m) * double(p.n) * double(p.batch);
+  return gathers(r.bm, r.bn) && ranges > 1 && ranges <= kMostInside && tiles_of(r, p) * ranges <= sms &&
+         given.epilogue.sums == Sums::none && inside_cost(r.bm, r.bn) < split_cost(ranges, elements, sms);
+}
+
 // Bytes that memory moves: both operands, as they are multiplied, and D.
 constexpr double moved(const Problem& p) {
   const double a = double(p.m) * (p.a.batch == 0 ? 1 : double(p.batch));
@@ -227,7 +240,8 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const Extents p = extents_of(r, given);
   const int ranges = splits(r, given, d);
   const double sms = d.sm_count > 0 ? d.sm_count : 1;
-  const int cluster = cluster_of(r, p, ranges, d.sm_count);
+  const bool in_cluster = inside(r, given, ranges, d.sm_count);
+  const int cluster = in_cluster ? 1 : cluster_of(r, p, ranges, d.sm_count);
   const Grid grid = grid_of(r, p, cluster);
   const double tiles = double(grid.rows) * double(grid.columns) * cluster * double(p.batch) * ranges;
   const double busy = tiles < sms ? tiles : sms;
@@ -247,8 +261,9 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const double store = r.bm * r.bn * double(bytes(given.out)) * sms / kMemory;
   const double exposed = in_turns(r) && turns > 1 ? store / 2 : store;
   // 1200 cycles of start, 600 to fill the ring; between tiles a pair of consumers has the first sums to wait for.
-  const double multiplying = turns * (stages * stage + (in_turns(r) ? 40 : 200)) + exposed +
-                             split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
+  const double elements = double(p.m) * double(p.n) * double(p.batch);
+  const double adding = in_cluster ? inside_cost(r.bm, r.bn) : split_cost(ranges, elements, sms);
+  const double multiplying = turns * (stages * stage + (in_turns(r) ? 40 : 200)) + exposed + adding;
   const double memory = moved(given) / kMemory;
   const double longer = multiplying > memory ? multiplying : memory;
   return 1800 + longer + (multiplying + memory - longer) / 8 +

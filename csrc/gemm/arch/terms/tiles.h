@@ -20,6 +20,7 @@ using mma::serves;
 constexpr int kChunk = 256;
 
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
+constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
 constexpr bool apart(const Problem&) { return false; }
 
 // ---- the table ----------------------------------------------------------------------------------
@@ -42,17 +43,13 @@ inline constexpr Row kRows[] = {GPUKERN_TERMS_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
 
-constexpr bool fits(const Row& r) {
-  const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + 8) * 4;  // the epilogue's, in place of the stages
-  return r.threads >= 128 && r.threads <= 256 && r.tm * r.tn / 32 <= 64 && r.shared <= kLeastShared &&
-         slabs <= r.shared && r.tm % 16 == 0 && r.tn % 16 == 0 && r.stages >= 3 && kChunk % r.bk == 0;
-}
-constexpr bool all_fit() {
+constexpr bool chunks_are_whole() {
   for (const Row& r : kRows)
-    if (!fits(r)) return false;
+    if (kChunk % r.bk != 0) return false;
   return true;
 }
-static_assert(all_fit(), "a row of this table does not fit: sums, shared memory, or tiles in a chunk of k");
+static_assert(all_fit(kRows, {.registers = 64}) && chunks_are_whole(),
+              "a row of this table does not fit: sums, shared memory, or tiles in a chunk of k");
 
 // Three layouts are compiled, as in sm_80.
 constexpr bool turned(const Problem& p) { return fourth_layout(p); }
