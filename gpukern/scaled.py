@@ -45,7 +45,7 @@ def explain_scaled(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -
     how = "emulated: 8-bit numbers are widened in software and summed in float32, use_fast_accum or not"
     if row.startswith(("sm_90a/", "sm_89/")):
         sums = "each 128 of k is added to float32 sums" if exact else "sums have 14 bits, as use_fast_accum allows"
-        how = f"on {'Hopper' if row.startswith('sm_90a/') else 'Ada'}'s float8 tensor cores; {sums}"
+        how = f"on float8 tensor cores; {sums}"
     return Explanation(
         "scaled_mm", found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
         found["would_run"] or None, (how, *pass_notes(found), *range_notes(found), *measured_notes(found)),

@@ -1,7 +1,7 @@
 // scaled_mm: torch._scaled_mm's product of two matrices of 8-bit numbers, each with scales of its own.
 //
-// Hopper's tensor cores multiply e4m3fn and e5m2 (arch/sm_90a); elsewhere, and the fnuz formats, operands are widened
-// exactly and summed in float32 by ordinary cores.
+// Tensor cores of Hopper (arch/sm_90a), sm_89 and sm_120 (arch/sm_89) multiply e4m3fn and e5m2; elsewhere, and the fnuz
+// formats, operands are widened exactly and summed in float32 by ordinary cores.
 #include "scaled.h"
 
 #include <ATen/MemoryOverlap.h>
@@ -212,8 +212,8 @@ entry::Declaration scaled_function() {
       "(input @ mat2), plus bias, times scale_result where the result has 8 bits, in out_dtype (input's).\n\n"
       "input (m, k) and mat2 (k, n) are float8_e4m3fn or float8_e5m2 (or their fnuz forms), in any layout.  Scales are "
       "float32: one number; (m, 1) and (1, n); or one for each block of 128 of k, (m, k/128) or (m/128, k/128) and "
-      "(k/128, n) or (k/128, n/128), rounded up.  Sums are float32; use_fast_accum=True lets Hopper's tensor cores add "
-      "as they do, with 14 bits, where scales are not of blocks.  Not differentiable."};
+      "(k/128, n) or (k/128, n/128), rounded up.  Sums are float32; use_fast_accum=True lets tensor cores add "
+      "as they do, Hopper's with 14 bits, where scales are not of blocks.  Not differentiable."};
 }
 
 }  // namespace gpukern::gemm

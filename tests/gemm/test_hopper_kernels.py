@@ -222,11 +222,11 @@ SMALL_IDS = [name for name, case in zip(IDS, CASES) if case[0] in SMALL]
 
 @pytest.mark.parametrize(("row", "dtype"), SMALL_CASES, ids=SMALL_IDS)
 def test_ranges_that_a_cluster_adds_up(row: Row, dtype: torch.dtype) -> None:
-    """Two to eight blocks, some without k; several tiles, batches, an addend, both orders of D, wider results."""
+    """Two to eight blocks; several tiles, batches, an addend, both orders of D, results wider."""
     bm, bn, bk = *row.tile[:2], depth(row, dtype)
     wide = torch.float32 if dtype.is_floating_point else torch.int32
     for splits, batch, (m, n), k in (
-        (2, 1, (bm + 3, bn + 2), 4 * bk + 1), (3, 2, (21, 18), 5 * bk), (8, 1, (bm - 1, 7), 2 * bk + 1),
+        (2, 1, (bm + 3, bn + 2), 4 * bk + 1), (3, 2, (21, 18), 5 * bk), (8, 1, (bm - 1, 7), 8 * bk - 1),
     ):  # fmt: skip
         m, n = oriented(row, m, n)
         a, b = factors(dtype, batch, m, n, k)
@@ -262,6 +262,13 @@ def test_ranges_give_the_same_bits_wherever_they_are_added(row: Row) -> None:
     assert torch.equal(inside, outside)
 
 
+def test_a_cluster_needs_no_room_for_ranges() -> None:
+    """Where the row's own rule has the cluster add them up, what a launch gets has no room in memory."""
+    row = next(row for row in SMALL if row.name == "sm_90a/d128x16")
+    a, b = factors(torch.bfloat16, 1, 512, 16, 640)
+    exact(row, lines(a), columns(b), lines(result(a, b)), splits=4, processors=132)
+
+
 def test_where_ranges_are_added() -> None:
     """By the model in a cluster where a tile is small, and never where columns are summed or blocks are too many."""
 
@@ -278,7 +285,7 @@ def test_where_ranges_are_added() -> None:
     with gpukern.force("sm_90a/d128x16*9"):
         assert "9 ranges" in notes(16, 512, 8192) and where not in notes(16, 512, 8192)
     with gpukern.force("sm_90a/d128x16*8"):
-        assert where in notes(16, 2048, 8192) and where not in notes(16, 4096, 8192)  # 128 blocks, and 256
+        assert where in notes(16, 1792, 8192) and where not in notes(16, 2048, 8192)  # 14 clusters run together
     with gpukern.force("sm_90a/w128x256*2"):
         assert where not in notes(1024, 2048, 8192)
 

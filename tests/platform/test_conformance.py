@@ -89,7 +89,7 @@ def nvcc() -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["80", "90a"])
+@pytest.mark.parametrize("target", ["80", "89", "90a"])
 def test_the_same_kernels_are_a_devices(target: str, tmp_path: Path) -> None:
     """Compiled by nvcc the library has the cases of the target; where there is a device it gives the same words."""
     if not nvcc():

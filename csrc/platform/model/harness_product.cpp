@@ -82,7 +82,8 @@ GPUKERN_EXPORT void gpukern_model_rooms(const int* which, const int64_t* extents
   const gemm::Problem p = problem(which, extents, layouts);
   const gemm::Folder& folder = gemm::kFolders[which[0]];
   const int splits = which[8];
-  rooms[0] = splits > 1 || folder.apart(p) ? splits * p.batch * p.m * p.n : 0;
+  const bool in_memory = splits > 1 && (which[13] || !folder.inside(folder.rows[which[1]], p, splits, which[12]));
+  rooms[0] = in_memory || folder.apart(p) ? splits * p.batch * p.m * p.n : 0;
   rooms[1] = folder.workspace(p);
   rooms[2] = gemm::parts_of({which[0], which[1]}, p, splits).count;
 }

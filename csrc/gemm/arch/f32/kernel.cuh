@@ -1,6 +1,6 @@
 // sm_80's kernel with multiply-adds of the ordinary cores in place of mma.sync.
 //
-// What it has before simt's: no register holds what is on its way from global memory, four tiles are under way instead
+// What it has before simt's: no register holds what is on its way from global memory, three tiles are under way instead
 // of one, and what is read from shared memory for the next four k comes while the present ones are multiplied.
 // Predicted, not yet measured: 0.95 of cuBLAS at 4096^3, whose kernel of the same tile it resembles.
 #pragma once

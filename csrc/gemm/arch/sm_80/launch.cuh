@@ -1,5 +1,5 @@
-// The launch of this folder's kernel, and of those that are made of it (../f64).  All of a type are launched by one
-// function: the host's part of it is compiled once, not for every tile and layout.
+// The launch of this folder's kernel, and of those that are made of it (../f64, ../f32, ../sm_89).  All of a type are
+// launched by one function: the host's part of it is compiled once, not for every tile and layout.
 #pragma once
 #include "../../split/split.h"
 #include "kernel.cuh"

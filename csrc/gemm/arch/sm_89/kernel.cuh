@@ -20,8 +20,23 @@ template <bool WideA, bool WideB> struct Mma8 : sm_80::Mma<float8_t, 32> {
   }
 };
 
-// total += scale_a scale_b sum behind each tile of k, or behind the last where sums may be as coarse as they come.
+// The scales of one tile of k from row (or column) x on, of which `left` are there.  A group of 128 is of all of them:
+// no warp's part reaches over its end.
+struct Scales {
+  const float* first;
+  int64_t step;
+  int64_t left;
+  GPUKERN_D Scales(const float* all, const Scale& s, int64_t x, int64_t extent, int64_t block)
+      : first(all + block * s.k + (s.group > 1 ? x / kScaleBlock : x) * s.x),
+        step(s.group > 1 ? 0 : s.x),
+        left(extent - x) {}
+  GPUKERN_D float operator[](int i) const { return i < left ? first[i * step] : 0; }
+};
+
+// Behind each tile of k its sums go to float32 ones: of blocks of scales times the block's, else as they are, and the
+// scales multiply the whole sum.  Where sums may be as coarse as they come only the last tile is told.
 template <int MI, int NI> struct Promotion {
+  static_assert(kScaleBlock % (16 * MI) == 0 && kScaleBlock % (8 * NI) == 0);
   const Work& w;
   float total[MI][NI][4] = {};
 
@@ -29,34 +44,48 @@ template <int MI, int NI> struct Promotion {
 
   template <class Sum> GPUKERN_D void operator()(const WarpTile& at, int64_t k, bool last, Sum& sum) {
     const Problem& p = argument(w.ending).p;
-    const Data& data = argument(w.ending).data;
-    const Scale &a = p.scaling.a, &b = p.scaling.b;
-    if (p.scaling.fast && !p.scaling.blocks() && !last) return;
-    const int lane = static_cast<int>(threadIdx.x % 32);
-    const int64_t block = k / kScaleBlock;
-    float columns[NI][2];
+    const bool blocks = p.scaling.blocks();
+    if (p.scaling.fast && !blocks && !last) return;
+    if (!blocks) promote(sum);
+    if (blocks || last) {
+      const Data& data = argument(w.ending).data;
+      const int lane = static_cast<int>(threadIdx.x % 32);
+      const int64_t block = k / kScaleBlock;
+      const Scales rows(data.scale_a, p.scaling.a, at.row + lane / 4, p.m, block);
+      const Scales columns(data.scale_b, p.scaling.b, at.column + lane % 4 * 2, p.n, block);
+      float by_column[NI][2];
 #pragma unroll
-    for (int j = 0; j < NI; ++j)
+      for (int j = 0; j < NI; ++j)
 #pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const int64_t column = at.column + j * 8 + lane % 4 * 2 + e;
-        columns[j][e] = column < p.n ? data.scale_b[column / b.group * b.x + block * b.k] : 0;
-      }
+        for (int e = 0; e < 2; ++e) by_column[j][e] = columns[j * 8 + e];
+#pragma unroll
+      for (int i = 0; i < MI; ++i)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          const float by_row = rows[i * 16 + half * 8];
+#pragma unroll
+          for (int j = 0; j < NI; ++j)
+#pragma unroll
+            for (int e = 0; e < 2; ++e) {
+              float &one = sum[i][j][2 * half + e], &all = total[i][j][2 * half + e];
+              const float scale = by_row * by_column[j][e];
+              all = blocks ? all + scale * one : scale * all;
+              one = last ? all : 0;
+            }
+        }
+    }
+  }
+
+  template <class Sum> GPUKERN_D void promote(Sum& sum) {
 #pragma unroll
     for (int i = 0; i < MI; ++i)
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int64_t row = at.row + i * 16 + half * 8 + lane / 4;
-        const float by = row < p.m ? data.scale_a[row / a.group * a.x + block * a.k] : 0;
+      for (int j = 0; j < NI; ++j)
 #pragma unroll
-        for (int j = 0; j < NI; ++j)
-#pragma unroll
-          for (int e = 0; e < 2; ++e) {
-            float &one = sum[i][j][2 * half + e], &all = total[i][j][2 * half + e];
-            all += by * columns[j][e] * one;
-            one = last ? all : 0;
-          }
-      }
+        for (int e = 0; e < 4; ++e) {
+          total[i][j][e] += sum[i][j][e];
+          sum[i][j][e] = 0;
+        }
   }
 };
 

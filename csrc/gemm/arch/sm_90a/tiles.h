@@ -214,11 +214,14 @@ constexpr int kMostInside = 8;  // blocks of a cluster that any device has room 
 constexpr double inside_cost(int bm, int bn) { return 800 + double(bm) * bn * 4 / 16; }
 // Whether that is ever less than what memory takes, of as many tiles as there are SMs: of no larger one than 64x128.
 constexpr bool gathers(int bm, int bn) { return inside_cost(bm, bn) < split_cost(2, double(bm) * bn / 2, 1); }
+// Clusters that run together: one stays within a group of 18 SMs, of which there may be fewer in the last.
+constexpr int64_t clusters_at_once(int blocks, int sms) { return sms / 18 * (18 / blocks) + sms % 18 / blocks; }
 constexpr bool inside(const Row& r, const Problem& given, int ranges, int sms) {
   const Extents p = extents_of(r, given);
   const double elements = double(p.m) * double(p.n) * double(p.batch);
-  return gathers(r.bm, r.bn) && ranges > 1 && ranges <= kMostInside && tiles_of(r, p) * ranges <= sms &&
-         given.epilogue.sums == Sums::none && inside_cost(r.bm, r.bn) < split_cost(ranges, elements, sms);
+  return gathers(r.bm, r.bn) && ranges > 1 && ranges <= kMostInside &&
+         tiles_of(r, p) <= clusters_at_once(ranges, sms) && given.epilogue.sums == Sums::none &&
+         inside_cost(r.bm, r.bn) < split_cost(ranges, elements, sms);
 }
 
 // Bytes that memory moves: both operands, as they are multiplied, and D.
