@@ -213,7 +213,10 @@ def test_choices() -> None:
         ("NVIDIA's float8 formats are e4m3fn and e5m2", chosen(a.float().to(FORMATS[2]), b.float().to(FORMATS[2]))),
         (copies, chosen(a, b.contiguous())),
         (copies, chosen(a[:, :500].contiguous(), b[:500])),
-        ("wgmma is Hopper's alone (sm_90a)", chosen(a, b, device="sm_120")),
+        ("wgmma is Hopper's alone (sm_90a)", chosen(a, b, device="sm_100")),
     ):
         assert row.startswith("simt/q") and said.startswith("emulated"), row
         assert refused in (why, "no code was built for this device"), refused
+    for device in ("sm_89", "sm_120"):
+        row, said, _ = chosen(a, b, device=device)
+        assert row.startswith("sm_89/o") and said.endswith("each 128 of k is added to float32 sums"), (row, said)
