@@ -191,7 +191,7 @@ def test_who_serves_them() -> None:
             found = gpukern.selection.explain_quietly("mm", a, a, precision=precision, device=device)
             assert found.would_run and found.would_run.startswith(row), (device, found)
             assert ("more exact" in str(found)) == (row == "simt/")
-    for precision, row in (("strict", "simt/"), ("tf32", "sm_80/"), (None, "simt/")):
+    for precision, row in (("strict", "f32/"), ("tf32", "sm_80/"), (None, "f32/")):
         found = gpukern.selection.explain_quietly("mm", a, a, precision=precision, device="sm_90")
         assert found.would_run and found.would_run.startswith(row)
     assert "strict float32" in str(gpukern.selection.explain_quietly("mm", a, a, precision="bf16x6", device="cpu"))
