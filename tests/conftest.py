@@ -5,6 +5,7 @@ GPUKERN_TEST_SEED picks another seed (hypothesis then explores anew); without it
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
@@ -37,6 +38,12 @@ hypothesis.settings.load_profile("gpukern")
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: exhaustive patterns, compilers, subprocesses; not in `make test-fast`")
     torch.set_num_threads(1 if hasattr(config, "workerinput") else 2)  # a process of several takes one core
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is there by now stays: ten thousand tests, which the collector would look through again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

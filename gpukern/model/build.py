@@ -76,7 +76,7 @@ def commands(to: Path) -> dict[str, tuple[str, str]]:
         stem = "_".join(source.relative_to("csrc").with_suffix("").parts)
         for family in rules().families() if source == Path("csrc/elementwise/gpu.cu") else [""]:
             named = f"-DGPUKERN_FAMILY={family}" if family else ""
-            own = WATCHED if source.suffix == ".cu" else "-O2"
+            own = WATCHED if source.suffix == ".cu" else "-O3"
             out = (to / f"{stem}{'_' + family if family else ''}.o").as_posix()
             line = f"{compiler()} {FLAGS} {own} {named} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
             found[out] = (source.as_posix(), line)

@@ -43,7 +43,7 @@ def machine_rules() -> tuple[list[str], list[str]]:
     objects = []
     for source in machine_sources():
         out = (FOLDER / f"{stem(source)}.o").as_posix()
-        command = f"{build.compiler()} {build.FLAGS} -O2 -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+        command = f"{build.compiler()} {build.FLAGS} -O3 -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         objects.append(out)
     return lines, objects

@@ -11,6 +11,7 @@ import torch
 import gpukern
 from gpukern import model
 from gpukern.model import machine
+from tests.platform.library import model_library
 
 
 def test_a_product_is_run_and_reported() -> None:
@@ -146,3 +147,11 @@ def test_the_command() -> None:
     assert run("silu", "--shape", "100", "--dtype", "bfloat16").returncode == 0
     wrong = run("matmul", "--row", "simt/none")
     assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1 and "there is no row 'simt/none'" in wrong.stderr
+
+
+@pytest.mark.parametrize("first", [0, 4, 15])
+def test_cells_of_a_line_are_those_of_its_bytes(first: int) -> None:
+    """What the race detector remembers of 16 bytes at once is what it would of each."""
+    shadow = model_library("shadow", ("tests/platform/shadow.cpp",))
+    for seed in range(300):
+        assert shadow.shadow_differs(seed, 200, first, 1 + seed % 60) == 0, seed

@@ -31,17 +31,14 @@ inline void add_cut(int n, int k, const float* left, int rows, const float* righ
       finite &= term <= 3.4e38f;
       largest[c] = term <= largest[c] ? largest[c] : term;
     }
-  for (int c = 0; c < n; ++c) {
-    int exponent = 0;
-    std::frexp(largest[c], &exponent);
-    unit[c] = finite ? std::ldexp(1.0f, std::max(exponent - 1 - kBits, -100)) : 1.0f;
-  }
   if (!finite) {
     for (int kk = 0; kk < k; ++kk)
       for (int c = 0; c < n; ++c) sum[c] += left[kk * rows] * right[kk * n + c];
     return;
   }
   for (int c = 0; c < n; ++c) {
+    const int exponent = static_cast<int>(bits_of(largest[c]) >> 23) - 127 - kBits;  // of the unit
+    unit[c] = float_of(static_cast<uint32_t>(std::max(exponent, -100) + 127) << 23);
     many[c] = 1 / unit[c];
     total[c] = static_cast<int>(sum[c] * many[c]);
   }

@@ -88,7 +88,6 @@ struct Machine {
   }
   void leave() { Fiber::swap(current->fiber, scheduler); }
   bool shuffled() const { return settings.order == Order::random || settings.order == Order::pct; }
-  size_t warp_of(const Thread& t) const { return t.id / settings.wave; }
 
   void run_cluster(uint64_t first_block, size_t bytes);
   void start(Block& block, uint32_t first_id, char* stacks_at);
@@ -98,7 +97,7 @@ struct Machine {
   void describe_deadlock();
 };
 
-thread_local Machine* machine = nullptr;
+constinit thread_local Machine* machine __attribute__((tls_model("initial-exec"))) = nullptr;  // as `window` is
 
 // What a thread of the host has besides (see Kept in memory.cpp).
 struct Host {
@@ -139,8 +138,8 @@ Thread* Machine::pick() {
     if (random() % 64 == 0) priority[random() % priority.size()] = random();
     uint32_t lowest = ~0u;
     for (size_t i = 0; i < ready.size(); ++i)
-      if (priority[warp_of(*ready[i])] < lowest) {
-        lowest = priority[warp_of(*ready[i])];
+      if (const uint32_t its = priority[ready[i]->warp]; its < lowest) {
+        lowest = its;
         at = i;
       }
   }
@@ -156,7 +155,7 @@ bool Machine::pending_goes_first() {
   if (settings.order == Order::lifo) return false;
   if (settings.order == Order::random) return random() % 8 == 0;
   for (const Thread* t : ready)
-    if (priority[warp_of(*t)] < priority.back()) return false;
+    if (priority[t->warp] < priority.back()) return false;
   return true;
 }
 
@@ -201,6 +200,7 @@ void Machine::start(Block& block, uint32_t first_id, char* stacks_at) {
     thread_.block = &block;
     thread_.number = t;
     thread_.id = first_id + t;
+    thread_.warp = thread_.id / settings.wave;
     thread_.index = dim3(t % block_dim.x, t / block_dim.x % block_dim.y, t / (block_dim.x * block_dim.y));
     thread_.fiber.start(stacks_at + t * kStack, kStack, &thread_entry);
     wake(thread_);

@@ -58,8 +58,8 @@ struct Copy {
 struct Thread {
   Fiber fiber;
   Block* block = nullptr;
-  int number = 0;   // in its block
-  uint32_t id = 0;  // in its cluster
+  int number = 0;             // in its block
+  uint32_t id = 0, warp = 0;  // in its cluster
   dim3 index;
   bool done = false, queued = false;
   Place at{};        // where it waits, or waited last

@@ -7,6 +7,8 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "shadow.h"
+
 namespace gpukern::model {
 namespace {
 
@@ -20,12 +22,9 @@ struct Cell {
   uint16_t writer = kNobody, reader[kReaders] = {kNobody, kNobody, kNobody};
   uint16_t copier = kNobody;  // whose copy into it is under way
   bool atomic = false;        // the last write was
+  bool written = false;
   const void* write_pc = nullptr;
   const void* read_pc = nullptr;
-};
-struct SharedShadow {
-  std::vector<Cell> cells;
-  std::vector<bool> written;
 };
 // Of a byte of global memory, whose blocks are ordered by nothing.
 struct GlobalCell {
@@ -42,8 +41,8 @@ struct Request {
 using Key = std::tuple<const Block*, int, const void*, uint32_t>;  // block, warp, line, how often it came by
 
 struct Memory {
-  std::vector<SharedShadow> shared;                              // by rank
-  std::vector<std::vector<GlobalCell>> global;                   // by buffer
+  std::vector<Shadow<Cell>> shared;                              // by rank
+  std::vector<Shadow<GlobalCell>> global;                        // by buffer
   std::map<Key, Request> requests;                               // of the cluster that runs
   std::vector<std::unordered_map<const void*, uint32_t>> times;  // by thread: how often a line came by
   std::map<uint32_t, std::string> agents;                        // by number: what messages call them
@@ -58,11 +57,15 @@ struct Kept {
   std::vector<Buffer> buffers;
   std::map<std::pair<const void*, bool>, LineCount> counted;  // by line and whether it writes
   std::map<std::pair<const char*, int>, Place> places;        // by file and line
+  const Place* last_place = nullptr;                          // of these, which was asked for last
   std::string line;
 };
+// As `window` is.
+constinit thread_local Kept* found_before __attribute__((tls_model("initial-exec"))) = nullptr;
 Kept& kept() {
+  if (found_before) return *found_before;
   static thread_local const std::unique_ptr<Kept> own(new Kept);
-  return *own;
+  return *(found_before = own.get());
 }
 
 // Whoever makes an access, without the cost of keeping what it knows alive.
@@ -79,7 +82,12 @@ bool ordered(uint32_t thread, uint32_t clock, const Who& who) {
 }
 
 // Cells remember where an access came from as an address: of code, or of a place kept here.
-const void* origin_of(const Place& at) { return &kept().places.try_emplace({at.file, at.line}, at).first->second; }
+const void* origin_of(const Place& at) {
+  Kept& k = kept();
+  if (!k.last_place || k.last_place->file != at.file || k.last_place->line != at.line)
+    k.last_place = &k.places.try_emplace({at.file, at.line}, at).first->second;
+  return k.last_place;
+}
 
 std::string where(const void* origin) {
   for (const auto& [key, at] : kept().places)
@@ -113,30 +121,21 @@ const char* noun(Kind kind) {
   return kind == Kind::read ? "a read" : kind == Kind::write ? "a write" : "an atomic operation";
 }
 
-void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const Who& agent, const void* origin) {
-  Cell before;  // of a byte that was judged already; those alike are not judged again
-  bool was_written = false;
-  for (size_t i = offset; i < offset + bytes; ++i) {
-    Cell& cell = shadow.cells[i];
-    if (i > offset && shadow.written[i] == was_written && std::memcmp(&cell, &before, sizeof cell) == 0) {
-      cell = shadow.cells[i - 1];
-      shadow.written[i] = shadow.written[i - 1];
-      continue;
-    }
-    before = cell;
-    was_written = shadow.written[i];
+void touch(Shadow<Cell>& shadow, size_t offset, size_t bytes, Kind kind, const Who& agent, const void* origin) {
+  const uint32_t threads = kept().memory.threads;
+  shadow.each(offset, bytes, [&](Cell& cell, size_t i) {
     if (cell.copier != kNobody)
       fail(place_of(origin, noun(kind)),
            "shared memory at offset %zu is %s while a copy into it, which thread %u asked for (%s), is under way", i,
            verb(kind), cell.copier, where(cell.write_pc).c_str());
-    if (kind != Kind::write && !shadow.written[i])
+    if (kind != Kind::write && !cell.written)
       fail(place_of(origin, noun(kind)), "shared memory at offset %zu is read before anything was written there", i);
     if (cell.writer != kNobody && !(kind == Kind::atomic && cell.atomic) &&
         !ordered(cell.writer, cell.write_clock, agent))
       fail(place_of(origin, noun(kind)),
            "race: shared memory at offset %zu is %s here, and %s wrote it with no barrier between", i, verb(kind),
            who(cell.writer, cell.write_pc).c_str());
-    if (agent.async && cell.writer < kept().memory.threads && !ordered(fenced_id(cell.writer), cell.write_clock, agent))
+    if (agent.async && cell.writer < threads && !ordered(fenced_id(cell.writer), cell.write_clock, agent))
       fail(place_of(origin, noun(kind)),
            "shared memory at offset %zu is %s here by the async proxy, and %s wrote it with no fence_proxy_async "
            "between",
@@ -152,8 +151,8 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const W
       cell.write_pc = origin;
       cell.atomic = kind == Kind::atomic;
       for (uint16_t& r : cell.reader) r = kNobody;
-      shadow.written[i] = true;
-      continue;
+      cell.written = true;
+      return;
     }
     int slot = -1;
     for (int r = 0; r < kReaders && slot < 0; ++r)
@@ -164,24 +163,23 @@ void touch(SharedShadow& shadow, size_t offset, size_t bytes, Kind kind, const W
     cell.reader[slot] = static_cast<uint16_t>(agent.id);
     cell.read_clock[slot] = agent.own;
     cell.read_pc = origin;
-  }
+  });
 }
 
 void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Who& agent, int rank,
                   const void* origin) {
-  std::vector<GlobalCell>& cells = kept().memory.global[which];
-  const uint64_t block = (kept().memory.block_number + rank + 1) << 32, me = block | agent.id;
+  Kept& k = kept();
+  const uint64_t block = (k.memory.block_number + rank + 1) << 32, me = block | agent.id;
   const auto clear = [&](uint64_t who, uint32_t clock) {
     return who == 0 || ((who ^ me) >> 32 == 0 && ordered(static_cast<uint32_t>(who), clock, agent));
   };
-  for (size_t i = offset; i < offset + bytes; ++i) {
-    GlobalCell& cell = cells[i];
+  k.memory.global[which].each(offset, bytes, [&](GlobalCell& cell, size_t i) {
     const bool after_writer = (kind == Kind::atomic && cell.atomic) || clear(cell.writer, cell.write_clock);
     if (!after_writer || (kind != Kind::read && !clear(cell.reader, cell.read_clock))) {
       const uint64_t other = after_writer ? cell.reader : cell.writer;
       fail(place_of(origin, noun(kind)),
            "race: byte %zu of '%s' is %s here, and thread %u of block %llu %s it with nothing between", i,
-           kept().buffers[which].name.c_str(), verb(kind), static_cast<uint32_t>(other),
+           k.buffers[which].name.c_str(), verb(kind), static_cast<uint32_t>(other),
            static_cast<unsigned long long>(other >> 32) - 1, after_writer ? "read" : "wrote");
     }
     if (kind != Kind::read) {
@@ -193,7 +191,11 @@ void touch_global(size_t which, size_t offset, size_t bytes, Kind kind, const Wh
       cell.reader = me;
       cell.read_clock = agent.own;
     }
-  }
+  });
+}
+
+void set_copier(const Block& block, size_t offset, size_t bytes, uint16_t copier) {
+  kept().memory.shared[block.rank].each(offset, bytes, [=](Cell& cell, size_t) { cell.copier = copier; });
 }
 
 void note(const char* address, size_t bytes, bool write, bool shared, const void* pc) {
@@ -257,10 +259,14 @@ constinit thread_local Window window{};
 std::vector<Buffer>& buffers() { return kept().buffers; }
 
 void start_memory() {
-  kept().memory.block_number = 0;
-  kept().memory.global.clear();
-  for (const Buffer& b : kept().buffers)
-    kept().memory.global.emplace_back(running_settings().check ? b.end - b.begin : 0);
+  Kept& k = kept();
+  k.memory.block_number = 0;
+  k.memory.global.clear();
+  k.memory.global.resize(k.buffers.size());
+  for (size_t i = 0; running_settings().check && i < k.buffers.size(); ++i) {
+    const Buffer& b = k.buffers[i];
+    k.memory.global[i].start(b.end - b.begin, reinterpret_cast<uintptr_t>(b.begin));
+  }
 }
 
 void start_block_memory() {
@@ -269,8 +275,7 @@ void start_block_memory() {
   for (int rank = 0; rank < cluster_size(); ++rank) {
     const Block& b = block_of(rank);
     threads += b.threads.size();
-    kept().memory.shared[rank].cells.assign(running_settings().check ? b.shared_bytes : 0, Cell());
-    kept().memory.shared[rank].written.assign(running_settings().check ? b.shared_bytes : 0, false);
+    kept().memory.shared[rank].start(running_settings().check ? b.shared_bytes : 0);
   }
   kept().memory.threads = static_cast<uint32_t>(threads);
   kept().memory.agents.clear();
@@ -298,14 +303,12 @@ void shared_access(Block& block, size_t offset, size_t bytes, bool write, const 
 void begin_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at) {
   shared_access(block, offset, bytes, true, agent, at);
   std::memset(block.shared + offset, 0xff, bytes);
-  if (!running_settings().check) return;
-  for (size_t i = offset; i < offset + bytes; ++i)
-    kept().memory.shared[block.rank].cells[i].copier = static_cast<uint16_t>(agent.id);
+  if (running_settings().check) set_copier(block, offset, bytes, static_cast<uint16_t>(agent.id));
 }
 
 void end_copy(Block& block, size_t offset, size_t bytes, const Agent& agent, Place at) {
   if (!running_settings().check) return;
-  for (size_t i = offset; i < offset + bytes; ++i) kept().memory.shared[block.rank].cells[i].copier = kNobody;
+  set_copier(block, offset, bytes, kNobody);
   shared_access(block, offset, bytes, true, agent, at);
 }
 
@@ -318,10 +321,7 @@ void* static_shared(const void* variable, size_t bytes, size_t alignment) {
     b.shared_bytes = at->second + bytes;
     if (b.shared_bytes > b.shared_room) fail({}, "more than 48 KiB of static shared memory");
     std::memset(b.shared + at->second, 0xff, bytes);
-    if (running_settings().check) {
-      kept().memory.shared[b.rank].cells.resize(b.shared_bytes);
-      kept().memory.shared[b.rank].written.resize(b.shared_bytes, false);
-    }
+    if (running_settings().check) kept().memory.shared[b.rank].grow(b.shared_bytes);
   }
   return b.shared + at->second;
 }
@@ -337,8 +337,9 @@ void check_alignment(const char* address, size_t bytes, Kind kind, const void* o
 // False where the address is near no buffer: a thread has memory of its own.
 bool global_access_from(const char* address, size_t bytes, Kind kind, const Who& agent, int rank, const void* origin,
                         bool aligned, bool counts) {
-  for (size_t i = 0; i < kept().buffers.size(); ++i) {
-    const Buffer& b = kept().buffers[i];
+  const std::vector<Buffer>& all = kept().buffers;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Buffer& b = all[i];
     if (address < b.low || address >= b.high) continue;
     if (address >= b.begin && address + bytes <= b.end && (kind == Kind::read || b.writable)) {
       if (aligned) check_alignment(address, bytes, kind, origin);

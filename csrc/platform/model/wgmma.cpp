@@ -105,7 +105,7 @@ template <class F> void each_piece(const Operand& o, int from, int rows, F f) {
   }
 }
 
-float value_of(const char* from, Elements kind) {
+inline float value_of(const char* from, Elements kind) {
   uint8_t byte;
   uint16_t half;
   uint32_t word;
@@ -120,16 +120,26 @@ float value_of(const char* from, Elements kind) {
 }
 
 // As floats, to[k][row], `width` apart.
-void load(const Operand& o, Elements kind, int from, int rows, float* to, int width, Place at) {
-  const int size = bytes_of(kind), each = 16 / size;
+template <Elements Kind> void load_as(const Operand& o, int from, int rows, float* to, int width, Place at) {
+  constexpr int size = bytes_of(Kind), each = 16 / size;
   each_piece(o, from, rows, [&](uint32_t address, int line, int piece) {
     char bytes[16];
     std::memcpy(bytes, shared_pointer(address, 16, 16, at), 16);
     for (int i = 0; i < each; ++i) {
       const int row = o.mn_major ? piece * each + i : line, k = o.mn_major ? line : piece * each + i;
-      to[k * width + row - from] = value_of(bytes + i * size, kind);
+      to[k * width + row - from] = value_of(bytes + i * size, Kind);
     }
   });
+}
+void load(const Operand& o, Elements kind, int from, int rows, float* to, int width, Place at) {
+  switch (kind) {
+    case Elements::f16: return load_as<Elements::f16>(o, from, rows, to, width, at);
+    case Elements::bf16: return load_as<Elements::bf16>(o, from, rows, to, width, at);
+    case Elements::tf32: return load_as<Elements::tf32>(o, from, rows, to, width, at);
+    case Elements::s8: return load_as<Elements::s8>(o, from, rows, to, width, at);
+    case Elements::e4m3: return load_as<Elements::e4m3>(o, from, rows, to, width, at);
+    case Elements::e5m2: return load_as<Elements::e5m2>(o, from, rows, to, width, at);
+  }
 }
 
 void watch(const Operand& o, int from, int rows, const Agent& agent, Place at) {
