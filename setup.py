@@ -303,11 +303,15 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
             return f"{compiler} {shlex.join(flags)} -MMD -MF {out}.d -c {source} -o {out}"
 
         commands: dict[str, Command] = {}
-        header, gch = (CSRC / "torch_headers.h").as_posix(), ""
+        gch = ""
         if ninja_command() and "Free Software Foundation" in output_of(*shlex.split(cxx), "--version"):
             # GCC reads torch_headers.h.gch where the named header stands; the empty one is what it finds otherwise.
             stand_in = (temp / "generated" / "torch_headers.h").as_posix()
             write_if_changed(ROOT / stand_in, "")
+            # By way of a file that includes it: of a header compiled alone GCC warns that its #pragma once is in the
+            # main file.
+            header = (temp / "generated" / "precompiled.h").as_posix()
+            write_if_changed(ROOT / header, "#include <torch_headers.h>\n")
             gch = f"{stand_in}.gch"
             commands[gch] = Command(
                 header, line(cxx, [*rules["cxx"], "-x", "c++-header"], header, gch), "torch headers"
