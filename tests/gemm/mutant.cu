@@ -5,13 +5,14 @@
 #else
 #include "gemm/arch/sm_80/rows.h"
 #endif
-#include "gemm/split/split.cu"
+#include "mutant_split.h"
 
 namespace gpukern::gemm {
 
 #if GPUKERN_MUTANT_TERMS
 namespace terms {
 int launch(int, const Problem& p, const Data& data, Stream stream) {
+  ask_for_split(data);
   return run_layout<64, 64, 64, 32, 32, 3>(p, data, stream);
 }
 }  // namespace terms
@@ -24,6 +25,7 @@ constexpr int row_named(const char* id) {
 }
 
 int launch(int, const Problem& given, const Data& data, Stream stream) {
+  ask_for_split(data);
 #if GPUKERN_MUTANT_TF32
   using T = float;
   const Row& row = kRows[row_named("t64x64")];

@@ -3,42 +3,49 @@
 // warpgroup, and copies of what TMA does not bring.
 #include "gemm/arch/sm_90a/pack.cuh"
 #include "gemm/arch/sm_90a/rows.h"
+#include "mutant.h"
 
 namespace gpukern::gemm::sm_90a {
 
 template <class T, class W, int BM, int BN, Consumers Way, Major A, Major B> constexpr Compiled kernel() {
   return {&product<T, W, W, BM, BN, Way, A, B>, A, B, type_of<T>()};
 }
-template <int BM, int BN, Consumers Way, Major B> Compiled either(const Problem& p) {
-  using T = bfloat16_t;
-  return a_lies_along_k(p) ? kernel<T, T, BM, BN, Way, Major::k, B>()
-                           : kernel<T, T, BM, BN, Way, Major::mn, Major::k>();
-}
 
 struct Here;
 int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream) {
-  return terms::divide<Here>(p, data, d, stream);
+  GPUKERN_PART(0, return terms::divide<Here>(p, data, d, stream));
+  return -1;
 }
 
-int pack(const Problem& p, Data& data, Stream stream) { return pack_by_size(p, data, stream); }
+int pack(const Problem& p, Data& data, Stream stream) {
+  GPUKERN_PART(1, return pack_by_size(p, data, stream));
+  return -1;
+}
+
+Compiled chosen(std::string_view id, const Problem& p) {
+  using T = bfloat16_t;
+  constexpr Major k = Major::k, mn = Major::mn;
+  constexpr Consumers together = Consumers::together, in_turns = Consumers::in_turns, promoting = Consumers::promoting;
+  if (id == "t128x64") GPUKERN_PART(2, return compiled<T, 128, 64, Consumers::terms>(p));
+  if (id == "t256x128") GPUKERN_PART(3, return compiled<T, 256, 128, Consumers::terms>(p));
+  if (p.type == Type::f32) GPUKERN_PART(4, return kernel<float, tf32_t, 64, 64, in_turns, k, k>());
+  if (id == "q128x16") GPUKERN_PART(5, return kernel<float8_t, e4m3_t, 128, 16, promoting, k, k>());
+  if (id == "q256x128") GPUKERN_PART(6, return kernel<float8_t, e4m3_t, 256, 128, promoting, k, k>());
+  const Problem seen = as_brought(p);
+  const bool along_k = a_lies_along_k(seen);
+  if (id == "p64x64" && along_k) GPUKERN_PART(7, return kernel<T, T, 64, 64, in_turns, k, k>());
+  if (id == "p64x64") GPUKERN_PART(8, return kernel<T, T, 64, 64, in_turns, mn, k>());
+  if (id == "w256x128" && along_k) GPUKERN_PART(9, return kernel<T, T, 256, 128, together, k, mn>());
+  if (id == "w256x128") GPUKERN_PART(10, return kernel<T, T, 256, 128, together, mn, k>());
+  if (id == "w128x192") GPUKERN_PART(11, return kernel<T, T, 128, 192, together, k, k>());
+  if (id == "d128x16") GPUKERN_PART(12, return compiled<T, 128, 16, together>(seen));
+  return {};
+}
 
 int launch(int number, const Problem& given, const Data& data, Stream stream) {
   const Row& row = kRows[number];
-  const std::string_view id = row.id;
-  const Problem p = oriented(row, given), seen = as_brought(p);
-  constexpr Major k = Major::k;
-  constexpr Consumers together = Consumers::together, in_turns = Consumers::in_turns, promoting = Consumers::promoting;
-  if (id == "t128x64") return run(row, compiled<bfloat16_t, 128, 64, Consumers::terms>(p), given, p, data, stream);
-  if (id == "t256x128") return run(row, compiled<bfloat16_t, 256, 128, Consumers::terms>(p), given, p, data, stream);
-  if (p.type == Type::f32) return run(row, kernel<float, tf32_t, 64, 64, in_turns, k, k>(), given, p, data, stream);
-  if (id == "q128x16") return run(row, kernel<float8_t, e4m3_t, 128, 16, promoting, k, k>(), given, p, data, stream);
-  if (id == "q256x128") return run(row, kernel<float8_t, e4m3_t, 256, 128, promoting, k, k>(), given, p, data, stream);
-  using T = bfloat16_t;
-  Compiled c{};
-  if (id == "p64x64") c = either<64, 64, in_turns, k>(seen);
-  if (id == "w256x128") c = either<256, 128, together, Major::mn>(seen);
-  if (id == "w128x192") c = kernel<T, T, 128, 192, together, k, k>();
-  if (id == "d128x16") c = compiled<T, 128, 16, together>(seen);
+  const Problem p = oriented(row, given);
+  const Compiled c = chosen(row.id, p);
   return c.kernel ? run(row, c, given, p, data, stream) : -1;
 }
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gpukern.model import build
+from tests.gemm import seen
 from tests.gemm.end_faults import END_FAULTS
 from tests.gemm.sum_faults import SUM_FAULTS
 from tests.gemm.term_faults import FAULTS
@@ -303,15 +304,32 @@ class Plant:
     def tree(self, mutant: Mutant) -> Path:
         return FOLDER.parent / self.name / mutant.name
 
+    def library(self, mutant: Mutant, parts: int | None) -> str:
+        return (self.tree(mutant) / ("libmutant.so" if parts is None else "libparts.so")).as_posix()
+
+    def key(self, mutant: Mutant) -> str:
+        """In seen.json."""
+        return f"{self.name}/{mutant.what}"
+
 
 SM80 = Plant("mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *MUTANTS, *TERM_MUTANTS))
 SUMS = Plant("sum-mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *SUM_MUTANTS))
 
 
+# Compiled once: what no fault changes is more than half of what the compiler reads.  Others than g++ tell the headers
+# of a mutant's tree from these by their paths.
+FIRST = MUTANT_FOLDER / "first.h"
+FIRST_LINES = """#include "platform/gpu.h"
+#include "platform/hopper.h"
+#include "platform/model/harness.h"
+"""
+
+
 def _listing(plant: Plant) -> str:
     """What ninja is told: an object and a library for each mutant, and one machine for all of them.
 
-    One, because a loader has room for the machine's thread variables only a dozen times.
+    One, because a loader has room for the machine's thread variables only a dozen times.  Of a mutant whose fault was
+    seen before, the parts that showed it are made; the whole of it where they do not (seen.py).
     """
     lines, objects = machine_rules()
     shared: dict[str, str] = {}
@@ -333,26 +351,39 @@ def _listing(plant: Plant) -> str:
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
     machine = (MUTANT_FOLDER / "libmachine.so").as_posix()
     lines.append(f"build {machine}: link {' '.join([*objects, shared['harness']])}")
+    first, include = f"{FIRST.as_posix()}.gch", ""
+    if "clang" not in build.compiler():
+        include = f"-include {FIRST.as_posix()}"
+        command = (
+            f"{build.compiler()} {build.FLAGS} {build.WATCHED} -MMD -MF {first}.d -x c++-header {FIRST} -o {first}"
+        )
+        lines += [f"build {first}: cc {FIRST}", f"  cmd = {command}"]
     for mutant in plant.mutants:
-        tree = plant.tree(mutant)
-        flags = build.FLAGS.replace("-Icsrc", f"-I{tree.as_posix()}")
-        flags += f" {build.WATCHED} -DGPUKERN_MUTANT_TF32={int(mutant.tf32)} -DGPUKERN_MUTANT_TERMS={int(mutant.terms)}"
-        out, source = (tree / "mutant.o").as_posix(), plant.source
-        command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
-        lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
-        whole = (tree / "libmutant.so").as_posix()
-        lines.append(f"build {whole}: link {' '.join([out, *common, harness, machine])}")
+        known = seen.recorded().get(plant.key(mutant))
+        for parts in (None,) if known is None else (None, known.parts):
+            flags = build.FLAGS.replace("-Icsrc", f"-I{plant.tree(mutant).as_posix()} {include}") + f" {build.WATCHED}"
+            flags += f" -DGPUKERN_MUTANT_TF32={int(mutant.tf32)} -DGPUKERN_MUTANT_TERMS={int(mutant.terms)}"
+            flags += "" if parts is None else f" -DGPUKERN_PARTS={parts}u"
+            whole, source = plant.library(mutant, parts), plant.source
+            out = whole.replace("/lib", "/").replace(".so", ".o")
+            command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+            lines += [f"build {out}: cc {source}{f' | {first}' if include else ''}", f"  cmd = {command}"]
+            lines.append(f"build {whole}: link {' '.join([out, *common, harness, machine])}")
+        lines.append(f"default {plant.library(mutant, known.parts if known else None)}")
     return "\n".join(lines) + "\n"
 
 
 @cache
-def _build(plant: Plant) -> None:
+def _build(plant: Plant, *targets: str) -> None:
+    """Everything, or these libraries."""
+
     def prepare() -> str:
+        build.rules().write_if_changed(ROOT / FIRST, FIRST_LINES)
         for mutant in plant.mutants:
             _tree(mutant, ROOT / plant.tree(mutant))
         return _listing(plant)
 
-    run_ninja(plant.name, prepare)
+    run_ninja(plant.name, prepare, targets)
 
 
 @cache
@@ -361,13 +392,16 @@ def _machine() -> ctypes.CDLL:
 
 
 class Library:
-    """The machine with the product in which one line is wrong."""
+    """The machine with the product in which one line is wrong, or with the recorded parts of it."""
 
-    def __init__(self, mutant: Mutant, plant: Plant = SM80) -> None:
+    def __init__(self, mutant: Mutant, plant: Plant, parts: int | None = None) -> None:
         _build(plant)
+        whole = plant.library(mutant, parts)
+        if plant.key(mutant) in seen.recorded() and parts is None:
+            _build(plant, whole)
         self._machine = _machine()
-        self._product = ctypes.CDLL(str(ROOT / plant.tree(mutant) / "libmutant.so"))
+        self._product = ctypes.CDLL(str(ROOT / whole))
         self._product.gpukern_model_product.restype = ctypes.c_char_p
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._product if name.endswith(("_product", "_rooms")) else self._machine, name)
+        return getattr(self._product if name.endswith(("_product", "_rooms", "_parts")) else self._machine, name)

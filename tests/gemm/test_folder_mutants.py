@@ -11,7 +11,8 @@ import torch
 from gpukern import _C
 from tests.gemm.folder_faults import DOUBLE, EIGHT, FLOAT, planted
 from tests.gemm.mutants import Mutant
-from tests.gemm.test_mutants import SEEDS, Case, cases, loaded, wrong
+from tests.gemm.search import Case, is_seen, loaded
+from tests.gemm.test_mutants import SEEDS, cases, wrong
 from tests.gemm.test_type_mutants import scaled_cases, wrong_scaled
 from tests.oracle.float8 import FORMATS, scales, whole
 
@@ -63,9 +64,7 @@ EVERY = [(kind, mutant) for kind, ((_, mutants, _), _, _) in KINDS.items() for m
 @pytest.mark.parametrize(("kind", "mutant"), EVERY, ids=[f"{kind}-{m.name}" for kind, m in EVERY])
 def test_planted_fault_is_seen(kind: str, mutant: Mutant) -> None:
     (_, _, plant), every_case, said = KINDS[kind]
-    with loaded(mutant, plant):
-        found = (said(case, seed) for seed in range(1, SEEDS + 1) for case in every_case())
-        assert any(found), mutant.what
+    assert is_seen(mutant, plant, every_case, said, SEEDS), mutant.what
 
 
 @pytest.mark.parametrize("kind", KINDS)

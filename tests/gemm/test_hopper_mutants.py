@@ -12,9 +12,9 @@ import gpukern.model.machine
 from gpukern import _C
 from tests.gemm.hopper_faults import HOPPER_FAULTS, KERNEL
 from tests.gemm.mutants import Mutant, Plant
+from tests.gemm.search import Case, is_seen, loaded
 from tests.gemm.test_hopper_kernels import columns, factors, lines, result, to_nearest_even
 from tests.gemm.test_hopper_scaled_kernels import padded
-from tests.gemm.test_mutants import Case, loaded
 from tests.gemm.test_packing import odd, odd_columns
 from tests.oracle import fills
 from tests.oracle.float8 import FORMATS, exact, scales, whole
@@ -183,8 +183,7 @@ def every_case() -> Iterator[Case]:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_planted_fault_is_seen(mutant: Mutant) -> None:
-    with loaded(mutant, PLANT):
-        assert any(wrong(case, seed) for seed in range(1, SEEDS + 1) for case in every_case()), mutant.what
+    assert is_seen(mutant, PLANT, every_case, wrong, SEEDS), mutant.what
 
 
 def test_no_false_alarm() -> None:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
 import gpukern.model.machine
-import gpukern.model.memory
 import gpukern.reference
 from gpukern import _C
-from tests.gemm.mutants import MUTANTS, NONE, NONE_TF32, Library, Mutant, Plant
+from tests.gemm.mutants import MUTANTS, NONE, NONE_TF32, Mutant
 from tests.gemm.mutants import SM80 as PLANT
+from tests.gemm.search import Case, is_seen, loaded
 from tests.oracle import fills
 
 SM80 = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows())).index("sm_80")
 SEEDS = 10
-
-Case = dict[str, Any]
 
 
 def columns(t: Tensor) -> Tensor:
@@ -112,29 +109,18 @@ def wrong(case: Case, seed: int, folder: int = SM80, row: int = 0) -> str:
     return "" if torch.equal(got, expected.to(got.dtype)) else "a wrong result"
 
 
-@contextmanager
-def loaded(mutant: Mutant, plant: Plant = PLANT) -> Iterator[None]:
-    """The machine model runs that mutant."""
-    library = Library(mutant, plant)
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (gpukern.model.machine, gpukern.model.memory):
-            patch.setattr(module, "library", lambda: library)
-        yield
-
-
 def dtype_of(mutant: Mutant) -> torch.dtype:
     return torch.float32 if mutant.tf32 else torch.bfloat16
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_planted_fault_is_seen(mutant: Mutant) -> None:
-    with loaded(mutant):
-        assert any(wrong(case, seed) for seed in range(1, SEEDS + 1) for case in cases(dtype_of(mutant))), mutant.what
+    assert is_seen(mutant, PLANT, partial(cases, dtype_of(mutant)), wrong, SEEDS), mutant.what
 
 
 @pytest.mark.parametrize("mutant", [NONE, NONE_TF32], ids=lambda m: m.name)
 def test_no_false_alarm(mutant: Mutant) -> None:
-    with loaded(mutant):
+    with loaded(mutant, PLANT):
         for seed in (1, 2, 3):  # test_kernels.py has more
             for number, case in enumerate(cases(dtype_of(mutant))):
                 said = wrong(case, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ import torch
 import gpukern
 import gpukern.model.machine
 from tests.gemm.mutants import NONE, NONE_TERMS, NONE_TF32, SUM_MUTANTS, SUMS, Mutant
-from tests.gemm.test_mutants import SM80, Case, dtype_of, loaded
+from tests.gemm.search import Case, is_seen, loaded
+from tests.gemm.test_mutants import SM80, dtype_of
 from tests.gemm.test_term_mutants import TERMS
 from tests.oracle import fills
 
@@ -60,10 +62,8 @@ def wrong(row: tuple[int, int], case: Case, seed: int) -> str:
 
 @pytest.mark.parametrize("mutant", SUM_MUTANTS, ids=lambda m: m.name)
 def test_planted_fault_is_seen(mutant: Mutant) -> None:
-    with loaded(mutant, SUMS):
-        assert any(wrong(compiled(mutant), case, s) for s in range(1, SEEDS + 1) for case in cases(dtype_of(mutant))), (
-            mutant.what
-        )
+    said = partial(wrong, compiled(mutant))
+    assert is_seen(mutant, SUMS, partial(cases, dtype_of(mutant)), said, SEEDS), mutant.what
 
 
 @pytest.mark.parametrize("mutant", [NONE, NONE_TF32, NONE_TERMS], ids=lambda m: m.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
@@ -12,12 +11,12 @@ from torch import Tensor
 
 import gpukern.model.machine
 from gpukern import _C
-from tests.gemm.mutants import NONE_TERMS, TERM_MUTANTS, Mutant
-from tests.gemm.test_mutants import columns, every_other, loaded, with_pitch
+from tests.gemm.mutants import NONE_TERMS, SM80, TERM_MUTANTS, Mutant
+from tests.gemm.search import Case, is_seen, loaded
+from tests.gemm.test_mutants import columns, every_other, with_pitch
 
 TERMS = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows())).index("terms")
 SEEDS = 10
-Case = dict[str, Any]
 
 
 def numbers(*shape: int, bits: int) -> Tensor:
@@ -66,12 +65,11 @@ def wrong(case: Case, seed: int) -> str:
 
 @pytest.mark.parametrize("mutant", TERM_MUTANTS, ids=lambda m: m.name)
 def test_planted_fault_is_seen(mutant: Mutant) -> None:
-    with loaded(mutant):
-        assert any(wrong(case, seed) for seed in range(1, SEEDS + 1) for case in cases()), mutant.what
+    assert is_seen(mutant, SM80, cases, wrong, SEEDS), mutant.what
 
 
 def test_no_false_alarm() -> None:
-    with loaded(NONE_TERMS):
+    with loaded(NONE_TERMS, SM80):
         for seed in range(1, SEEDS + 1):
             for number, case in enumerate(cases()):
                 said = wrong(case, seed)

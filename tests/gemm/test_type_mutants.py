@@ -11,8 +11,8 @@ from torch import Tensor
 
 import gpukern.model.machine
 from gpukern import _C
+from tests.gemm.search import Case, is_seen, loaded
 from tests.gemm.test_kernels import filled
-from tests.gemm.test_mutants import Case, loaded
 from tests.gemm.type_mutants import COMPLEX, FLOAT8, NONE, PLANT, Mutant
 from tests.oracle.float8 import FORMATS, OUT, exact, patterns, powers, scales, values, whole
 
@@ -96,14 +96,12 @@ def wrong_scaled(case: Case, seed: int, folder: int = SIMT, row: int = 0) -> str
 
 @pytest.mark.parametrize("mutant", FLOAT8, ids=lambda m: m.name)
 def test_planted_fault_in_8_bits_is_seen(mutant: Mutant) -> None:
-    with loaded(mutant, PLANT):
-        assert any(wrong_scaled(case, 1) for case in scaled_cases()), mutant.what
+    assert is_seen(mutant, PLANT, scaled_cases, wrong_scaled, 1), mutant.what
 
 
 @pytest.mark.parametrize("mutant", COMPLEX, ids=lambda m: m.name)
 def test_planted_fault_is_seen(mutant: Mutant) -> None:
-    with loaded(mutant, PLANT):
-        assert any(wrong_complex(case, 1) for case in complex_cases()), mutant.what
+    assert is_seen(mutant, PLANT, complex_cases, wrong_complex, 1), mutant.what
 
 
 def test_no_false_alarm() -> None:

@@ -49,15 +49,15 @@ def machine_rules() -> tuple[list[str], list[str]]:
     return lines, objects
 
 
-def run_ninja(name: str, listing: Callable[[], str]) -> None:
-    """Makes what `listing` describes; of several processes, one compiles."""
+def run_ninja(name: str, listing: Callable[[], str], targets: Sequence[str] = ()) -> None:
+    """Makes what `listing` describes, or these of it; of several processes, one compiles."""
     (ROOT / FOLDER).mkdir(parents=True, exist_ok=True)
     with (ROOT / FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         file = ROOT / FOLDER / f"{name}.ninja"
         build.rules().write_if_changed(file, listing())
         ninja = shutil.which("ninja", path=str(Path(sys.executable).parent)) or "ninja"
-        command = [ninja, "-f", file.relative_to(ROOT).as_posix()]
+        command = [ninja, "-f", file.relative_to(ROOT).as_posix(), *targets]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:]
 
