@@ -83,7 +83,8 @@ def capability(word: str) -> tuple[int, int, str]:
 
 
 # A folder's words without a letter use nothing that came after the oldest of them (sm_75 aside): one pass of the
-# compiler's front end serves all of them, and their PTX every device from that one on.
+# compiler's front end serves all of them, and their PTX every device from that one on.  Where `targets` says ptx_75 and
+# not ptx, nothing that is newer than sm_75 either: one pass then serves that one too.
 OLDEST_SHARED = 80
 
 
@@ -91,7 +92,8 @@ def front_end(word: str, folder: Sequence[str]) -> str:
     """The virtual architecture of a word in a folder from sm_75 on: 80 for sm_120, 75 for sm_75, 90a for sm_90a."""
     number = word.partition("_")[2]
     plain = [int(w[3:]) for w in folder if re.fullmatch(r"sm_\d+", w)]
-    shared = min((n for n in plain if n >= OLDEST_SHARED), default=OLDEST_SHARED)
+    said = [int(w[4:]) for w in folder if re.fullmatch(r"ptx_\d+", w)]
+    shared = min(said or (n for n in plain if n >= OLDEST_SHARED), default=OLDEST_SHARED)
     return str(min(int(number), shared)) if number.isdigit() else number
 
 
@@ -100,7 +102,7 @@ def select_cuda(words: Sequence[str], gpu: Gpu) -> list[str]:
     bases = [w for w in words if w.startswith("sm_") and (not gpu.known or w.rstrip("af") in gpu.known)]
     bases.sort(key=capability)
     plain = [w for w in bases if not capability(w)[2]]
-    folder_ptx = "ptx" in words and bool(plain)
+    folder_ptx = any(w.startswith("ptx") for w in words) and bool(plain)
     if not gpu.wanted:
         return bases + ([f"ptx_{front_end(plain[-1], words)}"] if folder_ptx else [])
     chosen: list[str] = []

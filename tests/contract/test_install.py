@@ -165,6 +165,16 @@ def test_a_folder_of_younger_words_has_their_front_end() -> None:
     ]
 
 
+def test_a_folder_that_names_its_ptx_has_one_front_end() -> None:
+    folder = ["sm_75", "sm_80", "sm_120", "ptx_75"]
+    assert rules.select_cuda(folder, cuda()) == folder
+    assert rules.select_cuda(folder, cuda("9.0")) == ["ptx_75"]
+    assert rules.target_flags(folder, folder, cuda()) == [
+        *(f"-gencode=arch=compute_75,code=sm_{n}" for n in (75, 80, 120)),
+        "-gencode=arch=compute_75,code=compute_75",
+    ]
+
+
 def test_cuda_targets_are_those_the_compiler_knows() -> None:
     old = cuda(known=("sm_70", "sm_80", "sm_90"))
     targets = ["sm_80", "sm_90", "sm_90a", "sm_120", "ptx"]

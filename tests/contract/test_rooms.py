@@ -225,7 +225,7 @@ def test_arch_folders_have_the_same_files() -> None:
         assert words <= names, f"{folder} lacks {sorted(words - names)}"
 
 
-TARGET = r"ptx|sm_\d{2,3}[af]?|gfx\d{1,2}[0-9a-f]{2}|gfx\d{1,2}-generic"
+TARGET = r"ptx(_\d{2,3})?|sm_\d{2,3}[af]?|gfx\d{1,2}[0-9a-f]{2}|gfx\d{1,2}-generic"
 
 
 def test_targets_files_hold_words_of_compilers() -> None:

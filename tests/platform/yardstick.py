@@ -18,9 +18,6 @@ ROUNDS = 3
 # Where the package took 337 seconds of nvcc and 328 of clang, these took 2.45 and 2.88 for the yardstick: its share of
 # 595 and 569 on another machine, where both were timed.
 NVCC_SECONDS, CLANG_SECONDS = 2.45, 2.88
-# The yardstick is not laid on at the moment of the build: the same objects counted 340, 366, 393 and 422 seconds on
-# four machines, and three rounds in a row on one of them were 1.38, 1.09 and 1.17 of its seconds.
-ERROR = 0.15
 
 
 def pace(reference: float, *command: str | Path) -> float:
