@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from . import _C
+from .contexts import F, FunctionContext
 
 __all__ = ["Enabled", "RouteStats", "Stats", "disable", "enable", "enabled_ops", "reset_stats", "stats"]
 
@@ -47,22 +48,46 @@ class Stats(dict[str, RouteStats]):
         return "\n".join(lines)
 
 
-class Enabled:
-    """What `enable` returns: leave it as a context manager, or forget it and call `disable`."""
+class Enabled(FunctionContext):
+    """What `enable` returns: routes that are on.  Forget it and call `disable`, or leave it as a context manager.
+
+    It may be entered again, also inside itself: each entry enables the ops, each exit takes one entry back.  As a
+    decorator it enables them for the length of each call and not before.
+    """
+
+    maker = "enable"
 
     def __init__(self, ops: tuple[str, ...]) -> None:
         self.ops = ops
+        self._called = True  # enabled by the call of `enable`, which the first entry takes over
 
     def __enter__(self) -> Enabled:
+        with _switching:
+            if not (self._called and self in _stack):
+                _stack.append(self)
+            self._called = False
+            _apply()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         with _switching:
-            # Only this one: contexts of other threads may end in any order.
-            _stack[:] = [entry for entry in _stack if entry is not self]
+            # The latest entry of this one only: contexts of other threads may end in any order.
+            for k in reversed(range(len(_stack))):
+                if _stack[k] is self:
+                    del _stack[k]
+                    break
             _apply()
+
+    def __call__(self, function: F) -> F:
+        decorated = super().__call__(function)
+        with _switching:
+            if self._called and self in _stack:  # what the call of `enable` switched on
+                _stack.remove(self)
+            self._called = False
+            _apply()
+        return decorated
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.ops)
@@ -80,14 +105,17 @@ def _apply() -> None:
 
 
 def enable(*, include: Iterable[str] | None = None, exclude: Iterable[str] = ()) -> Enabled:
-    """Routes torch's matrix products to gpukern, until `disable()` or the end of a `with` block.
+    """Routes torch's matrix products to gpukern until `disable()`, or for a `with` block or each call of a function.
 
     include: the ops to route ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot", "vdot", "addr", "addbmm"; a name
     covers the op's out and in-place forms); None is all.  exclude: ops to leave out.  Blocks nest: the innermost
-    decides, and leaving it brings back what was before.  ValueError for an op that has no route.
+    decides, and leaving it brings back what was before.  What it returns may be entered any number of times.
+    ValueError for an op that has no route.
 
     >>> with gpukern.enable():
     ...     loss = model(batch).sum()
+    >>> @gpukern.enable(include=["mm"])
+    ... def step(batch): ...
     """
     routable: list[str] = _C.routable()
     wanted = routable if include is None else _names("include", include)

@@ -7,9 +7,10 @@ not there; nothing is computed or launched.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn import functional
 from torch.utils._pytree import tree_leaves, tree_map
 
 from . import _C, ops
+from .contexts import FunctionContext
 from .entries import functions
 from .explanation import (
     NO_LAYOUT,
@@ -373,20 +375,39 @@ def available(*, built: bool = True) -> list[Row]:
     return [row for row in rows if row.targets or not built]
 
 
-@contextmanager
-def force(name: str) -> Iterator[None]:
-    """Makes this thread's products run on one folder ("simt") or row ("simt/s64x64") for the length of a `with` block.
+class Forced(FunctionContext):
+    """What `force` returns: a row or folder, forced on this thread between entry and exit; it may be entered again."""
+
+    maker = "force"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._before = threading.local()
+
+    def __enter__(self) -> None:
+        before = _C.gemm_forced()
+        _C.gemm_force(self.name)
+        self._entries().append(before)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _C.gemm_force(self._entries().pop())
+
+    def _entries(self) -> list[str]:
+        entries: list[str] = self._before.__dict__.setdefault("entries", [])
+        return entries
+
+
+def force(name: str) -> Forced:
+    """Makes this thread's products run on one folder ("simt") or row ("simt/s64x64") for the length of a `with` block,
+    or of each call of the function that it decorates.
 
     A product that it cannot serve is a RuntimeError that says why, so nothing else is measured by mistake.  Blocks
-    nest.  GPUKERN_FORCE in the environment does the same for a whole process.  ValueError for a name that is not known,
-    with those that are.
+    nest.  GPUKERN_FORCE in the environment does the same for a whole process.  ValueError, on entry, for a name that is
+    not known, with those that are.
     """
-    before = _C.gemm_forced()
-    _C.gemm_force(name)
-    try:
-        yield
-    finally:
-        _C.gemm_force(before)
+    return Forced(name)
 
 
 def served() -> list[tuple[str, str, int]]:

@@ -290,6 +290,71 @@ def test_blocks_nest_and_name_their_ops() -> None:
     assert gpukern.enabled_ops() == ()
 
 
+def test_a_context_may_be_entered_again() -> None:
+    """The second `with` of one object enabled nothing and said nothing."""
+    context = gpukern.enable(include=["mm"])
+    for _ in range(3):
+        with context:
+            assert gpukern.enabled_ops() == ("mm",)
+            with context:
+                assert gpukern.enabled_ops() == ("mm",)
+            assert gpukern.enabled_ops() == ("mm",)
+        assert gpukern.enabled_ops() == ()
+    with context:
+        gpukern.disable()
+        assert gpukern.enabled_ops() == ()
+        with gpukern.enable(include=["bmm"]), context:
+            assert gpukern.enabled_ops() == ("mm",)
+    assert gpukern.enabled_ops() == ()
+
+    again = gpukern.enable(include=["mm"])
+    gpukern.disable()
+    with again:
+        assert gpukern.enabled_ops() == ("mm",)
+    assert gpukern.enabled_ops() == ()
+
+
+def test_enable_decorates_a_function() -> None:
+    seen = []
+
+    @gpukern.enable(include=["mm"])
+    def step(depth: int) -> int:
+        "What it does."
+        seen.append(gpukern.enabled_ops())
+        if depth:
+            step(depth - 1)
+        return depth
+
+    assert gpukern.enabled_ops() == ()  # not before it is called
+    assert step(2) == 2 and step(0) == 0
+    assert seen == [("mm",)] * 4 and gpukern.enabled_ops() == ()
+    assert (step.__name__, step.__doc__) == ("step", "What it does.")
+
+    @gpukern.enable()
+    def fails() -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
+    assert gpukern.enabled_ops() == ()
+
+
+def test_what_a_context_cannot_decorate_is_said() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+
+    async def waits() -> None:
+        return None
+
+    for context in (gpukern.enable(), gpukern.force("host")):
+        for wrong in (items, waits):
+            with pytest.raises(TypeError, match=r"cannot decorate .*, a generator or coroutine"):
+                context(wrong)
+        for wrong in (nn.Linear, 3):
+            with pytest.raises(TypeError, match=r"decorates functions, not"):
+                context(wrong)
+
+
 def test_a_block_ends_when_its_body_raises() -> None:
     with pytest.raises(KeyError), gpukern.enable():
         raise KeyError

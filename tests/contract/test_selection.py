@@ -203,6 +203,28 @@ def test_unknown_rows_are_answered_with_the_known_ones() -> None:
     gpukern.mm(torch.randn(2, 2), torch.randn(2, 2))
 
 
+def test_a_forced_row_may_be_entered_again_and_decorates() -> None:
+    """The second `with` of one object was an AttributeError of contextlib's."""
+    chosen = gpukern.force("host/blas")
+    for _ in range(2):
+        with chosen:
+            with gpukern.force("simt"), chosen:
+                gpukern.mm(torch.ones(2, 2), torch.ones(2, 2))
+            assert gpukern._C.gemm_forced() == "host/blas"
+        assert gpukern._C.gemm_forced() == ""
+
+    @gpukern.force("simt")
+    def product() -> str:
+        return str(gpukern._C.gemm_forced())
+
+    assert product() == product() == "simt" and gpukern._C.gemm_forced() == ""
+    wrong = gpukern.force("warp9")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="warp9"), wrong:
+            raise AssertionError
+    assert gpukern._C.gemm_forced() == ""
+
+
 def test_force_from_the_environment() -> None:
     code = "import torch, gpukern; print(gpukern.mm(torch.ones(2, 2), torch.ones(2, 2)).sum().item())"
     outcomes = []

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 import gpukern
 from gpukern import reference
+from tests.gemm import composed_error
 from tests.oracle import fills, products
 from tests.oracle.strategies import laid_out
 
@@ -334,3 +335,12 @@ def test_arguments_are_left_as_they_were() -> None:
         call(gpukern, name, tensors, kwargs)
         for x, y in zip(tree_leaves(tensors), before):
             assert torch.equal(x, y) and x._version == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("fill", ["normal", "uniform"])
+def test_addr_and_addbmm_round_once_in_16_bits(dtype: torch.dtype, fill: str) -> None:
+    """What docs/numerics.md says of them beside torch's error, which is several roundings."""
+    for _, name, batch in composed_error.cases():
+        ours, _ = composed_error.pair(name, batch, dtype, fill)
+        assert ours <= 1.01, (name, batch, ours)
