@@ -20,7 +20,7 @@ import build_rules as rules  # noqa: E402
 def python(code: str, *arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, **environment}
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env)
 
 
 def setup_py(prelude: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -251,14 +251,21 @@ assert not [name for name in after - before if 'libcuda.' in name or 'libamdhip'
     assert result.returncode == 0, result.stderr
 
 
-def test_import_costs_at_most_300_ms() -> None:
-    code = "import torch, time; t = time.perf_counter(); import gpukern; print(time.perf_counter() - t)"
-    seconds = []
+def test_import_costs_at_most_a_seventh_of_torchs() -> None:
+    """Of CPU time, side by side in one process: 0.05 where this was written, 62 ms beside 1.25 s, and whoever imports
+    gpukern imports torch.  A bound in milliseconds would judge the machine and what else runs there."""
+    code = """
+import time
+began = time.process_time(); import torch
+between = time.process_time(); import gpukern
+print((time.process_time() - between) / (between - began))
+"""
+    shares = []
     for _ in range(5):  # the best of five: other work on the machine only adds
-        seconds.append(float(python(code).stdout))
-        if seconds[-1] <= 0.3:
+        shares.append(float(python(code).stdout))
+        if shares[-1] <= 1 / 7:
             break
-    assert min(seconds) <= 0.3
+    assert min(shares) <= 1 / 7, shares
 
 
 def test_a_forked_child_works() -> None:
