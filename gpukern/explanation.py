@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+PREDICTED = "predicted, not measured on a GPU"  # said beside every figure of the cost model, here and in C++
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -19,7 +21,8 @@ class Explanation:
     refused: (folder or row, reason) for everything better that was passed over, in the order it was asked.
     would_run: the row that a full build would run; splits: the ranges of k that it adds up, each summed by blocks of
     its own.  notes: what else is to be said.  cycles: what the cost model, made to rank rows and fitted to no device,
-    gives would_run; None on the CPU.
+    gives would_run; None on the CPU.  measurement: what a stored measurement said that chose the row (date, device,
+    times); where there is none, every figure is predicted and says so.
     """
 
     op: str
@@ -31,11 +34,16 @@ class Explanation:
     notes: tuple[str, ...] = ()
     splits: int = 1
     cycles: float | None = None
+    measurement: str | None = None
 
     def __str__(self) -> str:
         lines = [f"{self.op}: {self.problem}", f"  on        {self.device}", f"  runs      {self.row or 'torch'}"]
         if self.row is None and self.would_run:
             lines.append(f"  built, it would run {self.would_run}; gpukern.info() says what to run to build it")
+        if self.measurement:
+            lines.append(f"  measured  {self.measurement}")
+        elif self.cycles is not None:
+            lines.append(f"  cost      {self.cycles:,.0f} cycles by the cost model: {PREDICTED}")
         if self.refused:
             width = max(len(name) for name, _ in self.refused)
             lines += [
@@ -127,6 +135,10 @@ def sum_notes(found: dict[str, Any], summed: bool) -> tuple[str, ...]:
     where = "the pass that ends the product" if found["parts_apart"] else "the product's own pass"
     parts = "one part" if found["parts"] == 1 else f"{found['parts']} parts, which are added in a fixed order"
     return (f"the bias's gradient is summed in {where}, in {parts}",)
+
+
+def measurement(found: dict[str, Any]) -> str | None:
+    return found["measurement"] if found["ranked"] else None
 
 
 def measured_notes(found: dict[str, Any]) -> tuple[str, ...]:

@@ -7,7 +7,17 @@ from typing import Any
 from torch import Tensor
 
 from . import _C, ops
-from .explanation import NO_LAYOUT, Explanation, cycles, layout, measured_notes, on_meta, pass_notes, range_notes
+from .explanation import (
+    NO_LAYOUT,
+    Explanation,
+    cycles,
+    layout,
+    measured_notes,
+    measurement,
+    on_meta,
+    pass_notes,
+    range_notes,
+)
 
 SCALE_BLOCK = 128  # as problem.h has it
 _NAMES = ("input", "mat2", "scale_a", "scale_b", "bias", "scale_result", "out_dtype", "use_fast_accum")
@@ -49,5 +59,5 @@ def explain_scaled(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -
     return Explanation(
         "scaled_mm", found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
         found["would_run"] or None, (how, *pass_notes(found), *range_notes(found), *measured_notes(found)),
-        found["splits"], cycles(found),
+        found["splits"], cycles(found), measurement(found),
     )  # fmt: skip

@@ -28,6 +28,7 @@ from .explanation import (
     cycles,
     layout,
     measured_notes,
+    measurement,
     on_meta,
     pass_notes,
     range_notes,
@@ -176,7 +177,7 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
         found["would_run"] or None, notes + _epilogue_notes(args, extras) + _how_notes(found, extras), found["splits"],
-        cycles(found),
+        cycles(found), measurement(found),
     )  # fmt: skip
 
 

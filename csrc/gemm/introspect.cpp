@@ -95,11 +95,11 @@ double cost_of(Choice c, const Problem& p, const Device& d) {
   return kFolders[c.folder].cost(kFolders[c.folder].rows[c.row], p, d);
 }
 
-// A refusal by cost says by how much.
+// A refusal by cost says by how much, and where the figure is from.
 std::string reason_text(const Refusal& r, Choice chosen, const Problem& p, const Device& d) {
   if (r.why != kCostsMore || !chosen) return r.why;
-  char text[96];
-  std::snprintf(text, sizeof text, "%s: %.2f times the chosen row's", r.why,
+  char text[144];
+  std::snprintf(text, sizeof text, "%s: %.2f times the chosen row's (predicted, not measured on a GPU)", r.why,
                 cost_of({r.folder, r.row}, p, d) / cost_of(chosen, p, d));
   return text;
 }

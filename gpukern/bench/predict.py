@@ -3,7 +3,8 @@
 Nothing runs and no operand is allocated: selection is asked which row it would take on a device that need not be here,
 and the row's cycles (`cost` in csrc/gemm/arch/*/tiles.h) are divided by the clock that the model assumes.  They were
 made to rank rows; here they are held against what the device can do.  A ratio above 1 is printed as it is: the model
-leaves something out there.  floors.py has the floors and where their rates come from.
+leaves something out there.  Every figure is predicted, not measured on a GPU; where a measurement is stored that chose
+the row (bench tune), it is printed below, with its device and date.  floors.py has the floors and their sources.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from .. import selection
-from ..explanation import Explanation, Recorder
+from ..explanation import PREDICTED, Explanation, Recorder
 from . import cases, suites
 from .arguments import Parser, Refused, forced
 from .command import cases_of
@@ -30,13 +31,15 @@ CLOCKED = ("sm_90a", "f64", "gemv")
 @dataclass(frozen=True)
 class Prediction:
     """One case.  row: with its ranges of k, as `force` takes them.  seconds: None where no row of ours would run.
-    floor: None where nothing is documented for the dtype.  computes: whether arithmetic sets the floor."""
+    floor: None where nothing is documented for the dtype.  computes: whether arithmetic sets the floor.  measured:
+    what a stored measurement said that chose the row: date, device, times."""
 
     spec: Spec
     row: str
     seconds: float | None
     floor: float | None
     computes: bool
+    measured: str | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -64,7 +67,7 @@ def predict(spec: Spec, device: Device) -> Prediction:
     seconds = None if found.cycles is None else found.cycles / device.clock
     floor = device.floor(spec.dtype, case.flops, case.bytes)
     computes = floor is not None and device.computes(spec.dtype, case.flops, case.bytes)
-    return Prediction(spec, f"{found.would_run or 'torch'}{ranges}", seconds, floor, computes)
+    return Prediction(spec, f"{found.would_run or 'torch'}{ranges}", seconds, floor, computes, found.measurement)
 
 
 # ---- what is printed -------------------------------------------------------------------------------------------------
@@ -75,7 +78,7 @@ HEADING = ["", "row", "predicted us", "floor us", "floor / predicted", "floor se
 def title(name: str, device: Device) -> list[str]:
     rates = ", ".join(f"{dtype} {peak / 1e12:.4g}" for dtype, peak in device.flops.items())
     return [
-        "a prediction by the cost model, not a measurement: nothing ran, and its constants were fitted to no device",
+        f"{PREDICTED}: nothing ran, and the cost model's constants were fitted to no device",
         f"{name} ({device.target}): the model's cycles at {device.clock / 1e9:g} GHz",
         f"floor: the longer of operations ({rates} TFLOP/s) and bytes ({device.bandwidth / 1e9:g} GB/s)",
     ]
@@ -107,13 +110,19 @@ def summary(predictions: Sequence[Prediction]) -> list[str]:
     return found
 
 
+def measurements(predictions: Sequence[Prediction]) -> list[str]:
+    """What is known of a suite's cases by more than the model, a line each; one line where that is nothing."""
+    known = [f"measured, {p.spec.name}: {p.measured}" for p in predictions if p.measured]
+    return known or [f"all {len(predictions)} are {PREDICTED}; `bench tune` stores measurements"]
+
+
 def page(name: str, device: Device, specs: Sequence[Spec]) -> str:
     """Everything about the products among some cases, suite by suite."""
     blocks = [title(name, device)]
     for suite in dict.fromkeys(spec.suite for spec in specs):
         found = [predict(s, device) for s in specs if s.suite == suite and s.kind == "product"]
         if found:
-            blocks.append([suite, *aligned([HEADING, *map(cells, found)]), *summary(found)])
+            blocks.append([suite, *aligned([HEADING, *map(cells, found)]), *summary(found), *measurements(found)])
     return "\n\n".join("\n".join(block) for block in blocks)
 
 

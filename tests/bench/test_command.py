@@ -173,7 +173,7 @@ def test_ctrl_c_while_the_ceilings_are_measured(
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """SIGINT ends what it is sent to.  A shell starts its background jobs with the signal ignored, which they hand on."""
+    """SIGINT ends what it is sent to.  A shell starts background jobs with it ignored, and they hand that on."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

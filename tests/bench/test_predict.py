@@ -138,7 +138,7 @@ def test_no_case_beats_what_bounds_it(name: str) -> None:
 def test_every_product_has_a_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["predict", name]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "prediction by the cost model, not a measurement" in lines[0]
+    assert lines[0].startswith("predicted, not measured on a GPU")
     names = [s.name for s in suite(name) if s.kind == "product"]
     ratios = {}
     for case in names:
@@ -170,6 +170,31 @@ def test_a_summary_by_hand() -> None:
     ]
     assert predict.summary([case("mm", 1e-6), case("mv", None)])[0].endswith("over 1 cases: 0.500")
     assert predict.summary([case("mm", None)]) == ["no case has both a prediction and a floor"]
+
+
+def test_a_stored_measurement_is_printed_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """With its device and date, and of the other cases that they are predicted."""
+    said = "2030-01-02 on NVIDIA H200 (simt/s32x32 812.5 us, next simt/s64x64 900.0 us)"
+    order = ["simt/s32x32", "simt/s64x64"]
+    facts = ("NVIDIA H200", "sm_90", "float32", (1024, 1024, 1024, 1), "nn", order, said)
+    call = ["predict", "mm", "--dtype", "float32", "--shapes", "1024,1024,1024"]
+    predicted = "predicted, not measured on a GPU; `bench tune`"
+    try:
+        gpukern._C.gemm_set_ranking([facts])
+        assert bench.main(call) == 0
+        out = capsys.readouterr().out
+        assert f"measured, mm 1024x1024x1024 float32: {said}" in out and predicted not in out and " simt/s32x32 " in out
+        a = torch.empty(1024, 1024, device="meta")
+        text = str(gpukern.explain("mm", a, a, device="sm_90a"))
+        assert f"measured  {said}" in text and "predicted" not in text
+    finally:
+        gpukern._C.gemm_set_ranking([])
+    assert bench.main(call) == 0
+    out = capsys.readouterr().out
+    assert f"all 1 are {predicted}" in out and "measured, mm" not in out
+    assert "cycles by the cost model: predicted, not measured on a GPU" in str(
+        gpukern.explain("mm", a, a, device="sm_90a")
+    )
 
 
 def test_another_device_is_one_entry() -> None:

@@ -47,6 +47,23 @@ def test_any_device_can_be_asked_about(device: str, dtype: torch.dtype) -> None:
         assert "gpukern.info()" in str(found)
 
 
+def test_figures_of_the_cost_model_are_called_predictions() -> None:
+    """Of products with and without scales, forced ones and those of terms; what counts no cycles prints none."""
+    a, e = meta(1024, 1024), meta(1024, 1024, dtype=torch.float8_e4m3fn)
+    one = torch.empty((), device="meta")
+    said = [gpukern.explain("linear", a, a, device=device) for device in ("sm_90a", "sm_80", "gfx942")]
+    said.append(gpukern.explain("scaled_mm", e, e.t(), one, one, device="sm_90a"))
+    said.append(gpukern.explain("mm", a, a, precision="bf16x6", device="sm_90a"))
+    with gpukern.force("simt"):
+        said.append(gpukern.explain("mm", a, a, device="sm_90a"))
+    for found in said:
+        assert f"{found.cycles:,.0f} cycles by the cost model: predicted, not measured on a GPU" in str(found)
+        for line in str(found).splitlines():
+            assert ("cycles" not in line and "times the chosen" not in line) or "predicted, not measured" in line
+    for found in (gpukern.explain("mm", a, a, device="cpu"), gpukern.explain("relu", a, device="sm_90a")):
+        assert "cycles" not in str(found) and "predicted" not in str(found)
+
+
 def test_the_shape_decides_between_rows() -> None:
     large = gpukern.explain("mm", meta(8192, 8192), meta(8192, 8192), device="sm_90a")
     small = gpukern.explain("mm", meta(32, 512), meta(512, 32), device="sm_90a")
@@ -61,6 +78,7 @@ def test_cycles_are_the_costs_that_a_refusal_compares() -> None:
         forced = gpukern.explain("mm", square, square, device="sm_90a")
     assert found.cycles and forced.would_run == other and forced.cycles
     assert f"{forced.cycles / found.cycles:.2f} times" in reason
+    assert "(predicted, not measured on a GPU)" in reason
     assert gpukern.explain("mm", square, square, device="cpu").cycles is None  # its one row counts none
     assert gpukern.explain("relu", square, device="sm_90a").cycles is None
 
