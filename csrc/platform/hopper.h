@@ -14,6 +14,7 @@
 
 #include "hopper_wgmma.h"
 #include "hopper_wgmma_k.h"
+#include "tensor_map_encode.h"
 
 namespace gpukern {
 
@@ -235,25 +236,7 @@ inline const char* encode_tensor_map(const TensorMapFields& f, TensorMap& map) {
     return error == cudaSuccess && status == cudaDriverEntryPointSuccess ? reinterpret_cast<Encode>(found) : nullptr;
   }();
   if (!encode) return "the driver has no cuTensorMapEncodeTiled";
-  const CUtensorMapDataType type = f.element_bytes == 1   ? CU_TENSOR_MAP_DATA_TYPE_UINT8
-                                   : f.element_bytes == 2 ? CU_TENSOR_MAP_DATA_TYPE_UINT16
-                                   : f.to_tf32            ? CU_TENSOR_MAP_DATA_TYPE_TFLOAT32
-                                   : f.element_bytes == 4 ? CU_TENSOR_MAP_DATA_TYPE_UINT32
-                                                          : CU_TENSOR_MAP_DATA_TYPE_UINT64;
-  const CUtensorMapSwizzle swizzle = f.swizzle == Swizzle::bytes128  ? CU_TENSOR_MAP_SWIZZLE_128B
-                                     : f.swizzle == Swizzle::bytes64 ? CU_TENSOR_MAP_SWIZZLE_64B
-                                     : f.swizzle == Swizzle::bytes32 ? CU_TENSOR_MAP_SWIZZLE_32B
-                                                                     : CU_TENSOR_MAP_SWIZZLE_NONE;
-  cuuint64_t extent[TensorMapFields::kMaxRank], stride[TensorMapFields::kMaxRank];
-  for (int d = 0; d < f.rank; ++d) {
-    extent[d] = f.extent[d];
-    stride[d] = f.stride[d];
-  }
-  const cuuint32_t one[TensorMapFields::kMaxRank] = {1, 1, 1, 1, 1};
-  const CUresult result =
-      encode(&map, type, f.rank, f.address, extent, stride + 1, f.box, one, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle,
-             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  return result == CUDA_SUCCESS ? nullptr : "the driver refuses this tensor map";
+  return encode_tensor_map_by(encode, f, map) ? nullptr : "the driver refuses this tensor map";
 }
 
 // As launch(), with clusters of `cluster` blocks side by side.  overlaps: the kernel may start before the ones ahead of

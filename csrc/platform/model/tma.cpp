@@ -1,39 +1,44 @@
 #include "tma.h"
 
 #include "cluster.h"
+#include "swizzle.h"
 
 namespace gpukern::model {
 namespace {
 
 constexpr uint32_t kPiece = 16;  // bytes that a swizzle moves together
 
+constexpr const Swizzling* kSwizzles[] = {&kUnswizzled, &kSwizzled32, &kSwizzled64, &kSwizzled128};  // by the enum
+
 // A copy that was asked for, with all it needs later.
 struct Box {
-  TensorMapFields map;
-  int64_t at[TensorMapFields::kMaxRank] = {};
+  CUtensorMap map;
+  int64_t at[5] = {};
   uint32_t shared;
   Place place;
   std::string name;
+  uint64_t all = 0;  // bytes
 
-  uint32_t bytes() const { return static_cast<uint32_t>(map.box_bytes()); }
-  uint32_t row_bytes() const { return map.box[0] * map.element_bytes; }
+  uint32_t bytes() const { return static_cast<uint32_t>(all); }
+  uint32_t row_bytes() const { return uint32_t{map.box[0]} * map.element_bytes; }
+  int64_t extent(int d) const { return int64_t{map.last_index[d]} + 1; }
 
   // Calls f(offset in the box, address, bytes) for every row of the box; the address is null where the row lies
   // outside, and `first` elements of it are left of the tensor.
   template <class F> void rows(F f) const {
     const uint32_t count = bytes() / row_bytes();
     for (uint32_t row = 0; row < count; ++row) {
-      const char* from = static_cast<const char*>(map.address);
+      const char* from = reinterpret_cast<const char*>(map.address);
       bool inside = true;
       uint32_t rest = row;
       for (int d = 1; d < map.rank; ++d) {
         const int64_t x = at[d] + rest % map.box[d];
         rest /= map.box[d];
-        inside &= x >= 0 && x < static_cast<int64_t>(map.extent[d]);
-        from += x * static_cast<int64_t>(map.stride[d]);
+        inside &= x >= 0 && x < extent(d);
+        from += x * static_cast<int64_t>(map.stride[d - 1]);
       }
       const int64_t first = std::max<int64_t>(0, -at[0]);
-      const int64_t end = std::min<int64_t>(map.box[0], static_cast<int64_t>(map.extent[0]) - at[0]);
+      const int64_t end = std::min<int64_t>(map.box[0], extent(0) - at[0]);
       const bool some = inside && first < end;
       f(row * row_bytes(), some ? from + (at[0] + first) * map.element_bytes : nullptr,
         static_cast<uint32_t>(first * map.element_bytes), static_cast<uint32_t>((end - first) * map.element_bytes));
@@ -41,20 +46,24 @@ struct Box {
   }
   // Where a piece of the box lies in the shared memory of a block.
   uint32_t piece(uint32_t offset, int rank) const {
-    return swizzled((shared & 0xffffff) + offset, map.swizzle) | static_cast<uint32_t>(rank) << 24;
+    return kSwizzles[map.swizzle]->place((shared & 0xffffff) + offset) | static_cast<uint32_t>(rank) << 24;
   }
 };
 
 Box box_of(const TensorCopy& c, Place at) {
   if (reinterpret_cast<uintptr_t>(c.map) % 64)
     fail(at, "the tensor map at %p is not aligned to 64 bytes", static_cast<const void*>(c.map));
-  Box box{c.map->fields, {}, c.shared, at, {}};
-  if (const char* problem = tensor_map_problem(box.map)) fail(at, "the tensor map: %s", problem);
+  if (c.map->made != kMadeMap) fail(at, "nobody made the tensor map at %p", static_cast<const void*>(c.map));
+  Box box{*c.map, {}, c.shared, at, {}};
   if (c.rank != box.map.rank) fail(at, "%d coordinates for a tensor map of rank %d", c.rank, box.map.rank);
-  for (int d = 0; d < c.rank; ++d) box.at[d] = c.at[d];
+  box.all = box.map.element_bytes;
+  for (int d = 0; d < c.rank; ++d) {
+    box.at[d] = c.at[d];
+    box.all *= box.map.box[d];
+  }
   if (static_cast<int>(c.shared >> 24) != self().block->rank)
     fail(at, "the shared address %#x is another block's", c.shared);
-  shared_pointer(c.shared, box.bytes(), 128, at);
+  shared_pointer(c.shared, box.all, 128, at);
   box.name = text_of(at) + " of " + name_of(self());
   return box;
 }

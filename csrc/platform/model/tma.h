@@ -1,14 +1,13 @@
 // TMA: copies of boxes of a tensor between global and shared memory, by the async proxy.
 #pragma once
-#include "../tensor_map.h"
+#include "driver.h"
 #include "mbarrier.h"
+// Behind the driver's names.
+#include "../tensor_map_encode.h"
 
 namespace gpukern {
 
-// What the kernel is given; on a device, 128 bytes that the driver encodes.
-struct alignas(64) TensorMap {
-  TensorMapFields fields;
-};
+using TensorMap = CUtensorMap;
 
 namespace model {
 
@@ -73,10 +72,12 @@ inline void prefetch_tensormap(const TensorMap* map, GPUKERN_SAID_AT) {
 
 namespace platform {
 
-// nullptr, or why there is no such map.
-inline const char* encode_tensor_map(const TensorMapFields& fields, TensorMap& map) {
-  map.fields = fields;
-  return tensor_map_problem(fields);
+// nullptr, or why there is no such map.  What the kernels' check lets through and the driver refuses is a fault.
+inline const char* encode_tensor_map(const TensorMapFields& f, TensorMap& map) {
+  if (const char* problem = tensor_map_problem(f)) return problem;
+  if (encode_tensor_map_by(&cuTensorMapEncodeTiled, f, map)) return nullptr;
+  model::last_error() = std::string("the driver refuses a tensor map that was checked: ") + model::why_no_map();
+  return model::why_no_map();
 }
 
 }  // namespace platform

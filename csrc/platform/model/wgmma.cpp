@@ -86,10 +86,13 @@ int my_warp() { return self().number / kLanes % kWarps; }
 // ---- operands in shared memory --------------------------------------------------------------------------------
 
 void check_descriptor(uint64_t descriptor, const Operand& o, Place at) {
-  if (descriptor >> 49 & 7) fail(at, "a matrix descriptor with a base offset; patterns start where it is 0");
+  if (descriptor & kReserved)
+    fail(at, "a matrix descriptor with bits that mean nothing, %#llx",
+         static_cast<unsigned long long>(descriptor & kReserved));
+  if (descriptor & kBaseOffset) fail(at, "a matrix descriptor with a base offset; patterns start where it is 0");
   // The bits that number the lines of a pattern: a start among them is a matrix that begins elsewhere than TMA put it.
-  const uint32_t span = static_cast<uint32_t>(o.swizzle), pattern = span * 8;
-  if (pattern && o.start % pattern >= span)
+  const uint32_t span = o.swizzle->span, pattern = span * 8;
+  if (o.swizzle != &kUnswizzled && o.start % pattern >= span)
     fail(at, "a matrix with a swizzle of %u bytes starts at %#x, in the middle of a pattern of %u bytes", span, o.start,
          pattern);
 }

@@ -32,12 +32,15 @@ void wgmma_wait_group(int groups, Place at);
 
 }  // namespace model
 
+// What becomes PTX's imm-trans-a and imm-trans-b: 1 is a matrix that lies along m or n.
+template <Major M> constexpr bool kTransposed = static_cast<int>(M) == 1;
+
 // d (64 x N of a warpgroup) = a b, plus d where `accumulate`.  A thread's d[i] is row 16 w + l / 4 + 8 (i / 2 % 2),
 // column 8 (i / 4) + 2 (l % 4) + i % 2, for warp w of the warpgroup and lane l.
 template <class T, int N, Major A, Major B>
 void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate, GPUKERN_SAID_AT) {
   static_assert(N >= 8 && N <= 256 && N % 8 == 0 && model::bytes_of(model::kElements<T>) == 2);
-  model::wgmma({model::kElements<T>, model::kElements<T>, N, a, b, false, A == Major::mn, B == Major::mn, accumulate},
+  model::wgmma({model::kElements<T>, model::kElements<T>, N, a, b, false, kTransposed<A>, kTransposed<B>, accumulate},
                d, nullptr, GPUKERN_HERE("wgmma"));
 }
 // Of 32 bytes of k of tf32, float8 or int8; both lie along k.  d as above: floats, and of int8 the bits of 32-bit
@@ -55,7 +58,7 @@ void wgmma(Sum (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate, GPUKERN_SAI
 template <class T, int N, Major B>
 void wgmma(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate, GPUKERN_SAID_AT) {
   static_assert(N >= 8 && N <= 256 && N % 8 == 0 && model::bytes_of(model::kElements<T>) == 2);
-  model::wgmma({model::kElements<T>, model::kElements<T>, N, 0, b, true, false, B == Major::mn, accumulate}, d, a,
+  model::wgmma({model::kElements<T>, model::kElements<T>, N, 0, b, true, false, kTransposed<B>, accumulate}, d, a,
                GPUKERN_HERE("wgmma"));
 }
 // Before the first wgmma, and wherever threads have touched registers that the next one uses.

@@ -21,7 +21,7 @@ struct Matrix {
   int64_t rows, columns, stride;  // elements
 };
 
-TensorMap map_of(const Matrix& x, uint32_t box_rows, Swizzle swizzle) {
+TensorMapFields fields_of(const Matrix& x, uint32_t box_rows, Swizzle swizzle) {
   TensorMapFields f;
   f.address = x.data;
   f.rank = 2;
@@ -32,19 +32,25 @@ TensorMap map_of(const Matrix& x, uint32_t box_rows, Swizzle swizzle) {
   f.box[0] = 64;
   f.box[1] = box_rows;
   f.swizzle = swizzle;
-  return {f};
+  return f;
 }
 
 template <Fault F, int C> int launch(const Matrix& a, const Matrix& b, const Matrix& d, int clusters) {
-  TensorMap a_map = map_of(a, kTile, F == Fault::load_not_swizzled ? Swizzle::none : Swizzle::bytes128);
-  TensorMap b_map = map_of(b, kTile / C, Swizzle::bytes128);
-  TensorMap d_map = map_of(d, 64, F == Fault::store_not_swizzled ? Swizzle::none : Swizzle::bytes128);
-  if (F == Fault::store_unguarded) d_map.fields.extent[1] += 8;
-  if (F == Fault::box_too_wide) a_map.fields.box[0] = 128;
-  if (F == Fault::map_stride_odd) a_map.fields.stride[1] += 8;
+  TensorMapFields fields[3] = {fields_of(a, kTile, F == Fault::load_not_swizzled ? Swizzle::none : Swizzle::bytes128),
+                               fields_of(b, kTile / C, Swizzle::bytes128),
+                               fields_of(d, 64, F == Fault::store_not_swizzled ? Swizzle::none : Swizzle::bytes128)};
+  if (F == Fault::store_unguarded) fields[2].extent[1] += 8;
+  if (F == Fault::box_too_wide) fields[0].box[0] = 128;
+  if (F == Fault::map_stride_odd) fields[0].stride[1] += 8;
+  TensorMap maps[3];
+  for (int i = 0; i < 3; ++i)
+    if (const char* problem = platform::encode_tensor_map(fields[i], maps[i])) {
+      model::last_error() = problem;
+      return platform::kNoTensorMap;
+    }
   const size_t shared = kShared - (F == Fault::shared_too_small ? 1024 : 0);
-  return platform::launch_clusters(&product<F, C>, C, false, dim3(clusters * C), dim3(kThreads), shared, nullptr, a_map,
-                                   b_map, d_map, static_cast<int>(a.rows), static_cast<int>(b.rows),
+  return platform::launch_clusters(&product<F, C>, C, false, dim3(clusters * C), dim3(kThreads), shared, nullptr,
+                                   maps[0], maps[1], maps[2], static_cast<int>(a.rows), static_cast<int>(b.rows),
                                    static_cast<int>(a.columns));
 }
 
