@@ -16,6 +16,7 @@
 #include "gemm/gemm.h"
 #include "gemm/introspect.h"
 #include "gemm/ranking.h"
+#include "lazy_views.h"
 #include "platform/device.h"
 #include "platform/device_name.h"
 
@@ -56,7 +57,11 @@ TORCH_LIBRARY_IMPL(gpukern, ADInplaceOrView, m) {
   elementwise::implement_inplace(m);
   gemm::implement_inplace(m);
 }
-TORCH_LIBRARY_IMPL(gpukern, Conjugate, m) { gemm::implement_conjugated(m); }
+TORCH_LIBRARY_IMPL(gpukern, Negative, m) { gpukern::implement_negative(m); }
+TORCH_LIBRARY_IMPL(gpukern, Conjugate, m) {
+  gemm::implement_conjugated(m);
+  gpukern::implement_conjugate(m);  // the other ops
+}
 TORCH_LIBRARY_IMPL(gpukern, FuncTorchBatched, m) {
   elementwise::implement_batching(m);
   gemm::implement_batching(m);

@@ -12,6 +12,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../aliasing.h"
+#include "../lazy_views.h"
+
 namespace gpukern::convolution {
 namespace {
 
@@ -116,7 +119,8 @@ void gather_out(const Tensor& image, at::IntArrayRef numbers, const Tensor& out)
   TORCH_CHECK(out.is_contiguous() && out.scalar_type() == image.scalar_type() &&
                   out.numel() == g.count * g.rows * g.columns * g.kernel[0] * g.kernel[1] * g.channels,
               "gpukern: out does not hold the patches of an image of ", image.sizes());
-  const Tensor dense = image.contiguous();
+  Tensor dense = image.contiguous();
+  if (may_overlap(dense, out)) dense = dense.clone();
   dispatch(dense,
            [&](auto t) { gather_loop(g, dense.const_data_ptr<decltype(t)>(), out.mutable_data_ptr<decltype(t)>()); });
 }
@@ -153,5 +157,7 @@ TORCH_LIBRARY_IMPL(gpukern, CPU, m) {
   m.impl("gather_patches.out", &gather_out);
   m.impl("scatter_patches", &scatter);
 }
+TORCH_LIBRARY_IMPL(gpukern, Negative, m) { implement_negative(m); }
+TORCH_LIBRARY_IMPL(gpukern, Conjugate, m) { implement_conjugate(m); }
 
 }  // namespace gpukern::convolution

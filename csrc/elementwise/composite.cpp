@@ -84,15 +84,21 @@ void clamp_tensors_inplace(Ref x, const OptionalTensor& low, const OptionalTenso
   else if (!low) write<Ref, Ref>("clamp_max_", "", x, *high);
   else write<Ref, Ref, Ref>("clamp_tensor_", "", x, *low, *high);
 }
-Tensor bias_act(Ref x, Ref bias, std::string_view activation, int64_t dim) {
+// The bias as it broadcasts to x along `dim`.
+Tensor bias_along(Ref x, Ref bias, int64_t dim) {
   TORCH_CHECK(bias.dim() == 1, "gpukern.bias_act(): bias must have one dimension, got ", bias.dim(), ".");
   const int64_t d = c10::maybe_wrap_dim(dim, x.dim());
   TORCH_CHECK(bias.sym_size(0) == x.sym_size(d), "gpukern.bias_act(): bias has ", bias.sym_size(0),
               " elements, but dimension ", dim, " of the input has ", x.sym_size(d), ".");
   c10::SymDimVector shape(x.dim() - d, c10::SymInt(1));
   shape[0] = bias.sym_size(0);
-  return invoke<Ref, Ref, std::string_view>("add_act", x, d == x.dim() - 1 ? bias : bias.reshape_symint(shape),
-                                            activation);
+  return d == x.dim() - 1 ? bias : bias.reshape_symint(shape);
+}
+Tensor bias_act(Ref x, Ref bias, std::string_view activation, int64_t dim) {
+  return invoke<Ref, Ref, std::string_view>("add_act", x, bias_along(x, bias, dim), activation);
+}
+void bias_act_out(Ref x, Ref bias, std::string_view activation, int64_t dim, Ref out) {
+  write<Ref, Ref, std::string_view, Ref>("add_act", "out", x, bias_along(x, bias, dim), activation, out);
 }
 
 }  // namespace
@@ -112,6 +118,8 @@ void define_composite(torch::Library& m) {
         &clamp_tensors_out);
   m.def("clamp_.Tensor(Tensor(a!) input, Tensor? min=None, Tensor? max=None) -> ()", &clamp_tensors_inplace);
   m.def("bias_act(Tensor input, Tensor bias, str activation='relu', int dim=-1) -> Tensor", &bias_act);
+  m.def("bias_act.out(Tensor input, Tensor bias, str activation='relu', int dim=-1, *, Tensor(a!) out) -> ()",
+        &bias_act_out);
 }
 
 // Ops that are made of others are that under vmap too; without a rule functorch loops over the batch, with a warning.

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <limits>
 
+#include "apart.h"
 #include "gpu_path.h"
 
 namespace gpukern::elementwise {
@@ -292,7 +293,8 @@ Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dt
 }
 
 void run_out(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dtype, const Tensor& out) {
-  execute(op, 0, in.data(), op.spec->inputs, scalars, dtype, &out);
+  const Apart apart(in, op.spec->inputs, out);
+  execute(op, 0, apart.inputs().data(), op.spec->inputs, scalars, dtype, &out);
 }
 
 Tensor run_grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands, const Scalars& scalars) {

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 
+#include "apart.h"
 #include "elementwise.h"
 #include "gpu_path.h"
 
@@ -147,7 +148,8 @@ void twin_out(const Op& op, const Inputs& in, const Scalars& scalars, const Tens
   report_device(op, in);
   if (has_twin(op))
     if (const auto handle = with_out(op)) {
-      call(*handle, arguments(*handle, op, in, scalars, &out));
+      const Apart apart(in, op.spec->inputs, out);
+      call(*handle, arguments(*handle, op, apart.inputs(), scalars, &out));
       return;
     }
   const Tensor result = twin(op, in, scalars);
@@ -163,7 +165,8 @@ void twin_inplace(const Op& op, const Inputs& in, const Scalars& scalars) {
     const auto [name, overload] = aten_name(op);
     const auto handle = schema(name + "_", overload);
     if (handle && handle->schema().arguments().size() == functional(op).schema().arguments().size()) {
-      call(*handle, arguments(*handle, op, in, scalars, nullptr));
+      const Apart apart(in, op.spec->inputs, self);
+      call(*handle, arguments(*handle, op, apart.inputs(), scalars, nullptr));
       return;
     }
   }

@@ -1,4 +1,5 @@
 // Derivatives of the products.  Backward and tangents call gpukern's own ops, so every order of derivative works.
+#include "../aliasing.h"
 #include "../autograd/node.h"
 #include "../autograd/number.h"
 
@@ -141,15 +142,22 @@ bool differentiated(const Args& x) {
           ((at::GradMode::is_enabled() && x.residual->requires_grad()) || autograd::has_tangent(*x.residual)));
 }
 
+// What an in-place form still reads after it has begun to write self: a copy where both lie in the same memory.
+Tensor apart(const Tensor& t, const Tensor& self) { return written_over(t, self, false) ? t.clone() : t; }
+
 // torch's own in-place form, which keeps the history that an `out=` form refuses.
 void twin_inplace(const Args& x) {
   report_device(x);
   const auto guard = check_twin(x);
+  const Tensor& self = *x.c;
+  const Tensor a = apart(x.a, self), b = apart(x.b, self);
+  const call::Optional residual = x.residual ? call::Optional(apart(*x.residual, self)) : std::nullopt;
   switch (x.kind) {
-    case Kind::mm: x.c->addmm_(x.a, x.b, *x.beta, *x.alpha); break;
-    case Kind::bmm: x.c->baddbmm_(x.a, x.b, *x.beta, *x.alpha); break;
-    default: x.c->addmv_(x.a, x.b, *x.beta, *x.alpha);
+    case Kind::mm: self.addmm_(a, b, *x.beta, *x.alpha); break;
+    case Kind::bmm: self.baddbmm_(a, b, *x.beta, *x.alpha); break;
+    default: self.addmv_(a, b, *x.beta, *x.alpha);
   }
+  if (!x.plain()) self.copy_(call::finish(self, x.activation, residual));
 }
 
 Tensor plain_call(const Args& x) {
@@ -202,10 +210,14 @@ void autograd_out(const Args& x, const Tensor& out, c10::function_ref<void()> be
 
 void autograd_inplace(const Args& x, c10::function_ref<void()> below) {
   const Tensor& self = *x.c;
-  if (!ours(x)) {
-    twin_inplace(x);
-    if (!x.plain())
-      self.copy_(call::finish(self, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt));
+  if (!ours(x)) return twin_inplace(x);
+  if (!x.plain() && differentiated(x)) {  // as in autograd_call; the copy has the derivative
+    check_activation(x);
+    const Tensor result =
+        call::finish(plain_call(x), x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
+    TORCH_CHECK(result.sym_sizes().equals(self.sym_sizes()), "Bad in-place call: input tensor size ", self.sym_sizes(),
+                " and output tensor size ", result.sym_sizes(), " should match");
+    self.copy_(result);
     return;
   }
   const bool graph = needs_graph(x);

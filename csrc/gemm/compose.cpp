@@ -157,8 +157,10 @@ Tensor matmul(const Tensor& a, const Tensor& b, call::Name activation, const cal
 Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& bias, call::Name activation,
               const call::Optional& residual, call::How how) {
   const bool has_bias = bias && bias->defined();
-  // A bias beside a vector is torch's to refuse.
-  if (input.dim() == 0 || weight.dim() > 2 || (weight.dim() < 2 && has_bias))
+  // A bias beside a vector is torch's to refuse; of mkldnn tensors it has a linear of its own, whose weight has no
+  // views.
+  const bool opaque = input.is_mkldnn() || weight.is_mkldnn();
+  if (opaque || input.dim() == 0 || weight.dim() > 2 || (weight.dim() < 2 && has_bias))
     return call::finish(at::linear(input, weight, bias), activation, residual);
   if (input.dim() == 2 && weight.dim() == 2) {
     if (!has_bias) return call::mm(input, weight.t(), activation, residual, how);

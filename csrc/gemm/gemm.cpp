@@ -3,6 +3,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/ExpandUtils.h>
+#include <ATen/MemoryOverlap.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/addmv.h>
 #include <ATen/ops/baddbmm.h>
@@ -15,6 +16,7 @@
 #include <mutex>
 #include <set>
 
+#include "../aliasing.h"
 #include "arch/host/products.h"
 #include "gpu_path.h"
 #include "introspect.h"
@@ -92,17 +94,65 @@ bool conjugate_first(const Args& x) {
   return (x.c && x.c->is_conj()) || (x.residual && x.residual->is_conj()) ||
          (x.a.is_cpu() && x.kind == Kind::mv && (x.a.is_conj() || x.b.is_conj()));
 }
-struct Resolved {
+// The same product of other tensors: what `each` makes of every one, by its place.
+enum class Place : uint8_t { a, b, c, residual };
+struct Replaced {
   Tensor a, b, c, residual;
   Args args;
-  explicit Resolved(const Args& x)
-      : a(x.a.is_cpu() && x.kind == Kind::mv ? x.a.resolve_conj() : x.a),
-        b(x.a.is_cpu() && x.kind == Kind::mv ? x.b.resolve_conj() : x.b),
-        c(x.c ? x.c->resolve_conj() : Tensor()),
-        residual(x.residual ? x.residual->resolve_conj() : Tensor()),
+  template <class F>
+  Replaced(const Args& x, F&& each)
+      : a(each(Place::a, x.a)),
+        b(each(Place::b, x.b)),
+        c(x.c ? each(Place::c, *x.c) : Tensor()),
+        residual(x.residual ? each(Place::residual, *x.residual) : Tensor()),
         args{x.kind, a,     b, x.c ? &c : nullptr, x.beta, x.alpha, x.activation, x.residual ? &residual : nullptr,
              x.how,  x.wide} {}
 };
+
+Replaced resolved(const Args& x) {
+  const bool factors = x.a.is_cpu() && x.kind == Kind::mv;
+  return {x, [&](Place place, const Tensor& t) { return place >= Place::c || factors ? t.resolve_conj() : t; }};
+}
+
+// Whether `t` has the product's shape, as factors that multiply give it.
+bool has_result_shape(const Args& x, const Tensor& t) {
+  const auto a = x.a.sizes(), b = x.b.sizes(), sizes = t.sizes();
+  const size_t rank = x.kind == Kind::mv ? 1 : x.kind == Kind::bmm ? 3 : 2;
+  if (sizes.size() != rank || a.size() != std::max<size_t>(rank, 2) || b.size() != rank) return false;
+  const bool columns = x.kind == Kind::mv || sizes[rank - 1] == b[rank - 1];
+  return columns && sizes[0] == a[0] && (rank < 3 || sizes[1] == a[1]);
+}
+
+// What lies where the result is written, and is read after the first of it may have been.  The addend is read before or
+// with the element that it is added to, so it may be `out` itself; the residual only where one_pass: a kernel of ours.
+class Overlap {
+ public:
+  Overlap(const Args& x, const Tensor& out, bool one_pass)
+      : x_(x), out_(out), one_pass_(one_pass), resized_(!has_result_shape(x, out)) {}
+  bool any() const {
+    return copied(Place::a, x_.a) || copied(Place::b, x_.b) || (x_.c && copied(Place::c, *x_.c)) ||
+           (x_.residual && copied(Place::residual, *x_.residual));
+  }
+  Replaced apart() const {
+    return {x_, [&](Place place, const Tensor& t) { return copied(place, t) ? t.clone() : t; }};
+  }
+
+ private:
+  bool copied(Place place, const Tensor& t) const {
+    if (place == Place::c && x_.beta->equal(0)) return false;
+    if (!written_over(t, out_, resized_)) return false;
+    return resized_ || !(place == Place::c || (place == Place::residual && one_pass_)) || !coincide(t, out_);
+  }
+  const Args& x_;
+  const Tensor& out_;
+  bool one_pass_, resized_;
+};
+
+// torch's words, where the shape stays as it is.
+void check_internal_overlap(const Args& x, const Tensor& out) {
+  if (has_result_shape(x, out) && at::has_internal_overlap(out) == at::MemOverlap::Yes && well_formed(x))
+    at::assert_no_internal_overlap(out);
+}
 
 }  // namespace
 
@@ -169,6 +219,7 @@ Tensor twin(const Args& x) {
   }
 }
 
+namespace {
 void twin_out(const Args& x, const Tensor& result) {
   report_device(x);
   const auto guard = check_twin(x);
@@ -178,6 +229,13 @@ void twin_out(const Args& x, const Tensor& result) {
     case Kind::bmm: x.c ? at::baddbmm_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::bmm_out(out, x.a, x.b); break;
     default: x.c ? at::addmv_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::mv_out(out, x.a, x.b);
   }
+}
+}  // namespace
+
+void theirs_out(const Args& x, const Tensor& out) {
+  if (const Overlap overlap(x, out, false); overlap.any()) return theirs_out(overlap.apart().args, out);
+  twin_out(x, out);
+  if (!x.plain()) out.copy_(call::finish(out, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt));
 }
 
 std::optional<std::vector<int64_t>> result_shape(const Args& x) {
@@ -204,7 +262,7 @@ bool well_formed(const Args& x) {
 }
 
 Tensor run(const Args& x) {
-  if (conjugate_first(x)) return run(Resolved(x).args);
+  if (conjugate_first(x)) return run(resolved(x).args);
   if (x.how.precision) check_how(x);
   if (!x.plain()) check_tail(x);
   if (x.a.is_cpu() && !anything_forced()) {
@@ -241,11 +299,13 @@ void run_out(const Args& x, const Tensor& out) {
     out.copy_(run(x));
     return;
   }
-  if (conjugate_first(x)) return run_out(Resolved(x).args, out);
+  if (conjugate_first(x)) return run_out(resolved(x).args, out);
+  if (const Overlap overlap(x, out, !x.a.is_cpu()); overlap.any()) return run_out(overlap.apart().args, out);
   if (x.how.precision) check_how(x);
   if (!x.plain()) check_tail(x);
   if (x.a.is_cpu() && !anything_forced()) {
     count_host();
+    check_internal_overlap(x, out);
     x.how.batch_invariant ? host::invariant_out(x, out) : host::product_out(x, out);
     if (!x.plain()) {
       check_residual_shape(x, out);
@@ -254,22 +314,15 @@ void run_out(const Args& x, const Tensor& out) {
     return;
   }
   if (!well_formed(x) || !(x.a.is_cpu() || ours(x)) || (!x.wide && out.scalar_type() != x.a.scalar_type()) ||
-      out.device() != x.a.device()) {
-    twin_out(x, out);
-    if (!x.plain()) host::finish(out, activation(x), x.residual);
-    return;
-  }
+      out.device() != x.a.device())
+    return theirs_out(x, out);
   gpu_path::prepare(x, out);
   check_residual_shape(x, out);
   const Problem problem = problem_of(x, out);
   const bool cpu = x.a.is_cpu();
   const Device& device = cpu ? gpu_path::cpu() : gpu_path::device(x.a.device());
   const Choice choice = chosen(problem, device, cpu ? Ranking() : gpu_path::ranking(problem, x.a.device()));
-  if (!choice) {
-    twin_out(x, out);
-    if (!x.plain()) host::finish(out, activation(x), x.residual);
-    return;
-  }
+  if (!choice) return theirs_out(x, out);
   count(choice);
   if (cpu) {
     x.how.batch_invariant ? host::invariant_out(x, out) : host::product_out(x, out);

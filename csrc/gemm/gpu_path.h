@@ -13,7 +13,8 @@ const Device& cpu();
 Ranking ranking(const Problem& problem, c10::Device device);
 
 Tensor empty_result(const Args& args);
-// Gives `out` the product's shape, as torch does, and refuses overlaps with torch's words.
+// Gives `out` the product's shape, as torch does, and refuses one that overlaps itself with torch's words.  Operands
+// that lie where it is written are the caller's to copy.
 void prepare(const Args& args, const Tensor& out);
 // On the caller's current stream.
 void launch(Choice choice, const Problem& problem, const Args& args, const Tensor& out);

@@ -53,7 +53,8 @@ Tensor twin(const Args& args);
 // Before that: refuses what a call asks for and torch's kernels cannot promise (unless they will refuse the operands
 // anyway); while the guard stands, torch's switches do not make it tf32.
 std::unique_ptr<at::NoTF32Guard> check_twin(const Args& args);
-void twin_out(const Args& args, const Tensor& out);
+// The same into `out`, with the tail behind it.
+void theirs_out(const Args& args, const Tensor& out);
 
 Tensor run(const Args& args);
 void run_out(const Args& args, const Tensor& out);

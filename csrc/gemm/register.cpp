@@ -90,11 +90,7 @@ template <class Op, class... P> struct Kernels<Op, Tensor(P...)> {
     const Args x = Sig::args(kind, p...);
     return call::finish(twin(x), x.activation, x.residual ? Optional(*x.residual) : Optional());
   }
-  static void elsewhere_out(P... p, Ref out) {
-    const Args x = Sig::args(kind, p...);
-    twin_out(x, out);
-    if (!x.plain()) out.copy_(call::finish(out, x.activation, x.residual ? Optional(*x.residual) : Optional()));
-  }
+  static void elsewhere_out(P... p, Ref out) { theirs_out(Sig::args(kind, p...), out); }
   static void elsewhere_inplace(P... p) { elsewhere_out(p..., *Sig::args(kind, p...).c); }
 
   static Tensor differentiable(Keys keys, P... p) {

@@ -4,13 +4,13 @@
 // formats, operands are widened exactly and summed in float32 by ordinary cores.
 #include "scaled.h"
 
-#include <ATen/MemoryOverlap.h>
 #include <ATen/native/Resize.h>
 #include <ATen/ops/_scaled_mm.h>
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/library.h>
 
+#include "../aliasing.h"
 #include "../autograd/node.h"
 #include "gpu_path.h"
 #include "introspect.h"
@@ -174,7 +174,12 @@ void scaled_mm_out(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias,
   TORCH_CHECK_VALUE(!type || *type == out.scalar_type(), "out_dtype must match output matrix type");
   autograd::refuse_out_with_grad("scaled_mm", out, scale_a, scale_b, bias.value_or(Tensor()));
   const Call x = checked(a, b, scale_a, scale_b, bias, scale_result, out.scalar_type(), use_fast_accum);
-  if (!gpu_path::serves(a.device()) || out.device() != a.device()) {
+  // What the kernel would read where it writes: the result is made apart.
+  const bool resized = out.sizes() != at::IntArrayRef({x.m, x.n});
+  bool shared = false;
+  for (const Tensor* t : {&a, &b, &scale_a, &scale_b, x.bias, x.scale_result})
+    shared = shared || (t && written_over(*t, out, resized));
+  if (shared || !gpu_path::serves(a.device()) || out.device() != a.device()) {
     const Tensor result = made(x);
     at::native::resize_output(out, result.sizes());
     out.copy_(result);
@@ -182,8 +187,6 @@ void scaled_mm_out(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias,
   }
   const Scaling s = scaling_of(x);
   gpu_path::prepare({Kind::mm, a, b}, out);
-  for (const Tensor* t : {&scale_a, &scale_b, x.bias, x.scale_result})
-    if (t) at::assert_no_overlap(out, *t);
   on_gpu(x, s, out);
 }
 
