@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
+import math
 import sys
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -185,10 +186,10 @@ def _with_tensors(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     tensors = [a for a in args if isinstance(a, Tensor)]
     beside = next((t for t in tensors if t.dtype != torch.bool), tensors[0])
     slots = [str(argument.type) == "Tensor" for argument in op._schema.arguments]
-    return tuple(
-        torch.tensor(a, dtype=torch.result_type(beside, a)) if slot and not isinstance(a, Tensor) else a
-        for a, slot in zip(args, slots)
-    )
+    types = [
+        torch.result_type(beside, a) if slot and not isinstance(a, Tensor) else None for a, slot in zip(args, slots)
+    ]
+    return tuple(a if t is None else torch.tensor(_converted(a, t), dtype=t) for a, t in zip(args, types))
 
 
 def _batched_elementwise(op: Any, in_place: bool) -> Callable[..., Any]:
@@ -244,6 +245,19 @@ def _register_batching(names: dict[str, dict[str, Any]]) -> None:
 # --- Dynamo ----------------------------------------------------------------------------------------------------------
 
 
+def _converted(number: Any, dtype: torch.dtype) -> Any:
+    """What a tensor of that number holds once it is converted: integers wrap, floating types become infinite."""
+    if isinstance(number, (bool, complex)) or dtype == torch.bool:
+        return number
+    if dtype.is_floating_point:
+        most = torch.finfo(dtype).max
+        return number if -most <= number <= most or number != number else math.copysign(math.inf, number)
+    if dtype.is_complex:
+        return number
+    info = torch.iinfo(dtype)
+    return number if info.min <= number <= info.max else (number - info.min) % (info.max - info.min + 1) + info.min
+
+
 def _number_beside(number: float, tensor: Tensor) -> Tensor:
     """A 0-dim tensor that promotes as the number would."""
     dtype = tensor.dtype  # torch.result_type would break the graph
@@ -253,7 +267,17 @@ def _number_beside(number: float, tensor: Tensor) -> Tensor:
         dtype = torch.int64
     elif tensor.dim() > 0 and dtype in (torch.float16, torch.bfloat16):
         dtype = torch.float32  # not rounded before it is used
-    return torch.full((), number, dtype=dtype, device=tensor.device)
+    return torch.full((), _converted(number, dtype), dtype=dtype, device=tensor.device)
+
+
+def _castable(result: Tensor, out: Tensor) -> Tensor:
+    """The result, where torch lets it be written into that tensor (Dynamo does not trace torch.can_cast)."""
+    a, b = result.dtype, out.dtype
+    loses = (a.is_complex and not b.is_complex) or (b == torch.bool and a != torch.bool)
+    if loses or (a.is_floating_point and not (b.is_floating_point or b.is_complex)):
+        types = str(result.dtype).removeprefix("torch."), str(out.dtype).removeprefix("torch.")
+        raise RuntimeError("result type {} can't be cast to the desired output type {}".format(*types))
+    return result
 
 
 def _traced(name: str) -> Callable[..., Any]:
@@ -268,7 +292,11 @@ def _traced(name: str) -> Callable[..., Any]:
     def in_place(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         target = args[0] if args else kwargs["input"]
         if mutating is None or any(not isinstance(a, Tensor) for a in args[:tensors]):
-            return target.copy_(functional(*args, **kwargs))
+            result = functional(*args, **kwargs)
+            if result.shape != target.shape:
+                shapes = list(target.shape), list(result.shape)
+                raise RuntimeError("output with shape {} doesn't match the broadcast shape {}".format(*shapes))
+            return target.copy_(_castable(result, target))
         mutating(*args, **kwargs)
         return target
 
@@ -293,7 +321,8 @@ def _traced(name: str) -> Callable[..., Any]:
         if has_out and all(isinstance(a, Tensor) for a in args[:tensors]):
             functional.out(*args, out=out, **kwargs)
             return out
-        return out.copy_(functional(*args, **kwargs))
+        result = functional(*args, **kwargs)
+        return out.copy_(_castable(result, out))
 
     return traced
 

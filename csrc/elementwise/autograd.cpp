@@ -3,6 +3,8 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <limits>
+
 #include "../autograd/node.h"
 #include "../autograd/number.h"
 
@@ -38,7 +40,7 @@ Tensor sum(const Tensor& a, const Tensor& b) {
 }
 
 bool passes(const Op& op, int i, const Scalars& scalars) {
-  return (op.spec->passes >> i & 1) || ((op.spec->passes_if_one >> i & 1) && equals(scalars[0], 1));
+  return (op.spec->passes >> i & 1) || ((op.spec->passes_if_one >> i & 1) && equals(*scalars[0], 1));
 }
 
 // Gradient i for upstream gradient g, before broadcasting is undone.
@@ -158,8 +160,12 @@ Tensor grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands,
   OptionalTensor o[kMaxInputs];
   for (int k = 0; k < op.saved; ++k)
     if (op.saved_bits[i] >> k & 1) o[k] = *operands[k];
+  // Gradients are of floating types, where an infinite bound has the derivative of none at every number.
+  std::array<at::Scalar, kMaxScalars> numbers;
+  for (int k = 0; k < op.spec->scalars; ++k)
+    numbers[k] = scalars[k].value_or(op.spec->absent[k] * std::numeric_limits<double>::infinity());
   return grad_handle().call(g, o[0], o[1], o[2], op.key, i, j,
-                            at::ArrayRef<at::Scalar>(scalars.data(), op.spec->scalars));
+                            at::ArrayRef<at::Scalar>(numbers.data(), op.spec->scalars));
 }
 
 bool tracked(const Inputs& in, int n) { return any_requires_grad(in.data(), n) || any_tangent(in.data(), n); }

@@ -1,9 +1,13 @@
 // Ops that are made of other ops: numbers in a tensor's place, `clamp` with tensors, `bias_act`.  Autograd and batching
 // see what they are made of.
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/clamp_max.h>
+#include <ATen/ops/clamp_min.h>
 #include <ATen/ops/lerp.h>
 #include <ATen/ops/pow.h>
+#include <ATen/ops/result_type.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/where.h>
 #include <torch/library.h>
 
 #include "../autograd/number.h"
@@ -24,7 +28,11 @@ Tensor like_number(const at::Scalar& s, const Tensor& t) {
   } else if (t.dim() == 0 && !(t.scalar_type() == at::kBool && !s.isBoolean())) {
     dtype = t.scalar_type();
   }
-  return at::scalar_tensor(s, at::TensorOptions(dtype));
+  return at::scalar_tensor(converted(s, dtype), at::TensorOptions(dtype));
+}
+// Whether the result's type holds the number: if not, torch's op converts or refuses it, each in its own way.
+bool held_beside(const at::Scalar& s, const Tensor& t) {
+  return s.isSymbolic() || (!s.isComplex() && holds(at::result_type(t, s), s));
 }
 
 template <class... T> Tensor invoke(const char* name, T... args) {
@@ -48,23 +56,63 @@ Tensor mul_scalar(Ref x, Num y) { return invoke<Ref, Ref>("mul", x, like_number(
 Tensor div_scalar(Ref x, Num y, std::optional<std::string_view> mode) {
   return invoke<Ref, Ref, std::optional<std::string_view>>("div", x, like_number(y, x), mode);
 }
+// A complex power, a power of bool, what torch refuses of numbers only, and an exponent that its type would make 0.
+bool is_torchs_power(Ref x, Num y) {
+  if (y.isComplex() || x.scalar_type() == at::kBool || !held_beside(y, x)) return true;
+  if (y.isIntegral(true)) return at::isIntegralType(x.scalar_type(), true) && y.toSymInt() < 0;
+  return !y.isSymbolic() && y.toDouble() != 0 && static_cast<float>(y.toDouble()) == 0;
+}
 Tensor pow_scalar(Ref x, Num y) {
-  // a complex power, a power of bool, and what torch refuses of numbers only
-  const bool negative = y.isIntegral(true) && y.toSymInt() < 0 && at::isIntegralType(x.scalar_type(), true);
-  if (y.isComplex() || x.scalar_type() == at::kBool || negative) return at::pow(x, y);
+  if (is_torchs_power(x, y)) return at::pow(x, y);
   if (at::isFloatingType(x.scalar_type())) {  // exact and far cheaper than pow
     if (equals(y, 2)) return invoke<Ref>("square", x);
     if (equals(y, 0.5)) return invoke<Ref>("sqrt", x);
   }
   return invoke<Ref, Ref>("pow", x, like_number(y, x));
 }
-Tensor pow_self(Num x, Ref y) { return invoke<Ref, Ref>("pow", like_number(x, y), y); }
-Tensor where_self(Ref c, Num x, Ref y) { return invoke<Ref, Ref, Ref>("where", c, like_number(x, y), y); }
-Tensor where_other(Ref c, Ref x, Num y) { return invoke<Ref, Ref, Ref>("where", c, x, like_number(y, x)); }
+void pow_inplace(Ref x, Num y) {
+  if (is_torchs_power(x, y)) {
+    x.pow_(y);
+    return;
+  }
+  write<Ref, Ref>("pow_", "", x, like_number(y, x));
+}
+Tensor pow_self(Num x, Ref y) { return x.isComplex() ? at::pow(x, y) : invoke<Ref, Ref>("pow", like_number(x, y), y); }
+Tensor where_self(Ref c, Num x, Ref y) {
+  return held_beside(x, y) ? invoke<Ref, Ref, Ref>("where", c, like_number(x, y), y) : at::where(c, x, y);
+}
+Tensor where_other(Ref c, Ref x, Num y) {
+  return held_beside(y, x) ? invoke<Ref, Ref, Ref>("where", c, x, like_number(y, x)) : at::where(c, x, y);
+}
+bool is_weight(Ref x, Num w) { return at::isFloatingType(x.scalar_type()) && held_beside(w, x); }
 Tensor lerp_scalar(Ref x, Ref y, Num w) {
-  if (w.isComplex() || !at::isFloatingType(x.scalar_type())) return at::lerp(x, y, w);
+  if (!is_weight(x, w)) return at::lerp(x, y, w);
   const Tensor weight = at::scalar_tensor(w, at::TensorOptions(x.scalar_type()));
   return invoke<Ref, Ref, Ref>("lerp", x, y, weight);
+}
+void lerp_inplace(Ref x, Ref y, Num w) {
+  if (!is_weight(x, w)) {
+    x.lerp_(y, w);
+    return;
+  }
+  write<Ref, Ref, Ref>("lerp_", "", x, y, at::scalar_tensor(w, at::TensorOptions(x.scalar_type())));
+}
+
+// One bound, a number: `clamp` with the other one absent.
+using Bound = const std::optional<at::Scalar>&;
+Tensor clamp_min_scalar(Ref x, Num low) {
+  return low.isComplex() ? at::clamp_min(x, low) : invoke<Ref, Bound, Bound>("clamp", x, low, std::nullopt);
+}
+Tensor clamp_max_scalar(Ref x, Num high) {
+  return high.isComplex() ? at::clamp_max(x, high) : invoke<Ref, Bound, Bound>("clamp", x, std::nullopt, high);
+}
+void clamp_min_inplace(Ref x, Num low) {
+  if (low.isComplex()) x.clamp_min_(low);
+  else write<Ref, Bound, Bound>("clamp_", "", x, low, std::nullopt);
+}
+void clamp_max_inplace(Ref x, Num high) {
+  if (high.isComplex()) x.clamp_max_(high);
+  else write<Ref, Bound, Bound>("clamp_", "", x, std::nullopt, high);
 }
 Tensor clamp_tensors(Ref x, const OptionalTensor& low, const OptionalTensor& high) {
   TORCH_CHECK(low || high, "torch.clamp: At least one of 'min' or 'max' must not be None");
@@ -109,10 +157,16 @@ void define_composite(torch::Library& m) {
   m.def("mul.Scalar(Tensor input, Scalar other) -> Tensor", &mul_scalar);
   m.def("div.Scalar(Tensor input, Scalar other, *, str? rounding_mode=None) -> Tensor", &div_scalar);
   m.def("pow.Scalar(Tensor input, Scalar exponent) -> Tensor", &pow_scalar);
+  m.def("pow_.Scalar(Tensor(a!) input, Scalar exponent) -> ()", &pow_inplace);
   m.def("pow.self_Scalar(Scalar input, Tensor exponent) -> Tensor", &pow_self);
   m.def("where.input_Scalar(Tensor condition, Scalar input, Tensor other) -> Tensor", &where_self);
   m.def("where.other_Scalar(Tensor condition, Tensor input, Scalar other) -> Tensor", &where_other);
   m.def("lerp.Scalar(Tensor input, Tensor end, Scalar weight) -> Tensor", &lerp_scalar);
+  m.def("lerp_.Scalar(Tensor(a!) input, Tensor end, Scalar weight) -> ()", &lerp_inplace);
+  m.def("clamp_min.Scalar(Tensor input, Scalar min) -> Tensor", &clamp_min_scalar);
+  m.def("clamp_min_.Scalar(Tensor(a!) input, Scalar min) -> ()", &clamp_min_inplace);
+  m.def("clamp_max.Scalar(Tensor input, Scalar max) -> Tensor", &clamp_max_scalar);
+  m.def("clamp_max_.Scalar(Tensor(a!) input, Scalar max) -> ()", &clamp_max_inplace);
   m.def("clamp.Tensor(Tensor input, Tensor? min=None, Tensor? max=None) -> Tensor", &clamp_tensors);
   m.def("clamp.Tensor_out(Tensor input, Tensor? min=None, Tensor? max=None, *, Tensor(a!) out) -> ()",
         &clamp_tensors_out);
@@ -125,6 +179,12 @@ void define_composite(torch::Library& m) {
 // Ops that are made of others are that under vmap too; without a rule functorch loops over the batch, with a warning.
 void implement_batching(torch::Library& m) {
   m.impl("pow.Scalar", &pow_scalar);
+  m.impl("pow_.Scalar", &pow_inplace);
+  m.impl("pow.self_Scalar", &pow_self);
+  m.impl("where.input_Scalar", &where_self);
+  m.impl("where.other_Scalar", &where_other);
+  m.impl("lerp.Scalar", &lerp_scalar);
+  m.impl("lerp_.Scalar", &lerp_inplace);
   m.impl("clamp.Tensor", &clamp_tensors);
   m.impl("bias_act", &bias_act);
 }

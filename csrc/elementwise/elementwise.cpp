@@ -3,13 +3,17 @@
 
 #include <ATen/Context.h>
 #include <ATen/TensorIterator.h>
+#include <ATen/native/Resize.h>
 #include <ATen/native/TypeProperties.h>
+#include <ATen/ops/any.h>
+#include <ATen/ops/eq.h>
 #include <ATen/ops/full.h>
 #include <c10/core/DefaultDtype.h>
 
 #include <atomic>
 #include <limits>
 
+#include "../autograd/number.h"
 #include "apart.h"
 #include "gpu_path.h"
 
@@ -106,20 +110,27 @@ bool wraps(const Tensor& t, ScalarType to) {
   }
 }
 
+// What bounds nothing in a type: where an optional number is absent.
+template <class T> T no_bound(int side) {
+  using Limits = std::numeric_limits<T>;
+  if constexpr (Limits::has_infinity) return side < 0 ? -Limits::infinity() : Limits::infinity();
+  else return side < 0 ? Limits::lowest() : Limits::max();
+}
+
 struct Numbers {  // the scalars in the compute type
   double f64[kMaxScalars];
   float f32[kMaxScalars];
   int64_t i64[kMaxScalars];
-  Numbers(const Op& op, const Scalars& s, Compute compute) {
+  Numbers(const Op& op, const Scalars& s, ScalarType dtype) {
+    const Compute compute = compute_type(dtype);
     for (int k = 0; k < op.spec->scalars; ++k) {
-      if (compute == Compute::i64) {
-        // an absent bound arrives as an infinity
-        const bool infinite = s[k].isFloatingPoint();
-        i64[k] = !infinite             ? s[k].toLong()
-                 : s[k].toDouble() < 0 ? std::numeric_limits<int64_t>::min()
-                                       : std::numeric_limits<int64_t>::max();
+      const int side = op.spec->absent[k];
+      if (dtype == ScalarType::Bool) {
+        i64[k] = !s[k] || s[k]->to<bool>();
+      } else if (compute == Compute::i64) {
+        i64[k] = s[k] ? s[k]->toLong() : no_bound<int64_t>(side);
       } else {
-        f64[k] = s[k].toDouble();
+        f64[k] = s[k] ? s[k]->toDouble() : no_bound<double>(side);
         f32[k] = static_cast<float>(f64[k]);
       }
     }
@@ -225,7 +236,7 @@ Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inp
   Tensor result;
   const Tensor& output = out ? *out : result;
   const Compute compute = compute_type(dtype);
-  const Numbers numbers(op, scalars, compute);
+  const Numbers numbers(op, scalars, dtype);
   c10::Device device(c10::kCPU);
   for (int k = 0; k < inputs; ++k)
     if (!operands[k]->is_cpu()) device = operands[k]->device();
@@ -246,6 +257,10 @@ Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inp
   }
   if (!out) config.declare_static_dtype(dtype);
   auto iter = config.build();
+  if (op.spec->refuses_zero && compute == Compute::i64 && device.is_cpu() && iter.numel() > 0) {
+    const Tensor& divisor = moved[inputs - 1].defined() ? moved[inputs - 1] : *operands[inputs - 1];
+    TORCH_CHECK(!at::eq(divisor, 0).any().item<bool>(), "ZeroDivisionError");
+  }
   served[op.id][device.is_cpu() ? 0 : 1].fetch_add(1, std::memory_order_relaxed);
   if (iter.numel() > 0) {
     if (device.is_cpu()) run_host(iter, op, variant, compute, numbers);
@@ -254,11 +269,21 @@ Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inp
   return out ? *out : iter.output();
 }
 
+// Whether the loops' store is torch's: a result in `dtype`, converted to `out`.  They compute in a wider type, so what
+// the step through `dtype` would change has to take it.
+bool stores(ScalarType dtype, ScalarType out) {
+  if (out == dtype) return true;
+  if (!storage(out)) return false;
+  if (dtype == ScalarType::Float || dtype == ScalarType::Double || dtype == ScalarType::Long) return true;
+  return c10::isIntegralType(dtype, false) && c10::isIntegralType(out, false) &&
+         c10::elementSize(out) <= c10::elementSize(dtype);
+}
+
 }  // namespace
 
 std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Scalars& scalars) {
   for (int k = 0; k < op.spec->scalars; ++k)
-    if (scalars[k].isComplex()) return std::nullopt;
+    if (scalars[k] && scalars[k]->isComplex()) return std::nullopt;
   if (!on_our_device(op, in) || (op.spec->same_dtype && !same_dtypes(op, in))) return std::nullopt;
   for (int k = 0; k < op.spec->inputs; ++k)
     if ((op.spec->condition >> k & 1) && in[k]->scalar_type() != ScalarType::Bool) return std::nullopt;
@@ -266,25 +291,20 @@ std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Sca
     for (int k = 0; k < op.spec->inputs; ++k)
       if (in[k]->scalar_type() == ScalarType::Bool) return std::nullopt;
   const ScalarType common = common_dtype(op, in);
-  if (is_float(common)) return common;
   if (!storage(common)) return std::nullopt;
+  // A number that the type does not hold, or a bool beside other types: torch refuses it, op by op, in its own words.
+  for (int k = 0; k < op.spec->scalars; ++k)
+    if (scalars[k] && ((scalars[k]->isBoolean() && common != ScalarType::Bool) || !holds(common, *scalars[k])))
+      return std::nullopt;
+  if (is_float(common)) return common;
   if (op.spec->types == Types::to_float) {
     const ScalarType t = c10::typeMetaToScalarType(c10::get_default_dtype());
     return is_float(t) ? std::optional(t) : std::nullopt;
   }
   if (op.spec->types == Types::floating || (op.spec->types == Types::number && common == ScalarType::Bool))
     return std::nullopt;
-  for (int k = 0; k < op.spec->scalars; ++k) {
-    const at::Scalar& s = scalars[k];
-    const bool absent = s.isFloatingPoint() && std::isinf(s.toDouble());
-    if ((s.isFloatingPoint() && !absent) || (s.isBoolean() && common != ScalarType::Bool)) return std::nullopt;
-    if (!absent && common != ScalarType::Bool && common != ScalarType::Long) {
-      // torch refuses a number that the dtype cannot hold, in words of its own
-      const int bits = 8 * static_cast<int>(c10::elementSize(common));
-      const int64_t v = s.toLong(), top = int64_t{1} << (common == ScalarType::Byte ? bits : bits - 1);
-      if (v >= top || v < (common == ScalarType::Byte ? 0 : -top)) return std::nullopt;
-    }
-  }
+  for (int k = 0; k < op.spec->scalars; ++k)
+    if (scalars[k] && scalars[k]->isFloatingPoint()) return std::nullopt;
   return common;
 }
 
@@ -293,8 +313,14 @@ Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dt
 }
 
 void run_out(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dtype, const Tensor& out) {
-  const Apart apart(in, op.spec->inputs, out);
-  execute(op, 0, apart.inputs().data(), op.spec->inputs, scalars, dtype, &out);
+  if (stores(dtype, out.scalar_type())) {
+    const Apart apart(in, op.spec->inputs, out);
+    execute(op, 0, apart.inputs().data(), op.spec->inputs, scalars, dtype, &out);
+    return;
+  }
+  const Tensor result = run(op, in, scalars, dtype);
+  if (at::native::resize_output(out, result.sizes())) out.as_strided_(result.sizes(), result.strides());
+  out.copy_(result);
 }
 
 Tensor run_grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands, const Scalars& scalars) {

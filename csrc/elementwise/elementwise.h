@@ -18,14 +18,15 @@ class Library;
 namespace gpukern::elementwise {
 
 using at::Tensor;
-using Inputs = std::array<const Tensor*, kMaxInputs>;  // an op's tensors; null behind the last
-using Scalars = std::array<at::Scalar, kMaxScalars>;   // an op's numbers
+using Inputs = std::array<const Tensor*, kMaxInputs>;                // an op's tensors; null behind the last
+using Scalars = std::array<std::optional<at::Scalar>, kMaxScalars>;  // an op's numbers; none where a bound is absent
 
 // Dtype in which an op computes these inputs and returns its result, torch's rule; nullopt where no kernel of ours
 // takes them (complex, sparse, quantised, a dtype torch refuses, a device that nothing is built for).
 std::optional<c10::ScalarType> result_dtype(const Op& op, const Inputs& in, const Scalars& scalars);
 
-// Below autograd: runs the op into a new tensor, or into `out` (resized as torch resizes).
+// Below autograd: runs the op into a new tensor, or into `out` (resized as torch resizes).  The result is rounded or
+// narrowed to `dtype` before it is converted to the type of `out`, as torch's.
 Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, c10::ScalarType dtype);
 void run_out(const Op& op, const Inputs& in, const Scalars& scalars, c10::ScalarType dtype, const Tensor& out);
 

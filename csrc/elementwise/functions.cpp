@@ -37,6 +37,7 @@ std::vector<std::string> further_signatures(std::string_view name) {
   if (name == "lerp_") return {"Tensor input, Tensor end, Scalar weight"};
   if (name == "clamp_min" || name == "clamp_max")
     return {"Tensor input, Scalar " + std::string(name.substr(6)) + ", *, Tensor out=None"};
+  if (name == "clamp_min_" || name == "clamp_max_") return {"Tensor input, Scalar " + std::string(name.substr(6, 3))};
   if (name == "div")  // the parser lists it where no signature fits
     return {"Tensor input, Scalar other, *, c10::string_view? rounding_mode, Tensor out=None"};
   return {};

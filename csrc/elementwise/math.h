@@ -42,6 +42,15 @@ GPUKERN_HD float fmod(float x, float y) { return ::fmodf(x, y); }
 GPUKERN_HD double fmod(double x, double y) { return ::fmod(x, y); }
 
 GPUKERN_HD int64_t abs(int64_t x) { return x < 0 ? -x : x; }
+GPUKERN_HD int64_t multiply(int64_t x, int64_t y) {
+  return static_cast<int64_t>(static_cast<uint64_t>(x) * static_cast<uint64_t>(y));
+}
+// The quotient towards zero.  -2^63 / -1 wraps, where the processor's division would trap; a divisor of 0, which is an
+// error on a CPU before anything is computed, gives 0 on every device.
+GPUKERN_HD int64_t divide(int64_t x, int64_t y) {
+  if (y == 0) return 0;
+  return y == -1 ? static_cast<int64_t>(0 - static_cast<uint64_t>(x)) : x / y;
+}
 // Integer powers wrap; a negative exponent leaves what integers can hold of 1/x^n (torch's rule for tensors).
 GPUKERN_HD int64_t pow(int64_t x, int64_t y) {
   if (y < 0) return x == 1 ? 1 : x == -1 ? (y % 2 ? -1 : 1) : 0;

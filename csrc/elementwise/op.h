@@ -50,6 +50,8 @@ struct Spec {
   uint8_t differentiable = 7;             // inputs that have a gradient, as bits
   uint8_t passes = 0;                     // inputs whose gradient is g itself
   uint8_t passes_if_one = 0;              // the same where scalar 0 is 1
+  bool refuses_zero = false;              // integers: a divisor of 0, the last operand, is torch's error on a CPU
+  int8_t absent[kMaxScalars] = {};        // what an optional number bounds: -1 from below, 1 from above
   bool linear = false;                    // piecewise linear: no second derivative
   uint8_t condition = 0;                  // inputs that only choose, and take no part in type promotion, as bits
   bool inplace_argument = false;          // torch's function has `inplace=False`

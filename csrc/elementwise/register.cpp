@@ -5,28 +5,23 @@
 #include <ATen/core/stack.h>
 #include <torch/library.h>
 
-#include <cmath>
-#include <limits>
-
 #include "autograd.h"
 #include "elementwise.h"
 
 namespace gpukern::elementwise {
 namespace {
 
-at::Scalar number(const at::Scalar& s, int) { return s; }
-// An absent bound becomes the infinity that bounds nothing.
-at::Scalar number(const std::optional<at::Scalar>& s, int k) {
-  const double infinity = std::numeric_limits<double>::infinity();
-  return s ? *s : at::Scalar(k == 0 ? -infinity : infinity);
-}
-
 // torch's functions refuse bounds before anything else.
 void check_bounds(std::string_view op, const std::optional<at::Scalar>& low, const std::optional<at::Scalar>& high) {
   TORCH_CHECK(low || high, "torch.", op, ": At least one of 'min' or 'max' must not be None");
 }
 void check_bounds(std::string_view op, const at::Scalar& low, const at::Scalar& high) {
-  if (op != "hardtanh" || low.isComplex() || high.isComplex()) return;
+  if (op != "hardtanh") return;
+  const auto type = [](const at::Scalar& s) {
+    return s.isComplex() ? "complex" : s.isBoolean() ? "bool" : s.isFloatingPoint() ? "float" : "int";
+  };
+  TORCH_CHECK_TYPE(!low.isComplex() && !high.isComplex(), "'>' not supported between instances of '", type(low),
+                   "' and '", type(high), "'");
   TORCH_CHECK_VALUE(!(low.toDouble() > high.toDouble()), "min_val cannot be greater than max_val");
 }
 
@@ -71,8 +66,7 @@ struct Boxed {
       else if (value.isString()) choice = value.toStringView();
       else if (arguments[k].type()->kind() == c10::TypeKind::NumberType) scalars[numbers++] = value.toScalar();
       else if (arguments[k].type()->isSubtypeOf(*c10::OptionalType::create(c10::NumberType::get()))) {
-        scalars[numbers] = number(value.toOptional<at::Scalar>(), numbers);
-        ++numbers;
+        scalars[numbers++] = value.toOptional<at::Scalar>();
       }
     }
     std::string_view name = handle.schema().name();
@@ -169,8 +163,7 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
 
   Scalars scalars(S... s) const {
     if constexpr (sizeof...(S) == 2) check_bounds(spec().name, s...);
-    int k = 0;
-    return Scalars{number(s, k++)...};
+    return Scalars{std::optional<at::Scalar>(s)...};
   }
 
   Tensor call(T... t, S... s, C... c) const {

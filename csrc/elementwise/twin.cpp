@@ -4,7 +4,6 @@
 #include <ATen/core/ivalue.h>
 #include <c10/util/Exception.h>
 
-#include <cmath>
 #include <cstdlib>
 #include <mutex>
 #include <set>
@@ -73,11 +72,8 @@ torch::jit::Stack arguments(const OperatorHandle& handle, const Op& op, const In
     if (arg.name() == "out") stack.emplace_back(*out);
     else if (is_tensor && tensor < op.spec->inputs) stack.emplace_back(*in[tensor++]);
     else if (is_number(arg.type()) && number < op.spec->scalars) {
-      const at::Scalar& s = scalars[number++];
-      // an absent bound of clamp travels as an infinity
-      if (arg.type()->kind() == c10::TypeKind::OptionalType && s.isFloatingPoint() && std::isinf(s.toDouble()))
-        stack.emplace_back();
-      else stack.emplace_back(s);
+      if (const std::optional<at::Scalar>& s = scalars[number++]) stack.emplace_back(*s);
+      else stack.emplace_back();
     } else if (is_string(arg.type()) && *op.spec->choice) stack.emplace_back(std::string(op.spec->choice));
     else stack.emplace_back(arg.default_value().value_or(c10::IValue()));
   }

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "../autograd/number.h"
 #include "fast.h"
 
 namespace gpukern::entry {
@@ -116,7 +117,7 @@ Tensor recorded(const at::Scalar& s, torch::PythonArgs& args) {
     c10::ScalarType type = at::result_type(t, s);
     if (t.dim() > 0 && at::isReducedFloatingType(type)) type = c10::kFloat;  // not rounded before it is used
     if (t.dim() > 0 && at::isIntegralType(type, false)) type = c10::kLong;
-    return at::scalar_tensor(s, at::TensorOptions(type));
+    return at::scalar_tensor(converted(s, type), at::TensorOptions(type));
   }
   return wrapped(s);
 }
@@ -181,26 +182,51 @@ c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
   }
 }
 
-// The op that a parsed call means.  Two overloads differ in whether bounds are tensors (clamp).
-c10::OperatorHandle overload_for(const Function& f, torch::PythonArgs& args, bool to_out) {
-  const bool clamp = f.name == "clamp" || f.name == "clamp_";
-  if (!clamp && f.name != "pow" && f.name != "lerp") return *f.op;
-  for (const auto& param : args.signature.params) {
-    if (clamp && param.name == "min" && param.type_ == torch::ParameterType::TENSOR)
-      return c10::Dispatcher::singleton().findSchemaOrThrow(("gpukern::" + f.name).c_str(),
-                                                            to_out ? "Tensor_out" : "Tensor");
-    if (f.name == "pow" && param.name == "exponent" && param.type_ == torch::ParameterType::SCALAR)
-      return c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::pow", "Scalar");
-    // a number that no weight tensor can be made of: torch's words for it
-    if (f.name == "lerp" && param.name == "weight" && param.type_ == torch::ParameterType::SCALAR &&
-        (args.scalar(2).isComplex() || !at::isFloatingType(args.tensor(0).scalar_type())))
-      return c10::Dispatcher::singleton().findSchemaOrThrow("gpukern::lerp", "Scalar");
-  }
-  return *f.op;
-}
-
 std::optional<c10::OperatorHandle> find_op(const std::string& name, const std::string& overload) {
   return c10::Dispatcher::singleton().findSchema({"gpukern::" + name, overload});
+}
+
+// The overload that a call with numbers or tensors in those places means, where it is not the op of f's own name: the
+// bounds of clamp are tensors or numbers, one bound as a number is clamp's, and what no tensor can be made of, a power
+// of integers or a number that the result's type does not hold, is for torch to convert or to refuse.
+std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::PythonArgs& args, bool to_out) {
+  const auto is = [&](const char* name, torch::ParameterType type) {
+    const int k = index_of(args, name);
+    return k >= 0 && args.signature.params[k].type_ == type;
+  };
+  const bool in_place = f.name.back() == '_';
+  const std::string name = in_place ? f.name.substr(0, f.name.size() - 1) : f.name;
+  if (name == "clamp" && is("min", torch::ParameterType::TENSOR))
+    return find_op(f.name, to_out ? "Tensor_out" : "Tensor");
+  const auto number = [&](const char* place) { return args.scalar(index_of(args, place)); };
+  const auto tensor = [&](const char* place) { return args.tensor(index_of(args, place)); };
+  if ((name == "clamp_min" || name == "clamp_max") && is(name.c_str() + 6, torch::ParameterType::SCALAR)) {
+    if (number(name.c_str() + 6).isComplex()) return find_op(f.name, "Scalar");
+    return find_op(in_place ? "clamp_" : "clamp", to_out ? "out" : "");
+  }
+  const auto held = [](const at::Scalar& s, const Tensor& t) {
+    return !s.isComplex() && holds(at::result_type(t, s), s);
+  };
+  if (name == "pow" && is("exponent", torch::ParameterType::SCALAR)) {
+    const Tensor base = tensor("input");
+    if (!to_out || at::isIntegralType(base.scalar_type(), true) || !held(number("exponent"), base))
+      return find_op(f.name, "Scalar");
+  }
+  if (name == "pow" && is("input", torch::ParameterType::SCALAR) && number("input").isComplex())
+    return find_op("pow", "self_Scalar");
+  if (name == "lerp" && is("weight", torch::ParameterType::SCALAR)) {
+    const Tensor input = tensor("input");
+    if (!at::isFloatingType(input.scalar_type()) || !held(number("weight"), input)) return find_op(f.name, "Scalar");
+  }
+  if (name == "where") {
+    const bool first = is("input", torch::ParameterType::SCALAR), second = is("other", torch::ParameterType::SCALAR);
+    if (first != second) {
+      const at::Scalar s = number(first ? "input" : "other");
+      if (!s.isComplex() && !held(s, tensor(first ? "other" : "input")))
+        return find_op("where", first ? "input_Scalar" : "other_Scalar");
+    }
+  }
+  return std::nullopt;
 }
 
 PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
@@ -214,10 +240,9 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   const int out_at = index_of(parsed, "out"), inplace_at = index_of(parsed, "inplace");
   const bool to_out = out_at >= 0 && !parsed.isNone(out_at);
   const bool in_place = inplace_at >= 0 && parsed.toBool(inplace_at);
-  c10::OperatorHandle op = overload_for(f, parsed, to_out);
-  const bool own_out = to_out && f.out;  // else computed, then copied
-  if (own_out && op.operator_name().overload_name != "Tensor_out") op = *f.out;
-  else if (in_place) op = *f.in_place;
+  const std::optional<c10::OperatorHandle> overload = overload_for(f, parsed, to_out);
+  c10::OperatorHandle op = overload ? *overload : to_out && f.out ? *f.out : in_place ? *f.in_place : *f.op;
+  const bool own_out = to_out && op.schema().argumentIndexWithName("out");  // else computed, then copied
   if (f.flagged && parsed.toBool(index_of(parsed, f.flag))) op = *f.flagged;
   if (index_of(parsed, "out_dtype") >= 0 && !op.schema().argumentIndexWithName("out_dtype"))  // else an overload's
     op = *find_op(f.name, own_out ? "dtype_out" : "dtype");

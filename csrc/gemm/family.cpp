@@ -139,7 +139,9 @@ bool is_addr(Ref c, Ref a, Ref b, Num beta, Num alpha) {
   if (a.dim() != 1 || b.dim() != 1 || !together({c, a, b})) return false;
   const bool whole = at::isIntegralType(c.scalar_type(), false);
   for (const Scalar* s : {&beta, &alpha})
-    if ((s->isComplex() && !c.is_complex()) || s->isBoolean() || (whole && s->isFloatingPoint())) return false;
+    if ((s->isComplex() && !c.is_complex()) || s->isBoolean() || (whole && s->isFloatingPoint()) ||
+        (!s->isComplex() && !holds(c.scalar_type(), *s)))
+      return false;
   if (equals(alpha, 0)) return false;
   return at::is_expandable_to(c.sym_sizes(), c10::SymIntArrayRef({a.sym_size(0), b.sym_size(0)}));
 }

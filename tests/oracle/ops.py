@@ -163,6 +163,13 @@ class Case:
         assert function is not None, f"{self.name} needs an entry in EAGER"
         return function(*tensors, **self.kwargs, **more)
 
+    def divisible(self, operands: list[Tensor]) -> list[Tensor]:
+        """Integers that torch's rounded division takes too: 0 is an error, -1 of the smallest number a signal."""
+        if self.kwargs.get("rounding_mode") is None or operands[1].is_floating_point():
+            return operands
+        y = operands[1]
+        return [operands[0], torch.where((y == 0) | (y == -1), torch.full_like(y, 3), y)]
+
     def out_form(self) -> Function | None:
         """torch's function with `out=`, the one of aten where Python's has none; None where torch has neither."""
         name = self.aten.split(".")[0]

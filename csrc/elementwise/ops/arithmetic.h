@@ -104,13 +104,15 @@ struct DivTrunc {
   static constexpr Spec spec{.name = "div",
                              .args = "Tensor input, Tensor other, *, str? rounding_mode=None",
                              .doc = "Quotient rounded towards zero.",
-                             .types = Types::floating,
+                             .types = Types::number,
                              .inputs = 2,
                              .choice = "trunc",
                              .needs = {0, 0},
+                             .refuses_zero = true,
                              .linear = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return trunc(x / y); }
+  static GPUKERN_HD int64_t apply(int64_t x, int64_t y) { return divide(x, y); }
   template <int, class V> static GPUKERN_HD V grad(V, V, V) { return V(0); }
 };
 
@@ -118,10 +120,11 @@ struct DivFloor {
   static constexpr Spec spec{.name = "div",
                              .args = "Tensor input, Tensor other, *, str? rounding_mode=None",
                              .doc = "Quotient rounded down.",
-                             .types = Types::floating,
+                             .types = Types::number,
                              .inputs = 2,
                              .choice = "floor",
                              .needs = {0, 0},
+                             .refuses_zero = true,
                              .linear = true};
   static constexpr bool kOwnGrad = true;
   // Python's floor division: from the remainder, since floor(x / y) is off by one where x / y rounds up to an integer.
@@ -135,6 +138,10 @@ struct DivFloor {
     // A finite x whose quotient overflows is the infinity; its remainder need not be computable.
     const auto overflow = (quotient - quotient != V(0)) & (x - x == V(0));
     return where((y == V(0)) | overflow, quotient, where(q == V(0), signed_zero, rounded));
+  }
+  static GPUKERN_HD int64_t apply(int64_t x, int64_t y) {
+    const int64_t q = divide(x, y);
+    return multiply(q, y) != x && (x < 0) != (y < 0) ? q - 1 : q;
   }
   template <int, class V> static GPUKERN_HD V grad(V, V, V) { return V(0); }
 };

@@ -32,6 +32,7 @@ struct Clamp {
                              .types = Types::number,
                              .scalars = 2,
                              .ulp = 0,
+                             .absent = {-1, 1},
                              .linear = true,
                              .exact_out = true};
   static constexpr bool kOwnGrad = true;
