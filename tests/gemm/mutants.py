@@ -19,7 +19,8 @@ from tests.gemm import seen
 from tests.gemm.end_faults import END_FAULTS
 from tests.gemm.sum_faults import SUM_FAULTS
 from tests.gemm.term_faults import FAULTS
-from tests.platform.library import FOLDER, ROOT, machine_rules, run_ninja
+from tests.platform.includes import headers_of
+from tests.platform.library import FOLDER, ROOT, machine_rules, run_ninja, sources_read
 
 KERNEL, TILE, FRAGMENTS, LAUNCH = (
     f"gemm/arch/sm_80/{name}" for name in ("kernel.cuh", "tile.cuh", "fragments.cuh", "launch.cuh")
@@ -275,8 +276,8 @@ MUTANTS = [
 
 
 def _tree(mutant: Mutant, to: Path) -> None:
-    """The headers of a mutant: links to the project's, one file excepted."""
-    csrc = ROOT / "csrc"
+    """The headers of a mutant: the project's, one file excepted."""
+    csrc, planted = ROOT / "csrc", not mutant.right
     for source in [*csrc.glob("gemm/**/*"), *csrc.glob("platform/**/*.h"), *csrc.glob("elementwise/**/*.h")]:
         if not source.is_file() or source.suffix == ".cpp":
             continue
@@ -285,8 +286,9 @@ def _tree(mutant: Mutant, to: Path) -> None:
         text = source.read_text()
         if mutant.right and place == to / mutant.file:
             assert text.count(mutant.right) == 1, (mutant.what, text.count(mutant.right))
-            text = text.replace(mutant.right, mutant.wrong)
+            text, planted = text.replace(mutant.right, mutant.wrong), True
         build.rules().write_if_changed(place, text)
+    assert planted, f"{mutant.what}: {mutant.file} is no header of the trees that mutants are compiled from"
 
 
 MUTANT_FOLDER = FOLDER.parent / "mutants"
@@ -316,8 +318,9 @@ SM80 = Plant("mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *M
 SUMS = Plant("sum-mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *SUM_MUTANTS))
 
 
-# Compiled once: what no fault changes is more than half of what the compiler reads.  Others than g++ tell the headers
-# of a mutant's tree from these by their paths.
+# Compiled once: what hardly a fault changes is more than half of what the compiler reads.  A mutant of one of these
+# headers is compiled without, since the compiler would read the project's.  Others than g++ tell the headers of a
+# mutant's tree from these by their paths.
 FIRST = MUTANT_FOLDER / "first.h"
 FIRST_LINES = """#include "platform/gpu.h"
 #include "platform/hopper.h"
@@ -361,14 +364,19 @@ def _listing(plant: Plant) -> str:
     for mutant in plant.mutants:
         known = seen.recorded().get(plant.key(mutant))
         for parts in (None,) if known is None else (None, known.parts):
-            flags = build.FLAGS.replace("-Icsrc", f"-I{plant.tree(mutant).as_posix()} {include}") + f" {build.WATCHED}"
+            own = bool(mutant.right) and mutant.file in headers_of(FIRST_LINES)
+            known_headers = "" if own else include
+            tree = plant.tree(mutant).as_posix()
+            flags = build.FLAGS.replace("-Icsrc", f"-I{tree} {known_headers}") + f" {build.WATCHED}"
             flags += f" -DGPUKERN_MUTANT_TF32={int(mutant.tf32)} -DGPUKERN_MUTANT_TERMS={int(mutant.terms)}"
             flags += "" if parts is None else f" -DGPUKERN_PARTS={parts}u"
             whole, source = plant.library(mutant, parts), plant.source
             out = whole.replace("/lib", "/").replace(".so", ".o")
             command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
-            lines += [f"build {out}: cc {source}{f' | {first}' if include else ''}", f"  cmd = {command}"]
+            lines += [f"build {out}: cc {source}{f' | {first}' if known_headers else ''}", f"  cmd = {command}"]
             lines.append(f"build {whole}: link {' '.join([out, *common, harness, machine])}")
+            # The machine has functions of the same names, of the project's headers, and was loaded before.
+            lines += ["  flags = -Wl,-Bsymbolic-functions"] if own else []
         lines.append(f"default {plant.library(mutant, known.parts if known else None)}")
     return "\n".join(lines) + "\n"
 
@@ -387,6 +395,19 @@ def _build(plant: Plant, *targets: str) -> None:
 
 
 @cache
+def _read(plant: Plant, library: str) -> frozenset[str]:
+    """What the compiler read for a library of mutants."""
+    return sources_read(plant.name, library.replace("/lib", "/").replace(".so", ".o"))
+
+
+def check_read(plant: Plant, mutant: Mutant, library: str) -> None:
+    """A fault that the compiler never saw is refused: it would be "not seen" by every test."""
+    read = _read(plant, library)
+    planted = (plant.tree(mutant) / mutant.file).as_posix()
+    assert not mutant.right or planted in read, f"{mutant.what}: {plant.source} does not read {mutant.file}"
+
+
+@cache
 def _machine() -> ctypes.CDLL:
     return ctypes.CDLL(str(ROOT / MUTANT_FOLDER / "libmachine.so"), mode=ctypes.RTLD_GLOBAL)
 
@@ -399,6 +420,7 @@ class Library:
         whole = plant.library(mutant, parts)
         if plant.key(mutant) in seen.recorded() and parts is None:
             _build(plant, whole)
+        check_read(plant, mutant, whole)
         self._machine = _machine()
         self._product = ctypes.CDLL(str(ROOT / whole))
         self._product.gpukern_model_product.restype = ctypes.c_char_p

@@ -12,6 +12,7 @@ import gpukern.model.machine
 from gpukern import _C
 from tests.gemm.hopper_faults import HOPPER_FAULTS, KERNEL
 from tests.gemm.mutants import Mutant, Plant
+from tests.gemm.platform_faults import PLATFORM_FAULTS
 from tests.gemm.search import Case, is_seen, loaded
 from tests.gemm.test_hopper_kernels import columns, factors, lines, result, to_nearest_even
 from tests.gemm.test_hopper_scaled_kernels import padded
@@ -28,7 +29,7 @@ TURNS, SHARES_A, NARROW, THIN, THIN_PROMOTING, PROMOTING, SMALL_TERMS, TERMS = (
 SEEDS = 10
 
 NONE = Mutant("nothing, hopper", KERNEL, "", "")
-MUTANTS = [Mutant(*fault) for fault in HOPPER_FAULTS]
+MUTANTS = [Mutant(*fault) for fault in [*HOPPER_FAULTS, *PLATFORM_FAULTS]]
 PLANT = Plant("hopper_mutants", "tests/gemm/mutant_hopper.cu", (NONE, *MUTANTS), ("csrc/gemm/split/split.cu",))
 
 

@@ -39,7 +39,7 @@ def model_library(name: str, sources: tuple[str, ...], flags: str = "") -> ctype
 def machine_rules() -> tuple[list[str], list[str]]:
     """Lines for ninja that compile the machine, and its objects."""
     lines = [f"builddir = {FOLDER.as_posix()}", "rule cc", "  command = $cmd", "  depfile = $out.d", "  deps = gcc"]
-    lines.append(f"rule link\n  command = {build.compiler()} -shared $in -o $out.new -ldl && mv $out.new $out")
+    lines.append(f"rule link\n  command = {build.compiler()} -shared $flags $in -o $out.new -ldl && mv $out.new $out")
     objects = []
     for source in machine_sources():
         out = (FOLDER / f"{stem(source)}.o").as_posix()
@@ -60,6 +60,14 @@ def run_ninja(name: str, listing: Callable[[], str], targets: Sequence[str] = ()
         command = [ninja, "-f", file.relative_to(ROOT).as_posix(), *targets]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:]
+
+
+def sources_read(name: str, out: str) -> frozenset[str]:
+    """What the compiler read when it made that object, by what it told ninja."""
+    ninja = shutil.which("ninja", path=str(Path(sys.executable).parent)) or "ninja"
+    command = [ninja, "-f", (FOLDER / f"{name}.ninja").as_posix(), "-t", "deps", out]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return frozenset(line.strip() for line in said.splitlines()[1:])
 
 
 def machine_sources() -> Sequence[str]:
