@@ -5,8 +5,8 @@ changed header recompiles what includes it and nothing else. setuptools links. W
 know: a `targets` file beside a .cu lists the words it is compiled for, and elementwise/ops/families.h the families.
 
 Environment: GPUKERN_BUILD=auto|cpu|cuda|hip, TORCH_CUDA_ARCH_LIST, PYTORCH_ROCM_ARCH, CUDA_HOME, ROCM_HOME, CXX,
-MAX_JOBS, GPUKERN_BOUNDED_WAITS=1 (a wait that never ends says who waits), GPUKERN_BUILD_TIMES=1 (seconds per object at
-the end), GPUKERN_BUILD_VERBOSE=1 (every command).
+MAX_JOBS, GPUKERN_BOUNDED_WAITS=1 (a wait that never ends says who waits: csrc/platform/waits.h), GPUKERN_BUILD_TIMES=1
+(seconds per object at the end), GPUKERN_BUILD_VERBOSE=1 (every command).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 // whether they are there in this pass of the compiler.
 #pragma once
 #include "gpu.h"
+#include "waits.h"
 
 #if defined(GPUKERN_MODEL)
 #include "model/ampere.h"
@@ -25,6 +26,7 @@ namespace gpukern {
 // ---- named barriers: `threads` is a multiple of 32 ----------------------------------------------------
 
 GPUKERN_D void barrier_sync(int id, int threads) {
+  GPUKERN_NOTE(waits::Word::named_barrier, static_cast<uint32_t>(id), static_cast<uint32_t>(threads));
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 // Does not wait; what came before is seen by those who do.

@@ -10,11 +10,11 @@
 #else
 #include <cuda.h>
 
-#include <cstdio>
-
 #include "hopper_wgmma.h"
 #include "hopper_wgmma_k.h"
 #include "tensor_map_encode.h"
+#include "waits.h"
+#include "waits_host.h"
 
 namespace gpukern {
 
@@ -59,15 +59,10 @@ GPUKERN_D bool mbarrier_try_wait_parity(uint32_t barrier, uint32_t parity) {
                : "memory");
   return done;
 }
-// A debug build (GPUKERN_BOUNDED_WAITS) gives up after some seconds and says who waited for what: a device that hangs
-// says nothing, and costs everything else that was to be tried on it.
+// For ever, but for the first runs on a device (waits.h).
 GPUKERN_D void mbarrier_wait_parity(uint32_t barrier, uint32_t parity) {
 #ifdef GPUKERN_BOUNDED_WAITS
-  for (uint32_t tries = 0; tries < (1u << 24); ++tries)
-    if (mbarrier_try_wait_parity(barrier, parity)) return;
-  printf("gpukern: block (%u,%u,%u) thread %u waits for barrier %#x, parity %u\n", blockIdx.x, blockIdx.y, blockIdx.z,
-         threadIdx.x, barrier, parity);
-  __trap();
+  waits::until([=] { return mbarrier_try_wait_parity(barrier, parity); }, waits::Word::mbarrier, barrier, parity);
 #else
   while (!mbarrier_try_wait_parity(barrier, parity)) {
   }
@@ -93,7 +88,10 @@ GPUKERN_D uint32_t cluster_size() {
 }
 GPUKERN_D void cluster_arrive() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
 GPUKERN_D void cluster_arrive_relaxed() { asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"); }
-GPUKERN_D void cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+GPUKERN_D void cluster_wait() {
+  GPUKERN_NOTE(waits::Word::cluster_barrier, 0, 0);
+  asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
 
 // The address, in the cluster, of what lies at `address` in block `rank`.
 GPUKERN_D uint32_t mapa(uint32_t address, uint32_t rank) {
@@ -216,7 +214,10 @@ GPUKERN_D bool elect_sync() {
 }
 
 // Until the kernels before this one have ended; and: the next kernel may start.
-GPUKERN_D void griddepcontrol_wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+GPUKERN_D void griddepcontrol_wait() {
+  GPUKERN_NOTE(waits::Word::earlier_kernels, 0, 0);
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+}
 GPUKERN_D void griddepcontrol_launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
 
 namespace platform {
@@ -244,6 +245,10 @@ inline const char* encode_tensor_map(const TensorMapFields& f, TensorMap& map) {
 template <class... Parameters, class... Arguments>
 int launch_clusters(void (*kernel)(Parameters...), int cluster, bool overlaps, dim3 grid, dim3 block, size_t shared,
                     Stream stream, Arguments... arguments) {
+#if defined(GPUKERN_BOUNDED_WAITS)
+  waits::arm();
+  waits::remember(waits::name_of(reinterpret_cast<const void*>(kernel)), grid);
+#endif
   if (const int error = allow_shared(reinterpret_cast<const void*>(kernel), shared)) return error;
   cudaLaunchAttribute attributes[2] = {};
   attributes[0].id = cudaLaunchAttributeClusterDimension;

@@ -1,5 +1,6 @@
 // The words of sm_80, executed by the model.  The same words as ../ampere.h, which includes this.
 #pragma once
+#include "../waits.h"
 #include "words.h"
 
 namespace gpukern {
@@ -39,6 +40,7 @@ template <class T, class F> T reduce(T value, LaneMask mask, Place at, F combine
 // ---- named barriers ----------------------------------------------------------------------------------
 
 inline void barrier_sync(int id, int threads, GPUKERN_SAID_AT) {
+  GPUKERN_NOTE(waits::Word::named_barrier, static_cast<uint32_t>(id), static_cast<uint32_t>(threads));
   model::named_barrier(id, threads, true, GPUKERN_HERE("barrier_sync"));
 }
 inline void barrier_arrive(int id, int threads, GPUKERN_SAID_AT) {

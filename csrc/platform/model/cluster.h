@@ -3,6 +3,7 @@
 #include <map>
 #include <type_traits>
 
+#include "../waits.h"
 #include "agents.h"
 #include "words.h"
 
@@ -60,7 +61,10 @@ inline void cluster_arrive(GPUKERN_SAID_AT) { model::cluster_arrive(true, GPUKER
 inline void cluster_arrive_relaxed(GPUKERN_SAID_AT) {
   model::cluster_arrive(false, GPUKERN_HERE("cluster_arrive_relaxed"));
 }
-inline void cluster_wait(GPUKERN_SAID_AT) { model::cluster_wait(GPUKERN_HERE("cluster_wait")); }
+inline void cluster_wait(GPUKERN_SAID_AT) {
+  GPUKERN_NOTE(waits::Word::cluster_barrier, 0, 0);
+  model::cluster_wait(GPUKERN_HERE("cluster_wait"));
+}
 
 inline uint32_t mapa(uint32_t address, uint32_t rank, GPUKERN_SAID_AT) {
   return model::mapa(address, static_cast<int>(rank), GPUKERN_HERE("mapa"));

@@ -171,6 +171,9 @@ void Machine::run_pending() {
 }
 
 void Machine::describe_deadlock() {
+  bool goes_on = false;
+  for (const auto& entry : parts) goes_on |= entry.second->time_passes();
+  if (goes_on) return;
   std::map<std::string, std::pair<int, const Thread*>> waiting;  // where -> how many, and one of them
   for (const Block& block : blocks)
     for (const Thread& t : block.threads)
@@ -240,7 +243,7 @@ void Machine::run_cluster(uint64_t first_block, size_t bytes) {
     }
     if (ready.empty()) {
       describe_deadlock();
-      break;
+      continue;
     }
     current = pick();
     current->queued = false;

@@ -132,6 +132,7 @@ struct Part {
   virtual void thread_ends(Thread&) {}
   virtual void cluster_ends() {}                 // all its threads have
   virtual std::string deadlock() { return ""; }  // what is known of what the threads wait for
+  virtual bool time_passes() { return false; }   // nothing else can happen: whether a wait with a bound ends now
 };
 std::unique_ptr<Part>& part_at(const void* key);
 template <class T> T& part() {

@@ -9,12 +9,14 @@ namespace {
 
 constexpr uint32_t kMagic = 0x6d626172;  // what a barrier's memory holds, with its address: an opaque value
 constexpr int64_t kMostBytes = (1 << 20) - 1;
-constexpr int kPatience = 64;  // tries in a row after which a loop around try_wait counts as a wait
+constexpr int kPatience = 64;         // tries in a row after which a loop around try_wait counts as a wait
+constexpr uint32_t kLong = 1u << 20;  // longer than any wait is allowed to take (../waits.h)
 
 struct Waiting {
   Thread* thread;
   uint32_t parity;
   Known* known;
+  bool* late;  // of a wait with a bound: that it ended without its phase
 };
 struct Mbarrier {
   uint32_t count = 0, pending = 0;
@@ -41,6 +43,7 @@ std::string name_of_barrier(uint32_t address) {
 struct Mbarriers : Part {
   std::map<uint32_t, Mbarrier> all;
   std::map<std::pair<uint32_t, uint32_t>, int> tries;  // (thread, barrier): in a row
+  uint32_t clock = 0;
 
   Mbarrier& find(uint32_t address, const Agent& agent, Place at) {
     uint32_t words[2];
@@ -93,6 +96,22 @@ struct Mbarriers : Part {
       if (m.bytes)
         fail(m.init, "%s ends with %lld bytes expected that never came", name_of_barrier(address).c_str(),
              static_cast<long long>(m.bytes));
+  }
+
+  bool time_passes() override {
+    std::vector<Waiting> ended;
+    for (auto& [address, m] : all)
+      std::erase_if(m.waiting, [&](const Waiting& w) {
+        if (w.late) ended.push_back(w);
+        return w.late != nullptr;
+      });
+    if (ended.empty()) return false;
+    clock += kLong;
+    for (const Waiting& w : ended) {
+      *w.late = true;
+      wake(*w.thread);
+    }
+    return true;
   }
 
   std::string deadlock() override {
@@ -175,21 +194,33 @@ Mbarrier& waited_for(uint32_t address, uint32_t parity, Place at) {
 
 }  // namespace
 
-void mbarrier_wait(uint32_t address, uint32_t parity, Place at) {
+namespace {
+
+// Whether the phase is complete; a wait without a bound ends only when it is.
+bool wait_for(uint32_t address, uint32_t parity, bool bounded, Place at) {
   Mbarrier& m = waited_for(address, parity, at);
   Known known = m.completed;
+  bool late = false;
   if (!m.complete(parity)) {
-    m.waiting.push_back({&self(), parity, &known});
+    m.waiting.push_back({&self(), parity, &known, bounded ? &late : nullptr});
     at.word = part<Agents>().word(std::string(at.word) + " (parity " + std::to_string(parity) + ", " +
                                   name_of_barrier(address) + ")");
     wait(at);
   } else {
     yield();
   }
+  if (late) return false;
   if (known) acquire(known);
+  return true;
 }
 
-bool mbarrier_try_wait(uint32_t address, uint32_t parity, Place at) {
+}  // namespace
+
+void mbarrier_wait(uint32_t address, uint32_t parity, Place at) { wait_for(address, parity, false, at); }
+
+uint32_t ticks() { return part<Mbarriers>().clock; }
+
+bool mbarrier_try_wait(uint32_t address, uint32_t parity, bool bounded, Place at) {
   Mbarrier& m = waited_for(address, parity, at);
   int& tries = part<Mbarriers>().tries[{self().id, address}];
   if (!m.complete(parity) && ++tries < kPatience) {
@@ -198,8 +229,7 @@ bool mbarrier_try_wait(uint32_t address, uint32_t parity, Place at) {
     if (!m.complete(parity)) return false;
   }
   tries = 0;
-  mbarrier_wait(address, parity, at);
-  return true;
+  return wait_for(address, parity, bounded, at);
 }
 
 void check_completes(uint32_t address, const Agent& issuer, Place at) {

@@ -1,5 +1,6 @@
 // mbarrier: a barrier in shared memory that counts arrivals and bytes, and the fences that belong to it.
 #pragma once
+#include "../waits.h"
 #include "agents.h"
 #include "words.h"
 
@@ -11,7 +12,8 @@ void mbarrier_init(uint32_t barrier, uint32_t count, Place at);
 void mbarrier_inval(uint32_t barrier, Place at);
 // Expects `bytes`, then arrives `arrivals` times, on a barrier of this block or, if `remote`, of any of the cluster.
 void mbarrier_arrive(uint32_t barrier, uint32_t arrivals, uint32_t bytes, bool remote, Place at);
-bool mbarrier_try_wait(uint32_t barrier, uint32_t parity, Place at);
+// bounded: false also when nothing else can happen; else that is a deadlock.
+bool mbarrier_try_wait(uint32_t barrier, uint32_t parity, bool bounded, Place at);
 void mbarrier_wait(uint32_t barrier, uint32_t parity, Place at);
 // What a copy does: checks that it may count on the barrier, and counts its bytes when it has happened.
 void check_completes(uint32_t barrier, const Agent& issuer, Place at);
@@ -45,10 +47,16 @@ inline void mbarrier_arrive_cluster(uint32_t barrier, GPUKERN_SAID_AT) {
 }
 // Whether the phase of that parity is complete; may wait a while for it.
 inline bool mbarrier_try_wait_parity(uint32_t barrier, uint32_t parity, GPUKERN_SAID_AT) {
-  return model::mbarrier_try_wait(barrier, parity, GPUKERN_HERE("mbarrier_try_wait_parity"));
+  return model::mbarrier_try_wait(barrier, parity, false, GPUKERN_HERE("mbarrier_try_wait_parity"));
 }
 inline void mbarrier_wait_parity(uint32_t barrier, uint32_t parity, GPUKERN_SAID_AT) {
-  model::mbarrier_wait(barrier, parity, GPUKERN_HERE("mbarrier_wait_parity"));
+  const model::Place at = GPUKERN_HERE("mbarrier_wait_parity");
+#if defined(GPUKERN_BOUNDED_WAITS)
+  waits::until([=] { return model::mbarrier_try_wait(barrier, parity, true, at); }, waits::Word::mbarrier, barrier,
+               parity);
+#else
+  model::mbarrier_wait(barrier, parity, at);
+#endif
 }
 // Makes initialised barriers known to the cluster and to the async proxy.
 inline void fence_mbarrier_init(GPUKERN_SAID_AT) { model::fence_mbarrier_init(GPUKERN_HERE("fence_mbarrier_init")); }

@@ -7,6 +7,8 @@
 
 #if defined(GPUKERN_MODEL)
 #include "platform/model/memory.h"
+#else
+#include "platform/waits_host.h"
 #endif
 
 namespace gpukern::conformance {
@@ -52,8 +54,15 @@ std::string run(const Case& which, const Buffers& b) {
   constexpr auto to = GPUKERN_RUNTIME(MemcpyHostToDevice), from = GPUKERN_RUNTIME(MemcpyDeviceToHost);
   if (!error) error = GPUKERN_RUNTIME(Memcpy)(there.input, b.input, b.input_bytes, to);
   if (!error) error = GPUKERN_RUNTIME(Memcpy)(there.output, b.output, b.output_bytes, to);
+#if defined(GPUKERN_BOUNDED_WAITS) && !defined(__HIP__)
+  waits::arm();
+  waits::remember(which.name, dim3(0));
+#endif
   if (!error) error = which.launch(there);
   if (!error) error = GPUKERN_RUNTIME(DeviceSynchronize)();
+#if defined(GPUKERN_BOUNDED_WAITS) && !defined(__HIP__)
+  waits::look();
+#endif
   if (!error) error = GPUKERN_RUNTIME(Memcpy)(b.output, there.output, b.output_bytes, from);
   static_cast<void>(GPUKERN_RUNTIME(Free)(there.input));
   static_cast<void>(GPUKERN_RUNTIME(Free)(there.output));

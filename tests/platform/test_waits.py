@@ -1,0 +1,77 @@
+"""The build for the first runs on a device (csrc/platform/waits.h): a wait that never ends leaves a record, one that
+does leaves nothing, and the compiler makes the pipeline that it ships."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.platform.kernels import LOSS
+from tests.platform.library import ROOT, model_library
+from tests.platform.test_conformance import SCHEDULES, buffer, named, nvcc
+
+HERE = Path(__file__).parent.relative_to(ROOT)
+CASES = {
+    "mbarrier_of_a_ring": r"block \(0,0,0\) of \(1,1,1\), thread (?:9[6-9]|1[012]\d) of 128 \(warp 3, warpgroup 0\): "
+    r"mbarrier_wait_parity on the mbarrier at 0x[0-9a-f]+, parity 0, given up after \d{4,} ms",
+    "named_barrier": r"block \(0,0,0\) of \(1,1,1\), thread 32 of 128 \(warp 1, warpgroup 0\): "
+    r"barrier_sync on barrier 5 of 64 threads",
+    "cluster_barrier": r"block \(0,0,0\) of \(2,1,1\), thread (?:0|32) of 64 \(warp [01], warpgroup 0\): cluster_wait",
+}
+
+
+@cache
+def library() -> ctypes.CDLL:
+    sources = (f"{HERE}/conformance/harness.cu", f"{HERE}/bounded_waits.cu")
+    found = named(model_library("bounded_waits", sources, "-DGPUKERN_BOUNDED_WAITS"))
+    found.take_waits.restype = ctypes.c_char_p
+    return found
+
+
+def ran(case: str, comes: int) -> tuple[str, int, list[str]]:
+    """The model's error, what the kernel wrote, and what the host would read."""
+    given, size = buffer(f"{comes:08x}")
+    output, output_size = buffer("00000000")
+    error = library().run_case(case.encode(), given, ctypes.c_size_t(size), output, ctypes.c_size_t(output_size))
+    return error.decode(), output[0], library().take_waits().decode().splitlines()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wait_that_never_ends_says_who_waits_for_what(case: str) -> None:
+    for name, order, seed in SCHEDULES:
+        library().set_schedule(order, ctypes.c_uint32(seed), 32)
+        error, wrote, said = ran(case, 0)
+        assert error and not wrote, (name, seed)
+        assert any(re.fullmatch(CASES[case], line) for line in said), (name, seed, said)
+        if case == "mbarrier_of_a_ring":
+            assert "given up: block" in error and "deadlock" not in error and len(said) == 1, error
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wait_that_ends_leaves_nothing(case: str) -> None:
+    for name, order, seed in SCHEDULES:
+        library().set_schedule(order, ctypes.c_uint32(seed), 32)
+        assert ran(case, 1) == ("", 1, []), (name, seed)
+
+
+@pytest.mark.slow
+def test_the_compiler_makes_the_pipeline_that_it_ships(tmp_path: Path) -> None:
+    """A call (printf) made it wait for each wgmma (C7510); the instruction trap, of which a store to address 0 does the
+    work, made it spill up to 940 bytes a thread."""
+    if not nvcc():
+        return
+    command = [nvcc(), "-std=c++20", "-DNDEBUG", "-Icsrc", "-O3", "--expt-relaxed-constexpr", "-DGPUKERN_BOUNDED_WAITS"]
+    command += ["-gencode=arch=compute_90a,code=sm_90a", "-Xptxas=-v", "-cubin", f"{HERE}/bounded_hopper.cu"]
+    done = subprocess.run([*command, "-o", str(tmp_path / "x.cubin")], cwd=ROOT, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-4000:]
+    assert not LOSS.search(said), LOSS.search(said)
+    found = re.findall(
+        r"Function properties for \S*7product\S*\n\s*(\d+) bytes stack frame, (\d+) bytes spill stores", said
+    )
+    assert found == [("0", "0")] * 5, found
