@@ -48,6 +48,22 @@ driver, launch limits of a real device, speed. A kernel that only the model has 
 hardware, and is.
 """
 
+FIRST = """## What to run first on a Hopper device
+In this order, each under a watchdog, since a hang costs everything behind it. What is asked is what no model here can
+answer.
+1. The model's test vectors (`tests/platform/test_conformance.py`), each word alone: mbarriers, clusters, TMA, wgmma.
+2. `dependent_launches` of the same vectors: six products in one stream, each of what the one before wrote, by TMA both,
+   where each lets the next start before it has written. A wrong word here is a wait that does not make writes visible.
+3. `tma_load_tf32`: that a map of TFLOAT32 rounds to the nearest of 11 bits. It was seen on sm_120, ties to even, not on
+   Hopper yet; if it cuts there, tf32 products have twice the error that `docs/numerics.md` promises.
+4. One tile of `sm_90a/p64x64`, then the ring going round, a second tile, a pair of blocks.
+5. Ranges of k that a cluster adds (`sm_90a/p64x64` and `d128x16` with few tiles): its two barriers between multiplying
+   and storing, to which every thread comes, those of the producer's warpgroup too. No kernel relies on a barrier that
+   counts threads which have ended (the PTX ISA says that a cluster's does).
+6. Products behind products, copies and added ranges, with `compute-sanitizer` off: only without it do launches overlap.
+7. rho of `python -m tests.gemm.rho` on the device beside the model's: how far sums are cut is taken from publications.
+"""
+
 HOW = """## How a fact is recorded
 - compiled: `python -m tests.validation --compiled`, after a build with the compiler in question
 - modelled: `GPUKERN_RECORD=1 python -m pytest tests/elementwise/test_kernels.py tests/gemm/test_kernels.py
@@ -165,6 +181,7 @@ def document() -> str:
         + table("family", "families", record.families(), lambda n: "elementwise", compiled, ran, runs),
         "## Devices\n" + device_section(runs),
         LIMITS,
+        FIRST,
         HOW,
         "## Environments\n" + environments(),
     ]

@@ -321,10 +321,11 @@ def _launch(
     folder: int, row: int, out: Tensor, memory: dict[str, Guarded], *, flags: Sequence[int] = (0, 0, 0),
     conjugated: Sequence[int] = (0, 0), factors: tuple[complex, complex] = (1, 0), precision: str = "strict",
     derivative: str = "none", kinds: Sequence[int] | None = None, schedule: Schedule | None, aligned: bool, splits: int,
-    grid: tuple[int, int] = (4, 0), sums: Guarded | None = None,
+    grid: tuple[int, int] = (4, 0), sums: Guarded | None = None, stream: Stream | None = None,
 ) -> Tensor:  # fmt: skip
     """flags: activation, addend, residual.  factors: alpha and beta.  kinds: the harness's `scales`.  grid: processors
-    and blocks of a cluster.  sums: gets those of D's columns."""
+    and blocks of a cluster.  sums: gets those of D's columns.  stream: the launch is queued there, and D is returned as
+    it is, to be written later."""
     set_schedule(schedule or Schedule())
     target = Guarded(out, aligned=aligned).poison()
     views = {name: buffer.view for name, buffer in memory.items()}
@@ -368,7 +369,54 @@ def _launch(
     )  # fmt: skip
     if error:
         raise ModelError(error.decode())
+    if stream:
+        stream.keeps.append((target, memory, partial, workspace, parts))
+        return target.view
     for m in memory.values():
         m.untouched()
     target.check_gaps()
     return target.view.clone()
+
+
+class Stream:
+    """Products of one stream: they are queued, and run, in order, when the `with` ends, by ModelError where one is
+    at fault; launches that may overlap do, as the schedule has it.  Only then are results written.
+
+        with Stream(Schedule("pct", 1)) as stream:
+            d = stream.product(folder, row, out, a=stream.given(a), b=stream.given(b))
+            e = stream.product(folder, row, out, a=d, b=stream.given(c))
+        e.view
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.keeps: list[Any] = []
+
+    def given(self, t: Tensor) -> Guarded:
+        return Guarded(t, aligned=True).fill(t)
+
+    def product(
+        self, folder: int, row: int, out: Tensor, *, splits: int = 1, cluster: int = 0, processors: int = 4,
+        precision: str | None = None, sums: Guarded | None = None, kinds: Sequence[int] | None = None,
+        activation: str = "none", **memory: Guarded,
+    ) -> Guarded:  # fmt: skip
+        """As the function of that name; memory: a, b, c, residual, row_scale .., of which some are earlier results."""
+        flags = [ACTIVATIONS.index(activation), int("c" in memory), int("residual" in memory)]
+        precision = precision or _precision_for(folder, row, memory["a"].view.dtype)
+        _launch(
+            folder, row, out, memory, flags=flags, factors=(1, float("c" in memory)), precision=precision, kinds=kinds,
+            schedule=self.schedule, aligned=True, splits=splits, grid=(processors, cluster), sums=sums, stream=self,
+        )  # fmt: skip
+        result: Guarded = self.keeps[-1][0]
+        return result
+
+    def __enter__(self) -> Stream:
+        library().gpukern_model_hold()
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        finish = library().gpukern_model_finish
+        finish.restype = ctypes.c_char_p
+        error = finish().decode()
+        if error and kind is None:
+            raise ModelError(error)

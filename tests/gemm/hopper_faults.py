@@ -15,7 +15,13 @@ PACK, OPERANDS = "gemm/arch/sm_90a/pack.cuh", "gemm/arch/sm_90a/operands.h"
 
 EXPECTS = "mbarrier_arrive_expect_tx(full, S::stage_bytes);"
 MULTIPLY = "    multiply<S>(w, place, at, tile, group, sum);\n"
+WAITS = "  griddepcontrol_wait();  // until here nothing has touched what an earlier kernel may still write or read\n"
 GIVES = "    if (S::in_turns && index + clusters < w.tiles) give_turn(group ^ 1);\n"
+
+
+def waits_if(condition: str) -> str:
+    return WAITS.replace("griddep", f"if ({condition}) griddep", 1)
+
 
 # What is wrong, file, the right text and the wrong one.
 HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
@@ -296,4 +302,37 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("lines of a copy are not padded", OPERANDS, "ceil_div(p.k, each) * each", "p.k"),
     ("one matrix is copied for all", OPERANDS, "l.batch == 0 ? 1 : p.batch", "1"),
     ("the matrices of a copy are all the first", OPERANDS, "matrices > 1 ? lines * pitch : 0", "0"),
+    # ---- what an earlier kernel may still write or read
+    ("nobody waits for the kernel before", KERNEL, WAITS, ""),
+    ("the next kernel may start and nobody waits", KERNEL, WAITS, "  griddepcontrol_launch_dependents();\n"),
+    (
+        "the producer does not wait for the kernel before",
+        KERNEL,
+        WAITS,
+        waits_if("threadIdx.x != 0"),
+    ),
+    ("the producer alone waits for the kernel before", KERNEL, WAITS, waits_if("threadIdx.x == 0")),
+    ("the second block of a pair does not wait", KERNEL, WAITS, waits_if("rank == 0")),
+    ("who stores by threads does not wait", KERNEL, WAITS, waits_if("w.by_tma")),
+    (
+        "a residual is read before the wait",
+        KERNEL,
+        WAITS,
+        "  if (w.ending.data.residual) static_cast<void>(*static_cast<const volatile char*>(w.ending.data.residual));\n"
+        + WAITS,
+    ),
+    (
+        "a pass that does not wait may overlap",
+        "gemm/divide.cuh",
+        "platform::launch(&divide_operands<Folder>, ",
+        "platform::launch_clusters(&divide_operands<Folder>, 1, true, ",
+    ),
+    # ---- the cluster's barrier
+    ("threads that have ended count as arrived", KERNEL, "      attend_without_sums();\n    }\n", "    }\n"),
+    (
+        "a warpgroup without a tile does not come to the barrier",
+        KERNEL,
+        "        if (S::gathers && w.ranges > 1) attend_without_sums();\n",
+        "",
+    ),
 ]

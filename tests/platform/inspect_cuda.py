@@ -98,6 +98,7 @@ def read_cubin(cubin: Path) -> list[Kernel]:
                 code_bytes=len(opcodes) * INSTRUCTION_BYTES,
                 arch=arch[1] if arch else "",
                 counts=count("cuda", opcodes),
+                early=promises.ahead_of_wait(opcodes),
             )
         )
     return kernels

@@ -36,6 +36,7 @@ class Kernel:
     code_bytes: int = 0
     arch: str = ""  # what the code object says it is for
     counts: Counter[str] = field(default_factory=Counter)
+    early: list[str] = field(default_factory=list)  # what touches global memory ahead of griddepcontrol.wait
     entry: bool = True  # a kernel; else a function that kernels call
 
     @property
@@ -177,6 +178,8 @@ def complaints(kernel: Kernel) -> list[str]:
         threads, _ = launch_of(kernel)
         if not occupancy(kernel):
             wrong.append(f"cannot be launched with {threads} threads: {kernel.registers} registers")
+        if kernel.early and re.fullmatch(promises.OVERLAPPING, kernel.key):
+            wrong.append(f"may overlap the kernel before it, and has {', '.join(kernel.early[:4])} ahead of its wait")
         for promise in promises.PROMISES:
             wrong += promise.broken(kernel.key, kernel.name, kernel.backend, kernel.counts)
     return [f"{kernel.target} {kernel.key}: {text}  [{kernel.name[:120]}]" for text in wrong]

@@ -6,6 +6,7 @@ A new row adds a `Promise` where it is to use an instruction that no rule here n
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -196,6 +197,20 @@ PROMISES += [
     Promise(r"sm_90a/t\w+ f32", {"HGMMA": 8}),
     Promise(r"sm_90a/\w+ (f32|i8|f8)", {"HGMMA": 4, "UTMALDG": 3, "SYNCS": 20, "STG.128": 1, "LDS": 5}),
 ]
+
+# Kernels that may start before the ones ahead of them have ended (launch_clusters with `overlaps`): griddepcontrol.wait
+# (ACQBULK) stands before the first instruction that touches global memory, wherever the source has it.
+OVERLAPPING = r"sm_90a/[dpqtw]\d+x\d+ \w+"
+WAIT = r"ACQBULK\b"
+GLOBAL = r"(LD|LDG|LDGSTS|ST|STG|ATOM|ATOMG|RED|REDG|UTMALDG|UTMAPF|UTMASTG|UTMAREDG|UBLKCP|UBLKPF|UBLKRED)\b"
+
+
+def ahead_of_wait(opcodes: Sequence[str]) -> list[str]:
+    """What touches global memory before the wait: all that does where there is none, and then that is said too."""
+    at = next((i for i, opcode in enumerate(opcodes) if re.match(WAIT, opcode)), None)
+    missing = ["no wait at all"] if at is None else []
+    return missing + [opcode for opcode in opcodes[:at] if re.match(GLOBAL, opcode)]
+
 
 # All GPU code of one vendor: CPU seconds of the compiler, as yardstick.py counts them; bytes of device code before
 # compression.

@@ -156,6 +156,37 @@ def test_losses_that_ptxas_reports_are_found(tmp_path: Path) -> None:
     assert not kernels.complaints_of_log("", "ptxas info    : 0 bytes gmem\n0m0.01s 0m0.00s\n")
 
 
+EARLY = """
+#include "platform/hopper.h"
+using namespace gpukern;
+GPUKERN_KERNEL sound(int* p) { griddepcontrol_wait(); p[threadIdx.x] = p[threadIdx.x + 1]; }
+GPUKERN_KERNEL read(int* p) { const int x = p[threadIdx.x + 1]; griddepcontrol_wait(); p[threadIdx.x] = x; }
+GPUKERN_KERNEL written(int* p) { p[threadIdx.x] = 1; griddepcontrol_wait(); p[threadIdx.x + 1] = 2; }
+GPUKERN_KERNEL none(int* p) { p[threadIdx.x] = p[threadIdx.x + 1]; }
+GPUKERN_KERNEL boxed(const GPUKERN_GRID_CONST TensorMap map) {
+  tma_load(0, &map, {0}, 1024);
+  griddepcontrol_wait();
+}
+"""
+
+
+@pytest.mark.slow
+def test_an_access_ahead_of_the_wait_is_found(tmp_path: Path) -> None:
+    if not reachable(cuda_gpu) or not reachable(cuda_tools):
+        return
+    source = tmp_path / "early.cu"
+    source.write_text(EARLY)
+    path, _ = compiled(tmp_path, "sm_90a", source)
+    group = inspect_cuda.read_object(path)["sm_90a"]
+    row = "void gpukern::gemm::sm_90a::product<__half, __half, __half, 64, 64, (gpukern::Consumers)1, 0, 0>(W)"
+    said = {k.name.partition("(")[0]: " ".join(kernels.complaints(replace(k, name=row))) for k in group}
+    assert replace(group[0], name=row).key == "sm_90a/p64x64 f16" and len(group) == 5
+    assert "ahead of its wait" not in said.pop("sound"), said
+    for name, words in {"read": "LDG", "written": "STG", "none": "no wait at all, LDG", "boxed": "UTMALDG"}.items():
+        assert re.search(rf"may overlap the kernel before it, and has {words}.* ahead of its wait", said[name]), said
+    assert not kernels.complaints(replace(group[0], early=["LDG"])), "of a kernel that does not overlap"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["gfx942", "gfx12-generic"])
 def test_faults_in_hip_code_are_found(tmp_path: Path, target: str) -> None:

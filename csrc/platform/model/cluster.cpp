@@ -1,12 +1,20 @@
 #include "cluster.h"
 
+#include <utility>
+
 namespace gpukern::model {
+
+Cluster::Cluster() {
+  for (int rank = 0; rank < cluster_size(); ++rank)
+    for (const Thread& t : block_of(rank).threads) ended_ += t.done;
+}
 
 void Cluster::arrive(bool releases, Place at) {
   Thread& me = self();
   if (arrived_.count(me.id)) fail(at, "this thread has arrived at the cluster's barrier and not waited for it yet");
   arrived_[me.id] = phase_;
   ++present_;
+  last_arrival_ = at;
   if (releases) release(gathered_);
   complete_if_all();
 }
@@ -27,12 +35,19 @@ void Cluster::wait(Place at) {
   yield();
 }
 
+// The PTX ISA lets threads that have ended count as arrived.  A kernel here is not to need it (unless Settings say so):
+// each thread of the cluster arrives, or the barrier never completes.
 void Cluster::complete_if_all() {
-  int live = 0;
-  for (int rank = 0; rank < cluster_size(); ++rank) live += block_of(rank).live;
-  if (present_ == 0 || present_ < live) return;
+  size_t all = 0;
+  for (int rank = 0; rank < cluster_size(); ++rank) all += block_of(rank).threads.size();
+  if (present_ == 0 || static_cast<size_t>(present_ + ended_) < all) return;
+  if (ended_ && !running_settings().exited)
+    fail(last_arrival_,
+         "the cluster's barrier has %d arrivals, and %d threads have ended without one: each is to arrive", present_,
+         ended_);
   ++phase_;
   present_ = 0;
+  ended_ += std::exchange(left_, 0);
   last_ = gathered_.take();
   for (const auto& [thread, known] : waiting_) {
     *known = last_;
@@ -49,10 +64,8 @@ void Cluster::reaches(Block& block, uint32_t id, uint32_t clock, Place at) {
 // Called while `t` still counts as live.
 void Cluster::thread_ends(Thread& t) {
   const auto mine = arrived_.find(t.id);
-  if (mine != arrived_.end() && mine->second == phase_) --present_;
-  --t.block->live;  // for the count of those who have to arrive
+  ++(mine != arrived_.end() && mine->second == phase_ ? left_ : ended_);
   complete_if_all();
-  ++t.block->live;
   PerBlock& b = blocks_[t.block->rank];
   b.ended.add(t.known, t.id, t.own);
   if (t.block->live > 1) return;

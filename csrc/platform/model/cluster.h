@@ -11,6 +11,7 @@ namespace gpukern::model {
 
 class Cluster : public Part {
  public:
+  Cluster();
   void arrive(bool releases, Place at);
   void wait(Place at);
   // Phases of the barrier: under way; and known to be complete by a thread, whether it was told of memory or not.
@@ -38,8 +39,11 @@ class Cluster : public Part {
   std::map<int, PerBlock> blocks_;        // by rank
   std::map<uint32_t, uint64_t> arrived_;  // thread -> phase that it waits for
   std::map<uint32_t, uint64_t> met_;
-  int present_ = 0;  // threads that run and have arrived
+  int present_ = 0;  // threads that have arrived
+  int ended_ = 0;    // threads that have ended and not arrived
+  int left_ = 0;     // that have arrived and ended
   uint64_t phase_ = 0;
+  Place last_arrival_{};
   Gathered gathered_;
   Known last_;
   std::vector<std::pair<Thread*, Known*>> waiting_;

@@ -17,19 +17,19 @@ template <int N> void setmaxnreg_dec(GPUKERN_SAID_AT) { model::setmaxnreg(N, fal
 // True in one lane of the warp, and every time in the same.
 inline bool elect_sync(GPUKERN_SAID_AT) { return model::elect_sync(GPUKERN_HERE("elect_sync")); }
 
-// Until the kernels before this one have ended; and: the next kernel may start.  Kernels run one at a time here.
-inline void griddepcontrol_wait() {}
-inline void griddepcontrol_launch_dependents() {}
+// Until the kernels before this one have ended; and: the next kernel may start.
+inline void griddepcontrol_wait(GPUKERN_SAID_AT) { model::wait_for_previous(GPUKERN_HERE("griddepcontrol_wait")); }
+inline void griddepcontrol_launch_dependents() { model::let_next_start(); }
 
 namespace platform {
 
-// As launch(), with clusters of `cluster` blocks side by side; kernels do not overlap here.
+// As launch(), with clusters of `cluster` blocks side by side.  overlaps: see model::hold; whatever runs before it, its
+// threads touch global memory behind griddepcontrol_wait only.
 template <class... Parameters, class... Arguments>
-int launch_clusters(void (*kernel)(Parameters...), int cluster, bool /*overlaps*/, dim3 grid, dim3 block, size_t shared,
+int launch_clusters(void (*kernel)(Parameters...), int cluster, bool overlaps, dim3 grid, dim3 block, size_t shared,
                     Stream, Arguments... arguments) {
-  model::last_error() = model::run(
-      reinterpret_cast<const void*>(kernel), grid, block, shared,
-      [&] { kernel(static_cast<Parameters>(arguments)...); }, dim3(cluster));
+  model::last_error() = model::run({reinterpret_cast<const void*>(kernel), grid, block, shared,
+                                    [=] { kernel(static_cast<Parameters>(arguments)...); }, dim3(cluster), overlaps});
   return model::last_error().empty() ? 0 : 1;
 }
 

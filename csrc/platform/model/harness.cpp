@@ -14,6 +14,13 @@ GPUKERN_EXPORT void gpukern_model_buffer(const char* name, const char* begin, co
   model::buffers().push_back({name, begin, end, low, high, writable != 0});
 }
 
+// From here on launches are those of one stream, which `finish` runs in order; "" or what went wrong.
+GPUKERN_EXPORT void gpukern_model_hold() { model::hold(); }
+GPUKERN_EXPORT const char* gpukern_model_finish() {
+  model::last_error() = model::finish();
+  return model::last_error().c_str();
+}
+
 // A line a source line: what its requests moved, since the last call (see LineCount).
 GPUKERN_EXPORT const char* gpukern_model_counts() {
   static thread_local std::string text;

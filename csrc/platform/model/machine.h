@@ -31,9 +31,10 @@ enum class Order : int { fifo, lifo, random, pct };
 struct Settings {
   Order order = Order::fifo;
   uint32_t seed = 1;
-  int wave = 32;       // lanes of a warp: 64 on CDNA
-  bool check = true;   // races and uninitialised reads
-  bool count = false;  // bank conflicts and global transactions, by line
+  int wave = 32;        // lanes of a warp: 64 on CDNA
+  bool check = true;    // races and uninitialised reads
+  bool count = false;   // bank conflicts and global transactions, by line
+  bool exited = false;  // whether a cluster's barrier does without threads that have ended, as the PTX ISA has it
 };
 
 // A line of a kernel, and the word it says there.
@@ -62,9 +63,10 @@ struct Thread {
   uint32_t id = 0, warp = 0;  // in its cluster
   dim3 index;
   bool done = false, queued = false;
-  Place at{};        // where it waits, or waited last
-  uint32_t own = 1;  // its clock
-  Known known;       // what it knows of the others'
+  bool follows = false;  // has waited for the launch before this one
+  Place at{};            // where it waits, or waited last
+  uint32_t own = 1;      // its clock
+  Known known;           // what it knows of the others'
   std::vector<Copy> open_group;
   std::deque<std::vector<Copy>> copy_groups;  // committed, oldest first
 };
@@ -91,6 +93,7 @@ struct Block {
   dim3 index;
   int rank = 0;  // in its cluster
   int live = 0;
+  bool followed = false, told = false;  // a thread has waited for the launch before, has let the next one start
   char* shared = nullptr;
   size_t shared_bytes = 0;                // asked for: at the launch, then by the static variables of the kernel
   size_t shared_room = 0;                 // up to the unmapped page
@@ -153,15 +156,34 @@ void barrier(int id, int expected, bool wait, Place at);
 void collective(uint64_t mask, void* argument, Place at, const std::function<void(void* const*)>& act,
                 bool orders = false);
 
+// Launches of a stream that overlap (programmatic dependent launch): until the one before has ended; the next may
+// start.
+void wait_for_previous(Place at);
+void let_next_start();
+// Whether the running thread may not touch global memory yet.  Each thread says the word for itself.
+bool ahead_of_previous();
+
 // Things that happen beside the threads (asynchronous copies): `act` runs at some moment that the schedule picks.
 void later(std::function<void()> act);
 
 // ---- for launches and tests --------------------------------------------------------------------------
 
-// Runs every block of a grid, `cluster` of them together; "" or what went wrong.  `kernel` is its address, by which
-// messages name it.
-std::string run(const void* kernel, dim3 grid, dim3 block, size_t shared, const std::function<void()>& thread,
-                dim3 cluster = dim3());
+// One launch of a kernel.
+struct Launch {
+  const void* kernel;  // its address, by which messages name it
+  dim3 grid, block;
+  size_t shared;
+  std::function<void()> thread;  // what each thread runs; it holds the arguments
+  dim3 cluster = dim3();         // blocks that run together
+  bool overlaps = false;         // it may start before the launch ahead of it has ended
+};
+// Runs every block of the grid; "" or what went wrong.
+std::string run(Launch launch);
+
+// From here on launches are those of one stream: they are kept, with the buffers and settings of their moment, and run
+// by `finish`, in order.  One that overlaps starts as soon as all blocks of the one before have let it, or ended.
+void hold();
+std::string finish();
 
 Settings& settings();       // of the next launch on this thread of the host
 Report& report();           // added up since it was last cleared

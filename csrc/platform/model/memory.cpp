@@ -258,6 +258,19 @@ constinit thread_local Window window{};
 
 std::vector<Buffer>& buffers() { return kept().buffers; }
 
+namespace {
+struct Launched {
+  Memory memory;
+  std::vector<Buffer> buffers;
+};
+}  // namespace
+Remembered remember() { return std::make_shared<Launched>(Launched{{}, kept().buffers}); }
+void exchange(Remembered& other) {
+  auto& launched = *static_cast<Launched*>(other.get());
+  std::swap(kept().memory, launched.memory);
+  std::swap(kept().buffers, launched.buffers);
+}
+
 void start_memory() {
   Kept& k = kept();
   k.memory.block_number = 0;
@@ -341,6 +354,10 @@ bool global_access_from(const char* address, size_t bytes, Kind kind, const Who&
   for (size_t i = 0; i < all.size(); ++i) {
     const Buffer& b = all[i];
     if (address < b.low || address >= b.high) continue;
+    if (ahead_of_previous())
+      fail(place_of(origin, noun(kind)),
+           "'%s' is %s before the thread's griddepcontrol_wait, and this launch may overlap the one before it",
+           b.name.c_str(), verb(kind));
     if (address >= b.begin && address + bytes <= b.end && (kind == Kind::read || b.writable)) {
       if (aligned) check_alignment(address, bytes, kind, origin);
       if (running_settings().check) touch_global(i, address - b.begin, bytes, kind, agent, rank, origin);

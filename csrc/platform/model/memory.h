@@ -30,6 +30,11 @@ struct Window {
 };
 extern thread_local Window window __attribute__((tls_model("initial-exec")));
 
+// What is remembered of one launch while another runs: at first the buffers of this moment, and nothing of them.
+using Remembered = std::shared_ptr<void>;
+Remembered remember();
+void exchange(Remembered& other);  // with what is remembered of the launch that runs
+
 // By the scheduler.
 void start_memory();        // of a launch
 void start_block_memory();  // of the cluster that is about to run

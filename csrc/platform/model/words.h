@@ -172,8 +172,8 @@ namespace platform {
 
 template <class... Parameters, class... Arguments>
 int launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream, Arguments... arguments) {
-  model::last_error() = model::run(reinterpret_cast<const void*>(kernel), grid, block, shared,
-                                   [&] { kernel(static_cast<Parameters>(arguments)...); });
+  model::last_error() = model::run({reinterpret_cast<const void*>(kernel), grid, block, shared,
+                                    [=] { kernel(static_cast<Parameters>(arguments)...); }});
   return model::last_error().empty() ? 0 : 1;
 }
 

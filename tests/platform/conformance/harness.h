@@ -23,6 +23,18 @@ struct Case {
 };
 void add(Case which);
 
+// Launches of one stream, one behind the other; the model has to know all of them to let them overlap.
+template <class Launches> int in_one_stream(const Launches& launches) {
+#if defined(GPUKERN_MODEL)
+  model::hold();
+  const int error = launches();
+  model::last_error() = model::finish();
+  return error ? error : !model::last_error().empty();
+#else
+  return launches();
+#endif
+}
+
 struct Registered {
   Registered(const char* name, std::function<int(const Buffers&)> launch) { add({name, std::move(launch)}); }
 };

@@ -267,5 +267,45 @@ GPUKERN_SM90A_CASE(griddepcontrol, 1, 32, 0) {
   griddepcontrol_launch_dependents();
 }
 
+// Dependent launches: d = a b of 16 x 16 words, modulo 2^32, by two blocks of 8 rows; a is what the launch before
+// wrote. Each lets the next one start before it has written anything.
+GPUKERN_KERNEL chain_kernel(const GPUKERN_GRID_CONST TensorMap a, const GPUKERN_GRID_CONST TensorMap d,
+                            const uint32_t* b) {
+  if (!has_sm90a()) return;
+  const uint32_t box = shared_address(shared_memory()), barrier = box + kBoxRoom;
+  const int at[2] = {0, static_cast<int>(blockIdx.x) * 8}, row = thread() / 16, column = thread() % 16;
+  start_barrier(barrier, 1);
+  griddepcontrol_wait();
+  if (thread() == 0) {
+    mbarrier_arrive_expect_tx(barrier, 512);
+    tma_load(box, &a, at, barrier);
+  }
+  griddepcontrol_launch_dependents();
+  mbarrier_wait_parity(barrier, 0);
+  uint32_t sum = 0;
+  for (int k = 0; k < 16; ++k) sum += words()[row * 16 + k] * b[k * 16 + column];
+  words()[256 + thread()] = sum;
+  fence_proxy_async();
+  syncthreads();
+  if (thread() != 0) return;
+  tma_store(&d, at, box + 1024);
+  bulk_commit_group();
+  bulk_wait_group<0>();
+}
+const Registered chain_case("dependent_launches", [](const Buffers& b) {
+  return in_one_stream([&] {
+    uint32_t* from = b.input + 256;
+    for (uint32_t* to = b.output; to < b.output + b.output_bytes / 4; from = to, to += 256) {
+      TensorMap a, d;
+      if (platform::encode_tensor_map(fields(from, 4, {16, 16}, {16, 8}), a)) return kBadMap;
+      if (platform::encode_tensor_map(fields(to, 4, {16, 16}, {16, 8}), d)) return kBadMap;
+      if (const int error =
+              platform::launch_clusters(&chain_kernel, 1, true, dim3(2), dim3(128), kBoxShared, nullptr, a, d, b.input))
+        return error;
+    }
+    return 0;
+  });
+});
+
 }  // namespace
 }  // namespace gpukern::conformance

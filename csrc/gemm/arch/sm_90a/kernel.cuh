@@ -35,6 +35,7 @@ template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place,
     if (S::in_turns) {
       if (turn != group) {
         at.skip(tile.steps);
+        if (S::gathers && w.ranges > 1) attend_without_sums();
         continue;
       }
       // Not only for speed: a parity says which round it is only to those who are at most one round behind.
@@ -84,6 +85,10 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) product(GPUKERN_GRID_CONST const Work w)
   if (group == 0) {
     setmaxnreg_dec<40>();
     if (threadIdx.x == 0) produce<S>(w, place, rank);
+    if (S::gathers && w.ranges > 1) {
+      syncwarp();  // its lanes say what is `aligned` together
+      attend_without_sums();
+    }
   } else {
     setmaxnreg_inc<232>();
     consume<S>(w, place, group - 1, rank);

@@ -66,4 +66,12 @@ GPUKERN_D void everyone_has_read() {
   cluster_wait();
 }
 
+// The cluster's barriers are every thread's: those that have no sums come to both, and rely on nobody's counting a
+// thread that has ended.
+GPUKERN_D void attend_without_sums() {
+  cluster_arrive();
+  cluster_wait();
+  everyone_has_read();
+}
+
 }  // namespace gpukern::gemm::sm_90a

@@ -1,0 +1,18 @@
+// Wild addresses: the signal that they raise becomes the failure of the launch.
+#pragma once
+#include <csignal>
+
+namespace gpukern::model {
+
+class WildAccesses {
+ public:
+  WildAccesses();
+  ~WildAccesses();
+  WildAccesses(const WildAccesses&) = delete;
+  WildAccesses& operator=(const WildAccesses&) = delete;
+
+ private:
+  struct sigaction before_ = {}, before_bus_ = {};
+};
+
+}  // namespace gpukern::model
