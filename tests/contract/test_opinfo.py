@@ -255,5 +255,5 @@ def test_where_refused_two_numbers() -> None:
 
 def test_every_name_has_samples() -> None:
     assert {op.name for op in OPS} == set(NAMES)
-    count = sum(1 for op, dtype in CASES for _ in samples(op, dtype, False))
-    assert count >= 1200, count
+    heads = {(op.formatted_name, dtype): len(list(islice(samples(op, dtype, False), 8))) for op, dtype in CASES}
+    assert min(heads.values()) > 0 and sum(heads.values()) >= 1200, heads  # the heads: making all takes half a minute
