@@ -186,6 +186,7 @@ void implement_batching(torch::Library& m) {
   m.impl("lerp.Scalar", &lerp_scalar);
   m.impl("lerp_.Scalar", &lerp_inplace);
   m.impl("clamp.Tensor", &clamp_tensors);
+  m.impl("clamp_.Tensor", &clamp_tensors_inplace);
   m.impl("bias_act", &bias_act);
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/Context.h>
 #include <ATen/ExpandUtils.h>
 #include <ATen/MemoryOverlap.h>
+#include <ATen/native/Resize.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/addmv.h>
 #include <ATen/ops/baddbmm.h>
@@ -296,7 +297,10 @@ Choice chosen(const Problem& problem, const Device& device, const Ranking& ranki
 
 void run_out(const Args& x, const Tensor& out) {
   if (out.is_conj()) {
-    out.copy_(run(x));
+    if (out.scalar_type() != x.a.scalar_type()) return theirs_out(x, out);
+    const Tensor result = run(x);
+    at::native::resize_output(out, result.sizes());
+    out.copy_(result);
     return;
   }
   if (conjugate_first(x)) return run_out(resolved(x).args, out);

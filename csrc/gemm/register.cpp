@@ -3,6 +3,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
 #include <ATen/native/Resize.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
 #include <torch/library.h>
 
@@ -169,6 +170,11 @@ void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Name pr
 void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual, Name precision,
                 bool invariant, Ref out) {
   const bool has_bias = bias && bias->defined();
+  if (input.is_mkldnn() || weight.is_mkldnn()) {  // which torch refuses
+    Tensor theirs = out;
+    at::linear_out(theirs, input, weight, bias);
+    return;
+  }
   if (input.dim() == 2 && weight.dim() == 2 && (!has_bias || bias->dim() == 1)) {
     static const auto mm = handle<void(Ref, Ref, Name, const Optional&, Name, bool, Ref)>("gpukern::mm", "out");
     static const auto addmm =

@@ -13,8 +13,11 @@ from itertools import accumulate
 from math import prod
 from typing import Any
 
+import numpy
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 import gpukern
@@ -161,3 +164,173 @@ def test_products_with_a_tail(p: Product) -> None:
 def test_products_that_are_written_in_a_wider_type(p: Product) -> None:
     if "batch_invariant" not in p.kwargs:
         check_product(p, torch.float16, torch.float32)
+
+
+# ---- other ways to share memory --------------------------------------------------------------------------------------
+
+
+def test_an_output_that_takes_another_shape_within_what_is_read() -> None:
+    b = torch.randn(3, 5)
+    storage = torch.randn(20)
+    a, out = storage[:12].view(4, 3), storage[2:2]
+    expected = a.clone() @ b
+    torch.testing.assert_close(gpukern.mm(a, b, out=out), expected)
+    with pytest.warns(UserWarning, match="was resized"):
+        expected = b.t().clone() @ b
+        torch.testing.assert_close(gpukern.mm(b.t(), b, out=b), expected)
+    row, a, b = torch.randn(1, 5), torch.randn(4, 3), torch.randn(3, 5)
+    expected = row.clone() + a @ b
+    with pytest.warns(UserWarning, match="was resized"):
+        torch.testing.assert_close(gpukern.addmm(row, a, b, out=row), expected)
+    storage = torch.randn(8)
+    expected = storage[:4].exp()
+    torch.testing.assert_close(gpukern.exp(storage[:4], out=storage[2:2]), expected)
+
+
+def test_memory_that_two_storages_share() -> None:
+    memory = numpy.linspace(-1, 1, 40, dtype=numpy.float32)
+    a, out = torch.from_numpy(memory)[:25].view(5, 5), torch.from_numpy(memory)[3:28].view(5, 5)
+    expected = a.clone() @ a.clone()
+    torch.testing.assert_close(gpukern.mm(a, a, out=out), expected)
+
+
+@pytest.mark.parametrize("shared", ["input", "mat2", "scale_a", "scale_b", "bias"])
+def test_scaled_mm(shared: str) -> None:
+    """Of 8 bits a factor and the result may be the same bytes, of 32 a scale and the result."""
+    a, b = values((4, 4), torch.float32).to(torch.float8_e4m3fn), values((4, 4), torch.float32).to(torch.float8_e5m2)
+    wide = torch.rand(40) + 0.5
+    scale_a, scale_b, bias = wide[0:4, None], wide[4:8][None], torch.randn(4)
+    if shared in ("input", "mat2"):
+        out, dtype = (a if shared == "input" else b), None
+        scale_a, scale_b = wide[:1], wide[1:2]
+    else:
+        begin = {"scale_a": 1, "scale_b": 2, "bias": 20}[shared]
+        out, dtype = wide[begin : begin + 16].view(4, 4), torch.float32
+        bias = wide[21:25] if shared == "bias" else bias
+    sums = a.double() @ b.double() * scale_a.double() * scale_b.double() + bias.double()
+    expected = sums.float().to(out.dtype).float()
+    gpukern.scaled_mm(a, b, scale_a, scale_b, bias, out_dtype=dtype, out=out)
+    torch.testing.assert_close(out.float(), expected, rtol=0.3 if dtype is None else 1e-5, atol=1e-5)
+
+
+def test_bias_act_writes_into_out() -> None:
+    x, bias = torch.randn(3, 4, 5), torch.randn(4)
+    expected = gpukern.bias_act(x, bias, "silu", dim=1)
+    out = torch.empty(0)
+    assert gpukern.bias_act(x, bias, "silu", dim=1, out=out) is out
+    torch.testing.assert_close(out, expected, rtol=0, atol=0)
+    torch.testing.assert_close(gpukern.bias_act(x.clone(), x[0, 0], out=torch.empty(3, 4, 5).double()),
+                               gpukern.bias_act(x, x[0, 0]).double())  # fmt: skip
+    bias = x[0, :, 1]  # columns of what is written
+    expected = gpukern.bias_act(x, bias.clone(), "gelu", dim=1)
+    torch.testing.assert_close(gpukern.bias_act(x, bias, "gelu", dim=1, out=x), expected, rtol=0, atol=0)
+    with pytest.raises(RuntimeError, match="bias has 4 elements"):
+        gpukern.bias_act(x, torch.randn(4), out=torch.empty(3, 4, 5))
+    with pytest.raises(RuntimeError, match="can't be cast to the desired output type"):
+        gpukern.bias_act(x, torch.randn(5), out=torch.empty(3, 4, 5, dtype=torch.int32))
+    with pytest.raises(RuntimeError, match="don't support automatic differentiation"):
+        gpukern.bias_act(x.clone().requires_grad_(), torch.randn(5), out=torch.empty(3, 4, 5))
+
+
+def clones(call: Callable[[], Any]) -> int:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        call()
+    return sum(e.count for e in profile.key_averages() if e.key == "aten::clone")
+
+
+def test_nothing_is_copied_where_no_memory_is_shared() -> None:
+    """Columns of one matrix lie between each other and share nothing; an addend may be the output itself."""
+    m = torch.randn(4, 12)
+    a, b, c = m[:, :4], m[:, 4:8], m[:, 8:]
+    assert clones(lambda: gpukern.mm(a, b, out=c)) == 0
+    assert clones(lambda: gpukern.addmm_(c, a, b)) == 0
+    assert clones(lambda: gpukern.add(a, b, out=c)) == 0
+    assert clones(lambda: gpukern.exp(a, out=a)) == 0
+    assert clones(lambda: gpukern.addmm(m[:, 1:5], a, c, beta=0, out=b)) == 0  # which is not read
+    assert clones(lambda: gpukern.mm(a, b, out=m[:, 7:11])) == 1
+    assert clones(lambda: gpukern.mm(a, a, out=a)) == 2
+    assert clones(lambda: gpukern.exp(a, out=m[:, 3:7])) == 1
+    assert clones(lambda: gpukern.mm(a, b, residual=c, out=c)) == 1
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 7)), min_size=4, max_size=4), st.integers(0, 12))
+def test_views_of_any_strides(extents: list[tuple[int, int]], offset: int) -> None:
+    """A factor with any strides over an output with any that do not run into each other."""
+    (m, s0), (k, s1), (n, s2), (_, s3) = extents
+    storage = torch.arange(80.0) * 0.37 - 11
+    a = storage.as_strided((m, k), (s0, s1), offset)
+    wide = max(s2, 1) * (n - 1) + 1 + s3
+    out = storage.as_strided((m, n), (wide, max(s2, 1)), 6)
+    b = torch.randn(k, n)
+    before, expected = storage.clone(), a.double() @ b.double()
+    torch.testing.assert_close(gpukern.mm(a, b, out=out).double(), expected, rtol=1e-5, atol=1e-5)
+    before.as_strided(out.shape, out.stride(), 6).copy_(out.clone())
+    assert torch.equal(storage, before)
+    if n == k:
+        storage, expected = storage.clone(), (a.double() * 2).relu()
+        a, out = storage.as_strided((m, k), (s0, s1), offset), storage.as_strided((m, n), (wide, max(s2, 1)), 6)
+        expected = a.double().square()
+        try:
+            gpukern.square(a, out=out)
+        except RuntimeError as error:
+            assert str(error).startswith(REFUSALS)
+        else:
+            torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def overlapping_calls(m: Tensor) -> Tensor:
+    """Calls whose arguments are views of what they write; m is (12, 4), and Dynamo wants a dense `out`."""
+    a, b, c = m[:4], m[4:8], m[8:]
+    gpukern.mm(a, b, residual=c, out=c)
+    gpukern.mm(a, b.t(), activation="gelu", out=a)
+    gpukern.addmm_(c, c, b, residual=c)
+    gpukern.addmm_(m[:8:2], b, c)
+    gpukern.linear(a, b, c[0], out=c)
+    gpukern.addmv_(m[0], b, m[:4, 0])
+    gpukern.bias_act(a, b[:, 1], "silu", out=b)
+    gpukern.addr_(c, c[0], c[:, 1])
+    gpukern.exp(m[0:8:2], out=a)
+    gpukern.mul_(m[0:8:2], m[2:10:2])
+    gpukern.mm(m[1:5], b, out=a)
+    return gpukern.dot(m[0], m[1], out=m[2, 2]) + m.sum()
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compiled_calls_are_what_eager_ones_are(backend: str) -> None:
+    eager = torch.randn(12, 4) * 0.3
+    compiled = eager.clone()
+    expected = overlapping_calls(eager)
+    torch._dynamo.reset()
+    result = torch.compile(overlapping_calls, backend=backend, fullgraph=True)(compiled)
+    torch.testing.assert_close(result, expected)
+    torch.testing.assert_close(compiled, eager)
+
+
+def test_gradients_of_an_in_place_product_with_a_tail() -> None:
+    """The activation and the residual are in them; the residual may be what is written."""
+    leaves = [values((4, 4), torch.float64).requires_grad_() for _ in range(3)]
+
+    def ours(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        c = c * 1
+        return gpukern.addmm_(c, a, b, beta=0.5, activation="gelu", residual=c)  # type: ignore[no-any-return]
+
+    def theirs(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return torch.nn.functional.gelu(torch.addmm(c, a, b, beta=0.5)) + c
+
+    gradients = [torch.autograd.grad(f(*leaves).square().sum(), leaves) for f in (ours, theirs)]
+    torch.testing.assert_close(*gradients)
+    plain = tuple(t.detach() for t in leaves)
+    torch.testing.assert_close(*[torch.func.jvp(f, plain, plain) for f in (ours, theirs)])
+    assert torch.autograd.gradcheck(ours, leaves, check_forward_ad=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_linear_of_mkldnn_tensors_is_torchs(dtype: torch.dtype) -> None:
+    x, w, b = torch.randn(6, 4).to(dtype), torch.randn(5, 4).to(dtype), torch.randn(5).to(dtype)
+    for shape in ((6, 4), (2, 3, 4)):
+        for bias in (None, b):
+            args = [t if t is None else t.to_mkldnn() for t in (x.reshape(shape), w, bias)]
+            ours, theirs = gpukern.linear(*args), torch.nn.functional.linear(*args)
+            assert ours.layout == theirs.layout and torch.equal(ours.to_dense(), theirs.to_dense())
+    with pytest.raises(RuntimeError, match="linear doesn't support out for MKLDNN tensors"):
+        gpukern.linear(x.to_mkldnn(), w.to_mkldnn(), out=torch.empty(6, 5, dtype=dtype))
