@@ -280,6 +280,11 @@ def _castable(result: Tensor, out: Tensor) -> Tensor:
     return result
 
 
+def _conjugated(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a tensor has the conjugate bit: what torch traces an op that writes into has no kernel for it."""
+    return any(a.is_complex() and a.is_conj() for a in (*args, *kwargs.values()) if isinstance(a, Tensor))
+
+
 def _traced(name: str) -> Callable[..., Any]:
     """What Dynamo traces in place of the C function: the same call on the dispatcher's op."""
     base = name[:-1] if name.endswith("_") else name
@@ -291,7 +296,7 @@ def _traced(name: str) -> Callable[..., Any]:
 
     def in_place(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         target = args[0] if args else kwargs["input"]
-        if mutating is None or any(not isinstance(a, Tensor) for a in args[:tensors]):
+        if mutating is None or any(not isinstance(a, Tensor) for a in args[:tensors]) or _conjugated(args, kwargs):
             result = functional(*args, **kwargs)
             if result.shape != target.shape:
                 shapes = list(target.shape), list(result.shape)
@@ -318,7 +323,7 @@ def _traced(name: str) -> Callable[..., Any]:
             return in_place(args, kwargs)
         if out is None:
             return functional(*args, **kwargs)
-        if has_out and all(isinstance(a, Tensor) for a in args[:tensors]):
+        if has_out and all(isinstance(a, Tensor) for a in args[:tensors]) and not _conjugated((*args, out), kwargs):
             functional.out(*args, out=out, **kwargs)
             return out
         result = functional(*args, **kwargs)

@@ -142,9 +142,6 @@ bool differentiated(const Args& x) {
           ((at::GradMode::is_enabled() && x.residual->requires_grad()) || autograd::has_tangent(*x.residual)));
 }
 
-// What an in-place form still reads after it has begun to write self: a copy where both lie in the same memory.
-Tensor apart(const Tensor& t, const Tensor& self) { return written_over(t, self, false) ? t.clone() : t; }
-
 // torch's own in-place form, which keeps the history that an `out=` form refuses.
 void twin_inplace(const Args& x) {
   report_device(x);

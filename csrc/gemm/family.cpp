@@ -13,6 +13,7 @@
 #include <ATen/ops/vdot.h>
 #include <torch/library.h>
 
+#include "../aliasing.h"
 #include "../autograd/node.h"
 #include "../autograd/number.h"
 #include "shapes.h"
@@ -153,13 +154,16 @@ void addr_out(Ref c, Ref a, Ref b, Num beta, Num alpha, Ref out) {
   if (is_addr(c, a, b, beta, alpha) && writable(out, {c, a, b}))
     return addmm_out_call(c, a.unsqueeze(1), b.unsqueeze(0), beta, alpha, out);
   Tensor theirs = out;
-  at::addr_out(theirs, c, a, b, beta, alpha);
+  const bool resized = a.dim() != 1 || b.dim() != 1 || out.dim() != 2 || out.sym_size(0) != a.sym_size(0) ||
+                       out.sym_size(1) != b.sym_size(0);
+  at::addr_out(theirs, c.is_same(out) ? c : apart(c, out, resized), apart(a, out, resized), apart(b, out, resized),
+               beta, alpha);
 }
 void addr_inplace(Ref c, Ref a, Ref b, Num beta, Num alpha) {
   const bool fits =
       is_addr(c, a, b, beta, alpha) && c.dim() == 2 && c.sym_size(0) == a.sym_size(0) && c.sym_size(1) == b.sym_size(0);
   if (fits) return addmm_inplace(c, a.unsqueeze(1), b.unsqueeze(0), beta, alpha);
-  c.addr_(a, b, beta, alpha);
+  c.addr_(apart(a, c), apart(b, c), beta, alpha);
 }
 
 // ---- addbmm -------------------------------------------------------------------------------------
@@ -190,7 +194,7 @@ void addbmm_inplace(Ref c, Ref x, Ref y, Num beta, Num alpha) {
   const bool fits = is_addbmm(c, x, y, beta, alpha) && c.dim() == 2 && c.sym_size(0) == x.sym_size(1) &&
                     c.sym_size(1) == y.sym_size(2);
   if (!fits) {
-    c.addbmm_(x, y, beta, alpha);  // torch gives a smaller one the product's shape
+    c.addbmm_(apart(x, c, true), apart(y, c, true), beta, alpha);  // torch gives a smaller one the product's shape
     return;
   }
   const Factors f = addbmm_factors(x, y);

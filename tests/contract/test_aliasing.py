@@ -115,6 +115,26 @@ def test_elementwise(case: catalogue.Case, form: str) -> None:
     assert len({outcome for way, outcome in outcomes if way in ("columns of one matrix", "every second element")}) == 1
 
 
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32, torch.float16])
+def test_elementwise_of_the_same_bytes_as_another_type(dtype: torch.dtype) -> None:
+    """Elements of one size at one place are read before they are written; others are copied, or refused."""
+    seen, tested = set(), set()
+    for case in catalogue.FIRST:
+        if case.has_condition or (case.types == "floating" and not dtype.is_floating_point):
+            continue
+        for way in WAYS:
+            shapes = [(5, 6)] * case.inputs
+            dtypes = [dtype, *[torch.float32] * (case.inputs - 1)]
+            laid = Laid.out(shapes, dtypes, 0, (5, 6), torch.float32, way, case.name in POSITIVE)
+            try:
+                expected = case.ours(*[t.clone() for t in laid.args], out=torch.empty(5, 6))
+            except RuntimeError:
+                break  # torch's `out` of this op has to have the result's own type
+            tested.add(case.id)
+            seen.add(laid.check(partial(case.ours, *laid.args, out=laid.written), expected, 0.0, f"{case.id}, {way}"))
+    assert seen == {"right", "refused"} and len(tested) > 15
+
+
 # ---- products --------------------------------------------------------------------------------------------------------
 
 

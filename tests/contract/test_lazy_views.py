@@ -225,6 +225,30 @@ def test_every_op_that_writes_has_a_kernel_for_both_bits() -> None:
         assert not [n for n in writing if not torch._C._dispatch_has_kernel_for_dispatch_key(n, key)]
 
 
+def lazy_calls(a: Tensor, o: Tensor) -> Tensor:
+    """Calls that read and write complex tensors by their lazy views."""
+    gpukern.mm(a.conj(), a.mH, out=o.conj())
+    gpukern.addmm_(o.conj(), a, a.mH, beta=0.5, residual=a.conj())
+    gpukern.add(a.conj(), a, out=o.mH)
+    gpukern.mul_(o.conj(), a.conj())
+    gpukern.mul_(o.conj().imag, a.real)
+    gpukern.exp(a.imag, out=o.conj().imag)
+    gpukern.mm(a.real, a.conj().imag, out=o.real)
+    gpukern.mv(a.conj(), a[0].conj(), out=o[0])
+    gpukern.outer(a[0].conj(), a[1].conj(), out=o)
+    gpukern.linear(a.conj(), o, a[0].conj(), out=o)
+    return gpukern.dot(a[0].conj(), o[1], out=o[1, 1]) * 1
+
+
+def test_compiled_calls_are_what_eager_ones_are() -> None:
+    a, eager = values((3, 3), torch.complex64), values((3, 3), torch.complex64)
+    compiled = eager.clone()
+    expected = lazy_calls(a, eager)
+    torch._dynamo.reset()
+    close(torch.compile(lazy_calls, backend="aot_eager")(a, compiled), expected)  # torch breaks the graph at a view
+    close(compiled, eager)
+
+
 def schema(name: str) -> Any:
     base, _, overload = name.partition(".")
     return torch._C._get_schema(base, overload)

@@ -93,6 +93,7 @@ PRODUCTS = [
     Product("addmv", (V, M, V), V, torch.addmv, SUM),
     Product("addbmm", ((4, 4), T, T), (4, 4), torch.addbmm, SUM),
     Product("addr", (M, V, V), M, torch.addr, SUM),
+    Product("addr", (M, V, V), M, torch.addr, {"beta": 0.5, "alpha": 0}),
     Product("dot", (V, V), (), torch.dot),
     Product("vdot", (V, V), (), torch.vdot),
     Product("inner", (M, M), M, torch.inner),
