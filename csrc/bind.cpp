@@ -12,6 +12,7 @@
 #include "dropin/router.h"
 #include "elementwise/elementwise.h"
 #include "elementwise/functions.h"
+#include "entry/dtype.h"
 #include "entry/entry.h"
 #include "gemm/gemm.h"
 #include "gemm/introspect.h"
@@ -240,6 +241,11 @@ PYBIND11_MODULE(_C, m) {
   m.def("cpu_capability", &elementwise::host::capability);
 
   m.def("elementwise_catalogue", &catalogue);
+  m.def("elementwise_dtype",
+        [](const std::string& name, const std::string& choice, const py::tuple& operands, const py::tuple& numbers) {
+          return py::reinterpret_steal<py::object>(
+              gpukern::entry::elementwise_dtype(name, choice, operands.ptr(), numbers.ptr()));
+        });
   m.def("elementwise_counts", &elementwise::counts);
   m.def("elementwise_reset_counts", &elementwise::reset_counts);
 

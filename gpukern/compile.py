@@ -33,14 +33,69 @@ def _tensors(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
     return [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
 
 
-def elementwise_result(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+def elementwise_result(tensors: Sequence[Tensor], dtype: torch.dtype, numbers: bool = False) -> Tensor:
     """An empty tensor shaped and strided as TensorIterator would make the result of these operands."""
     from torch._prims_common import compute_elementwise_output_strides
 
     expanded = torch.broadcast_tensors(*tensors)
+    shape = expanded[0].shape
     device = next((t.device for t in tensors if t.device.type != "cpu"), tensors[0].device)
-    strides = compute_elementwise_output_strides(*expanded)
-    return torch.empty_strided(expanded[0].shape, strides, dtype=dtype, device=device)
+    if any(isinstance(n, torch.SymInt) for t in tensors for n in (*t.shape, *t.stride())):
+        strides: Sequence[int] = compute_elementwise_output_strides(*expanded)  # which asks symbols with care
+    else:
+        strides = _strides(tensors, shape, numbers)
+    return torch.empty_strided(shape, strides, dtype=dtype, device=device)
+
+
+def _strides(tensors: Sequence[Tensor], shape: torch.Size, numbers: bool) -> Sequence[int]:
+    """TensorIterator's: alike and dense operands pass theirs on, else dimensions are sorted by the operands' strides.
+
+    numbers: whether a number, which is a tensor without dimensions there, is among the operands.
+    """
+    from torch._prims_common import is_non_overlapping_and_dense_or_false, make_contiguous_strides_for
+
+    ndim = len(shape)
+    if all(t.shape == shape for t in tensors) and not (numbers and ndim):
+        if all(t.is_contiguous() for t in tensors):
+            return make_contiguous_strides_for(shape)
+        formats = {4: torch.channels_last}
+        if ndim in formats and all(t.is_contiguous(memory_format=formats[ndim]) for t in tensors):
+            return torch.empty(shape, device="meta", memory_format=formats[ndim]).stride()
+        if all(is_non_overlapping_and_dense_or_false(t) and t.stride() == tensors[0].stride() for t in tensors):
+            return tensors[0].stride()
+    walked = [
+        [0] * (ndim - t.dim())
+        + [0 if n == 1 and m != 1 else s for n, m, s in zip(t.shape, shape[ndim - t.dim() :], t.stride())]
+        for t in tensors
+    ]
+
+    def order(a: int, b: int) -> int:
+        for strides in walked:
+            if strides[a] == 0 or strides[b] == 0:
+                continue
+            if strides[a] != strides[b]:
+                return -1 if strides[a] < strides[b] else 1
+            if shape[a] > shape[b]:
+                return 1
+        return 0
+
+    dims = list(reversed(range(ndim)))
+    for i in range(1, ndim):
+        moved = i
+        for k in range(i - 1, -1, -1):
+            found = order(dims[k], dims[moved])
+            if found > 0:
+                dims[k], dims[moved] = dims[moved], dims[k]
+                moved = k
+            elif found < 0:
+                break
+    if dims == list(reversed(range(ndim))):
+        return make_contiguous_strides_for(shape)
+    strides, step = [0] * ndim, 1
+    for d in dims:
+        strides[d] = step
+        step *= shape[d]
+    return strides
 
 
 def _promoted(tensors: Sequence[Tensor]) -> torch.dtype:
@@ -52,43 +107,107 @@ def _promoted(tensors: Sequence[Tensor]) -> torch.dtype:
     return dtype
 
 
+def _witness(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """The kernel's own answer on the CPU, for tensors of one element: its dtype, or its refusal.
+
+    A refusal by type or by number is in torch's kernels, which a fake does not reach. None where the tensors are none
+    of a CPU's dense ones, and other kernels than these would serve.
+    """
+    tensors = [t for t in _tensors(args, kwargs) if t.dim() > 0] or _tensors(args, kwargs)
+    if not all(t.layout == torch.strided and t.device.type in ("cpu", "meta") for t in tensors):
+        return None
+    if any(isinstance(n, (torch.SymInt, torch.SymFloat)) for n in (*args, *kwargs.values())):
+        return None
+
+    def one(a: Any) -> Any:
+        if not isinstance(a, Tensor):
+            return a
+        sizes = [0 if isinstance(n, int) and n == 0 else 1 for n in a.shape]
+        return torch.ones(sizes, dtype=a.dtype)
+
+    from torch.utils._python_dispatch import _disable_current_modes
+
+    function = functions.get(name) or getattr(torch.ops.gpukern, name)
+    with _disable_current_modes(), torch.no_grad():
+        return function(*map(one, args), **{key: one(value) for key, value in kwargs.items()})
+
+
 def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
-    """Shape, dtype and errors are those of torch's op; strides are TensorIterator's, which not all of torch's keep."""
+    """The dtype is that of the kernel's own rule, strides are TensorIterator's; torch's op says what it serves."""
     name, _, overload = (entry["aten"] or "add.Tensor").partition(".")
     theirs = getattr(torch.ops.aten, name)
     theirs = getattr(theirs, overload) if overload else theirs
     fused = not entry["aten"]  # its operands broadcast and promote as those of a sum
+    parameters = getattr(torch.ops.gpukern, entry["name"]).default._schema.arguments
+    tensors_at = [k for k, a in enumerate(parameters) if str(a.type) == "Tensor"]
+    numbers_at = [k for k, a in enumerate(parameters) if "number" in str(a.type)]
+    choice_at = [k for k, a in enumerate(parameters) if "str" in str(a.type)]
 
     def fake(*args: Any, **kwargs: Any) -> Tensor:
-        tensors = _tensors(args, kwargs)
-        like: Tensor = reduce(theirs, tensors) if fused else theirs(*args, **kwargs)
-        if any(t.is_complex() for t in tensors):
-            return like  # torch's own op serves it
-        return elementwise_result(tensors, like.dtype)
+        given = [args[k] if k < len(args) else kwargs.get(a.name, a.default_value) for k, a in enumerate(parameters)]
+        choice = next((given[k] for k in choice_at), None) or ""
+        operands = tuple(given[k] for k in tensors_at)
+        dtype = _extension.elementwise_dtype(entry["name"], choice, operands, tuple(given[k] for k in numbers_at))
+        tensors = _tensors(operands, {})
+        numbers = len(tensors) < len(operands)
+        if dtype is None or len(numbers_at) == 2:  # two numbers may refuse each other
+            seen = _witness(entry["name"], args, kwargs)
+            dtype = dtype or (None if seen is None or seen.is_complex() else seen.dtype)
+        if dtype is not None:
+            return elementwise_result(tensors, dtype, numbers)
+        result: Tensor = reduce(theirs, operands) if fused else theirs(*args, **kwargs)
+        return result
 
     return fake
 
 
-def _fake_out(functional: Callable[..., Tensor]) -> Callable[..., None]:
+def _refuse_overlap(written: Tensor) -> None:
+    """torch's words for a tensor that is written to and has one element in several places."""
+    sizes = written.shape
+    if all(isinstance(n, int) for n in sizes) and 0 not in sizes and any(
+        n > 1 and s == 0 for n, s in zip(sizes, written.stride())
+    ):  # fmt: skip
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+
+
+def _fake_out(name: str, functional: Callable[..., Tensor]) -> Callable[..., None]:
     def fake(*args: Any, out: Tensor, **kwargs: Any) -> None:
-        result = functional(*args, **kwargs)
+        try:
+            result = functional(*args, **kwargs)
+        except Exception:
+            _witness(name, args, {**kwargs, "out": out})  # which may refuse the type of `out` first
+            raise
         if result.device != out.device:
             raise RuntimeError(
                 f"Attempting to copy from device {result.device} to device {out.device}, "
                 "but cross-device copies are not allowed!"
             )
-        if out.shape != result.shape:
-            out.resize_(result.shape)
+        if result.dtype != out.dtype:
+            _witness(name, args, {**kwargs, "out": out})
+        if out.shape == result.shape:
+            _refuse_overlap(out)
+        else:
+            out.resize_(result.shape).as_strided_(result.shape, result.stride())
 
     return fake
 
 
-def _fake_in_place(functional: Callable[..., Tensor]) -> Callable[..., None]:
+def _fake_in_place(name: str, functional: Callable[..., Tensor]) -> Callable[..., None]:
     def fake(target: Tensor, *args: Any, **kwargs: Any) -> None:
-        result = functional(target, *args, **kwargs)
+        try:
+            result = functional(target, *args, **kwargs)
+        except Exception:
+            _witness(name + "_", (target, *args), kwargs)
+            raise
         if target.shape != result.shape:
             shapes = list(target.shape), list(result.shape)
             raise RuntimeError("output with shape {} doesn't match the broadcast shape {}".format(*shapes))
+        if result.dtype != target.dtype:
+            _witness(name + "_", (target, *args), kwargs)
+        _refuse_overlap(target)
 
     return fake
 
@@ -114,9 +233,25 @@ _PRODUCTS: dict[str, Callable[..., Tensor]] = {
 _TAIL = ("activation", "residual", "precision", "batch_invariant")  # change neither the shape nor the dtype
 
 
-def _fake_product(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _is_plain(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    """One floating type, and factors that it holds: what no kernel refuses by type or by number."""
+    types = {t.dtype for t in _tensors(args, kwargs)}
+    if len(types) != 1 or not (dtype := next(iter(types))).is_floating_point:
+        return False
+    numbers = [kwargs.get("alpha", 1), kwargs.get("beta", 1)]
+    return all(isinstance(n, (int, float)) and not isinstance(n, bool) and _converted(n, dtype) == n for n in numbers)
+
+
+def _fake_product(name: str, theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def fake(*args: Any, **kwargs: Any) -> Tensor:
-        return theirs(*args, **{key: value for key, value in kwargs.items() if key not in _TAIL})
+        factors = {key: value for key, value in kwargs.items() if key not in _TAIL}
+        seen = None if _is_plain(args, kwargs) else _witness(name, args, kwargs)
+        if seen is None or seen.is_complex():
+            return theirs(*args, **factors)
+        # a type or a number that torch's own fake has no words for: shape and strides are those of float32
+        plain = [torch.empty_strided(t.shape, t.stride(), dtype=torch.float32, device=t.device) for t in args]
+        like = theirs(*plain)
+        return torch.empty_strided(like.shape, like.stride(), dtype=seen.dtype, device=like.device)
 
     return fake
 
@@ -148,23 +283,23 @@ def _fake_row_scaled(input: Tensor, other: Tensor, *scales: Any, **end: Any) -> 
 
 def _register_fakes(names: dict[str, dict[str, Any]]) -> None:
     for name, theirs in _PRODUCTS.items():
-        product = _fake_product(theirs)
+        product = _fake_product(name, theirs)
         torch.library.register_fake(f"gpukern::{name}", product)
-        torch.library.register_fake(f"gpukern::{name}.out", _fake_out(product))
+        torch.library.register_fake(f"gpukern::{name}.out", _fake_out(name, product))
         if hasattr(torch.ops.gpukern, name + "_"):
-            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(product))
+            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(name, product))
     torch.library.register_fake("gpukern::mm_activation_backward", _fake_backward)
     torch.library.register_fake("gpukern::mm_activation_backward_bias_grad", _fake_backward_bias)
     torch.library.register_fake("gpukern::scaled_product", _fake_row_scaled)
     for name, entry in names.items():
         functional = _fake_elementwise(entry)
         torch.library.register_fake(f"gpukern::{name}", functional)
-        torch.library.register_fake(f"gpukern::{name}.out", _fake_out(functional))
+        torch.library.register_fake(f"gpukern::{name}.out", _fake_out(name, functional))
         if name != "where":
-            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(functional))
+            torch.library.register_fake(f"gpukern::{name}_", _fake_in_place(name, functional))
     torch.library.register_fake("gpukern::elementwise_grad", _fake_grad)
     torch.library.register_fake("gpukern::scaled_mm", _fake_scaled)
-    torch.library.register_fake("gpukern::scaled_mm.out", _fake_out(_fake_scaled))
+    torch.library.register_fake("gpukern::scaled_mm.out", _fake_out("scaled_mm", _fake_scaled))
 
 
 # --- vmap ------------------------------------------------------------------------------------------------------------
@@ -186,10 +321,16 @@ def _with_tensors(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     tensors = [a for a in args if isinstance(a, Tensor)]
     beside = next((t for t in tensors if t.dtype != torch.bool), tensors[0])
     slots = [str(argument.type) == "Tensor" for argument in op._schema.arguments]
-    types = [
-        torch.result_type(beside, a) if slot and not isinstance(a, Tensor) else None for a, slot in zip(args, slots)
-    ]
-    return tuple(a if t is None else torch.tensor(_converted(a, t), dtype=t) for a, t in zip(args, types))
+    return tuple(
+        _as_tensor(a, torch.result_type(beside, a)) if slot and not isinstance(a, Tensor) else a
+        for a, slot in zip(args, slots)
+    )
+
+
+def _as_tensor(number: Any, dtype: torch.dtype) -> Tensor:
+    """A 0-dim tensor of that number; a bool stays one, which promotes alike and is refused as one."""
+    dtype = torch.bool if isinstance(number, bool) else dtype
+    return torch.tensor(_converted(number, dtype), dtype=dtype)
 
 
 def _batched_elementwise(op: Any, in_place: bool) -> Callable[..., Any]:
@@ -261,9 +402,11 @@ def _converted(number: Any, dtype: torch.dtype) -> Any:
 def _number_beside(number: float, tensor: Tensor) -> Tensor:
     """A 0-dim tensor that promotes as the number would."""
     dtype = tensor.dtype  # torch.result_type would break the graph
-    if isinstance(number, float) and not (dtype.is_floating_point or dtype.is_complex):
+    if isinstance(number, bool):
+        dtype = torch.bool
+    elif isinstance(number, float) and not (dtype.is_floating_point or dtype.is_complex):
         dtype = torch.get_default_dtype()
-    elif dtype == torch.bool and not isinstance(number, bool):
+    elif dtype == torch.bool:
         dtype = torch.int64
     elif tensor.dim() > 0 and dtype in (torch.float16, torch.bfloat16):
         dtype = torch.float32  # not rounded before it is used

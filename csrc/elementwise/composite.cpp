@@ -25,7 +25,7 @@ Tensor like_number(const at::Scalar& s, const Tensor& t) {
     dtype = at::isFloatingType(t.scalar_type()) || t.is_complex()
                 ? (t.scalar_type() == at::kDouble || t.dim() == 0 ? t.scalar_type() : at::kFloat)
                 : c10::typeMetaToScalarType(c10::get_default_dtype());
-  } else if (t.dim() == 0 && !(t.scalar_type() == at::kBool && !s.isBoolean())) {
+  } else if (t.dim() == 0 && !s.isBoolean() && t.scalar_type() != at::kBool) {
     dtype = t.scalar_type();
   }
   return at::scalar_tensor(converted(s, dtype), at::TensorOptions(dtype));

@@ -77,6 +77,13 @@ struct Boxed {
   }
 };
 
+// Not nested, jagged or sparse: classes of their own may lie below, which know torch's op and not this one.
+bool plain(const Inputs& in, int n) {
+  for (int k = 0; k < n; ++k)
+    if (in[k]->layout() != c10::kStrided || in[k]->is_nested()) return false;
+  return true;
+}
+
 void boxed_autograd_out(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Stack* stack) {
   const Boxed call(handle, *stack);
   autograd_out(*call.op, call.in, *call.written,
@@ -86,7 +93,9 @@ void boxed_autograd_out(const c10::OperatorHandle& handle, c10::DispatchKeySet k
 void boxed_autograd_inplace(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Stack* stack) {
   const Stack held = *stack;  // keeps the arguments alive while the call consumes them
   const Boxed call(handle, held);
-  if (!result_dtype(*call.op, call.in, call.scalars)) {
+  const int n = call.op->spec->inputs;
+  // Where nothing is differentiated the op below says it, as it does for tensors without data.
+  if ((tracked(call.in, n) || !plain(call.in, n)) && !result_dtype(*call.op, call.in, call.scalars)) {
     twin_inplace(*call.op, call.in, call.scalars);
     torch::jit::drop(*stack, handle.schema().arguments().size());
     return;
@@ -195,12 +204,6 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
     else twin_inplace(op, in, numbers);
   }
 
-  // Not nested, jagged or sparse: classes of their own may lie below, which know torch's op and not this one.
-  static bool plain(const Inputs& in) {
-    for (int k = 0; k < n; ++k)
-      if (in[k]->layout() != c10::kStrided || in[k]->is_nested()) return false;
-    return true;
-  }
   using Handle = c10::TypedOperatorHandle<Tensor(T..., S..., C...)>;
   Tensor autograd(const Handle& handle, c10::DispatchKeySet keys, T... t, S... s, C... c) const {
     const Inputs in{&t...};
@@ -208,7 +211,7 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
       at::AutoDispatchBelowAutograd guard;
       return handle.redispatch(keys & c10::after_autograd_keyset, t..., s..., c...);
     };
-    if (!tracked(in, n) && plain(in)) return below();
+    if (!tracked(in, n) && plain(in, n)) return below();
     const Op& op = chosen(*first, c...);
     const Scalars numbers = scalars(s...);
     if (!result_dtype(op, in, numbers)) return twin(op, in, numbers);  // torch's own autograd then

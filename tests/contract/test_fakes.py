@@ -1,0 +1,219 @@
+"""What a tracer is told of a call is what the kernel does: dtype, shape, strides, or the type of the exception.
+
+Every op and product is called twice, on CPU tensors and without data (meta tensors, and FakeTensorMode's), over types,
+numbers, ranks, empty sides, layouts and the three forms. Real calls run in a process of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import Phase, given, settings
+from oracle import outcomes, strategies, ulps
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+import gpukern
+
+CATALOGUE = gpukern._C.elementwise_catalogue()
+TYPES = (*ulps.FLOATS, *ulps.INTEGERS, torch.bool)
+NUMBERS = (0, 1, -3, 300, 2**31, 2**63, -(2**63) - 1, 0.5, 1e6, 1e39, math.inf, -math.inf, math.nan, True, False, 2j)
+WORD = {"div": "rounding_mode", "gelu": "approximate", "geglu": "approximate"}
+AS_NUMBER = ("add", "sub", "mul", "div", "pow", "clamp_min", "clamp_max", "where", "lerp")  # what torch takes one in
+
+types = st.sampled_from(TYPES)
+numbers = st.sampled_from(NUMBERS)
+Call = tuple[str, list[Any], dict[str, Any]]
+
+
+@st.composite
+def shapes(draw: st.DrawFn, count: int) -> list[tuple[int, ...]]:
+    """Shapes that broadcast, mostly; sides of 0 and 1, ranks of 0 among them."""
+    full = draw(st.lists(st.sampled_from((2, 3, 1, 0)), max_size=3).map(tuple))
+    found = []
+    for _ in range(count):
+        cut = full[draw(st.sampled_from((0, 0, 0, 1, 3))) :]
+        found.append(tuple(1 if draw(st.integers(0, 7)) == 0 else n for n in cut))
+    if draw(st.integers(0, 19)) == 0:
+        found[-1] = (4,)
+    return found
+
+
+def ones(shape: tuple[int, ...], dtype: torch.dtype, layout: str) -> Tensor:
+    return torch.ones_like(strategies.laid_out(shape, dtype, layout)) if layout == "dense" else strategies.laid_out(
+        shape, torch.float32, layout
+    ).fill_(1).to(dtype)  # fmt: skip
+
+
+@st.composite
+def elementwise_calls(draw: st.DrawFn, entry: dict[str, Any]) -> Call:
+    """A call of one op: the function's name, its tensors and numbers by position, keywords."""
+    name, count = entry["name"], entry["inputs"]
+    same = draw(st.integers(0, 2)) > 0
+    common = draw(types)
+    kinds = [common if same else draw(types) for _ in range(count)]
+    if name == "where":
+        kinds[0] = draw(st.sampled_from((torch.bool, torch.bool, torch.bool, torch.uint8)))
+    layouts = [draw(st.sampled_from(strategies.LAYOUTS)) for _ in range(count)]
+    args: list[Any] = [ones(*given) for given in zip(draw(shapes(count)), kinds, layouts)]
+    kwargs: dict[str, Any] = {}
+    if entry["choice"]:
+        kwargs[WORD.get(name, "activation")] = entry["choice"]
+    schema = getattr(torch.ops.gpukern, name).default._schema
+    for parameter in schema.arguments:
+        if "number" in str(parameter.type) and draw(st.integers(0, 3)) > 0:
+            optional = "Optional" in str(parameter.type)
+            kwargs[parameter.name] = draw(st.one_of(st.none(), numbers) if optional else numbers)
+    if name in AS_NUMBER and count > 1 and draw(st.integers(0, 2)) == 0:
+        number = draw(numbers)
+        if not (name == "div" and number in (0, 300) and kwargs):  # 0 to some integers, whose error is of data
+            args[-1] = number
+    return ("clamp" if name == "clamp_tensor" else name), args, kwargs
+
+
+@st.composite
+def forms(draw: st.DrawFn, call: Call) -> Call:
+    """The same call as it is, in place, or into an `out` of some type and size."""
+    name, args, kwargs = call
+    form = draw(st.sampled_from(("functional", "functional", "out", "in place")))
+    if form == "in place" and isinstance(args[0], Tensor) and hasattr(gpukern, name + "_"):
+        return name + "_", args, kwargs
+    tensors = [a for a in args if isinstance(a, Tensor)]
+    if form == "out" and len(tensors) == len(args):
+        try:
+            shape = torch.broadcast_shapes(*(t.shape for t in tensors))
+        except RuntimeError:
+            shape = torch.Size((2,))
+        dtype = draw(st.one_of(st.just(tensors[-1].dtype), types, st.just(torch.complex64)))
+        size = draw(st.sampled_from((tuple(shape), tuple(shape), (0,))))
+        kwargs = {**kwargs, "out": torch.zeros(size, dtype=dtype)}
+    return name, args, kwargs
+
+
+def invoke(call: Call, carry: Callable[[Tensor], Tensor]) -> Any:
+    name, args, kwargs = call
+    moved = [carry(a) if isinstance(a, Tensor) else a for a in args]
+    return getattr(gpukern, name)(*moved, **{k: carry(v) if isinstance(v, Tensor) else v for k, v in kwargs.items()})
+
+
+def without_data(t: Tensor) -> Tensor:
+    return torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device="meta")
+
+
+def refused_twice(call: Call, *found: outcomes.Outcome) -> bool:
+    """In place, by shape and by type: either refusal may come first."""
+    return call[0].endswith("_") and all(len(one) == 1 for one in found)
+
+
+def faked(call: Call) -> Any:
+    with FakeTensorMode() as mode:
+        return invoke(call, mode.from_tensor)
+
+
+def described(function: Callable[[], Any]) -> outcomes.Outcome:
+    """dtype, shape and strides, or the type of the exception."""
+    found = outcomes.of(function, values=False)
+    return found if len(found) == 3 else found[:1]
+
+
+def is_torchs_own(call: Call) -> bool:
+    """A number that a type does not hold, in a tensor's place: an op of torch's, whose fake does not refuse it, and
+    which does where it runs. Meta tensors have no number beyond int64 there at all."""
+    name, args, kwargs = call
+    if name.rstrip("_") in ("dot", "addbmm", "addr"):  # made of products where one type and its numbers allow it
+        same = {t.dtype for t in (*args, kwargs.get("out", args[0]))}
+        shape = args[0].dim() == 2 if name.endswith("_") else True
+        factors = [kwargs.get("alpha", 1), kwargs.get("beta", 1)]
+        plain = all(isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) < 128 for n in factors)
+        whole = all(isinstance(n, int) for n in factors) or args[0].is_floating_point()
+        return not (len(same) == 1 and torch.bool not in same and shape and plain and whole)
+    if name.startswith("lerp") and not isinstance(args[2], Tensor) and not args[0].is_floating_point():
+        return True
+    given = [a for a in args if not isinstance(a, Tensor)]
+    odd = [n for n in given if isinstance(n, (bool, complex)) or n in (2**63, -(2**63) - 1) or not abs(n) < 128]
+    return bool(odd) and (name.rstrip("_") in ("pow", "where", "lerp", "clamp_min", "clamp_max") or 2**63 in odd)
+
+
+def check(calls: Sequence[Call]) -> None:
+    wrong = []
+    calls = [c for c in calls if not is_torchs_own(c)]
+    real = outcomes.apart([lambda c=c: invoke(c, lambda t: t) for c in calls], described)
+    for k, (call, kernel) in enumerate(zip(calls, real)):
+        fakes = {"meta": lambda c=call: invoke(c, without_data)}
+        if k % 4 == 0:
+            fakes["fake"] = lambda c=call: faked(c)
+        for kind, function in fakes.items():
+            text = [f"{a.dtype}{tuple(a.shape)}{a.stride()}" if isinstance(a, Tensor) else a for a in call[1]]
+            if (found := described(function)) != kernel and not refused_twice(call, found, kernel):
+                wrong.append(f"{call[0]}({text}, {call[2]}): {kind} {found}, kernel {kernel}")
+    assert not wrong, "\n".join([f"{len(wrong)} of {len(calls)}", *wrong[:12]])
+
+
+# Of many calls each, since a process is started for them; what fails is one call, which needs no shrinking.
+BATCHES = settings(max_examples=2, phases=[Phase.generate])
+OPS = [e for e in CATALOGUE if not e["name"].endswith("_act") or e["choice"] in ("none", "relu")]
+
+
+@pytest.mark.parametrize("entry", OPS, ids=[f"{e['name']}-{e['choice']}".strip("-") for e in OPS])
+@BATCHES
+@given(data=st.data())
+def test_elementwise(entry: dict[str, Any], data: st.DataObject) -> None:
+    check([data.draw(forms(data.draw(elementwise_calls(entry)))) for _ in range(40)])
+
+
+# --- products -------------------------------------------------------------------------------------------------------
+
+
+def shape_of(text: str, sides: dict[str, int]) -> tuple[int, ...]:
+    return tuple(sides[letter] for letter in text)
+
+
+PRODUCTS = {
+    "mm": ("nk", "km"), "bmm": ("bnk", "bkm"), "mv": ("nk", "k"), "addmm": ("nm", "nk", "km"), "dot": ("k", "k"),
+    "baddbmm": ("bnm", "bnk", "bkm"), "addmv": ("n", "nk", "k"), "addbmm": ("nm", "bnk", "bkm"), "outer": ("n", "m"),
+    "addr": ("nm", "n", "m"), "matmul": ("bnk", "km"), "linear": ("nk", "mk", "m"), "inner": ("nk", "mk"),
+}  # fmt: skip
+
+
+@st.composite
+def product_calls(draw: st.DrawFn, name: str) -> Call:
+    sides = {letter: draw(st.sampled_from((2, 3, 1, 0))) for letter in "bnkm"}
+    common = draw(types)
+    args: list[Any] = []
+    for k, text in enumerate(PRODUCTS[name]):
+        shape = shape_of(text, sides)
+        if draw(st.integers(0, 29)) == 0:
+            shape = (*shape[:-1], 4)
+        dtype = common if draw(st.integers(0, 9)) else draw(types)
+        layout = draw(st.sampled_from(("dense", "dense", "transposed", "sliced")))
+        if name.startswith(("add", "badd")) and k == 0 and draw(st.booleans()):
+            shape = shape[-1:]
+        args.append(ones(shape, dtype, layout))
+    kwargs: dict[str, Any] = {}
+    if name in ("addmm", "baddbmm", "addmv", "addbmm", "addr"):
+        kwargs = {place: draw(numbers) for place in ("alpha", "beta") if draw(st.booleans())}
+    return name, args, kwargs
+
+
+@st.composite
+def product_forms(draw: st.DrawFn, call: Call) -> Call:
+    name, args, kwargs = call
+    form = draw(st.sampled_from(("functional", "functional", "out", "in place")))
+    if form == "in place" and hasattr(gpukern, name + "_"):
+        return name + "_", args, kwargs
+    if form == "out" and name not in ("inner", "dot", "linear", "matmul"):
+        dtype = draw(st.one_of(st.just(args[-1].dtype), st.just(args[-1].dtype), types))
+        kwargs = {**kwargs, "out": torch.zeros(0, dtype=dtype)}
+    return name, args, kwargs
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+@BATCHES
+@given(data=st.data())
+def test_products(name: str, data: st.DataObject) -> None:
+    check([data.draw(product_forms(data.draw(product_calls(name)))) for _ in range(40)])
