@@ -167,10 +167,18 @@ Tensor plain_call(const Args& x) {
   }
 }
 
+// Dense tensors of a type that we do not take, nothing differentiated: the op below says so, with or without data.
+bool refused_below(const Args& x) {
+  if (!x.plain() || !x.how.empty() || needs_graph(x) || any_tangent(x)) return false;
+  for (const Tensor* t : {&x.a, &x.b, x.c})
+    if (t && (t->layout() != c10::kStrided || t->is_quantized() || t->is_nested() || !(t->is_cpu() || t->is_meta())))
+      return false;
+  return true;
+}
 }  // namespace
 
 Tensor autograd_call(const Args& x, c10::function_ref<Tensor()> below) {
-  if (!ours(x)) {
+  if (!ours(x) && !refused_below(x)) {
     const Tensor product = twin({x.kind, x.a, x.b, x.c, x.beta, x.alpha, {}, nullptr, x.how});
     return x.plain() ? product
                      : call::finish(product, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
@@ -207,7 +215,7 @@ void autograd_out(const Args& x, const Tensor& out, c10::function_ref<void()> be
 
 void autograd_inplace(const Args& x, c10::function_ref<void()> below) {
   const Tensor& self = *x.c;
-  if (!ours(x)) return twin_inplace(x);
+  if (!ours(x) && !refused_below(x)) return twin_inplace(x);
   if (!x.plain() && differentiated(x)) {  // as in autograd_call; the copy has the derivative
     check_activation(x);
     const Tensor result =
