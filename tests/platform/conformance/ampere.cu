@@ -30,6 +30,20 @@ GPUKERN_CASE(named_barriers, 1, 96, 256) {
   barrier_sync(15, 64);
 }
 
+// Who arrives goes on: the second barrier opens before the first, which its warp has only arrived at.
+GPUKERN_CASE(barrier_arrive_goes_on, 1, 64, 256) {
+  auto* const all = reinterpret_cast<uint32_t*>(shared_memory());
+  if (threadIdx.x < 32) {
+    barrier_arrive(1, 64);
+    all[lane()] = input[lane()];
+    barrier_arrive(2, 64);
+    return;
+  }
+  barrier_sync(2, 64);
+  output[lane()] = all[31 - lane()];
+  barrier_sync(1, 64);
+}
+
 // ---- warps ---------------------------------------------------------------------------------------------------
 
 GPUKERN_CASE(reduce_signed, 1, 32, 0) {

@@ -195,5 +195,32 @@ GPUKERN_CASE(packets_16, 1, 32, 0) { copy_packets<uint32_t, 4>(input, output); }
 GPUKERN_CASE(packets_8, 1, 32, 0) { copy_packets<uint16_t, 4>(input, output); }
 GPUKERN_CASE(packets_4, 1, 32, 0) { copy_packets<uint8_t, 4>(input, output); }
 
+// ---- conversions: patterns of 16 bits to float32, and patterns of 32 bits from it ------------------------
+
+GPUKERN_CASE(to_float, 1, 64, 0) {
+  for (int i = thread(); i < 512; i += 64) {
+    half_t half;
+    bfloat16_t brain;
+    const uint16_t bits = static_cast<uint16_t>(input[i]);
+    memcpy(&half, &bits, 2);
+    memcpy(&brain, &bits, 2);
+    const float a = to_float(half), b = to_float(brain);
+    memcpy(output + 2 * i, &a, 4);
+    memcpy(output + 2 * i + 1, &b, 4);
+  }
+}
+GPUKERN_CASE(from_float, 1, 64, 0) {
+  for (int i = thread(); i < 512; i += 64) {
+    float x;
+    memcpy(&x, input + i, 4);
+    const half_t half = from_float<half_t>(x);
+    const bfloat16_t brain = from_float<bfloat16_t>(x);
+    uint16_t both[2];
+    memcpy(both, &half, 2);
+    memcpy(both + 1, &brain, 2);
+    memcpy(output + i, both, 4);
+  }
+}
+
 }  // namespace
 }  // namespace gpukern::conformance

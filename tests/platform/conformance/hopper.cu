@@ -243,6 +243,23 @@ const Registered groups_case("bulk_groups", [](const Buffers& b) -> int {
   return platform::launch(&groups_kernel, dim3(1), dim3(32), 1024, nullptr, map, b.input);
 });
 
+// What a thread's stores wrote, it reads behind the wait: 64 words into the output's first half, read for its second.
+GPUKERN_KERNEL stores_are_seen_kernel(const GPUKERN_GRID_CONST TensorMap map, const uint32_t* input, uint32_t* output) {
+  if (!has_sm90a()) return;
+  if (thread() != 0) return;
+  for (int i = 0; i < 64; ++i) words()[i] = input[i];
+  fence_proxy_async();
+  tma_store(&map, {0}, shared_address(words()));
+  bulk_commit_group();
+  bulk_wait_group<0>();
+  for (int i = 0; i < 64; ++i) output[64 + i] = output[i] + 1;
+}
+const Registered stores_case("bulk_stores_are_seen", [](const Buffers& b) -> int {
+  TensorMap map;
+  if (platform::encode_tensor_map(fields(b.output, 4, {64}, {64}), map)) return kBadMap;
+  return platform::launch(&stores_are_seen_kernel, dim3(1), dim3(32), 1024, nullptr, map, b.input, b.output);
+});
+
 // ---- the threads themselves ---------------------------------------------------------------------------------------
 
 GPUKERN_SM90A_CASE(elect_sync, 1, 64, 0) {

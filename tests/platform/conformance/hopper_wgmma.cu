@@ -13,7 +13,7 @@ constexpr int kK = 16;
 constexpr uint32_t kShared = 2 * 16384;
 
 GPUKERN_D float a_element(int row, int k) { return static_cast<float>((row * 5 + k * 3 + 1) % 7 - 3); }
-GPUKERN_D float b_element(int column, int k) { return static_cast<float>((column * 3 + k * 5 + 2) % 5 - 2); }
+GPUKERN_D float b_element(int column, int k) { return static_cast<float>((column * 3 + k * 2 + 2) % 5 - 2); }
 
 // Where an operand's elements lie, and the descriptor that says so.
 template <Major M, Swizzle S> struct Layout {
@@ -117,7 +117,7 @@ template <class T, Major MB> GPUKERN_KERNEL registers_kernel(uint32_t* output) {
     memcpy(&a[i], pair, 4);
   }
   float d[16];
-  for (float& x : d) x = 0;
+  for (float& x : d) x = 3;
   wgmma_fence();
   wgmma<T, 32, MB>(d, a, B::descriptor(shared_address(shared_memory()) + 16384), true);
   wgmma_commit_group();

@@ -39,7 +39,7 @@ template <> struct Coded<e5m2_t> {
 };
 
 GPUKERN_D int a_element(int row, int k) { return (row * 5 + k * 3 + 1) % 7 - 3; }
-GPUKERN_D int b_element(int column, int k) { return (column * 3 + k * 5 + 2) % 5 - 2; }
+GPUKERN_D int b_element(int column, int k) { return (column * 3 + k * 2 + 2) % 5 - 2; }
 
 template <Swizzle S> GPUKERN_D uint32_t offset_of(int row, int byte) {
   constexpr int span = static_cast<int>(S);

@@ -234,8 +234,14 @@ def meetings() -> list[Case]:
     return [*cases, case("match_any", "match.any.sync", few, np.array(same, np.uint32))]
 
 
+def arrivals() -> list[Case]:
+    """bar.arrive "does not cause any waiting"."""
+    given = np.random.default_rng(81).integers(0, 2**32, 32, dtype=np.uint32)
+    return [case("barrier_arrive_goes_on", "bar.arrive", given, given[::-1])]
+
+
 def cases() -> list[Case]:
-    return [*meetings(), *copies(), *matrices(), *products(), *rounding(), *products_of_8_bits()]
+    return [*meetings(), *copies(), *matrices(), *products(), *rounding(), *products_of_8_bits(), *arrivals()]
 
 
 if __name__ == "__main__":

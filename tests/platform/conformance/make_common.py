@@ -150,8 +150,54 @@ def packets() -> list[Case]:
     return cases
 
 
+def conversions() -> list[Case]:
+    """IEEE 754: binary16, and binary32 with 8 bits of fraction less; to nearest, ties to even.  NaN has no one."""
+    rng = np.random.default_rng(10)
+    edges = [0, 1, 2, 0x3FF, 0x400, 0x401, 0x7BFF, 0x7C00, 0x3C00, 0x3C01, 0x3F80, 0x7F80, 0x7F7F, 0x0080, 0x007F]
+    bits = np.concatenate([edges, np.array(edges) | 0x8000, rng.integers(0, 2**16, 2000)]).astype(np.uint16)
+    numbers = ((bits & 0x7C00) != 0x7C00) | ((bits & 0x3FF) == 0)  # of binary16
+    numbers &= ((bits & 0x7F80) != 0x7F80) | ((bits & 0x7F) == 0)
+    bits = bits[numbers][:512]
+
+    def value(pattern: int, exponent: int, fraction: int) -> float:
+        """By the formula, of a format with so many bits of each."""
+        sign = -1.0 if pattern >> (exponent + fraction) else 1.0
+        e, f = pattern >> fraction & 2**exponent - 1, pattern & 2**fraction - 1
+        bias = 2 ** (exponent - 1) - 1
+        if e == 2**exponent - 1:
+            return sign * float("inf")
+        return sign * (f + (2**fraction if e else 0)) * 2.0 ** (max(e, 1) - bias - fraction)
+
+    wide = np.array([[value(int(b), 5, 10), value(int(b), 8, 7)] for b in bits]).astype(np.float32)
+
+    def nearest(x: float, exponent: int, fraction: int) -> int:
+        """The pattern whose value is nearest; of two the one that is even."""
+        if np.signbit(x):
+            return nearest(-x, exponent, fraction) | 1 << (exponent + fraction)
+        lowest = 1 - (2 ** (exponent - 1) - 1)
+        e = max(int(np.floor(np.log2(x))) if x and np.isfinite(x) else lowest, lowest)
+        if not np.isfinite(x) or e > 2 ** (exponent - 1) - 1:
+            return 2**exponent - 1 << fraction
+        steps = x / 2.0 ** (e - fraction)  # exact: a power of two
+        whole = int(np.floor(steps))
+        whole += steps - whole > 0.5 or (steps - whole == 0.5 and whole % 2 == 1)
+        return min(whole + ((e - lowest) << fraction), 2**exponent - 1 << fraction)
+
+    special = [0.0, 65504.0, 65519.0, 65520.0, 65536.0, 2.0**-14, 2.0**-24, 2.0**-25, 3 * 2.0**-26, 2.0**-26,
+               1 + 2.0**-11, 1 + 3 * 2.0**-11, 1 + 2.0**-8, 1 + 3 * 2.0**-8, 32768.0, 40000.0, 2.0**-15, 5 * 2.0**-25,
+               7 * 2.0**-25, 3.4e38, np.inf, 1e-40, 2.0**-133, 2.0**-134, 3 * 2.0**-134]  # fmt: skip
+    reals = rng.normal(size=512) * 10.0 ** rng.integers(-9, 7, 512)
+    given = np.concatenate([special, -np.array(special), reals])[:512].astype(np.float32)
+    narrow = np.array([[nearest(float(x), 5, 10), nearest(float(x), 8, 7)] for x in given], np.uint16)
+    return [
+        case("to_float", "conversions of half and bfloat16", bits.astype(np.uint32), wide),
+        case("from_float", "conversions to half and bfloat16", given, narrow),
+    ]
+
+
 def cases() -> list[Case]:
-    return [*shuffles(32), *shuffles(64), *votes(32), *votes(64), *barriers(), *atomics(), *packets()]
+    before = [*shuffles(32), *shuffles(64), *votes(32), *votes(64), *barriers(), *atomics(), *packets()]
+    return [*before, *conversions()]
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def chain(launches: int) -> dict[str, object]:
 def product(n: int, deep: int = 16) -> NDArray:
     """64 x n, of the matrices that hopper_wgmma.cu makes; `deep` of k."""
     row, column, k = np.arange(64)[:, None], np.arange(n)[:, None], np.arange(deep)[None, :]
-    a, b = (row * 5 + k * 3 + 1) % 7 - 3, (column * 3 + k * 5 + 2) % 5 - 2
+    a, b = (row * 5 + k * 3 + 1) % 7 - 3, (column * 3 + k * 2 + 2) % 5 - 2
     return a @ b.T
 
 
@@ -187,8 +187,8 @@ def wgmma() -> Cases:
     return [
         *(case(name, manual, nothing, summed(n)) for name, n in names),
         case("wgmma_fragment", manual, nothing, whole),
-        case("wgmma_registers_bf16", manual, nothing, held(product(32))),
-        case("wgmma_registers_f16", manual, nothing, held(product(32))),
+        case("wgmma_registers_bf16", manual, nothing, 3 + held(product(32))),
+        case("wgmma_registers_f16", manual, nothing, 3 + held(product(32))),
         case("wgmma_accumulate", manual, nothing, np.stack([100 + 2 * whole, whole])),
     ]
 
@@ -204,11 +204,18 @@ def wgmma_along_k() -> Cases:
     return [case(name, manual, nothing, 2 * summed(n, deep)) for name, n, deep in names]
 
 
+def stores() -> Cases:
+    """cp.async.bulk.wait_group: the writes are made visible to the executing thread."""
+    given = np.random.default_rng(91).integers(0, 2**32 - 1, 64, dtype=np.uint32)
+    manual = "cp.async.bulk.wait_group"
+    return [case("bulk_stores_are_seen", manual, given, np.concatenate([given, given + np.uint32(1)]))]
+
+
 def marked(cases: Cases) -> Cases:
     return [{**c, "manual": f"sm_90a: {c['manual']}"} for c in cases]
 
 
 if __name__ == "__main__":
-    write("hopper.json", marked([*barriers(), *clusters(), *tma(), *threads()]))
+    write("hopper.json", marked([*barriers(), *clusters(), *tma(), *threads(), *stores()]))
     write("hopper_wgmma.json", marked(wgmma()))
     write("hopper_wgmma_k.json", marked(wgmma_along_k()))
