@@ -43,7 +43,8 @@ test: build
 test-fast: build
 	@$(PY) -m pytest -n $(TEST_JOBS) --dist loadgroup -m "not slow"
 
-# Builds for the GPU that is here; benchmarks/results/ and docs/validation.md say what came out. Exit 2: no GPU.
+# The riskiest first, then everything, under a watchdog (tests/gpu/check.py). benchmarks/results/ and docs/validation.md
+# say what came out, build/gpu-check/ what each step said. Exit 1: wrong, hung or crashed; 2: no GPU; 130: interrupted.
 gpu-check: $(STAMP)
 	@$(PY) -m tests.gpu.check
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.gpu import launches
 from tests.platform import record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,20 +49,32 @@ driver, launch limits of a real device, speed. A kernel that only the model has 
 hardware, and is.
 """
 
-FIRST = """## What to run first on a Hopper device
-In this order, each under a watchdog, since a hang costs everything behind it. What is asked is what no model here can
-answer.
-1. The model's test vectors (`tests/platform/test_conformance.py`), each word alone: mbarriers, clusters, TMA, wgmma.
-2. `dependent_launches` of the same vectors: six products in one stream, each of what the one before wrote, by TMA both,
-   where each lets the next start before it has written. A wrong word here is a wait that does not make writes visible.
-3. `tma_load_tf32`: that a map of TFLOAT32 rounds to the nearest of 11 bits. It was seen on sm_120, ties to even, not on
-   Hopper yet; if it cuts there, tf32 products have twice the error that `docs/numerics.md` promises.
-4. One tile of `sm_90a/p64x64`, then the ring going round, a second tile, a pair of blocks.
-5. Ranges of k that a cluster adds (`sm_90a/p64x64` and `d128x16` with few tiles): its two barriers between multiplying
-   and storing, to which every thread comes, those of the producer's warpgroup too. No kernel relies on a barrier that
-   counts threads which have ended (the PTX ISA says that a cluster's does).
-6. Products behind products, copies and added ranges, with `compute-sanitizer` off: only without it do launches overlap.
-7. rho of `python -m tests.gemm.rho` on the device beside the model's: how far sums are cut is taken from publications.
+QUESTIONS = """## What only a Hopper device can answer
+No model can; each is to be looked at once the launches above have run.
+- `tma_load_tf32` of the test vectors: that a map of TFLOAT32 rounds to the nearest of 11 bits. It was seen on sm_120, ties
+  to even, not on Hopper yet; if it cuts there, tf32 products have twice the error that `docs/numerics.md` promises.
+- `dependent_launches` of the same vectors: that a wait makes visible what the launch before wrote, by TMA both. Only
+  without `compute-sanitizer` do launches overlap, so its silence says nothing of them.
+- The barriers of ranges that a cluster adds: every thread comes to both, those of the producer's warpgroup too. No kernel
+  relies on a barrier that counts threads which have ended (the PTX ISA says that a cluster's does).
+- rho of `python -m tests.gemm.rho` on the device beside the model's: how far sums are cut is taken from publications.
+"""
+
+RISKIEST = """## What a first card should run first
+`make gpu-check` does this by itself, before anything else, in a build whose waits end (`GPUKERN_BOUNDED_WAITS=1`) and
+under a watchdog that names what hung. First each word of device code alone, against the vendors' manuals: `python -m
+tests.gpu.words [CASE ..]`. Then these nine launches, each of which adds one thing that no earlier one had; the first
+that goes wrong says what is wrong. Each command runs one alone, on whatever build is here; with the build whose waits
+end, `GPUKERN_PACKAGE=build/bounded/lib` goes before it.
+
+| | launch | adds | why it is risky | command |
+|---|---|---|---|---|
+{lines}
+
+A wait that is given up ends in a store to address 0, which the runtime calls an illegal memory access. Named barriers,
+the cluster's barrier and griddepcontrol.wait are bounded by the host, which ends the process with status 86. A wait may
+take `GPUKERN_WAIT_SECONDS` (10); under compute-sanitizer it is to be 100 times that. racecheck names no writer for TMA's
+copies of tensors and memcheck has had false reports of wgmma, so a tool counts only where a planted fault fires.
 """
 
 HOW = """## How a fact is recorded
@@ -70,9 +83,11 @@ HOW = """## How a fact is recorded
   tests/gemm/test_hopper_kernels.py tests/gemm/test_hopper_scaled_kernels.py
   tests/gemm/test_scaled_kernels.py`, or some of them; it counts where every test is
   green, and what did not run stays as it was recorded
-- run on hardware, and measured: `make gpu-check` on a machine with the GPU; it builds, replays the model's test vectors
-  on the device, runs the tests that need one, the sanitizers and a benchmark beside torch, and writes
-  `benchmarks/results/<device>/` only if all is right
+- run on hardware, and measured: `make gpu-check` on a machine with the GPU; it runs what is above first, then builds,
+  replays the model's test vectors on the device, runs the tests that need one, the sanitizers and a benchmark beside
+  torch, and writes `benchmarks/results/<device>/` only if all is right. What each step said, with its verdict as the
+  last line, lies in `build/gpu-check/<time>/` before the next step begins. Exit status: 0 all right, 1 something wrong,
+  hung or crashed, 2 no GPU, 130 interrupted
 """
 
 
@@ -169,6 +184,15 @@ def environments() -> str:
     return "\n".join(lines) + "\n"
 
 
+def riskiest() -> str:
+    """The launches of tests/gpu/launches.py, in their order."""
+    lines = [
+        f"| {number} | `{launch.name}` on `sm_90a/{launch.row}` | {launch.adds} | {launch.why} | `{launch.command}` |"
+        for number, launch in enumerate(launches.LAUNCHES, 1)
+    ]
+    return RISKIEST.format(lines="\n".join(lines))
+
+
 def document() -> str:
     compiled, ran, runs = read(COMPILED, {"cxx": [], "gpu": {}}), read(record.MODELLED, {}), results()
     at = " The model's counts say at which commit they were made." if ran else ""
@@ -181,7 +205,8 @@ def document() -> str:
         + table("family", "families", record.families(), lambda n: "elementwise", compiled, ran, runs),
         "## Devices\n" + device_section(runs),
         LIMITS,
-        FIRST,
+        riskiest(),
+        QUESTIONS,
         HOW,
         "## Environments\n" + environments(),
     ]

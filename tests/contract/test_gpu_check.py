@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.gpu import check, device, replay, sanitize
+from tests.gpu import check, device, launches, replay, sanitize, watch
+from tests.gpu.watch import CRASHED, HUNG, RIGHT, WRONG, Ending, Log
 from tests.platform import record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,36 +28,58 @@ FACTS: dict[str, dict[str, Any]] = {
     "benchmark": {"schema": 1, "ceilings": {"bytes_per_s": 1e12}, "clocks": {"before": {"clocks.sm": "1 MHz"}},
                   "lines": [{"name": "mm", "ours": [1.0]}, {"name": "mv", "ours": []}]},
 }  # fmt: skip
-NAMES = ["build", "words", "replay", "tests", "sanitizers", "benchmark"]
+NAMES = ["bounded", "words", "launches", "build", "replay", "tests", "sanitizers", "benchmark"]
 
 
 class Machine:
-    """Runs nothing: notes which step it was, writes its facts, fails where it is told to."""
+    """Runs nothing: notes which step it was, writes its facts, ends as it is told to, command by command."""
 
-    def __init__(self, fails: str = "", silent: str = "") -> None:
-        self.fails, self.silent = fails, silent
-        self.ran: list[str] = []
+    def __init__(self, fails: str = "", silent: str = "", endings: dict[str, list[Ending]] | None = None) -> None:
+        self.endings = {fails: [Ending(WRONG, "exit status 1")]} if fails else endings or {}
+        self.silent = silent
+        self.ran: list[str] = []  # steps
+        self.commands: list[list[str]] = []
         self.environments: list[dict[str, str]] = []
 
-    def __call__(self, command: list[str], environment: dict[str, str]) -> int:
-        name = NAMES[len(self.ran)]
-        self.ran.append(name)
+    def __call__(self, command: list[str], environment: dict[str, str], log: Log, patience: float) -> Ending:
+        probe = tuple(command) == check.PROBE
+        name = "probe" if probe else log.path.stem.partition("-")[2]
+        if not probe:
+            assert patience > 0 or name in ("bounded", "build"), "a compiler alone may say nothing for long"
+        if name not in self.ran:
+            self.ran.append(name)
+        self.commands.append([name, *command])
         self.environments.append(environment)
         named = [w for w in (*command, environment.get("GPUKERN_GPU_FACTS", "")) if w.endswith(f"{name}.json")]
         if name in FACTS and name != self.silent:
             Path(named[0]).write_text(json.dumps(FACTS[name]))
-        return int(name == self.fails)
+        told = self.endings.get(name)
+        return told.pop(0) if told else Ending(RIGHT)
 
 
-def checked(machine: Machine, results: Path) -> int:
-    return check.main(why_none=lambda: "", about=lambda: dict(ABOUT), execute=machine, results=results)
+def checked(machine: Machine, folder: Path, target: str = "sm_90") -> int:
+    return check.main(why_none=lambda: "", about=lambda: {**ABOUT, "target": target}, execute=machine,
+                      results=folder / "results", logs=folder / "logs")  # fmt: skip
+
+
+def logs(folder: Path) -> dict[str, str]:
+    """Of the one run: what each step's file holds, by the step's name; those that are not whole by their own."""
+    (run,) = (folder / "logs").iterdir()
+    return {p.name.removesuffix(".log").partition("-")[2]: p.read_text() for p in sorted(run.glob("*.log*"))}
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    (file,) = (folder / "logs").glob("*/verdicts.json")
+    return {name: said["status"] for name, said in json.loads(file.read_text()).items()}
 
 
 def test_a_green_run_writes_its_facts_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     machine = Machine()
     assert checked(machine, tmp_path) == 0
     assert machine.ran == NAMES == [s.name for s in check.steps()]
-    benchmark, path = sorted(tmp_path.rglob("*.json"), key=lambda p: not p.name.startswith("bench-"))
+    assert list(logs(tmp_path)) == NAMES and verdicts(tmp_path) == dict.fromkeys(NAMES, "right")
+    assert all(text.endswith("==== verdict: right\n") for text in logs(tmp_path).values())
+    benchmark, path = sorted((tmp_path / "results").rglob("*.json"), key=lambda p: not p.name.startswith("bench-"))
     assert path.parent.name == "some-gpu-4-gb" and len(list(path.parent.iterdir())) == 2
     assert json.loads(benchmark.read_text()) == FACTS["benchmark"]
     found = json.loads(path.read_text())
@@ -72,25 +96,159 @@ def test_the_first_wrong_step_stops_the_rest(name: str, tmp_path: Path, capsys: 
     machine = Machine(fails=name)
     assert checked(machine, tmp_path) == 1
     assert machine.ran == NAMES[: NAMES.index(name) + 1]
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "results").exists()
     said = capsys.readouterr().out
     assert f"{name} went wrong" in said and said.count("not run") == len(NAMES) - len(machine.ran)
+    assert list(logs(tmp_path)) == machine.ran and logs(tmp_path)[name].endswith("==== verdict: WRONG\n")
+    right, not_run = machine.ran[:-1], NAMES[len(machine.ran) :]
+    wanted = dict.fromkeys(right, "right") | {name: "WRONG"} | dict.fromkeys(not_run, "not run")
+    assert verdicts(tmp_path) == wanted
 
 
 def test_a_step_without_facts_is_not_believed(tmp_path: Path) -> None:
-    assert checked(Machine(silent="tests"), tmp_path) == 1 and not list(tmp_path.iterdir())
+    assert checked(Machine(silent="tests"), tmp_path) == 1 and not (tmp_path / "results").exists()
 
 
 def test_the_environment_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The GPUs that are here, not those of a variable; nothing forced, nothing recorded as the model's."""
-    for name in ("TORCH_CUDA_ARCH_LIST", "GPUKERN_FORCE", "GPUKERN_RECORD", "GPUKERN_GPU_DEVICE"):
+    forbidden = {"TORCH_CUDA_ARCH_LIST", "GPUKERN_FORCE", "GPUKERN_RECORD", "GPUKERN_GPU_SKIP"}
+    for name in (*forbidden, "GPUKERN_GPU_DEVICE", "GPUKERN_BOUNDED_WAITS", "GPUKERN_PACKAGE"):
         monkeypatch.setenv(name, "1")
     machine = Machine()
     assert checked(machine, tmp_path) == 0
     for environment in machine.environments:
-        assert not {"TORCH_CUDA_ARCH_LIST", "GPUKERN_FORCE", "GPUKERN_RECORD"} & environment.keys()
-    assert machine.environments[0]["GPUKERN_BUILD"] == "cuda"
-    assert check.steps("gfx942")[0].environment == {"PYTORCH_ROCM_ARCH": "gfx942", "GPUKERN_BUILD": "hip"}
+        assert not forbidden & environment.keys()
+    own = {c[0]: e for c, e in zip(machine.commands, machine.environments)}
+    assert own["bounded"]["GPUKERN_BUILD"] == own["build"]["GPUKERN_BUILD"] == "cuda"
+    assert [name for name in NAMES if "GPUKERN_BOUNDED_WAITS" in own[name]] == ["bounded"]
+    assert [name for name in NAMES if "GPUKERN_PACKAGE" in own[name]] == ["launches"]
+    amd = {step.name: step for step in check.steps("gfx942")}
+    assert amd["build"].environment == {"PYTORCH_ROCM_ARCH": "gfx942", "GPUKERN_BUILD": "hip"}
+
+
+@pytest.mark.parametrize(("target", "left"), [("sm_80", 2), ("gfx942", 3), ("sm_75", 3)])
+def test_what_is_not_for_a_device_is_said_and_not_run(
+    target: str, left: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = Machine()
+    assert checked(machine, tmp_path, target) == 0
+    assert machine.ran == [n for n in NAMES if verdicts(tmp_path)[n] == "right"] and len(machine.ran) == 8 - left
+    assert capsys.readouterr().out.count("not applicable ") >= left
+
+
+# ---- what hangs and crashes ------------------------------------------------------------------------------------------
+
+RECORD = "gpukern: block (3,0,0) of (132,1,1), thread 0 of 384: mbarrier_wait_parity .., given up after 10000 ms"
+
+
+def test_the_launches_are_tried_alone_and_all_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One traps, one hangs, one is wrong: the others are tried, and the step behind is not."""
+    endings = [Ending(RIGHT) for _ in launches.NAMES]
+    endings[1] = Ending(WRONG, "exit status 1", "ring", RECORD)
+    endings[5] = Ending(HUNG, "nothing moved for 300 s", "ranges")
+    endings[8] = Ending(WRONG, "exit status 1", "graph")
+    machine = Machine(endings={"launches": endings})
+    assert checked(machine, tmp_path) == 1
+    assert [c[-1] for c in machine.commands if c[0] == "launches"] == list(launches.NAMES)
+    assert machine.ran == ["bounded", "words", "launches", "probe"]
+    assert sum(c[0] == "probe" for c in machine.commands) == 2  # behind the trap and the hang
+    said, log = capsys.readouterr().out, logs(tmp_path)["launches"]
+    for text in (said, log):
+        assert "launches ring WRONG: exit status 1; the last case: ring\n" + RECORD in text
+        assert "launches ranges HUNG: nothing moved for 300 s; the last case: ranges" in text
+    assert verdicts(tmp_path)["launches"] == "HUNG" and log.endswith("==== verdict: HUNG\n")
+    (row,) = [line for line in said.splitlines() if line.startswith("launches     HUNG")]
+    assert all(name in row for name in ("ring WRONG", "ranges HUNG", "graph WRONG")) and "went wrong" in said
+
+
+def test_words_go_on_behind_the_case_that_hung(tmp_path: Path) -> None:
+    machine = Machine(endings={"words": [Ending(HUNG, "86", "wgmma m, n"), Ending(CRASHED, "signal SIGABRT", "tma")]})
+    assert checked(machine, tmp_path) == 1
+    skipped = [e.get("GPUKERN_GPU_SKIP") for c, e in zip(machine.commands, machine.environments) if c[0] == "words"]
+    assert skipped == [None, "wgmma m, n", "wgmma m, n\ntma"]
+    assert "launches" not in machine.ran and verdicts(tmp_path)["words"] == "HUNG"
+
+
+def test_the_same_case_again_is_not_tried_for_ever(tmp_path: Path) -> None:
+    machine = Machine(endings={"words": [Ending(HUNG, "86", "tma") for _ in range(9)]})
+    assert checked(machine, tmp_path) == 1 and sum(c[0] == "words" for c in machine.commands) == 2
+
+
+def test_a_device_that_no_longer_answers_ends_the_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine(endings={"launches": [Ending(HUNG, "x", "one-tile")], "probe": [Ending(HUNG, "y")]})
+    assert checked(machine, tmp_path) == 1
+    assert sum(c[0] == "launches" for c in machine.commands) == 1
+    assert "the device no longer answers" in capsys.readouterr().out and verdicts(tmp_path)["launches"] == "HUNG"
+
+
+def test_an_interrupt_is_130_and_leaves_whole_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine()
+
+    def interrupted(command: list[str], environment: dict[str, str], log: Log, patience: float) -> Ending:
+        if len(machine.commands) == 3:
+            raise KeyboardInterrupt
+        return machine(command, environment, log, patience)
+
+    assert checked(interrupted, tmp_path) == 130  # type: ignore[arg-type]
+    assert verdicts(tmp_path)["words"] == "right" and verdicts(tmp_path)["launches"] == "interrupted"
+    assert logs(tmp_path)["launches"].endswith("==== verdict: interrupted\n")
+    assert "interrupted" in capsys.readouterr().out
+
+
+KILLS_ITS_PARENT = """
+import sys
+from pathlib import Path
+from tests.gpu import check, watch
+first = check.Step("first", "says something", (sys.executable, "-c", "print('all of it')"))
+second = check.Step("second", "kills who runs it", (sys.executable, "-c",
+    "import os, signal; print('begun', flush=True); os.kill(os.getppid(), signal.SIGKILL)"))
+check.run([first, second], watch.run, Path(sys.argv[1]), Path(sys.argv[1], "logs", "x"))
+"""
+
+
+def test_a_step_that_kills_the_process_leaves_the_ones_before_whole(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLS_ITS_PARENT, str(tmp_path)], cwd=ROOT, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    found = logs(tmp_path)
+    assert found["first"] == "all of it\n==== verdict: right\n"
+    assert list(found) == ["first", "second.log.part"] and verdicts(tmp_path) == {"first": "right", "second": "not run"}
+
+
+def test_a_real_step_that_hangs_is_reported_and_ends(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With children: the second of three cases stands still, the third is tried; the step behind is not."""
+    program = """
+import os, signal, sys
+print("this is", sys.argv[1], flush=True)
+open(os.environ["GPUKERN_GPU_PROGRESS"], "w").write(sys.argv[1] + chr(10))
+if sys.argv[1] == "b":
+    signal.pause()
+"""
+    here = tmp_path / "logs" / "x"
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 1000 * (watch.last_line(here / "01-three.progress") == "b")
+        return now
+
+    def execute(command: list[str], environment: dict[str, str], log: Log, patience: float) -> Ending:
+        if tuple(command) == check.PROBE:
+            return Ending(RIGHT)
+        return watch.run(command, environment, log, patience, clock=clock)
+
+    three = check.Step("three", "", (sys.executable, "-c", program), each=("a", "b", "c"), patience=10)
+    outcomes = check.run([three, check.Step("never", "", ("false",))], execute, tmp_path, here)
+    assert [o.status for o in outcomes] == [HUNG, "not run"]
+    assert outcomes[0].endings == [("b", Ending(HUNG, "nothing moved for 10 s", "b"))]
+    text = logs(tmp_path)["three"]
+    assert [line for line in text.splitlines() if line.startswith("this is")] == ["this is a", "this is b", "this is c"]
+    assert "three b HUNG" in check.table(outcomes) + capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("said", "factor"), [("2.5", 2.5), ("0", 0), ("-1", 0), ("soon", 1)])
+def test_patience_has_a_factor(said: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUKERN_GPU_PATIENCE", said)
+    assert check.patience_of(check.Step("", "", (), patience=100)) == 100 * factor
 
 
 def test_without_a_gpu_one_line_a_list_and_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

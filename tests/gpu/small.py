@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import gpukern
-from tests.gpu import device
+from tests.gpu import device, progress
 from tests.oracle import fills, float8, products, strategies, ulps
 from tests.oracle.ops import FIRST
 
@@ -114,6 +114,7 @@ def elementwise_runs() -> int:
     """Each op dense, broadcast, transposed and with gaps, first derivatives of the dense one."""
     count = 0
     for case in FIRST:
+        progress.begins(case.name)
         for dtype in ulps.FLOATS:
             for layout in ("dense", "transposed", "sliced", "offset"):
                 inputs = [strategies.arranged(t, layout) for t in case.smooth_inputs((37, 41), dtype)]
@@ -135,6 +136,7 @@ def main() -> int:
     for row in device.rows() if DEVICE != "cpu" else [r for r in gpukern.available() if r.name.startswith("host/")]:
         if DEVICE == "cpu":
             row = gpukern.selection.Row(row.name, row.types, row.targets, (8, 8, 8), 0, 0)
+        progress.begins(row.name)
         with gpukern.force(row.name):
             count += row_runs(row) + (scaled_runs(row) if device.takes_float8(row) else 0)
             count += along_k_runs(row) if row.name.startswith("sm_90a/") else 0

@@ -1,0 +1,170 @@
+"""The nine launches that a first card should see before any other: `python -m tests.gpu.launches [NAME ..]`.
+
+Ordered so that each adds one thing that no earlier one had, and so the first that goes wrong says what is wrong.  Every
+word of device code alone comes before them (tests/gpu/words.py).  All operands are whole numbers, so results are exact.
+`make gpu-check` runs each in a process of its own, in the build whose waits end (GPUKERN_BOUNDED_WAITS) and under a
+watchdog; docs/validation.md is written from this table.
+
+GPUKERN_PACKAGE names a folder to take gpukern from, instead of the tree.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+if os.environ.get("GPUKERN_PACKAGE"):
+    sys.path.insert(0, os.environ["GPUKERN_PACKAGE"])
+
+import torch
+from torch import Tensor
+
+from tests.gpu import progress
+
+SPAN = 64  # k of a stage of 16 bits; of 8 bits 128
+
+
+@dataclass(frozen=True)
+class Launch:
+    """m, n, k: of a device with so many processors.  turned: B lies along k, which every row takes."""
+
+    name: str
+    row: str
+    shape: Callable[[int], tuple[int, int, int]]
+    adds: str  # what no earlier one has
+    why: str
+    splits: int = 1
+    cluster: int = 1  # what the row's rule makes of it, or the blocks that add up ranges
+    kind: str = "plain"  # "float8", "chain", "graph"
+
+    @property
+    def command(self) -> str:
+        return f"python -m tests.gpu.launches {self.name}"
+
+
+LAUNCHES = (
+    Launch("one-tile", "p64x64", lambda sms: (64, 64, 64), "one block, one tile, one stage",
+           "the driver takes the maps; the box, the swizzle, the descriptors and the fragments of D mean to the device "
+           "what they mean to the model, and registers change hands (setmaxnreg)"),
+    Launch("ring", "p64x64", lambda sms: (64, 64, 33 * SPAN), "a ring that wraps, three times",
+           "parities, stages given back and filled again: the first wait that can go on for ever"),
+    Launch("second-tile", "w128x256", lambda sms: (128, 256 * (sms + sms // 2), 6 * SPAN),
+           "blocks that come back for a second tile",
+           "both warpgroups at one tile; the ring goes on across tiles while D leaves by TMA from a box that is filled "
+           "again"),
+    Launch("turns", "p128x128", lambda sms: (128, 3 * 128 * sms, 7 * SPAN), "warpgroups in turns",
+           "named barriers that one side only arrives at (bar.arrive): an order of arrivals that the model allows and "
+           "a device does not would stop both"),
+    Launch("pair", "w128x256", lambda sms: (256, 256 * (sms // 2), 9 * SPAN), "clusters of two, multicast",
+           "each block brings half for both: remote arrivals, bytes counted that a peer sent, and a block that must "
+           "not end before its peer's last arrival", cluster=2),
+    Launch("ranges", "d128x16", lambda sms: (16, 128, 16 * SPAN), "ranges added through distributed shared memory",
+           "the cluster's barrier in ranges.cuh, behind which threads may have ended (idle ones of the producer's "
+           "warpgroup): whether a device counts them as arrived is the manual's word alone; and reads of a block that "
+           "must not have ended", splits=4, cluster=4),
+    Launch("promotion", "q256x128", lambda sms: (256, 128, 5 * 128), "two sets of sums, formats of 8 bits",
+           "the most registers (232 a thread), sums made anew each stage while the other warpgroup multiplies",
+           kind="float8"),
+    Launch("dependent", "p64x64", lambda sms: (256, 256, 4 * SPAN), "programmatic dependent launch",
+           "each reads what the one before wrote: a load before griddepcontrol.wait is a wrong number now and then, "
+           "so 200 in a row", kind="chain"),
+    Launch("graph", "p64x64", lambda sms: (256, 256, 4 * SPAN), "the same pair captured in a graph, a process's first",
+           "maps and attributes are made while capturing; the edge between the nodes is a dependent launch's",
+           kind="graph"),
+)  # fmt: skip
+NAMES = tuple(launch.name for launch in LAUNCHES)
+
+
+def operands(launch: Launch, sms: int) -> tuple[Tensor, Tensor]:
+    """A by rows and B by columns, whole numbers whose sums a result of 16 bits holds."""
+    m, n, k = launch.shape(sms)
+    generator = torch.Generator().manual_seed(20)
+
+    def whole(rows: int, share: float) -> Tensor:
+        values = torch.randint(-2, 3, (rows, k), generator=generator).float()
+        return values * (torch.rand(rows, k, generator=generator) < share)
+
+    dtype = torch.float8_e4m3fn if launch.kind == "float8" else torch.bfloat16
+    few = min(1.0, 60 / k)  # non-zero products of an element: sums stay below 256, which bfloat16 has all of
+    return whole(m, 1).to(dtype), whole(n, few).to(dtype).t()
+
+
+def permutation(n: int) -> Tensor:
+    """A matrix that turns columns around: what it multiplies stays exact."""
+    return torch.eye(n, dtype=torch.bfloat16).flip(1)
+
+
+def expected(a: Tensor, b: Tensor) -> Tensor:
+    return a.double() @ b.double()
+
+
+def wrong(got: Tensor, want: Tensor) -> str:
+    """ "" where every element is right."""
+    bad = ~(got.cpu().double() == want)
+    return (
+        f"{int(bad.sum())} of {bad.numel()} elements are wrong, the first at {bad.nonzero()[0].tolist()}"
+        if bad.any()
+        else ""
+    )
+
+
+def try_on_device(launch: Launch) -> str:
+    """ "" or what is wrong."""
+    import gpukern
+
+    sms = torch.cuda.get_device_properties(torch.cuda.current_device()).multi_processor_count
+    a, b = operands(launch, sms)
+    want = expected(a, b)
+    there = a.cuda(), b.t().contiguous().cuda().t()
+    turn, turned = permutation(want.shape[1]).cuda(), want.flip(1)
+    torch.cuda.synchronize()
+    with gpukern.force(f"sm_90a/{launch.row}*{launch.splits}"):
+        if launch.kind == "float8":
+            one = torch.ones((), device="cuda")
+            got = gpukern.scaled_mm(*there, one, one, out_dtype=torch.float32)
+        elif launch.kind == "chain":
+            for number in range(200):
+                got = gpukern.mm(gpukern.mm(*there), turn)
+                if number % 20 == 19 and (text := wrong(got, turned)):
+                    return f"pair {number}: {text}"
+            want = turned
+        elif launch.kind == "graph":
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                got = gpukern.mm(gpukern.mm(*there), turn)
+            for _ in range(3):
+                got.zero_()
+                graph.replay()
+                torch.cuda.synchronize()
+                if text := wrong(got, turned):
+                    return text
+            want = turned
+        else:
+            got = gpukern.mm(*there)
+        torch.cuda.synchronize()
+    return wrong(got, want)
+
+
+def main(names: list[str], attempt: Callable[[Launch], str] = try_on_device) -> int:
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        print(f"gpukern: no launch is called {', '.join(unknown)}; choose of {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    bad = 0
+    for launch in LAUNCHES:
+        if names and launch.name not in names:
+            continue
+        progress.begins(launch.name)
+        try:
+            text = attempt(launch)
+        except RuntimeError as error:  # behind a trap the runtime has this to say of whatever is asked
+            text = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        print(f"{launch.name:12} {'WRONG: ' + text if text else 'right'}", flush=True)
+        bad += bool(text)
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
