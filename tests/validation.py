@@ -73,8 +73,8 @@ end, `GPUKERN_PACKAGE=build/bounded/lib` goes before it.
 
 A wait that is given up ends in a store to address 0, which the runtime calls an illegal memory access. Named barriers,
 the cluster's barrier and griddepcontrol.wait are bounded by the host, which ends the process with status 86. A wait may
-take `GPUKERN_WAIT_SECONDS` (10); under compute-sanitizer it is to be 100 times that. racecheck names no writer for TMA's
-copies of tensors and memcheck has had false reports of wgmma, so a tool counts only where a planted fault fires.
+take `GPUKERN_WAIT_SECONDS` (10); under compute-sanitizer it is to be 100 times that. racecheck names no writer for
+TMA's copies of tensors and memcheck has had false reports of wgmma, so a tool counts only where a planted fault fires.
 """
 
 HOW = """## How a fact is recorded

@@ -245,6 +245,48 @@ if sys.argv[1] == "b":
     assert "three b HUNG" in check.table(outcomes) + capsys.readouterr().out
 
 
+COMPILER = """#!/bin/sh
+# A stand-in for both compilers: knows its flags, and makes what it is asked for empty.
+echo "$@" >> "{log}"
+case "$*" in
+  *--version*) echo "release 13.0, V13.0.88"; exit 0 ;;
+  *--list-gpu-code*) echo sm_80 sm_90 sm_90a; exit 0 ;;
+esac
+while [ $# -gt 0 ]; do
+  if [ "$1" = "-o" ]; then : > "$2"; fi
+  if [ "$1" = "-MF" ]; then echo "x:" > "$2"; fi
+  shift
+done
+"""
+
+
+@pytest.mark.slow
+def test_the_build_whose_waits_end_is_a_package_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step's own command, with compilers that only note their flags: every device source is told, nothing else, and
+    the package of the tree stays as it is."""
+    home = tmp_path / "cuda"
+    for name in ("bin/nvcc", "include/cuda_runtime.h", "cxx"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(COMPILER.format(log=tmp_path / "log"))
+        (home / name).chmod(0o755)
+    monkeypatch.setattr(check, "BOUNDED", tmp_path / "bounded")
+    step = check.steps("sm_90")[0]
+    compilers = {name: str(home / "cxx") for name in ("CXX", "CC", "LDSHARED", "LDCXXSHARED")}
+    environment = {**os.environ, **compilers, **step.environment, "CUDA_HOME": str(home), "TORCH_CUDA_ARCH_LIST": "9.0"}
+    (ours,) = (ROOT / "gpukern").glob("_C.*.so")
+    before = ours.stat().st_mtime_ns, ours.stat().st_ino
+    done = subprocess.run(step.command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (ours.stat().st_mtime_ns, ours.stat().st_ino) == before
+    package = tmp_path / "bounded" / "lib" / "gpukern"
+    assert list(package.glob("_C.*.so")) and (package / "selection.py").exists()
+    named = {s.name: s.environment for s in check.steps("sm_90")}["launches"]["GPUKERN_PACKAGE"]
+    assert Path(named) == package.parent
+    compiled = [line for line in (tmp_path / "log").read_text().splitlines() if " -c " in line]
+    device_code = [line for line in compiled if ".cu -o" in line]
+    assert len(device_code) > 10 and [line for line in compiled if "-DGPUKERN_BOUNDED_WAITS" in line] == device_code
+
+
 @pytest.mark.parametrize(("said", "factor"), [("2.5", 2.5), ("0", 0), ("-1", 0), ("soon", 1)])
 def test_patience_has_a_factor(said: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUKERN_GPU_PATIENCE", said)
