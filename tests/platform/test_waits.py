@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 
+from tests.oracle import fills, products
 from tests.platform.kernels import LOSS
 from tests.platform.library import ROOT, model_library
 from tests.platform.test_conformance import SCHEDULES, buffer, named, nvcc
@@ -27,9 +29,9 @@ CASES = {
 
 @cache
 def library() -> ctypes.CDLL:
-    sources = (f"{HERE}/conformance/harness.cu", f"{HERE}/bounded_waits.cu")
+    sources = tuple(f"{HERE}/{name}.cu" for name in ("conformance/harness", "bounded_waits", "bounded_product"))
     found = named(model_library("bounded_waits", sources, "-DGPUKERN_BOUNDED_WAITS"))
-    found.take_waits.restype = ctypes.c_char_p
+    found.take_waits.restype = found.bounded_product.restype = ctypes.c_char_p
     return found
 
 
@@ -57,6 +59,27 @@ def test_a_wait_that_ends_leaves_nothing(case: str) -> None:
     for name, order, seed in SCHEDULES:
         library().set_schedule(order, ctypes.c_uint32(seed), 32)
         assert ran(case, 1) == ("", 1, []), (name, seed)
+
+
+def test_a_product_whose_waits_end_is_the_same_and_a_starved_one_says_who_waits() -> None:
+    """Hopper's own kernel: ragged, with more tiles than blocks; and with boxes that bring half of what is counted."""
+    m, n, k = 200, 136, 712
+    a, b = fills.integers(m, k, k=k, dtype=torch.bfloat16), fills.integers(n, k, k=k, dtype=torch.bfloat16)
+    want = a.double() @ b.double().t()
+    for starved in (0, 1):
+        for order, seed in ((0, 1), (1, 1), (3, 2)):
+            library().set_schedule(order, ctypes.c_uint32(seed), 32)
+            d = torch.full((m, n), torch.nan, dtype=torch.bfloat16)
+            at = (ctypes.c_void_p(t.data_ptr()) for t in (a, b, d))
+            error = library().bounded_product(*at, m, n, k, starved).decode()
+            said = library().take_waits().decode()
+            if not starved:
+                assert (error, said) == ("", ""), (order, seed)
+                products.exactly_equal(d, want.to(torch.bfloat16))
+                continue
+            first = said.splitlines()[0]  # a consumer of the first stage, or the producer behind the last
+            assert "of 384 (warp" in first and "mbarrier_wait_parity on the mbarrier at 0x" in first
+            assert "given up after" in first and "given up: block" in error, error
 
 
 @pytest.mark.slow
