@@ -79,6 +79,7 @@ def test_what_hangs_is_ended_and_named_with_all_that_it_started(
     """A child of the child holds a lock until it is gone too; half a line of either file is no whole one."""
     program = f"""
         import fcntl, os, signal, subprocess, sys
+        import tests.gpu.progress
         ready, ours = os.pipe()
         held = "import fcntl, os, signal; f = open({str(tmp_path / "lock")!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX); "
         held += "os.write(" + str(ours) + ", b'x'); signal.pause()"
@@ -90,7 +91,9 @@ def test_what_hangs_is_ended_and_named_with_all_that_it_started(
             record.write("gpukern: block (3,0,0): mbarrier_wait_parity\\n")
         with open(os.environ["GPUKERN_GPU_PROGRESS"], "w") as file:
             file.write("case 7\\ncase 8\\nca")
-        signal.pause()
+        def stands_here():
+            signal.pause()
+        stands_here()
     """
     log = tmp_path / "01-step.progress"
     there = jumps(lambda: log.exists() and log.read_text().endswith("\nca"))
@@ -101,6 +104,7 @@ def test_what_hangs_is_ended_and_named_with_all_that_it_started(
     with (tmp_path / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # comes when the child's child has gone
     assert said(tmp_path).startswith("case 7 right\nhalf a li")
+    assert "in stands_here" in said(tmp_path)  # where it was
     assert "half a li" in capsys.readouterr().out
 
 
@@ -198,8 +202,10 @@ def test_progress_is_on_the_disk_before_the_case_begins(tmp_path: Path, monkeypa
 
 @pytest.mark.slow
 def test_pytest_says_which_test_runs(tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text("def test_one(): pass\ndef test_two(): raise SystemExit('as a crash')\n")
+    two = "import os, signal\ndef test_two():\n    os.kill(os.getpid(), signal.SIGUSR1)\n    raise SystemExit('a crash')\n"
+    (tmp_path / "test_it.py").write_text("def test_one(): pass\n" + two)
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.gpu.progress"]
     env = {**os.environ, "GPUKERN_GPU_PROGRESS": str(tmp_path / "progress"), "PYTHONPATH": str(watch.ROOT)}
-    subprocess.run([*words, str(tmp_path / "test_it.py")], cwd=tmp_path, env=env, capture_output=True)
+    done = subprocess.run([*words, str(tmp_path / "test_it.py")], cwd=tmp_path, env=env, capture_output=True)
+    assert b"in test_two" in done.stderr, "where it is when it is asked, past pytest's capture"
     assert (tmp_path / "progress").read_text() == "test_it.py::test_one\ntest_it.py::test_two\n"

@@ -123,10 +123,12 @@ def leaves_facts(step: Step) -> bool:
 
 
 def environment_of(step: Step, facts: Path) -> dict[str, str]:
-    """The user's own, without what would make this run another one."""
+    """The user's own, without what would make this run another one.  Python writes what it says at once, and where it
+    was when a signal ends it."""
     other = ("TORCH_CUDA_ARCH_LIST", "GPUKERN_FORCE", "GPUKERN_RECORD", "GPUKERN_GPU_DEVICE", "PYTEST_ADDOPTS",
              "GPUKERN_BOUNDED_WAITS", "GPUKERN_PACKAGE", "GPUKERN_GPU_SKIP")  # fmt: skip
     own = {name: value for name, value in os.environ.items() if name not in other}
+    own |= {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
     return {**own, **{name: value.format(facts=facts) for name, value in step.environment.items()}}
 
 

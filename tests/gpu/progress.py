@@ -1,12 +1,18 @@
 """What runs now, for whoever watches from outside: a line in the file that GPUKERN_GPU_PROGRESS names, written before a
 case begins and on the disk when it does, because the case may take the process or the machine with it.
 
-As a pytest plugin (`-p tests.gpu.progress`) a test is a case.
+As a pytest plugin (`-p tests.gpu.progress`) a test is a case.  Under a watchdog SIGUSR1 prints where each thread is,
+which it asks for before it ends a process.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
+
+if os.environ.get("GPUKERN_GPU_PROGRESS"):
+    faulthandler.register(signal.SIGUSR1, file=os.dup(2), all_threads=True)  # pytest puts 2 elsewhere
 
 
 def begins(case: str) -> None:

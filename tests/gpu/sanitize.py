@@ -39,8 +39,16 @@ def under(sanitizer: str, tool: str, command: list[str]) -> subprocess.Completed
     """The kernels of gpukern in a command, under one tool, with every allocation the driver's own."""
     environment = {**os.environ, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
     options = ["--tool", tool, "--error-exitcode", str(FOUND), "--kernel-name", "kns=gpukern"]
-    return subprocess.run([sanitizer, *options, *OPTIONS.get(tool, []), *command], cwd=ROOT, env=environment,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    whole = [sanitizer, *options, *OPTIONS.get(tool, []), *command]
+    said = []
+    # Handed on line by line: what a tool found before it hung is not to be lost with it.
+    with subprocess.Popen(whole, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace") as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            said.append(line)
+    return subprocess.CompletedProcess(whole, process.returncode, "".join(said))
 
 
 def compile_planted(folder: Path) -> tuple[str, str]:

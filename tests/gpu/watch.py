@@ -144,6 +144,8 @@ def run(
             if now != seen:
                 seen, since = now, clock()
             elif patience and clock() - since > patience:
+                os.kill(process.pid, signal.SIGUSR1)  # where it is (progress.py); others end by that
+                time.sleep(0.5)
                 words = f"nothing moved for {patience:.0f} s" + kill(process, reap)
                 return Ending(HUNG, words, last_line(progress), text_of(record))
             echo()
