@@ -202,8 +202,8 @@ def test_progress_is_on_the_disk_before_the_case_begins(tmp_path: Path, monkeypa
 
 @pytest.mark.slow
 def test_pytest_says_which_test_runs(tmp_path: Path) -> None:
-    two = "import os, signal\ndef test_two():\n    os.kill(os.getpid(), signal.SIGUSR1)\n    raise SystemExit('a crash')\n"
-    (tmp_path / "test_it.py").write_text("def test_one(): pass\n" + two)
+    two = "def test_two():\n    os.kill(os.getpid(), signal.SIGUSR1)\n    raise SystemExit('a crash')\n"
+    (tmp_path / "test_it.py").write_text("import os, signal\ndef test_one(): pass\n" + two)
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.gpu.progress"]
     env = {**os.environ, "GPUKERN_GPU_PROGRESS": str(tmp_path / "progress"), "PYTHONPATH": str(watch.ROOT)}
     done = subprocess.run([*words, str(tmp_path / "test_it.py")], cwd=tmp_path, env=env, capture_output=True)
