@@ -2,11 +2,11 @@
 // device that hangs says nothing, and costs everything else that was to be tried on it.
 //
 // A wait on an mbarrier asks, and asks again; when the bound has passed it writes a Wait into memory of the host and
-// traps.  Nothing in it is a call: a call makes the compiler wait for each wgmma (C7510), and then another pipeline
-// than the shipped one is tried.  Named barriers, the cluster's barrier and griddepcontrol.wait have no form that ends
-// (ptxas knows no barrier.cluster.try_wait), so their instructions stay as they are: who comes to one leaves a note of
-// it in the same memory and takes it back behind it.  The host (waits_host.h) looks at the notes, and where one stays
-// longer than the bound it prints it and ends the process.
+// ends the launch.  Nothing in it is a call: a call makes the compiler wait for each wgmma (C7510), and then another
+// pipeline than the shipped one is tried.  Named barriers, the cluster's barrier and griddepcontrol.wait have no form
+// that ends (ptxas knows no barrier.cluster.try_wait), so their instructions stay as they are: who comes to one leaves
+// a note of it in the same memory and takes it back behind it.  The host (waits_host.h) looks at the notes, and where
+// one stays longer than the bound it prints it and ends the process.
 //
 // Without the macro nothing of this is compiled.
 #pragma once
@@ -66,8 +66,7 @@ inline std::string text_of(const Wait& w) {
   return text;
 }
 
-// ---- what each machine has of its own
-// --------------------------------------------------------------------------------
+// ---- what each machine has of its own -----------------------------------------------------------------------------
 
 #if defined(GPUKERN_MODEL)
 
@@ -103,7 +102,7 @@ GPUKERN_D uint32_t ticks() {
 GPUKERN_D bool first_to_give_up() { return atomicExch(&given_up, 1u) == 0; }
 // A trap of another thread must not come before the record is where the host sees it.
 GPUKERN_D void settle() { __threadfence_system(); }
-// The second word is for the compiler: no sum is kept for what comes behind.
+// Ends the launch as the instruction trap does, for which ptxas spills up to 940 bytes of a kernel's sums.
 GPUKERN_D void trap() { asm volatile("st.global.u32 [%0], %1;" ::"l"(0ull), "r"(0)); }
 GPUKERN_D bool first_lane() {
   uint32_t lane;
@@ -113,26 +112,27 @@ GPUKERN_D bool first_lane() {
 
 #endif
 
-// ---- the words' own part
-// ---------------------------------------------------------------------------------------------
+// ---- the words' own part ------------------------------------------------------------------------------------------
 
 GPUKERN_D uint32_t number_in_block() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
-GPUKERN_D void write(Wait* to, Word word, uint32_t barrier, uint32_t detail, uint32_t time, uint32_t state) {
-  volatile Wait& w = *to;
+GPUKERN_D void fill(volatile Wait& w, Word word, uint32_t barrier, uint32_t detail, uint32_t time) {
   w.word = word;
   w.barrier = barrier, w.detail = detail;
   w.block[0] = blockIdx.x, w.block[1] = blockIdx.y, w.block[2] = blockIdx.z;
   w.grid[0] = gridDim.x, w.grid[1] = gridDim.y, w.grid[2] = gridDim.z;
   w.thread = number_in_block(), w.threads = blockDim.x * blockDim.y * blockDim.z;
   w.ticks = time;
-  settle();
-  w.state = state;
 }
 
-// Does not return.
+// Comes back, on a device, while the fault is on its way.
 GPUKERN_D void give_up(Word word, uint32_t barrier, uint32_t detail, uint32_t began) {
   if (first_to_give_up()) {
-    if (Room* const r = room()) write(&r->record, word, barrier, detail, ticks() - began, 2);
+    if (Room* const r = room()) {
+      volatile Wait& w = r->record;
+      fill(w, word, barrier, detail, ticks() - began);
+      settle();
+      w.state = 2;
+    }
     settle();
     trap();
   }
@@ -158,12 +158,7 @@ class Note {
     const uint32_t block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
     at_ = &r->notes[(block * 32 + number_in_block() / 32) % kNotes];
     volatile Wait& w = *at_;
-    w.word = word;
-    w.barrier = barrier, w.detail = detail;
-    w.block[0] = blockIdx.x, w.block[1] = blockIdx.y, w.block[2] = blockIdx.z;
-    w.grid[0] = gridDim.x, w.grid[1] = gridDim.y, w.grid[2] = gridDim.z;
-    w.thread = number_in_block(), w.threads = blockDim.x * blockDim.y * blockDim.z;
-    w.ticks = ticks();
+    fill(w, word, barrier, detail, ticks());
     w.state = 1;
   }
   GPUKERN_D ~Note() {

@@ -127,7 +127,10 @@ inline void remember(std::string kernel, dim3 grid) {
 }
 inline std::string name_of(const void* kernel) {
   const char* name = nullptr;
-  if (cudaFuncGetName(&name, kernel) != cudaSuccess || !name) return "a kernel";
+#if CUDART_VERSION >= 12030
+  if (cudaFuncGetName(&name, kernel) != cudaSuccess) name = nullptr;
+#endif
+  if (!name) return "a kernel";
   char* const readable = abi::__cxa_demangle(name, nullptr, nullptr, nullptr);
   const std::string text = readable ? readable : name;
   std::free(readable);
