@@ -4,6 +4,7 @@ does leaves nothing, and the compiler makes the pipeline that it ships."""
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import subprocess
 from functools import cache
@@ -98,3 +99,29 @@ def test_the_compiler_makes_the_pipeline_that_it_ships(tmp_path: Path) -> None:
         r"Function properties for \S*7product\S*\n\s*(\d+) bytes stack frame, (\d+) bytes spill stores", said
     )
     assert found == [("0", "0")] * 5, found
+
+
+@pytest.mark.slow
+def test_the_host_prints_the_record_and_ends_what_stands_at_a_barrier(tmp_path: Path) -> None:
+    """Once, to the file that is named and to stderr, with the launches that may be meant; status 86 where no
+    instruction ends the wait."""
+    if not nvcc():
+        return
+    program = tmp_path / "host"
+    command = [nvcc(), "-std=c++20", "-Icsrc", "-DGPUKERN_BOUNDED_WAITS", "-Werror=all-warnings", "-arch=sm_90a"]
+    done = subprocess.run([*command, f"{HERE}/bounded_host.cu", "-o", str(program)], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()[-4000:]
+    record = tmp_path / "record"
+    environment = {**os.environ, "GPUKERN_WAIT_SECONDS": "0.05", "GPUKERN_WAIT_RECORD": str(record)}
+    where = "gpukern: block (5,0,0) of (132,1,1), thread 256 of 384 (warp 8, warpgroup 2): "
+    launched = "gpukern: launched of late, with that grid: product<2>\n"
+    for kind, status, text in (
+        ("record", 0, f"{where}mbarrier_wait_parity on the mbarrier at 0x38010, parity 1, given up after 9999 ms\n"),
+        ("note", 86, f"{where}cluster_wait\n"),
+    ):
+        record.unlink(missing_ok=True)
+        ran = subprocess.run([program, kind], env=environment, capture_output=True, text=True)
+        assert ran.returncode == status, (kind, ran)
+        assert record.read_text() == text + launched
+        assert ran.stderr.startswith(text + launched) and ran.stderr.count("gpukern: block") == 1
+        assert ("1 warps are at barriers" in ran.stderr) is (kind == "note")
