@@ -175,6 +175,8 @@ class Info(dict[str, Any]):
             if facts
             else "  built        nothing",
         ]
+        if "-DGPUKERN_BOUNDED_WAITS" in facts.get("flags", {}).get("gpu", ""):
+            lines.append("               for first runs on a device: GPUKERN_BOUNDED_WAITS; the usual: make build")
         targets = facts.get("targets", {})
         width = max(map(len, targets), default=0)
         for folder, words in targets.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .. import _C
+from ..info import built
 from .results import writable
 
 
@@ -26,6 +27,13 @@ def forced() -> str:
         return str(_C.gemm_forced())
     except ValueError as error:
         raise Refused(f"GPUKERN_FORCE: {error}") from None
+
+
+def check_build(device: str) -> None:
+    """A GPU's times are the shipped build's, or nobody's."""
+    if device.startswith("cuda") and "-DGPUKERN_BOUNDED_WAITS" in built().get("flags", {}).get("gpu", ""):
+        raise Refused(f"--device {device}: the waits of this build are bounded (GPUKERN_BOUNDED_WAITS), so its times "
+                      "are not the shipped build's; run: make build")  # fmt: skip
 
 
 def check_plotting(folder: Path | None) -> None:

@@ -20,7 +20,7 @@ import torch
 from .. import selection
 from ..info import built
 from . import ceilings, machine, suites, table
-from .arguments import Parser, Refused, check_file, check_plotting, forced
+from .arguments import Parser, Refused, check_build, check_file, check_plotting, forced
 from .measure import SLOW, Bench
 from .operands import Pool
 from .results import Line, Run, Unreadable, load, save
@@ -170,6 +170,7 @@ def main(arguments: list[str]) -> int:
             raise Refused(f"--threads {options.threads}: choose of 1 to {cores}")
         torch.set_num_threads(options.threads)
     device, rivals = _device(options.device), _rivals(options.against)
+    check_build(device)
     check_plotting(options.plot)
     check_file(options.json, options.resume)
     forced()

@@ -20,7 +20,7 @@ from torch import Tensor
 from .. import _C, ops, selection, tuning
 from ..tuning import Product
 from . import check, machine
-from .arguments import Parser, Refused
+from .arguments import Parser, Refused, check_build
 from .statistics import spread
 from .table import aligned
 from .timing import Call, DeviceClock, Effort, HostClock, by_turns
@@ -72,6 +72,7 @@ def _device(text: str) -> str:
     if ordinal >= count:
         here = "cpu" if not count else f"cpu, cuda:0 to cuda:{count - 1}"
         raise Refused(f"{text} is not here, or nothing is built for it; here are {here}; see python -m gpukern info")
+    check_build(text)
     return f"cuda:{ordinal}"
 
 

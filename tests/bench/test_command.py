@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import torch
 
+import gpukern
 from gpukern import bench
-from gpukern.bench import command, measure
+from gpukern.bench import arguments, command, measure
 from gpukern.bench.operands import Pool, Want
 from gpukern.bench.results import Line, Run, load
 from gpukern.bench.timing import Clock, Effort, HostClock, by_turns, rotating
@@ -76,6 +77,28 @@ def test_without_a_gpu_or_triton_it_says_so(
     assert "triton is not installed here" in capsys.readouterr().err
     assert bench.main(["mm", "--plot", "there"]) == 2
     assert "--plot needs matplotlib" in capsys.readouterr().err
+
+
+def test_a_build_for_first_runs_is_not_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither by the bench nor by tune, whose figures would choose rows; on a CPU nothing of it is different."""
+    facts = {**arguments.built(), "flags": {"gpu": "-O3 -DGPUKERN_BOUNDED_WAITS"}}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(command.selection, "default_device", lambda: "cuda")
+    monkeypatch.setattr(arguments, "built", lambda: facts)
+    for words in (["mm", "--device", "cuda"], ["tune", "--shapes", "8,8,8", "--device", "cuda:0"]):
+        assert bench.main(words) == 2
+        assert "so its times are not the shipped build's; run: make build" in capsys.readouterr().err
+    assert bench.main(["relu", *SMALL]) == 0
+    monkeypatch.undo()
+    info = gpukern.info()
+    assert "for first runs" not in str(info)
+    info["built"] = {**info["built"], "flags": facts["flags"]}
+    assert "for first runs on a device: GPUKERN_BOUNDED_WAITS; the usual: make build" in str(info)
 
 
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
