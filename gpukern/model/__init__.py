@@ -9,6 +9,7 @@ what it cannot show.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,9 @@ from torch import Tensor
 from .. import _C, ops, selection
 from ..explanation import on_meta
 from . import machine
-from .machine import LineCount, ModelError, Schedule
+from .machine import LineCount, ModelError, Refused, Schedule
 
-__all__ = ["LineCount", "ModelError", "Report", "Schedule", "run"]
+__all__ = ["LineCount", "ModelError", "Refused", "Report", "Schedule", "run"]
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ def run(
     check: bool = True,
     count: bool = True,
     **kwargs: Any,
-) -> tuple[Tensor, Report]:
-    """Runs a GPU kernel under the machine model: the result as a CPU tensor, and what was done.
+) -> tuple[Any, Report]:
+    """Runs a GPU kernel under the machine model: the result as a CPU tensor (two where the op has two), and what was
+    done.
 
     op: the name of a gpukern product (matmul, addmm, ..) or elementwise function (silu, ..), then its arguments.
     row: a product's row ("simt/s64x64"; `gpukern.available(built=False)` lists them), else the one an H100 would run.
@@ -93,8 +95,9 @@ def run(
     warp, 32 or 64.  check: races and uninitialised reads.  count: bytes, bank conflicts and sectors by source line
     (for small shapes: every request is kept until its block ends).
 
-    ModelError where the kernel does what no kernel may; torch's errors for wrong arguments; ValueError for an unknown
-    op, row or schedule.
+    ModelError where the kernel does what no kernel may; Refused, a ValueError, where the row is not for the call, with
+    the reason that explain() would give; torch's errors for wrong arguments; ValueError for an unknown op, row or
+    schedule.
     """
     if schedule not in machine.ORDERS:
         raise ValueError(f"there is no schedule {schedule!r}; choose one of {', '.join(machine.ORDERS)}")
@@ -115,35 +118,51 @@ def run(
 
 def _product(
     op: str, args: tuple[Any, ...], kwargs: dict[str, Any], row: str | None, plan: Schedule
-) -> tuple[Tensor, str]:
+) -> tuple[Any, str]:
     rest = dict(kwargs)
     activation, residual = rest.pop("activation", None) or "none", rest.pop("residual", None)
-    precision = rest.pop("precision", None)
-    rest.pop("batch_invariant", None)  # a row by name is the same for any number of rows
+    if op == "mm_activation_backward":  # an argument of its own, and not what is done to the result
+        rest |= {"activation": activation} if "activation" in kwargs else {}
+        activation = "none"
+    precision, batch_invariant = rest.pop("precision", None), bool(rest.pop("batch_invariant", None))
     build, check, names = selection._PRODUCTS[op]
-    shape = check(*map(on_meta, args), **{key: on_meta(value) for key, value in rest.items()}).shape
+    checked = check(*map(on_meta, args), **{key: on_meta(value) for key, value in rest.items()})
+    shape = (checked[0] if isinstance(checked, tuple) else checked).shape
     given = dict(zip(names, args)) | rest
     positional = [given.pop(name) for name in names if name in given]
     p = build(*positional, **given)
     rows = [r for r in selection.available(built=False) if not r.name.startswith("host/")]
     splits = 1
     if row is None:
-        chosen = selection.explain_quietly(op, *args, device="sm_90", **kwargs)
+        device = "sm_90" if plan.wave == 32 else "gfx942"
+        chosen = selection.explain_quietly(op, *args, device=device, **kwargs)
+        if chosen.would_run is None:
+            raise Refused(f"no row of a GPU takes {chosen.problem}")
         row, splits = chosen.would_run, chosen.splits
     named = next((r for r in rows if r.name == row), None)
     if named is None:
         raise ValueError(f"there is no row {row!r}; known are {', '.join(r.name for r in rows)}")
     if str(p.a.dtype).removeprefix("torch.") not in named.types:
-        raise ValueError(f"{row} takes {', '.join(named.types)}, not {p.a.dtype}")
+        raise Refused(f"{row} takes {', '.join(named.types)}, not {p.a.dtype}")
     folders = list(dict.fromkeys(r.name.split("/")[0] for r in rows))
     folder = named.name.split("/")[0]
     place = folders.index(folder), [r.name for r in rows if r.name.startswith(folder + "/")].index(named.name)
     out = torch.empty(p.a.shape[0], p.a.shape[1], p.b.shape[2], dtype=p.a.dtype)
+    if p.summed:
+        saved = None if p.saved is None else p.saved[0]
+        d, sums = machine.product_with_sums(
+            *place, out[0], p.a[0], p.b[0], derivative=p.derivative, saved=saved, schedule=plan, splits=splits,
+            precision=precision,
+        )  # fmt: skip
+        return (d.reshape(shape), sums), named.name
     if residual is not None:
         residual = residual.expand(shape).reshape(out.shape)
+    scales = [None if s is None else s.select(dim, 0) for s, dim in ((p.row_scale, 2), (p.column_scale, 1))]
     result = machine.product(
         *place, out, p.a, p.b, c=p.c, alpha=p.alpha, beta=p.beta if p.c is not None else 0,
         activation=activation, residual=residual, schedule=plan, splits=splits, precision=precision,
+        derivative=p.derivative, saved=p.saved, row_scale=scales[0], column_scale=scales[1],
+        batch_invariant=batch_invariant,
     )  # fmt: skip
     return result.reshape(shape), named.name
 
@@ -172,12 +191,20 @@ def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: S
     entry = next((e for e in entries if choice is None or e["choice"] == choice), None)
     if entry is None:
         raise ValueError(f"{op} has no choice {choice!r}; known are {', '.join(e['choice'] for e in entries)}")
+    common = functools.reduce(torch.promote_types, [t.dtype for t in tensors if t.dtype != torch.bool] or [torch.bool])
+    floating = common.is_floating_point or (like.dtype.is_floating_point and entry["types"] == "to_float")
+    takes = {"floating": floating, "number": common != torch.bool}.get(entry["types"], True)
+    if not takes or common.is_complex:
+        what = "numbers" if entry["types"] == "number" else "floating types"
+        raise Refused(f"elementwise/{op} cannot serve this call: it takes {what}, not {common}")
     catalogue = _C.elementwise_catalogue()
     families = list(dict.fromkeys(e["family"] for e in catalogue))
     mine = [(e["name"], e["choice"]) for e in catalogue if e["family"] == entry["family"]]
     place = families.index(entry["family"]), mine.index((entry["name"], entry["choice"])), 0
     out = torch.empty_like(like, device="cpu")
     result = machine.elementwise(place, out, tensors, numbers, schedule=plan)
+    if not out.numel():
+        return result, f"elementwise/{op}, nothing"
     conditions = int(words[0] == "Tensor condition")
     path = machine.plan(out, tensors, conditions=conditions).path
     return result, f"elementwise/{op}, {path}"

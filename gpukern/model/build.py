@@ -132,4 +132,5 @@ def library() -> ctypes.CDLL:
     found = ctypes.CDLL(str(build()))
     for name in ("elementwise", "product", "counts"):
         getattr(found, f"gpukern_model_{name}").restype = ctypes.c_char_p
+    found.gpukern_model_unwritten.restype = ctypes.c_int64
     return found

@@ -20,7 +20,7 @@ from .. import _C
 from ..explanation import adds_terms
 from ..scaled import scale_kind
 from .build import library
-from .memory import Guarded, watch
+from .memory import Memory, guarded, name_buffer, unwritten, watch
 
 MAX_DIMS = 8
 ORDERS = {"fifo": 0, "lifo": 1, "random": 2, "pct": 3}
@@ -44,6 +44,27 @@ class Schedule:
 
 class ModelError(RuntimeError):
     """What the model found: a fault of the kernel."""
+
+
+class Refused(ValueError):
+    """The row is not for this call, and why."""
+
+
+def _check(error: bytes, name: str) -> None:
+    """Raises what a launch has answered: nothing, why it was refused, or the fault."""
+    text = error.decode()
+    if text.startswith("refused: "):
+        raise Refused(f"{name} cannot serve this call: {text.removeprefix('refused: ')}")
+    if text:
+        raise ModelError(text)
+
+
+def _check_written(what: str, name: str, t: Tensor) -> None:
+    count, first = unwritten(t)
+    if count:
+        raise ModelError(
+            f"{name}: {count} of {t.numel()} elements of {what} were never written, the first of them at {first}"
+        )
 
 
 def set_schedule(schedule: Schedule) -> None:
@@ -133,19 +154,20 @@ def elementwise(
     bytes earlier than they do (to see a fault found).  ModelError where the kernel does what no kernel may.
     """
     set_schedule(schedule or Schedule())
-    target = Guarded(out, aligned=aligned).poison()
-    sources = [Guarded(t, aligned=aligned).fill(t) for t in inputs]
+    target = guarded(out, aligned=aligned).poison()
+    sources = [guarded(t, aligned=aligned).fill(t) for t in inputs]
     if in_place:
         sources[0] = target.fill(inputs[0])
-    watch({f"input {k}": s for k, s in enumerate(sources) if s is not target}, target, shorter)
+    watch({f"input {k}": s for k, s in enumerate(sources) if s is not target}, target, shorter, in_place=in_place)
     arguments = _call(place, target.view, [s.view for s in sources], compute or out.dtype, processors, slice_limit)
     numbers = [*scalars, *[0.0] * (3 - len(scalars))]
     whole = [int(v) if abs(v) < 2**63 else (2**63 - 1 if v > 0 else -(2**63)) for v in numbers]
     error = library().gpukern_model_elementwise(
         *arguments, _array(ctypes.c_double, numbers), _array(ctypes.c_int64, whole)
     )
-    if error:
-        raise ModelError(error.decode())
+    name = f"elementwise/{op_at(*place[:2])}"
+    _check(error, name)
+    _check_written("the result", name, target.view)
     for s in sources[1 if in_place else 0 :]:
         s.untouched()
     target.check_gaps()
@@ -161,7 +183,12 @@ def _call(
     limit: int,
 ) -> list[Any]:
     """The arguments that a launch and a plan share."""
+    for t in (out, *inputs):
+        if t.dtype not in DTYPES:
+            raise Refused(f"no elementwise kernel takes {t.dtype}")
     shape, strides = iteration(out, inputs)
+    if len(shape) > MAX_DIMS:
+        raise Refused(f"a launch walks {MAX_DIMS} dimensions, and these operands have {len(shape)} dimensions apart")
     padded = [step for s in strides for step in (*s, *[0] * (MAX_DIMS - len(s)))]
     return [
         _array(ctypes.c_int, [*place, _compute(compute), len(shape), len(inputs), processors, limit]),
@@ -231,6 +258,15 @@ def _as_stored(t: Tensor) -> Tensor:
 
 
 @cache
+def op_at(family: int, place: int) -> str:
+    """The name of an op, and its choice, from its family's place and its own."""
+    catalogue = _C.elementwise_catalogue()
+    families = list(dict.fromkeys(str(e["family"]) for e in catalogue))
+    entry = [e for e in catalogue if e["family"] == families[family]][place]
+    return str(entry["name"]) + (f"-{entry['choice']}" if entry["choice"] else "")
+
+
+@cache
 def row_at(folder: int, row: int) -> str:
     """The name of a row from its folder's place and its own."""
     names = [str(r["name"]) for r in _C.gemm_rows()]
@@ -240,9 +276,10 @@ def row_at(folder: int, row: int) -> str:
 
 def _precision_for(folder: int, row: int, dtype: torch.dtype) -> str:
     """One that the row is for, not what the selection would say."""
-    if dtype != torch.float32:
+    name = row_at(folder, row)
+    if dtype != torch.float32 or name.startswith(("gemv/", "f32/", "simt/")):
         return "strict"
-    return "bf16x6" if adds_terms(row_at(folder, row)) else "tf32"
+    return "bf16x6" if adds_terms(name) else "tf32"
 
 
 def product(
@@ -251,6 +288,7 @@ def product(
     residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False, splits: int = 1,
     precision: str | None = None, derivative: str = "none", saved: Tensor | None = None,
     row_scale: Tensor | None = None, column_scale: Tensor | None = None, processors: int = 4, cluster: int = 0,
+    batch_invariant: bool = False,
 ) -> Tensor:  # fmt: skip
     """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c, saved and residual, (batch, m, n).
 
@@ -260,11 +298,14 @@ def product(
     row_scale, column_scale: (batch, m) and (batch, n), in the accumulator's type, by which the sums are multiplied.
     processors: of the device, for rows whose blocks stay on theirs.  cluster: blocks that share an operand, in those
     rows (0: the row's own rule; -1: the blocks of a cluster add up the ranges of k).
+    batch_invariant: a row of the result may not depend on how many others there are.
+
+    Refused where the row is not for such a call; ModelError where the kernel does what no kernel may.
     """
     given = {"a": _as_stored(a), "b": _as_stored(b), "c": c, "residual": residual, "saved": saved}
     given["row_scale"] = None if row_scale is None else row_scale.unsqueeze(2)
     given["column_scale"] = None if column_scale is None else column_scale.unsqueeze(1)
-    memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
+    memory = {name: guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
     addend = c is not None and beta != 0
     flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
     conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not: they are read through the flag
@@ -272,6 +313,7 @@ def product(
     return _launch(
         folder, row, out, memory, flags=flags, conjugated=conjugated, factors=(alpha, beta), precision=precision,
         derivative=derivative, schedule=schedule, aligned=aligned, splits=splits, grid=(processors, cluster),
+        batch_invariant=batch_invariant,
     )  # fmt: skip
 
 
@@ -285,8 +327,8 @@ def product_with_sums(
     What is said of `product` holds; the sums and their parts are watched too, and are NaN until they are written.
     """
     given = {"a": a, "b": b, "saved": saved}
-    memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
-    sums = Guarded(out.new_empty(out.shape[1]), aligned=aligned).poison()
+    memory = {name: guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
+    sums = guarded(out.new_empty(out.shape[1]), aligned=aligned).poison()
     result = _launch(
         folder, row, out, memory, precision=precision or _precision_for(folder, row, a.dtype), derivative=derivative,
         schedule=schedule, aligned=aligned, splits=splits, sums=sums,
@@ -305,7 +347,7 @@ def scaled(
     fast: use_fast_accum.  For the rest see `product`.
     """
     given = {"a": a, "b": b, "scale_a": scale_a, "scale_b": scale_b, "bias": bias, "scale_result": scale_result}
-    memory = {name: Guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
+    memory = {name: guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
     kinds = [
         *scale_kind(memory["scale_a"].view, *a.shape),
         *scale_kind(memory["scale_b"].view.t(), b.shape[1], b.shape[0]),
@@ -318,23 +360,24 @@ def scaled(
 
 
 def _launch(
-    folder: int, row: int, out: Tensor, memory: dict[str, Guarded], *, flags: Sequence[int] = (0, 0, 0),
+    folder: int, row: int, out: Tensor, memory: dict[str, Memory], *, flags: Sequence[int] = (0, 0, 0),
     conjugated: Sequence[int] = (0, 0), factors: tuple[complex, complex] = (1, 0), precision: str = "strict",
     derivative: str = "none", kinds: Sequence[int] | None = None, schedule: Schedule | None, aligned: bool, splits: int,
-    grid: tuple[int, int] = (4, 0), sums: Guarded | None = None, stream: Stream | None = None,
+    grid: tuple[int, int] = (4, 0), sums: Memory | None = None, batch_invariant: bool = False,
+    stream: Stream | None = None,
 ) -> Tensor:  # fmt: skip
     """flags: activation, addend, residual.  factors: alpha and beta.  kinds: the harness's `scales`.  grid: processors
     and blocks of a cluster.  sums: gets those of D's columns.  stream: the launch is queued there, and D is returned as
     it is, to be written later."""
     set_schedule(schedule or Schedule())
-    target = Guarded(out, aligned=aligned).poison()
+    target = guarded(out, aligned=aligned).poison()
     views = {name: buffer.view for name, buffer in memory.items()}
     a, b = views["a"], views["b"]
     ends = [views.get(name) for name in ("saved", "row_scale", "column_scale")]
     layouts = [a, b, views.get("c"), target.view, views.get("residual"), *ends]
     types = [PRODUCT_TYPES.index(t.dtype) for t in (a, out)]
     which = [folder, row, types[0], *flags, types[1], PRECISIONS.index(precision), splits, *conjugated]
-    which += [ACTIVATIONS.index(derivative), *grid, int(sums is not None)]
+    which += [ACTIVATIONS.index(derivative), *grid, int(sums is not None), int(batch_invariant)]
     described = (
         _array(ctypes.c_int, which),
         _array(ctypes.c_int64, [a.shape[0] if a.dim() == 3 else 1, a.shape[-2], b.shape[-1], a.shape[-1]]),
@@ -346,13 +389,13 @@ def _launch(
     wide = torch.int32 if not wide.is_floating_point and wide.itemsize < 8 else wide  # complex ones are 8 or 16
     sizes = ((rooms[0], wide), (rooms[1], torch.uint8), (rooms[2] * b.shape[-1], wide))  # as a launch on a GPU has them
     partial, workspace, parts = (
-        Guarded(torch.empty(size, dtype=dtype), aligned=True).poison() if size else None for size, dtype in sizes
+        guarded(torch.empty(size, dtype=dtype), aligned=True).poison() if size else None for size, dtype in sizes
     )
     watch(memory, target)
     written = {"ranges": partial, "workspace": workspace, "sums": sums, "parts": parts}
     for name, buffer in written.items():
         if buffer:
-            buffer.watch(name, True)
+            name_buffer(name, buffer, 1)
     rest = [buffer.view if buffer else None for buffer in (partial, workspace)]
     of_sums = [buffer.view if buffer else None for buffer in (sums, parts)]
     pointers = [a, b, views.get("c"), views.get("residual"), target.view, *rest, *ends, *of_sums]
@@ -367,11 +410,14 @@ def _launch(
         None if kinds is None else _array(ctypes.c_int64, kinds),
         _array(ctypes.c_void_p, [None if t is None else t.data_ptr() for t in of_scales]),
     )  # fmt: skip
-    if error:
-        raise ModelError(error.decode())
+    name = row_at(folder, row)
+    _check(error, name)
     if stream:
         stream.keeps.append((target, memory, partial, workspace, parts))
         return target.view
+    _check_written("the result", name, target.view)
+    if sums:
+        _check_written("the sums of its columns", name, sums.view)
     for m in memory.values():
         m.untouched()
     target.check_gaps()
@@ -392,14 +438,14 @@ class Stream:
         self.schedule = schedule
         self.keeps: list[Any] = []
 
-    def given(self, t: Tensor) -> Guarded:
-        return Guarded(t, aligned=True).fill(t)
+    def given(self, t: Tensor) -> Memory:
+        return guarded(t, aligned=True).fill(t)
 
     def product(
         self, folder: int, row: int, out: Tensor, *, splits: int = 1, cluster: int = 0, processors: int = 4,
-        precision: str | None = None, sums: Guarded | None = None, kinds: Sequence[int] | None = None,
-        activation: str = "none", **memory: Guarded,
-    ) -> Guarded:  # fmt: skip
+        precision: str | None = None, sums: Memory | None = None, kinds: Sequence[int] | None = None,
+        activation: str = "none", **memory: Memory,
+    ) -> Memory:  # fmt: skip
         """As the function of that name; memory: a, b, c, residual, row_scale .., of which some are earlier results."""
         flags = [ACTIVATIONS.index(activation), int("c" in memory), int("residual" in memory)]
         precision = precision or _precision_for(folder, row, memory["a"].view.dtype)
@@ -407,7 +453,7 @@ class Stream:
             folder, row, out, memory, flags=flags, factors=(1, float("c" in memory)), precision=precision, kinds=kinds,
             schedule=self.schedule, aligned=True, splits=splits, grid=(processors, cluster), sums=sums, stream=self,
         )  # fmt: skip
-        result: Guarded = self.keeps[-1][0]
+        result: Memory = self.keeps[-1][0]
         return result
 
     def __enter__(self) -> Stream:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from .build import library
+from .far import NEAR, Far, extent_of, poison_of
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PAGE = mmap.PAGESIZE
@@ -21,7 +23,7 @@ class Guarded:
 
     def __init__(self, like: Tensor, *, aligned: bool = False) -> None:
         size = like.element_size()
-        extent = 1 + sum((n - 1) * s for n, s in zip(like.shape, like.stride())) if like.numel() else 0
+        extent = extent_of(like)
         room = -(-extent * size // 16) * 16 if aligned else extent * size
         self._map = mmap.mmap(-1, -(-room // _PAGE) * _PAGE + 2 * _PAGE)
         base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
@@ -41,14 +43,11 @@ class Guarded:
         for page in (self._base, self._base + len(self._map) - _PAGE):
             _libc.mprotect(ctypes.c_void_p(page), _PAGE, mmap.PROT_READ | mmap.PROT_WRITE)
 
-    def watch(self, name: str, writable: bool, shorter: int = 0) -> None:
-        """Tells the model whose memory this is."""
-        if not self.view.numel():
-            return
+    def regions(self) -> Iterator[tuple[str, int, int, int, int]]:
+        """As Far's: there is one."""
         start = self.bytes.data_ptr()
-        pointers = (start, start + self.view_bytes - shorter, self._base + _PAGE, self._end)
-        addresses = [ctypes.c_void_p(p) for p in pointers]
-        library().gpukern_model_buffer(name.encode(), *addresses, int(writable))
+        if self.view.numel():
+            yield "", start, start + self.view_bytes, self._base + _PAGE, self._end
 
     def fill(self, values: Tensor) -> Guarded:
         """Writes the values; expanded dimensions once."""
@@ -59,10 +58,9 @@ class Guarded:
         return self
 
     def poison(self) -> Guarded:
-        """NaN, or -1, in every element."""
+        """NaN, or 1, in every element."""
         if self.view.numel():
-            number = complex("nan+nanj") if self.view.is_complex() else float("nan")
-            self.view.fill_(number if self.view.dtype.is_floating_point or self.view.is_complex() else 1)
+            self.view.fill_(poison_of(self.view.dtype))
         self._before = self.bytes.clone()
         return self
 
@@ -82,9 +80,36 @@ class Guarded:
             self.view.copy_(written)
 
 
-def watch(inputs: Mapping[str, Guarded], output: Guarded, shorter: int = 0) -> None:
+Memory = Guarded | Far
+
+
+def guarded(like: Tensor, *, aligned: bool = False) -> Memory:
+    """Memory for a copy of a tensor, wherever its lines lie."""
+    return (Far if extent_of(like) * like.element_size() > NEAR else Guarded)(like, aligned=aligned)
+
+
+def name_buffer(name: str, memory: Memory, kind: int, shorter: int = 0) -> None:
+    """Tells the model whose memory this is: an input's (0), a result's (1), or one's that is both (2)."""
+    for where, begin, end, low, high in memory.regions():
+        addresses = map(ctypes.c_void_p, (begin, end - shorter, low, high))
+        library().gpukern_model_buffer((name + where).encode(), *addresses, kind)
+
+
+def watch(inputs: Mapping[str, Memory], output: Memory, shorter: int = 0, *, in_place: bool = False) -> None:
     """These are the buffers of the next launch, and no others; inputs are said to be `shorter` bytes shorter."""
     library().gpukern_model_forget_buffers()
     for name, buffer in inputs.items():
-        buffer.watch(name, False, shorter)
-    output.watch("output", True)
+        name_buffer(name, buffer, 0, shorter)
+    name_buffer("output", output, 2 if in_place else 1)
+
+
+def unwritten(t: Tensor) -> tuple[int, tuple[int, ...]]:
+    """How many elements of a view no kernel has written since its buffer was named, and the index of the first."""
+    if not t.numel():
+        return 0, ()
+    size, dims = t.element_size(), t.dim()
+    shape, strides, first = ((ctypes.c_int64 * max(dims, 1))() for _ in range(3))
+    for d in range(dims):
+        shape[d], strides[d] = t.shape[d], t.stride(d) * size
+    count = library().gpukern_model_unwritten(ctypes.c_void_p(t.data_ptr()), dims, shape, strides, size, first)
+    return count, tuple(itertools.islice(first, dims))

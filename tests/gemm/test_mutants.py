@@ -14,7 +14,7 @@ import gpukern.reference
 from gpukern import _C
 from tests.gemm.mutants import MUTANTS, NONE, NONE_TF32, Mutant
 from tests.gemm.mutants import SM80 as PLANT
-from tests.gemm.search import Case, is_seen, loaded
+from tests.gemm.search import Case, is_seen, loaded, row_for
 from tests.oracle import fills
 
 SM80 = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows())).index("sm_80")
@@ -79,7 +79,7 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
         yield {"a": fills.normal(1, 40, 70), "b": fills.normal(1, 70, 40), "rounded": True}
 
 
-def wrong(case: Case, seed: int, folder: int = SM80, row: int = 0) -> str:
+def wrong(case: Case, seed: int, folder: int = SM80, row: int | None = None) -> str:
     """What the model says, or that a result is wrong, or ""."""
     case = dict(case)
     a, b, c, residual = case["a"], case["b"], case.get("c"), case.get("residual")
@@ -87,7 +87,7 @@ def wrong(case: Case, seed: int, folder: int = SM80, row: int = 0) -> str:
     out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype)
     try:
         got = gpukern.model.machine.product(
-            folder, row, out, case.pop("a"), case.pop("b"), **case,
+            folder, row_for(folder, a.dtype) if row is None else row, out, case.pop("a"), case.pop("b"), **case,
             schedule=gpukern.model.machine.Schedule("pct", seed), aligned=True,
         )  # fmt: skip
     except (gpukern.model.machine.ModelError, AssertionError) as said:

@@ -1,6 +1,8 @@
 // Schedules, buffers and counts of what runs.
 #include "harness.h"
 
+#include "written.h"
+
 using namespace gpukern;
 
 GPUKERN_EXPORT void gpukern_model_schedule(int order, uint32_t seed, int wave, int check, int count) {
@@ -8,10 +10,18 @@ GPUKERN_EXPORT void gpukern_model_schedule(int order, uint32_t seed, int wave, i
 }
 
 // The buffers of the next launches; any access outside them, where it can be told, is a fault.
+// writable: 0 an input, 1 a result, 2 a result that is an input too.
 GPUKERN_EXPORT void gpukern_model_forget_buffers() { model::buffers().clear(); }
 GPUKERN_EXPORT void gpukern_model_buffer(const char* name, const char* begin, const char* end, const char* low,
                                          const char* high, int writable) {
   model::buffers().push_back({name, begin, end, low, high, writable != 0});
+  if (writable) model::remember_writes(model::buffers().back(), writable == 2);
+}
+// Of elements that lie so, strides in bytes: how many no kernel has written since the buffers were named; first: the
+// place of the first of them.
+GPUKERN_EXPORT int64_t gpukern_model_unwritten(const char* start, int dims, const int64_t* shape,
+                                               const int64_t* strides, int size, int64_t* first) {
+  return model::count_unwritten(start, dims, shape, strides, static_cast<size_t>(size), first);
 }
 
 // From here on launches are those of one stream, which `finish` runs in order; "" or what went wrong.

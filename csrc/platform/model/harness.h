@@ -1,14 +1,22 @@
 // What a test calls: launches under the model behind plain C functions.  Every function returns "" or what went wrong,
-// as text that lives until the next call on the same thread.
+// as text that lives until the next call on the same thread; what was refused before anything was launched begins with
+// kRefused.
 #pragma once
+#include "../device.h"
 #include "memory.h"
 
 #define GPUKERN_EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace gpukern::model {
+constexpr const char* kRefused = "refused: ";
+inline const char* refused(const char* why) {
+  last_error() = std::string(kRefused) + why;
+  return last_error().c_str();
+}
 inline const char* answer(int error) {
   if (error == 0) return "";
-  if (error < 0) return "a launcher was asked for what its table does not have";
-  return last_error().empty() ? "a launcher refuses what it was given" : last_error().c_str();
+  if (error < 0 || (error == platform::kNoKernel && last_error().empty())) return refused("it has no kernel for this");
+  if (error == platform::kNoTensorMap && last_error().empty()) return refused("TMA takes no such operand");
+  return last_error().c_str();
 }
 }  // namespace gpukern::model

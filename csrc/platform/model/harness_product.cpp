@@ -24,15 +24,52 @@ gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* l
   p.saved = layout(layouts + 20);
   p.row_scale = layout(layouts + 24);
   p.column_scale = layout(layouts + 28);
+  p.batch_invariant = which[15] != 0;
   p.epilogue.derivative = static_cast<gemm::Activation>(which[11]);
   p.epilogue.sums = which[14] ? gemm::Sums::columns : gemm::Sums::none;
   return p;
 }
 
+// A device that the folder serves, of as many processors; else the first of these, and why it does not.
+struct Place {
+  Device device;
+  gemm::Reason refused;
+};
+Place place_for(const gemm::Folder& folder, int processors) {
+  Place first{};
+  for (const int target : {90, 80, 89, 100, 0x942, 0x1100}) {
+    const bool amd = target >= 0x900, wide = target == 0x942;
+    Device d{amd ? Vendor::amd : Vendor::nvidia,
+             target,
+             processors,
+             amd            ? 64 << 10
+             : target == 89 ? 99 << 10
+                            : 227 << 10,
+             0,
+             wide ? 64 : 32};
+    if (d.wave != model::settings().wave) continue;
+    if (const gemm::Reason why = folder.serves(d)) {
+      if (!first.refused) first = {d, why};
+      continue;
+    }
+    return {d, nullptr};
+  }
+  return first;
+}
+
+// Why selection would never give the row this problem, or null.
+gemm::Reason refusal(const gemm::Folder& folder, const gemm::Row& row, const gemm::Problem& p, int processors) {
+  const Place at = place_for(folder, processors);
+  if (at.refused) return at.refused;
+  if (const gemm::Reason why = folder.supports(p, at.device)) return why;
+  return folder.refuses(row, p, at.device);
+}
+
 }  // namespace
 
 // which: folder, row, type, activation, addend, residual, type of the result, precision, ranges of k, whether a and b
-// are conjugated, the derivative, processors, blocks of a cluster (0: the row's rule), whether columns are summed.
+// are conjugated, the derivative, processors, blocks of a cluster (0: the row's rule), whether columns are summed,
+// whether a row of D may not depend on how many others there are.
 // scales: null, or group and strides (x, k) of a's and of b's, b's type, fast sums; scale_data: a's, b's, the bias, the
 // result's.  extents: batch, m, n, k.  layouts: a, b, c, d, residual, S, scales of rows and columns, with row, column
 // and batch stride in elements and the alignment in bytes.  data: a, b, c, residual, d, room for the ranges' sums and
@@ -67,6 +104,8 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
     d.scale_a = scale_data[0], d.scale_b = scale_data[1], d.bias = scale_data[2], d.scale_result = scale_data[3];
   }
   model::last_error().clear();
+  const gemm::Folder& folder = gemm::kFolders[which[0]];
+  if (const gemm::Reason why = refusal(folder, folder.rows[which[1]], p, d.processors)) return model::refused(why);
 #define GPUKERN_LAUNCH(folder)                             \
   if (which[0] == gemm::folder_index(gemm::folder::kName)) \
     return model::answer(gemm::folder::launch(which[1], p, d, nullptr));

@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <unordered_map>
 
 #include "shadow.h"
+#include "written.h"
 
 namespace gpukern::model {
 namespace {
@@ -15,6 +17,7 @@ namespace {
 constexpr uint32_t kBase = 0x400;  // shared addresses start here: no kernel may rely on 0
 constexpr uint16_t kNobody = 0xffff;
 constexpr int kReaders = 3;
+constexpr size_t kFewBuffers = 16;
 
 // The last accesses to one byte.
 struct Cell {
@@ -55,6 +58,7 @@ struct Memory {
 struct Kept {
   Memory memory;
   std::vector<Buffer> buffers;
+  std::vector<std::pair<const char*, size_t>> by_low;         // the buffers in order, where there are many
   std::map<std::pair<const void*, bool>, LineCount> counted;  // by line and whether it writes
   std::map<std::pair<const char*, int>, Place> places;        // by file and line
   const Place* last_place = nullptr;                          // of these, which was asked for last
@@ -274,6 +278,10 @@ void exchange(Remembered& other) {
 void start_memory() {
   Kept& k = kept();
   k.memory.block_number = 0;
+  k.by_low.clear();
+  if (k.buffers.size() > kFewBuffers)
+    for (size_t i = 0; i < k.buffers.size(); ++i) k.by_low.emplace_back(k.buffers[i].low, i);
+  std::sort(k.by_low.begin(), k.by_low.end());
   k.memory.global.clear();
   k.memory.global.resize(k.buffers.size());
   for (size_t i = 0; running_settings().check && i < k.buffers.size(); ++i) {
@@ -347,12 +355,28 @@ void check_alignment(const char* address, size_t bytes, Kind kind, const void* o
          static_cast<const void*>(address));
 }
 
+// A result: what is read of it must have been written, by this launch or one before.
+void touch_result(Buffer& b, size_t offset, size_t bytes, Kind kind, const void* origin) {
+  if (kind != Kind::write && running_settings().check)
+    if (const size_t i = nobodys(b, offset, bytes); i < bytes)
+      fail(place_of(origin, noun(kind)), "byte %zu of '%s' is read, and no kernel has written it", offset + i,
+           b.name.c_str());
+  if (kind != Kind::read) note_write(b, offset, bytes);
+}
+
 // False where the address is near no buffer: a thread has memory of its own.
 bool global_access_from(const char* address, size_t bytes, Kind kind, const Who& agent, int rank, const void* origin,
                         bool aligned, bool counts) {
-  const std::vector<Buffer>& all = kept().buffers;
-  for (size_t i = 0; i < all.size(); ++i) {
-    const Buffer& b = all[i];
+  Kept& k = kept();
+  std::vector<Buffer>& all = k.buffers;
+  size_t first = 0, end = all.size();
+  if (!k.by_low.empty()) {  // the last that begins before the address: they do not overlap
+    const auto next = std::upper_bound(k.by_low.begin(), k.by_low.end(), std::pair(address, SIZE_MAX));
+    if (next == k.by_low.begin()) return false;
+    first = std::prev(next)->second, end = first + 1;
+  }
+  for (size_t i = first; i < end; ++i) {
+    Buffer& b = all[i];
     if (address < b.low || address >= b.high) continue;
     if (ahead_of_previous())
       fail(place_of(origin, noun(kind)),
@@ -360,6 +384,7 @@ bool global_access_from(const char* address, size_t bytes, Kind kind, const Who&
            b.name.c_str(), verb(kind));
     if (address >= b.begin && address + bytes <= b.end && (kind == Kind::read || b.writable)) {
       if (aligned) check_alignment(address, bytes, kind, origin);
+      if (!b.written.empty()) touch_result(b, address - b.begin, bytes, kind, origin);
       if (running_settings().check) touch_global(i, address - b.begin, bytes, kind, agent, rank, origin);
       if (counts) note(address, bytes, kind != Kind::read, false, origin);
       return true;

@@ -19,6 +19,7 @@ struct Buffer {
   std::string name;
   const char *begin, *end, *low, *high;
   bool writable;
+  std::vector<uint8_t> written = {};  // a byte a byte (written.h); empty: it is not remembered
 };
 std::vector<Buffer>& buffers();  // of the next launch on this thread of the host; empty: global memory is not watched
 
