@@ -1,8 +1,8 @@
 """The error of products in float32's units: `python -m tests.gemm.rho` prints the table of docs/numerics.md.
 
 rho = max |c - r| / (2^-24 |A||B|) beyond the rounding of the store (tests/oracle/products.py), r of the operands as
-they are given, in float64.  The GPU rows run under the machine model, which adds in float32 to nearest, where tensor
-cores cut.
+they are given, in float64.  The GPU rows run under the machine model, whose tensor cores cut what they add as far as
+publications say of Ampere (mma.sync) and Hopper (wgmma); the other rows add to nearest.
 """
 
 from __future__ import annotations
@@ -39,10 +39,16 @@ KINDS: dict[str, tuple[torch.dtype, tuple[int, ...], Callable[[Tensor, Tensor], 
     "model, simt, float32": (torch.float32, DEPTHS, partial(modelled, "simt/s64x64", "strict")),
     "model, f32, float32": (torch.float32, DEPTHS, partial(modelled, "f32/f64x64", "strict")),
     "model, sm_80, bfloat16 to float32": (torch.bfloat16, DEPTHS, partial(modelled, "sm_80/h64x64", None)),
+    "model, sm_80, float16 to float32": (torch.float16, DEPTHS, partial(modelled, "sm_80/h64x64", None)),
+    "model, sm_90a, bfloat16 to float32": (torch.bfloat16, DEPTHS, partial(modelled, "sm_90a/p64x64", None)),
+    "model, sm_90a, float16 to float32": (torch.float16, DEPTHS, partial(modelled, "sm_90a/p64x64", None)),
     "model, terms, bf16x9": (torch.float32, DEPTHS, partial(modelled, "terms/e64x64", "bf16x9")),
     "model, terms, bf16x6": (torch.float32, DEPTHS, partial(modelled, "terms/e64x64", "bf16x6")),
     "model, terms, bf16x3": (torch.float32, DEPTHS, partial(modelled, "terms/e64x64", "bf16x3")),
+    "model, sm_90a, bf16x9": (torch.float32, DEPTHS, partial(modelled, "sm_90a/t128x64", "bf16x9")),
+    "model, sm_90a, bf16x6": (torch.float32, DEPTHS, partial(modelled, "sm_90a/t128x64", "bf16x6")),
     "model, sm_80, tf32": (torch.float32, DEPTHS, partial(modelled, "sm_80/t64x64", "tf32")),
+    "model, sm_90a, tf32": (torch.float32, DEPTHS, partial(modelled, "sm_90a/p64x64", "tf32")),
 }
 
 

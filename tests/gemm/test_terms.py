@@ -104,13 +104,18 @@ def rho(got: Tensor, a: Tensor, b: Tensor) -> float:
 @pytest.mark.parametrize("k", [64, 300, 1024])
 @pytest.mark.parametrize("fill", fills.FILLS)
 def test_error(fill: str, k: int, row: gpukern.selection.Row) -> None:
-    """Six and nine products are as good as float32 itself; three keep 16 bits of each operand."""
+    """Six and nine products keep strict float32's bound; three keep 16 bits of each operand.
+
+    Hopper's cut each 128 of k so finely that the error is no more than strict float32's own.  Ampere's tensor cores cut
+    by a bit more, and 256 of k: up to three times that, where exponents are far apart.
+    """
     a, b = fills.FILLS[fill](1, 33, k), fills.FILLS[fill](1, k, 35)
     strict = rho(machine.product(*place(STRICT), torch.empty(1, 33, 35), a, b), a, b)
     found = {p: rho(multiply(a, b, p, row), a, b) for p in PRECISIONS}
     for precision in ("bf16x6", "bf16x9"):  # x6 leaves out up to 2^-24 of |A||B|, one unit
         products.check_product(multiply(a, b, precision, row)[0], a[0], b[0])
-        assert found[precision] <= max(strict, 1) + 1, (found, strict)
+        coarser = 1 if row.name.startswith("sm_90a/") else 3
+        assert found[precision] <= coarser * max(strict, 1) + 1, (found, strict)
     assert found["bf16x3"] <= 512 + products.slack(k), found  # it leaves out up to 2^-15 of |A||B|
     assert found["bf16x3"] > found["bf16x6"], found
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "cut_sums.h"
 #include "float8.h"
 #include "fragments.h"
 #include "memory.h"
@@ -79,10 +80,9 @@ template <class Shape, class Type, class Sum> void multiply(void* const* lanes) 
   }
 }
 
-// The same of float8, whose sums the tensor cores cut.  No manual says so of mma.sync; that they may is what a kernel
-// is held to.
-template <class A, class B> void multiply_cut(void* const* lanes) {
-  using Shape = M16n8k32;
+// The same of what tensor cores cut.  Of float8 no measurement says so of mma.sync; that they may is what a kernel is
+// held to.
+template <class Shape, Cut How, class A, class B> void multiply_cut(void* const* lanes) {
   float a[Shape::m][Shape::k], b[Shape::k][Shape::n], sum[Shape::m][Shape::n];
   gather<Shape, A, B>(lanes, a, b);
   const auto each_sum = [&](auto f) {
@@ -93,18 +93,23 @@ template <class A, class B> void multiply_cut(void* const* lanes) {
       }
   };
   each_sum([](float d, float& s) { s = d; });
-  for (int row = 0; row < Shape::m; ++row) add_cut(Shape::n, Shape::k, a[row], 1, b[0], sum[row]);
+  for (int row = 0; row < Shape::m; ++row) add_cut<How>(Shape::n, Shape::k, a[row], 1, b[0], Shape::n, sum[row]);
   each_sum([](float& d, float s) { d = s; });
 }
 
 using Multiply = void (*)(void* const*);
 constexpr Multiply kMultiply[] = {
     // in the order of Mma
-    multiply<M16n8k16, half_t, float>, multiply<M16n8k16, bfloat16_t, float>,
-    multiply<M16n8k8, Tf32, float>,    multiply<M16n8k32, int8_t, int>,
-    multiply<M8n8k4, double, double>,  multiply<M16n8k16Double, double, double>,
-    multiply_cut<E4m3, E4m3>,          multiply_cut<E4m3, E5m2>,
-    multiply_cut<E5m2, E4m3>,          multiply_cut<E5m2, E5m2>,
+    multiply_cut<M16n8k16, kAmpereCut16, half_t, half_t>,
+    multiply_cut<M16n8k16, kAmpereCut16, bfloat16_t, bfloat16_t>,
+    multiply_cut<M16n8k8, kAmpereCut32, Tf32, Tf32>,
+    multiply<M16n8k32, int8_t, int>,
+    multiply<M8n8k4, double, double>,
+    multiply<M16n8k16Double, double, double>,
+    multiply_cut<M16n8k32, kCut8, E4m3, E4m3>,
+    multiply_cut<M16n8k32, kCut8, E4m3, E5m2>,
+    multiply_cut<M16n8k32, kCut8, E5m2, E4m3>,
+    multiply_cut<M16n8k32, kCut8, E5m2, E5m2>,
 };
 
 // ---- ldmatrix, stmatrix ------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "cut_sums.h"
 #include "float8.h"
 #include "wgmma_layout.h"
 
@@ -155,12 +156,26 @@ void watch(const Operand& o, int from, int rows, const Agent& agent, Place at) {
 
 // ---- execution ------------------------------------------------------------------------------------------------
 
+// A row of the sums += one of A times B.
+void add(const Product& p, int k, const float* left, const float* right, float* sum) {
+  switch (p.kind_a) {
+    case Elements::f16:
+    case Elements::bf16: return add_cut<kHopperCut16>(p.n, k, left, kRows, right, p.n, sum);
+    case Elements::tf32: return add_cut<kHopperCut32>(p.n, k, left, kRows, right, p.n, sum);
+    case Elements::e4m3:
+    case Elements::e5m2: return add_cut<kCut8>(p.n, k, left, kRows, right, p.n, sum);
+    case Elements::s8:
+      for (int kk = 0; kk < k; ++kk)
+        for (int column = 0; column < p.n; ++column) sum[column] += left[kk * kRows] * right[kk * p.n + column];
+  }
+}
+
 // A warp's quarter: 16 rows of A, all of B.
 void execute(const Operation& op, const Operand& a, const Operand& b, int warp, Accumulator& to) {
   float left[kMostK * kRows], right[kMostK * 256], sums[kRows * 256];
   const Product& p = op.product;
   const int k = kStepBytes / bytes_of(p.kind_a);
-  const bool cut = p.kind_a == Elements::e4m3 || p.kind_a == Elements::e5m2, whole = p.kind_a == Elements::s8;
+  const bool whole = p.kind_a == Elements::s8;
   if (p.a_in_registers) {
     for (int l = 0; l < kLanes; ++l)
       for (int i = 0; i < 8; ++i) {
@@ -180,21 +195,11 @@ void execute(const Operation& op, const Operand& a, const Operand& b, int warp, 
       }
   };
   std::fill(sums, sums + kRows * p.n, 0.0f);
-  if (cut && p.accumulate) each_sum([](uint32_t d, float& sum) { sum = float_of(d); });
-  for (int row = 0; row < kRows; ++row) {
-    float* const sum = sums + row * p.n;
-    if (cut) {
-      add_cut(p.n, k, left + row, kRows, right, sum);
-      continue;
-    }
-    for (int kk = 0; kk < k; ++kk) {
-      const float x = left[kk * kRows + row];
-      for (int column = 0; column < p.n; ++column) sum[column] += x * right[kk * p.n + column];
-    }
-  }
+  if (!whole && p.accumulate) each_sum([](uint32_t d, float& sum) { sum = float_of(d); });
+  for (int row = 0; row < kRows; ++row) add(p, k, left + row, right, sums + row * p.n);
   each_sum([&](uint32_t& d, float sum) {
     if (whole) d = static_cast<uint32_t>(static_cast<int32_t>(sum)) + (p.accumulate ? d : 0);  // 32 products: exact
-    else d = bits_of(sum + (p.accumulate && !cut ? float_of(d) : 0));
+    else d = bits_of(sum);
   });
 }
 
