@@ -108,6 +108,20 @@ def test_what_hangs_is_ended_and_named_with_all_that_it_started(
     assert "half a li" in capsys.readouterr().out
 
 
+def test_what_a_command_leaves_behind_is_ended_too(tmp_path: Path) -> None:
+    program = f"""
+        import os, subprocess, sys
+        ready, ours = os.pipe()
+        held = "import fcntl, os, signal; f = open({str(tmp_path / "lock")!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX); "
+        held += "os.write(" + str(ours) + ", b'x'); signal.pause()"
+        subprocess.Popen([sys.executable, "-c", held], pass_fds=[ours])
+        os.read(ready, 1)
+    """
+    assert watched(tmp_path, program, clock=stopped).status == RIGHT
+    with (tmp_path / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
 def test_what_moves_slowly_is_left_alone(tmp_path: Path) -> None:
     """Five lines, each after nearly all of the patience: together they take four times as long."""
     program = f"""

@@ -224,8 +224,10 @@ def verdicts(outcomes: list[Outcome]) -> dict[str, Any]:
 
 
 def remark(outcome: Outcome) -> str:
-    """A step's facts in a few words."""
+    """A step's facts in a few words, or what went wrong."""
     facts = outcome.facts
+    if outcome.endings:
+        return "; ".join(f"{name} {ending}".strip() for name, ending in outcome.endings)
     if outcome.step.name == "replay" and facts:
         launches = sum(ran["launches"] for kind in ("rows", "families") for ran in facts[kind].values())
         left = facts.get("rows_of_other_devices", [])
@@ -240,9 +242,7 @@ def remark(outcome: Outcome) -> str:
     if outcome.step.name == "benchmark" and facts:
         timed = sum(bool(line["ours"]) for line in facts["lines"])
         return f"{timed} comparisons, copy {facts['ceilings']['bytes_per_s'] / 1e9:.0f} GB/s"
-    if outcome.status == NOT_APPLICABLE:
-        return outcome.step.unfit
-    return "; ".join(f"{name} {ending}".strip() for name, ending in outcome.endings)
+    return outcome.step.unfit if outcome.status == NOT_APPLICABLE else ""
 
 
 def table(outcomes: list[Outcome]) -> str:

@@ -159,6 +159,8 @@ def run(
         kill(process, reap)
         raise
     finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # what a command leaves behind may hold the device
         echo()
 
 
