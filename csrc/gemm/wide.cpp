@@ -24,9 +24,10 @@ bool widens(ScalarType from, ScalarType to) {
   return at::isReducedFloatingType(from) ? to == c10::kFloat : from == c10::kChar && to == c10::kInt;
 }
 
+// The kernel is called here, not through the dispatcher, which would resolve lazy bits first.
 bool plain(Ref t) {
-  return t.device().is_cuda() && !at::isTensorSubclassLike(t) && !(at::GradMode::is_enabled() && t.requires_grad()) &&
-         !t._fw_grad(0).defined();
+  return t.device().is_cuda() && !t.is_neg() && !t.is_conj() && !at::isTensorSubclassLike(t) &&
+         !(at::GradMode::is_enabled() && t.requires_grad()) && !t._fw_grad(0).defined();
 }
 
 Tensor same_type(const Args& x) {
@@ -62,7 +63,7 @@ Tensor product(Args x, ScalarType type, const Tensor* into) {
   if (x.c) x.c = &c;
   if (plain(x.a) && plain(x.b) && (!x.c || plain(c)) && ours(x) && x.a.device() == x.b.device()) {
     x.wide = true;
-    const bool there = into && into->scalar_type() == type && into->device() == x.a.device();
+    const bool there = into && into->scalar_type() == type && into->device() == x.a.device() && !into->is_neg();
     const Tensor out = there ? *into : at::empty(*result_shape(x), x.a.options().dtype(type));
     const at::AutoDispatchBelowAutograd guard;
     run_out(x, out);

@@ -175,6 +175,17 @@ def test_products(p: Product) -> None:
         check_product(p, torch.complex64)
 
 
+@pytest.mark.parametrize("p", [p for p in PRODUCTS + IN_PLACE if p.result], ids=names)
+def test_products_refuse_an_output_that_overlaps_itself(p: Product) -> None:
+    """All of them: torch's bmm and mv write every number of a row into one place."""
+    tensors = [values(shape, torch.float32) for shape in p.shapes]
+    out = torch.zeros(p.result[:-1] + (1,)).expand(p.result)
+    tensors[:1] = [out] if p.in_place else tensors[:1]
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        p.call(getattr(gpukern, p.name), *tensors, **({} if p.in_place else {"out": out}))
+    assert not out.any()
+
+
 @pytest.mark.parametrize("p", TAILED, ids=names)
 def test_products_with_a_tail(p: Product) -> None:
     check_product(p, torch.float32)
