@@ -118,5 +118,6 @@ def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
     matrices: (p0, p1), (p1, p2), .. of one type.  `multi_dot` takes a list, and vectors at its ends.
     """
     if has_torch_function(matrices):
-        return handle_torch_function(chain_matmul, matrices, *matrices)  # type: ignore[no-any-return]
+        written = {} if out is None else {"out": out}
+        return handle_torch_function(chain_matmul, matrices, *matrices, **written)  # type: ignore[no-any-return]
     return _chain_matmul(matrices) if out is None else _chain_matmul(matrices, out=out)

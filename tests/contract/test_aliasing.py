@@ -138,7 +138,8 @@ def test_elementwise_of_the_same_bytes_as_another_type(dtype: torch.dtype) -> No
 # ---- products --------------------------------------------------------------------------------------------------------
 
 
-TOLERANCE = {torch.float32: 1e-5, torch.float16: 4e-3, torch.complex64: 1e-5, torch.int64: 0.0}
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 4e-3, torch.complex64: 1e-5, torch.int64: 0.0}
+WIDENED = {"mm", "bmm", "addmm", "baddbmm"}  # which have an out_dtype
 WIDE = {torch.complex64: torch.complex128, torch.int64: torch.int64}
 
 
@@ -179,7 +180,7 @@ def test_products(p: Product) -> None:
 def test_products_refuse_an_output_that_overlaps_itself(p: Product) -> None:
     """All of them: torch's bmm and mv write every number of a row into one place."""
     tensors = [values(shape, torch.float32) for shape in p.shapes]
-    out = torch.zeros(p.result[:-1] + (1,)).expand(p.result)
+    out = torch.zeros((*p.result[:-1], 1)).expand(p.result)
     tensors[:1] = [out] if p.in_place else tensors[:1]
     with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
         p.call(getattr(gpukern, p.name), *tensors, **({} if p.in_place else {"out": out}))
@@ -191,7 +192,7 @@ def test_products_with_a_tail(p: Product) -> None:
     check_product(p, torch.float32)
 
 
-@pytest.mark.parametrize("p", [p for p in PRODUCTS if p.name in ("mm", "bmm", "addmm", "baddbmm")], ids=names)
+@pytest.mark.parametrize("p", [p for p in PRODUCTS if p.name in WIDENED], ids=names)
 def test_products_that_are_written_in_a_wider_type(p: Product) -> None:
     if "batch_invariant" not in p.kwargs:
         check_product(p, torch.float16, torch.float32)
@@ -242,6 +243,12 @@ def test_scaled_mm(shared: str) -> None:
     expected = sums.float().to(out.dtype).float()
     gpukern.scaled_mm(a, b, scale_a, scale_b, bias, out_dtype=dtype, out=out)
     torch.testing.assert_close(out.float(), expected, rtol=0.3 if dtype is None else 1e-5, atol=1e-5)
+
+
+def test_chain_matmul_writes_into_out_under_a_mode() -> None:
+    a, b = torch.randn(3, 3), torch.randn(3, 3)
+    with torch.device("cpu"):  # a mode that sees the call
+        assert gpukern.chain_matmul(a, b, out=a) is a
 
 
 def test_bias_act_writes_into_out() -> None:
