@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
-import math
 import sys
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -21,16 +20,13 @@ from torch import Tensor
 
 from . import products
 from .entries import functions
+from .fakes import converted, refuse_overlap, strides_of, tensors_of, witness
 from .info import load_extension
 
 _extension = load_extension()
 
 
 # --- fakes: shape, strides and dtype of a result ---------------------------------------------------------------------
-
-
-def _tensors(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
-    return [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
 
 
 def elementwise_result(tensors: Sequence[Tensor], dtype: torch.dtype, numbers: bool = False) -> Tensor:
@@ -43,59 +39,8 @@ def elementwise_result(tensors: Sequence[Tensor], dtype: torch.dtype, numbers: b
     if any(isinstance(n, torch.SymInt) for t in tensors for n in (*t.shape, *t.stride())):
         strides: Sequence[int] = compute_elementwise_output_strides(*expanded)  # which asks symbols with care
     else:
-        strides = _strides(tensors, shape, numbers)
+        strides = strides_of(tensors, shape, numbers)
     return torch.empty_strided(shape, strides, dtype=dtype, device=device)
-
-
-def _strides(tensors: Sequence[Tensor], shape: torch.Size, numbers: bool) -> Sequence[int]:
-    """TensorIterator's: alike and dense operands pass theirs on, else dimensions are sorted by the operands' strides.
-
-    numbers: whether a number, which is a tensor without dimensions there, is among the operands.
-    """
-    from torch._prims_common import is_non_overlapping_and_dense_or_false, make_contiguous_strides_for
-
-    ndim = len(shape)
-    if all(t.shape == shape for t in tensors) and not (numbers and ndim):
-        if all(t.is_contiguous() for t in tensors):
-            return make_contiguous_strides_for(shape)
-        formats = {4: torch.channels_last}
-        if ndim in formats and all(t.is_contiguous(memory_format=formats[ndim]) for t in tensors):
-            return torch.empty(shape, device="meta", memory_format=formats[ndim]).stride()
-        if all(is_non_overlapping_and_dense_or_false(t) and t.stride() == tensors[0].stride() for t in tensors):
-            return tensors[0].stride()
-    walked = [
-        [0] * (ndim - t.dim())
-        + [0 if n == 1 and m != 1 else s for n, m, s in zip(t.shape, shape[ndim - t.dim() :], t.stride())]
-        for t in tensors
-    ]
-
-    def order(a: int, b: int) -> int:
-        for strides in walked:
-            if strides[a] == 0 or strides[b] == 0:
-                continue
-            if strides[a] != strides[b]:
-                return -1 if strides[a] < strides[b] else 1
-            if shape[a] > shape[b]:
-                return 1
-        return 0
-
-    dims = list(reversed(range(ndim)))
-    for i in range(1, ndim):
-        moved = i
-        for k in range(i - 1, -1, -1):
-            found = order(dims[k], dims[moved])
-            if found > 0:
-                dims[k], dims[moved] = dims[moved], dims[k]
-                moved = k
-            elif found < 0:
-                break
-    if dims == list(reversed(range(ndim))):
-        return make_contiguous_strides_for(shape)
-    strides, step = [0] * ndim, 1
-    for d in dims:
-        strides[d] = step
-        step *= shape[d]
-    return strides
 
 
 def _promoted(tensors: Sequence[Tensor]) -> torch.dtype:
@@ -105,31 +50,6 @@ def _promoted(tensors: Sequence[Tensor]) -> torch.dtype:
     kind = ELEMENTWISE_TYPE_PROMOTION_KIND.DEFAULT
     dtype: torch.dtype = elementwise_dtypes(*tensors, type_promotion_kind=kind)[1]
     return dtype
-
-
-def _witness(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """The kernel's own answer on the CPU, for tensors of one element: its dtype, or its refusal.
-
-    A refusal by type or by number is in torch's kernels, which a fake does not reach. None where the tensors are none
-    of a CPU's dense ones, and other kernels than these would serve.
-    """
-    tensors = [t for t in _tensors(args, kwargs) if t.dim() > 0] or _tensors(args, kwargs)
-    if not all(t.layout == torch.strided and t.device.type in ("cpu", "meta") for t in tensors):
-        return None
-    if any(isinstance(n, (torch.SymInt, torch.SymFloat)) for n in (*args, *kwargs.values())):
-        return None
-
-    def one(a: Any) -> Any:
-        if not isinstance(a, Tensor):
-            return a
-        sizes = [0 if isinstance(n, int) and n == 0 else 1 for n in a.shape]
-        return torch.ones(sizes, dtype=a.dtype)
-
-    from torch.utils._python_dispatch import _disable_current_modes
-
-    function = functions.get(name) or getattr(torch.ops.gpukern, name)
-    with _disable_current_modes(), torch.no_grad():
-        return function(*map(one, args), **{key: one(value) for key, value in kwargs.items()})
 
 
 def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
@@ -148,10 +68,10 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
         choice = next((given[k] for k in choice_at), None) or ""
         operands = tuple(given[k] for k in tensors_at)
         dtype = _extension.elementwise_dtype(entry["name"], choice, operands, tuple(given[k] for k in numbers_at))
-        tensors = _tensors(operands, {})
+        tensors = tensors_of(operands, {})
         numbers = len(tensors) < len(operands)
         if dtype is None or len(numbers_at) == 2:  # two numbers may refuse each other
-            seen = _witness(entry["name"], args, kwargs)
+            seen = witness(entry["name"], args, kwargs)
             dtype = dtype or (None if seen is None or seen.is_complex() else seen.dtype)
         if dtype is not None:
             return elementwise_result(tensors, dtype, numbers)
@@ -161,24 +81,12 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
     return fake
 
 
-def _refuse_overlap(written: Tensor) -> None:
-    """torch's words for a tensor that is written to and has one element in several places."""
-    sizes = written.shape
-    if all(isinstance(n, int) for n in sizes) and 0 not in sizes and any(
-        n > 1 and s == 0 for n, s in zip(sizes, written.stride())
-    ):  # fmt: skip
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-            "Please clone() the tensor before performing the operation."
-        )
-
-
 def _fake_out(name: str, functional: Callable[..., Tensor]) -> Callable[..., None]:
     def fake(*args: Any, out: Tensor, **kwargs: Any) -> None:
         try:
             result = functional(*args, **kwargs)
         except Exception:
-            _witness(name, args, {**kwargs, "out": out})  # which may refuse the type of `out` first
+            witness(name, args, {**kwargs, "out": out})  # which may refuse the type of `out` first
             raise
         if result.device != out.device:
             raise RuntimeError(
@@ -186,9 +94,9 @@ def _fake_out(name: str, functional: Callable[..., Tensor]) -> Callable[..., Non
                 "but cross-device copies are not allowed!"
             )
         if result.dtype != out.dtype:
-            _witness(name, args, {**kwargs, "out": out})
+            witness(name, args, {**kwargs, "out": out})
         if out.shape == result.shape:
-            _refuse_overlap(out)
+            refuse_overlap(out)
         else:
             out.resize_(result.shape).as_strided_(result.shape, result.stride())
 
@@ -200,14 +108,14 @@ def _fake_in_place(name: str, functional: Callable[..., Tensor]) -> Callable[...
         try:
             result = functional(target, *args, **kwargs)
         except Exception:
-            _witness(name + "_", (target, *args), kwargs)
+            witness(name + "_", (target, *args), kwargs)
             raise
         if target.shape != result.shape:
             shapes = list(target.shape), list(result.shape)
             raise RuntimeError("output with shape {} doesn't match the broadcast shape {}".format(*shapes))
         if result.dtype != target.dtype:
-            _witness(name + "_", (target, *args), kwargs)
-        _refuse_overlap(target)
+            witness(name + "_", (target, *args), kwargs)
+        refuse_overlap(target)
 
     return fake
 
@@ -235,17 +143,17 @@ _TAIL = ("activation", "residual", "precision", "batch_invariant")  # change nei
 
 def _is_plain(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     """One floating type, and factors that it holds: what no kernel refuses by type or by number."""
-    types = {t.dtype for t in _tensors(args, kwargs)}
+    types = {t.dtype for t in tensors_of(args, kwargs)}
     if len(types) != 1 or not (dtype := next(iter(types))).is_floating_point:
         return False
     numbers = [kwargs.get("alpha", 1), kwargs.get("beta", 1)]
-    return all(isinstance(n, (int, float)) and not isinstance(n, bool) and _converted(n, dtype) == n for n in numbers)
+    return all(isinstance(n, (int, float)) and not isinstance(n, bool) and converted(n, dtype) == n for n in numbers)
 
 
 def _fake_product(name: str, theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def fake(*args: Any, **kwargs: Any) -> Tensor:
         factors = {key: value for key, value in kwargs.items() if key not in _TAIL}
-        seen = None if _is_plain(args, kwargs) else _witness(name, args, kwargs)
+        seen = None if _is_plain(args, kwargs) else witness(name, args, kwargs)
         if seen is None or seen.is_complex():
             return theirs(*args, **factors)
         # a type or a number that torch's own fake has no words for: shape and strides are those of float32
@@ -316,21 +224,29 @@ def _aligned(physical: Tensor, batch_dim: int, rank: int) -> Tensor:
     return moved
 
 
-def _with_tensors(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A number that stands for a tensor reaches a Python kernel as a number again; here it is a tensor of its type."""
+def _with_tensors(op: Any, args: tuple[Any, ...], batched: bool) -> tuple[Any, ...]:
+    """A number that stands for a tensor reaches a Python kernel as a number again; here it is a 0-dim tensor.
+
+    batched: the others have a dimension at least, so that it may keep its digits beside 16 bits and its value beside
+    integers, and promotes as a number all the same.
+    """
     tensors = [a for a in args if isinstance(a, Tensor)]
     beside = next((t for t in tensors if t.dtype != torch.bool), tensors[0])
     slots = [str(argument.type) == "Tensor" for argument in op._schema.arguments]
     return tuple(
-        _as_tensor(a, torch.result_type(beside, a)) if slot and not isinstance(a, Tensor) else a
+        _as_tensor(a, torch.result_type(beside, a), batched) if slot and not isinstance(a, Tensor) else a
         for a, slot in zip(args, slots)
     )
 
 
-def _as_tensor(number: Any, dtype: torch.dtype) -> Tensor:
-    """A 0-dim tensor of that number; a bool stays one, which promotes alike and is refused as one."""
-    dtype = torch.bool if isinstance(number, bool) else dtype
-    return torch.tensor(_converted(number, dtype), dtype=dtype)
+def _as_tensor(number: Any, dtype: torch.dtype, batched: bool) -> Tensor:
+    if isinstance(number, bool):
+        return torch.tensor(number)  # which promotes alike, and is refused as one
+    if batched and dtype in (torch.float16, torch.bfloat16):
+        dtype = torch.float32
+    elif batched and isinstance(number, int) and not (dtype.is_floating_point or dtype.is_complex):
+        dtype = torch.int64
+    return torch.tensor(converted(number, dtype), dtype=dtype)
 
 
 def _batched_elementwise(op: Any, in_place: bool) -> Callable[..., Any]:
@@ -339,12 +255,22 @@ def _batched_elementwise(op: Any, in_place: bool) -> Callable[..., Any]:
         from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 
         level = retrieve_current_functorch_interpreter().level()
-        args = _with_tensors(op, args)
+        numbers = [not isinstance(a, Tensor) for a in args]
+        with torch._C._ExcludeDispatchKeyGuard(_BATCHED):
+            here = any(_unwrap_batched(a, level)[1] is not None for a in args if isinstance(a, Tensor))
+        if op is torch.ops.gpukern.div.default and not kwargs.get("rounding_mode"):
+            args = tuple(float(a) if isinstance(a, int) and a >= 2**63 else a for a in args)
+        args = _with_tensors(op, args, here)
         logical = [a for a in args if isinstance(a, Tensor)]
         rank = max((t.dim() for t in logical), default=0)
-        # A batched 0-dim tensor is 1-dim underneath and would weigh more in promotion: mixed dtypes are settled first.
-        valued = [t for t in logical if t.dtype != torch.bool]
-        mixed = len({t.dtype for t in valued}) > 1 and not in_place
+        # A batched 0-dim tensor is 1-dim underneath and would weigh more in promotion: mixed dtypes are settled first,
+        # but not of integers whose quotient is of a floating type whatever they are.
+        valued = [
+            a for a, number in zip(args, numbers) if isinstance(a, Tensor) and not number and a.dtype != torch.bool
+        ]
+        whole = all(not (t.dtype.is_floating_point or t.dtype.is_complex) for t in valued)
+        quotient = whole and op is torch.ops.gpukern.div.default and not kwargs.get("rounding_mode")
+        mixed = len({t.dtype for t in valued}) > 1 and not in_place and not quotient
         with torch._C._ExcludeDispatchKeyGuard(_BATCHED):
             physical = list(args)
             batched = False
@@ -361,7 +287,8 @@ def _batched_elementwise(op: Any, in_place: bool) -> Callable[..., Any]:
                         "extra_args that has more elements than `self`. This happened due to `other` being vmapped "
                         "over but `self` not being vmapped over. Please try to use out-of-place operators instead."
                     )
-                physical[k] = value.to(_promoted(valued)) if mixed and a.dtype != torch.bool else value
+                settled = mixed and not numbers[k] and a.dtype != torch.bool
+                physical[k] = value.to(_promoted(valued)) if settled else value
             result = op(*physical, **kwargs)
             return _add_batch_dim(result, 0, level) if batched and not in_place else result
 
@@ -386,19 +313,6 @@ def _register_batching(names: dict[str, dict[str, Any]]) -> None:
 # --- Dynamo ----------------------------------------------------------------------------------------------------------
 
 
-def _converted(number: Any, dtype: torch.dtype) -> Any:
-    """What a tensor of that number holds once it is converted: integers wrap, floating types become infinite."""
-    if isinstance(number, (bool, complex)) or dtype == torch.bool:
-        return number
-    if dtype.is_floating_point:
-        most = torch.finfo(dtype).max
-        return number if -most <= number <= most or number != number else math.copysign(math.inf, number)
-    if dtype.is_complex:
-        return number
-    info = torch.iinfo(dtype)
-    return number if info.min <= number <= info.max else (number - info.min) % (info.max - info.min + 1) + info.min
-
-
 def _number_beside(number: float, tensor: Tensor) -> Tensor:
     """A 0-dim tensor that promotes as the number would."""
     dtype = tensor.dtype  # torch.result_type would break the graph
@@ -410,7 +324,7 @@ def _number_beside(number: float, tensor: Tensor) -> Tensor:
         dtype = torch.int64
     elif tensor.dim() > 0 and dtype in (torch.float16, torch.bfloat16):
         dtype = torch.float32  # not rounded before it is used
-    return torch.full((), _converted(number, dtype), dtype=dtype, device=tensor.device)
+    return torch.full((), converted(number, dtype), dtype=dtype, device=tensor.device)
 
 
 def _castable(result: Tensor, out: Tensor) -> Tensor:

@@ -18,9 +18,12 @@ namespace {
 
 using OptionalTensor = std::optional<Tensor>;
 
-// A 0-dim tensor that promotes as the number would beside `t`.
-Tensor like_number(const at::Scalar& s, const Tensor& t) {
+// A 0-dim tensor that promotes as the number would beside `t`; of a quotient of integers, which is computed in a
+// floating type, `whole` numbers keep their value.
+Tensor like_number(const at::Scalar& s, const Tensor& t, bool whole = false) {
   c10::ScalarType dtype = s.type();
+  if (whole && s.isIntegral(false) && !s.isSymbolic() && at::isIntegralType(t.scalar_type(), true))
+    return dtype == at::kLong ? at::scalar_tensor(s, at::kLong) : like_number(s.toDouble(), t);
   if (s.isFloatingPoint()) {
     dtype = at::isFloatingType(t.scalar_type()) || t.is_complex()
                 ? (t.scalar_type() == at::kDouble || t.dim() == 0 ? t.scalar_type() : at::kFloat)
@@ -54,7 +57,7 @@ Tensor add_scalar(Ref x, Num y, Num alpha) { return invoke<Ref, Ref, Num>("add",
 Tensor sub_scalar(Ref x, Num y, Num alpha) { return invoke<Ref, Ref, Num>("sub", x, like_number(y, x), alpha); }
 Tensor mul_scalar(Ref x, Num y) { return invoke<Ref, Ref>("mul", x, like_number(y, x)); }
 Tensor div_scalar(Ref x, Num y, std::optional<std::string_view> mode) {
-  return invoke<Ref, Ref, std::optional<std::string_view>>("div", x, like_number(y, x), mode);
+  return invoke<Ref, Ref, std::optional<std::string_view>>("div", x, like_number(y, x, !mode), mode);
 }
 // A complex power, a power of bool, what torch refuses of numbers only, and an exponent that its type would make 0.
 bool is_torchs_power(Ref x, Num y) {

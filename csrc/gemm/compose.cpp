@@ -235,8 +235,20 @@ Tensor batched_product(Kind kind, const Unwrapped& a, const Unwrapped& b, call::
   return call::matmul(a.value, b.value.unsqueeze(-1), {}, {}, how).squeeze(-1);
 }
 
-// A factor of integers is cut to one, as in the products themselves.
+// A factor of integers is cut to one, as in the products themselves; one that the type of the sums does not hold is
+// refused by the conversion, in torch's words.
 Scalar in_type(const Scalar& s, const Tensor& t) {
+  if (!s.isSymbolic()) switch (t.scalar_type()) {
+      case c10::ScalarType::Half:
+      case c10::ScalarType::BFloat16:
+      case c10::ScalarType::Float: s.to<float>(); break;
+      case c10::ScalarType::Byte: s.to<uint8_t>(); break;
+      case c10::ScalarType::Char: s.to<int8_t>(); break;
+      case c10::ScalarType::Short: s.to<int16_t>(); break;
+      case c10::ScalarType::Int: s.to<int32_t>(); break;
+      case c10::ScalarType::Long: s.to<int64_t>(); break;
+      default: break;
+    }
   return s.isFloatingPoint() && at::isIntegralType(t.scalar_type(), false) ? Scalar(s.to<int64_t>()) : s;
 }
 

@@ -143,12 +143,13 @@ def _compute(dtype: torch.dtype) -> int:
 
 
 def elementwise(
-    place: tuple[int, int, int], out: Tensor, inputs: Sequence[Tensor], scalars: Sequence[float] = (), *,
+    place: tuple[int, int, int], out: Tensor, inputs: Sequence[Tensor], scalars: Sequence[float | None] = (), *,
     compute: torch.dtype | None = None, schedule: Schedule | None = None, processors: int = 4, aligned: bool = False,
     slice_limit: int = 0, in_place: bool = False, shorter: int = 0,
 ) -> Tensor:  # fmt: skip
     """Runs variant `place[2]` of op `place[1]` of family `place[0]` over guarded copies; the result, laid out as `out`.
 
+    scalars: None is a bound that is absent, the lower one first, as the launcher is told of it (ops/blend.h, `absent`).
     compute: the type whose arithmetic is used, where it is not the output's.  slice_limit: elements a launch takes at
     most (0: 2^31).  in_place: the first input is the output.  shorter: the model is told that the inputs end this many
     bytes earlier than they do (to see a fault found).  ModelError where the kernel does what no kernel may.
@@ -160,8 +161,10 @@ def elementwise(
         sources[0] = target.fill(inputs[0])
     watch({f"input {k}": s for k, s in enumerate(sources) if s is not target}, target, shorter, in_place=in_place)
     arguments = _call(place, target.view, [s.view for s in sources], compute or out.dtype, processors, slice_limit)
-    numbers = [*scalars, *[0.0] * (3 - len(scalars))]
-    whole = [int(v) if abs(v) < 2**63 else (2**63 - 1 if v > 0 else -(2**63)) for v in numbers]
+    given = [*scalars, *[0.0] * (3 - len(scalars))]
+    numbers = [(-math.inf, math.inf)[k] if v is None else v for k, v in enumerate(given)]
+    limits = -(2**63), 2**63 - 1
+    whole = [limits[k] if v is None else int(v) if abs(v) < 2**63 else 0 for k, v in enumerate(given)]
     error = library().gpukern_model_elementwise(
         *arguments, _array(ctypes.c_double, numbers), _array(ctypes.c_int64, whole)
     )

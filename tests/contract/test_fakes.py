@@ -125,7 +125,12 @@ def is_torchs_own(call: Call) -> bool:
     """A number that a type does not hold, in a tensor's place: an op of torch's, whose fake does not refuse it, and
     which does where it runs. Meta tensors have no number beyond int64 there at all."""
     name, args, kwargs = call
-    if name.rstrip("_") in ("dot", "addbmm", "addr", "matmul"):  # made of products where one type and its numbers allow it
+    if name.rstrip("_") in (
+        "dot",
+        "addbmm",
+        "addr",
+        "matmul",
+    ):  # made of products where one type and its numbers allow it
         same = {t.dtype for t in (*args, kwargs.get("out", args[0]))}
         shape = args[0].dim() == 2 if name.endswith("_") else True
         factors = [kwargs.get("alpha", 1), kwargs.get("beta", 1)]

@@ -21,7 +21,7 @@ FAMILIES = list(dict.fromkeys(e["family"] for e in CATALOGUE))
 _SCALARS = {
     "add": ("alpha", 1), "sub": ("alpha", 1), "leaky_relu": ("negative_slope", 0.01), "elu": ("alpha", 1.0),
     "addcmul": ("value", 1), "addcdiv": ("value", 1), "softplus": ("beta", 1, "threshold", 20),
-    "hardtanh": ("min_val", -1.0, "max_val", 1.0), "clamp": ("min", -float("inf"), "max", float("inf")),
+    "hardtanh": ("min_val", -1.0, "max_val", 1.0), "clamp": ("min", None, "max", None),
 }  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def place(case: Case, variant: int = 0) -> tuple[int, int, int]:
     return FAMILIES.index(case.family), at, variant
 
 
-def scalars(case: Case) -> list[float]:
+def scalars(case: Case) -> list[float | None]:
     pairs = _SCALARS.get(case.name, ())
     return [case.kwargs.get(pairs[i], pairs[i + 1]) for i in range(0, len(pairs), 2)]
 
@@ -88,6 +88,17 @@ def test_integers(case: Case, dtype: torch.dtype) -> None:
     if case.name == "clamp":
         tensors[0] = tensors[0] if dtype != torch.uint8 else tensors[0].to(torch.int16)
     assert torch.equal(run(case, tensors), case.ours(*tensors))
+    if case.name == "clamp":  # one bound alone, and what it does not bound
+        for bound in ({"min": 1}, {"max": 1}):
+            given = [bound.get("min"), bound.get("max")]
+            got = machine.elementwise(place(case), torch.empty_like(tensors[0]), tensors, given)
+            assert torch.equal(got, gpukern.clamp(*tensors, **bound))
+    if case.kwargs.get("rounding_mode"):  # what the host refuses, and what a processor's own division traps on
+        info = torch.iinfo(dtype)
+        x = torch.tensor([info.min, info.max, 7, 0], dtype=dtype)
+        for divisor in (0, -1) if info.min else (0,):
+            got = run(case, [x, torch.full_like(x, divisor)], like=x)
+            assert torch.equal(got, torch.zeros_like(x) if divisor == 0 else gpukern.neg(x)), (case.id, divisor)
     if case.inputs > 1 and dtype != torch.bool:
         mixed = [*tensors[:-1], tensors[-1].to(torch.int64)]
         expected = case.ours(*mixed)

@@ -138,6 +138,50 @@ def test_every_number_of_every_op_is_torchs(name: str) -> None:
     assert not wrong, "\n".join([f"{name}: {len(wrong)} of {len(cases)}", *wrong[:12]])
 
 
+OPS = torch.ops.gpukern
+ANYWHERE = (1, -3, 300, 70000, 2**31, 2**63 - 1, 0.5, 1e6, 1e39, INF, NAN, True)
+CHOICE = torch.ones(3, dtype=torch.bool)
+IN_PLACE_OF_A_TENSOR: dict[str, Callable[[Any, Tensor, Any], Any]] = {
+    **{name: lambda m, x, n, name=name: getattr(m, name)(x, n) for name in ("add", "sub", "mul", "div", "pow")},
+    "div(trunc)": lambda m, x, n: m.div(x, n, rounding_mode="trunc"),
+    "div(floor)": lambda m, x, n: m.div(x, n, rounding_mode="floor"),
+    "clamp_min": lambda m, x, n: m.clamp_min(x, n),
+    "clamp_max": lambda m, x, n: m.clamp_max(x, n),
+    "where": lambda m, x, n: m.where(CHOICE if x.dim() else CHOICE[0], x, n),
+    "pow(number, tensor)": lambda m, x, n: m.pow(n, x),
+    "lerp": lambda m, x, n: m.lerp(x, x + 1, n),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["overload", "vmap"])
+@pytest.mark.parametrize("name", IN_PLACE_OF_A_TENSOR)
+def test_a_number_in_a_tensors_place_by_overload_and_under_vmap(name: str, way: str) -> None:
+    """The dispatcher's .Scalar overloads, which tracing sees, of tensors and 0-dim ones; and a batch of rows."""
+    call = IN_PLACE_OF_A_TENSOR[name]
+    given = {d: (values(d, (3,)), values(d, (1,))[0]) for d in TYPES}
+    cases = [(d, n, k) for d, n, k in itertools.product(TYPES, ANYWHERE, range(2 if way == "overload" else 1))]
+    # a 0-dim tensor of 16 bits beside a number that is one, too: the quotient's divisor is rounded to 16 bits
+    cases = [c for c in cases if not (name == "div" and c[0] == torch.float16 and c[2] and abs(c[1]) > 65504)]
+    ours = outcomes.apart([
+        (lambda c=c: call(OPS, given[c[0]][c[2]], c[1])) if way == "overload" else
+        (lambda c=c: torch.vmap(lambda row: call(gpukern, row, c[1]))(given[c[0]][0].expand(2, 3)))
+        for c in cases
+    ])  # fmt: skip
+    theirs = outcomes.apart([
+        lambda c=c: call(torch, given[c[0]][c[2]] if way == "overload" else given[c[0]][0].expand(2, 3), c[1])
+        for c in cases
+    ])  # fmt: skip
+    wrong = [f"{c}: {a}, torch {b}" for c, a, b in zip(cases, ours, theirs) if not agree_but_strides(a, b)]
+    assert not wrong, "\n".join([f"{name}: {len(wrong)} of {len(cases)}", *wrong[:8]])
+
+
+def agree_but_strides(ours: outcomes.Outcome, theirs: outcomes.Outcome) -> bool:
+    """A batch of one row laid out again has strides of its own."""
+    if len(ours) < 4 or len(theirs) < 4:
+        return ours == theirs
+    return agree((*ours[:2], None, ours[3]), (*theirs[:2], None, theirs[3]))
+
+
 # --- an absent bound ------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,117 @@
+"""What a call without data comes to where torch's own fakes do not say: strides, refusals, converted numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .entries import functions
+
+
+def tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
+    return [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
+
+
+def strides_of(tensors: Sequence[Tensor], shape: torch.Size, numbers: bool) -> Sequence[int]:
+    """TensorIterator's: alike and dense operands pass theirs on, else dimensions are sorted by the operands' strides.
+
+    numbers: whether a number, which is a tensor without dimensions there, is among the operands.
+    """
+    from torch._prims_common import is_non_overlapping_and_dense_or_false, make_contiguous_strides_for
+
+    ndim = len(shape)
+    if all(t.shape == shape for t in tensors) and not (numbers and ndim):
+        if all(t.is_contiguous() for t in tensors):
+            return make_contiguous_strides_for(shape)
+        formats = {4: torch.channels_last}
+        if ndim in formats and all(t.is_contiguous(memory_format=formats[ndim]) for t in tensors):
+            return torch.empty(shape, device="meta", memory_format=formats[ndim]).stride()
+        if all(is_non_overlapping_and_dense_or_false(t) and t.stride() == tensors[0].stride() for t in tensors):
+            return tensors[0].stride()
+    walked = [
+        [0] * (ndim - t.dim())
+        + [0 if n == 1 and m != 1 else s for n, m, s in zip(t.shape, shape[ndim - t.dim() :], t.stride())]
+        for t in tensors
+    ]
+
+    def order(a: int, b: int) -> int:
+        for strides in walked:
+            if strides[a] == 0 or strides[b] == 0:
+                continue
+            if strides[a] != strides[b]:
+                return -1 if strides[a] < strides[b] else 1
+            if shape[a] > shape[b]:
+                return 1
+        return 0
+
+    dims = list(reversed(range(ndim)))
+    for i in range(1, ndim):
+        moved = i
+        for k in range(i - 1, -1, -1):
+            found = order(dims[k], dims[moved])
+            if found > 0:
+                dims[k], dims[moved] = dims[moved], dims[k]
+                moved = k
+            elif found < 0:
+                break
+    if dims == list(reversed(range(ndim))):
+        return make_contiguous_strides_for(shape)
+    strides, step = [0] * ndim, 1
+    for d in dims:
+        strides[d] = step
+        step *= shape[d]
+    return strides
+
+
+def witness(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """The kernel's own answer on the CPU, for tensors of one element: its dtype, or its refusal.
+
+    A refusal by type or by number is in torch's kernels, which a fake does not reach. None where the tensors are none
+    of a CPU's dense ones, and other kernels than these would serve.
+    """
+    tensors = [t for t in tensors_of(args, kwargs) if t.dim() > 0] or tensors_of(args, kwargs)
+    if not all(t.layout == torch.strided and t.device.type in ("cpu", "meta") for t in tensors):
+        return None
+    if any(isinstance(n, (torch.SymInt, torch.SymFloat)) for n in (*args, *kwargs.values())):
+        return None
+
+    def one(a: Any) -> Any:
+        if not isinstance(a, Tensor):
+            return a
+        sizes = [0 if isinstance(n, int) and n == 0 else 1 for n in a.shape]
+        return torch.ones(sizes, dtype=a.dtype)
+
+    from torch.utils._python_dispatch import _disable_current_modes
+
+    function = functions.get(name) or getattr(torch.ops.gpukern, name)
+    with _disable_current_modes(), torch.no_grad():
+        return function(*map(one, args), **{key: one(value) for key, value in kwargs.items()})
+
+
+def refuse_overlap(written: Tensor) -> None:
+    """torch's words for a tensor that is written to and has one element in several places."""
+    sizes = written.shape
+    if all(isinstance(n, int) for n in sizes) and 0 not in sizes and any(
+        n > 1 and s == 0 for n, s in zip(sizes, written.stride())
+    ):  # fmt: skip
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+
+
+def converted(number: Any, dtype: torch.dtype) -> Any:
+    """What a tensor of that number holds once it is converted: integers wrap, floating types become infinite."""
+    if isinstance(number, (bool, complex)) or dtype == torch.bool:
+        return number
+    if dtype.is_floating_point:
+        most = torch.finfo(dtype).max
+        return number if -most <= number <= most or number != number else math.copysign(math.inf, number)
+    if dtype.is_complex:
+        return number
+    info = torch.iinfo(dtype)
+    return number if info.min <= number <= info.max else (number - info.min) % (info.max - info.min + 1) + info.min
