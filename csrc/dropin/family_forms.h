@@ -2,6 +2,7 @@
 // (inner, tensordot, einsum and multi_dot end in mm and bmm, outer in an elementwise product; dot.out and addr_ in the
 // forms here.)  They run below autograd and below autocast, so they are made of gemm's functions, not of the ops.
 #pragma once
+#include "autograd/number.h"
 #include "dropin/forms.h"
 #include "gemm/family.h"
 
@@ -64,6 +65,7 @@ template <class Op> struct FactorSum {
   using Signature = Tensor(const Tensor&, const Tensor&, const Tensor&, const Scalar&, const Scalar&);
   static Reason refuse(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
     if (beta.isComplex() || alpha.isComplex() || beta.isBoolean()) return Reason::scalar;
+    if (!holds(a.scalar_type(), alpha) || !holds(a.scalar_type(), beta)) return Reason::scalar;  // torch refuses it
     const Reason reason = Op::refuse(a, b, alpha);
     if (reason != Reason::none) return reason;
     if (self.scalar_type() != a.scalar_type() || self.layout() != at::kStrided) return Reason::addend;

@@ -6,6 +6,7 @@ their own, since what is feared is also a signal (torch's own integer division d
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
@@ -180,6 +181,22 @@ def agree_but_strides(ours: outcomes.Outcome, theirs: outcomes.Outcome) -> bool:
     if len(ours) < 4 or len(theirs) < 4:
         return ours == theirs
     return agree((*ours[:2], None, ours[3]), (*theirs[:2], None, theirs[3]))
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_numbers_of_products_under_enable(name: str) -> None:
+    """torch's own names, served by these kernels: what torch refuses stays refused."""
+
+    def call(place: str, dtype: torch.dtype, n: Any, served: bool) -> Any:
+        with gpukern.enable() if served else contextlib.nullcontext():
+            return keyword(name, place, *PRODUCTS[name])(torch, dtype, n)
+
+    numbers = (*ANYWHERE, 2**63, 2j)
+    cases = list(itertools.product(("alpha", "beta"), (torch.float16, torch.float32, torch.int8), numbers))
+    ours = outcomes.apart([lambda c=c: call(*c, True) for c in cases])
+    theirs = outcomes.apart([lambda c=c: call(*c, False) for c in cases])
+    wrong = [f"{c}: {a}, torch {b}" for c, a, b in zip(cases, ours, theirs) if not agree(a, b)]
+    assert not wrong, "\n".join([f"{name}: {len(wrong)} of {len(cases)}", *wrong[:8]])
 
 
 # --- an absent bound ------------------------------------------------------------------------------------------------
