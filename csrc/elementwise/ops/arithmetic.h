@@ -141,7 +141,7 @@ struct DivFloor {
   }
   static GPUKERN_HD int64_t apply(int64_t x, int64_t y) {
     const int64_t q = divide(x, y);
-    return multiply(q, y) != x && (x < 0) != (y < 0) ? q - 1 : q;
+    return y != 0 && multiply(q, y) != x && (x < 0) != (y < 0) ? q - 1 : q;
   }
   template <int, class V> static GPUKERN_HD V grad(V, V, V) { return V(0); }
 };
