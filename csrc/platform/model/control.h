@@ -18,7 +18,10 @@ template <int N> void setmaxnreg_dec(GPUKERN_SAID_AT) { model::setmaxnreg(N, fal
 inline bool elect_sync(GPUKERN_SAID_AT) { return model::elect_sync(GPUKERN_HERE("elect_sync")); }
 
 // Until the kernels before this one have ended; and: the next kernel may start.
-inline void griddepcontrol_wait(GPUKERN_SAID_AT) { model::wait_for_previous(GPUKERN_HERE("griddepcontrol_wait")); }
+inline void griddepcontrol_wait(GPUKERN_SAID_AT) {
+  GPUKERN_NOTE(waits::Word::earlier_kernels, 0, 0);
+  model::wait_for_previous(GPUKERN_HERE("griddepcontrol_wait"));
+}
 inline void griddepcontrol_launch_dependents() { model::let_next_start(); }
 
 namespace platform {
