@@ -115,7 +115,7 @@ Tensor recorded(const at::Scalar& s, torch::PythonArgs& args) {
     const Tensor t = args.tensor(static_cast<int>(k));
     if (t.scalar_type() == c10::kBool && args.signature.params[k].name == "condition") continue;
     c10::ScalarType type = s.isBoolean() ? c10::kBool : at::result_type(t, s);  // a bool is refused as one
-    if (t.dim() > 0 && at::isReducedFloatingType(type)) type = c10::kFloat;  // not rounded before it is used
+    if (t.dim() > 0 && at::isReducedFloatingType(type)) type = c10::kFloat;     // not rounded before it is used
     if (t.dim() > 0 && at::isIntegralType(type, false)) type = c10::kLong;
     return at::scalar_tensor(converted(s, type), at::TensorOptions(type));
   }
