@@ -220,7 +220,8 @@ py::list catalogue() {
   for (const elementwise::Description& d : elementwise::describe_catalogue())
     all.append(py::dict("name"_a = d.name, "family"_a = d.family, "args"_a = d.args, "doc"_a = d.doc,
                         "choice"_a = d.choice, "aten"_a = d.aten, "types"_a = d.types, "inputs"_a = d.inputs,
-                        "scalars"_a = d.scalars, "ulp"_a = d.ulp, "differentiable"_a = d.differentiable,
+                        "scalars"_a = d.scalars, "ulp"_a = d.ulp, "grad_ulp"_a = d.grad_ulp,
+                        "grad_ulp32"_a = d.grad_ulp32, "differentiable"_a = d.differentiable,
                         "saves_result"_a = d.saves_result, "variants"_a = d.variants, "saved"_a = d.saved));
   return all;
 }

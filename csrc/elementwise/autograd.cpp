@@ -242,6 +242,11 @@ void autograd_inplace(const Op& op, const Inputs& in, const Scalars& scalars, c1
 
 namespace {
 
+// The derivative by operand k of gradient i (j < 0), or of its derivative by j.
+Tensor derivative(const Op& op, int i, int j, int k, const Tensor& g, const Inputs& operands, const Scalars& scalars) {
+  return j < 0 ? grad(op, i, k, g, operands, scalars) : third(op, i, j, k, g, operands, scalars);
+}
+
 struct GradBackward : Node {
   const Op* op = nullptr;
   int i = 0, j = -1;
@@ -264,19 +269,17 @@ struct GradBackward : Node {
     bool any = false;
     for (int k = 0; k < op->saved; ++k) any = any || task_should_compute_output(1 + k);
     if (!any || op->spec->linear) return result;
-    TORCH_CHECK(j < 0, "gpukern: the third derivative of ", op->spec->name,
-                " is not compiled; for derivatives beyond the second use torch's own function.");
     const Tensor g = product(grads[0], upstream.unpack());
     Tensor shared;
     for (int k = 0; k < op->saved; ++k) {
       if (!task_should_compute_output(1 + k) || !(op->saved_bits[i] >> k & 1)) continue;
       Tensor r;
       if (op->spec->shared >= 0) {
-        if (!shared.defined()) shared = grad(*op, i, i, g, operands, scalars);
+        if (!shared.defined()) shared = derivative(*op, i, j, i, g, operands, scalars);
         const int factor = op->spec->factor[k];
         r = factor < 0 ? shared : product(shared, *operands[factor]);
       } else {
-        r = grad(*op, i, k, g, operands, scalars);
+        r = derivative(*op, i, j, k, g, operands, scalars);
       }
       result[1 + k] = shape[1 + k].restore(r);
     }
@@ -346,15 +349,14 @@ Tensor grad_autograd(c10::DispatchKeySet keys, const Tensor& g, const OptionalTe
       total = grad(op, static_cast<int>(i), static_cast<int>(j), autograd::tangent(g), operands, s);
     for (int k = 0; k < op.saved && !op.spec->linear; ++k) {
       if (!all[1 + k] || !autograd::has_tangent(*all[1 + k])) continue;
-      TORCH_CHECK(j < 0, "gpukern: the third derivative of ", op.spec->name, " is not compiled.");
       const Tensor weighted = product(primals[0], autograd::tangent(*all[1 + k]));
       Tensor part;
       if (op.spec->shared >= 0) {
-        part = grad(op, static_cast<int>(i), static_cast<int>(i), weighted, operands, s);
+        part = derivative(op, static_cast<int>(i), static_cast<int>(j), static_cast<int>(i), weighted, operands, s);
         const int factor = op.spec->factor[k];
         if (factor >= 0) part = product(part, *operands[factor]);
       } else {
-        part = grad(op, static_cast<int>(i), k, weighted, operands, s);
+        part = derivative(op, static_cast<int>(i), static_cast<int>(j), k, weighted, operands, s);
       }
       total = total.defined() ? sum(total, part) : part;
     }

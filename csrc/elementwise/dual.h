@@ -12,13 +12,25 @@ template <class V> struct Dual {
   GPUKERN_HD Dual(V value, V derivative) : v(value), d(derivative) {}
 };
 
-template <class V> GPUKERN_HD Dual<V> operator+(Dual<V> a, Dual<V> b) { return {a.v + b.v, a.d + b.d}; }
-template <class V> GPUKERN_HD Dual<V> operator-(Dual<V> a, Dual<V> b) { return {a.v - b.v, a.d - b.d}; }
+template <class V> GPUKERN_HD Dual<V> operator+(Dual<V> a, Dual<V> b) { return {a.v + b.v, plus(a.d, b.d)}; }
+template <class V> GPUKERN_HD Dual<V> operator-(Dual<V> a, Dual<V> b) { return {a.v - b.v, minus(a.d, b.d)}; }
 template <class V> GPUKERN_HD Dual<V> operator-(Dual<V> a) { return {-a.v, -a.d}; }
-template <class V> GPUKERN_HD Dual<V> operator*(Dual<V> a, Dual<V> b) { return {a.v * b.v, a.d * b.v + a.v * b.d}; }
+template <class V> GPUKERN_HD Dual<V> operator*(Dual<V> a, Dual<V> b) {
+  return {a.v * b.v, plus(times(a.d, b.v), times(b.d, a.v))};
+}
 template <class V> GPUKERN_HD Dual<V> operator/(Dual<V> a, Dual<V> b) {
   const V q = a.v / b.v;
-  return {q, (a.d - q * b.d) / b.v};
+  return {q, over(minus(a.d, times(b.d, q)), b.v)};
+}
+// Of a tangent that is itself a dual number, part by part: a zero may have a derivative.
+template <class V> GPUKERN_HD Dual<V> times(Dual<V> a, Dual<V> b) {
+  return {times(a.v, b.v), plus(times(a.d, b.v), times(b.d, a.v))};
+}
+template <class V> GPUKERN_HD Dual<V> plus(Dual<V> a, Dual<V> b) { return {plus(a.v, b.v), plus(a.d, b.d)}; }
+template <class V> GPUKERN_HD Dual<V> minus(Dual<V> a, Dual<V> b) { return {minus(a.v, b.v), minus(a.d, b.d)}; }
+template <class V> GPUKERN_HD Dual<V> over(Dual<V> a, Dual<V> b) {
+  const V q = over(a.v, b.v);
+  return {q, over(minus(a.d, times(b.d, q)), b.v)};
 }
 
 template <class V> GPUKERN_HD auto operator==(Dual<V> a, Dual<V> b) { return a.v == b.v; }
@@ -31,37 +43,48 @@ template <class M, class V> GPUKERN_HD Dual<V> where(M m, Dual<V> a, Dual<V> b) 
   return {where(m, a.v, b.v), where(m, a.d, b.d)};
 }
 
+// The chain rule, once a word.  Each factor is a word with digits of its own in both tails: 1 - tanh^2, expm1 + 1 and
+// their like cancel.
 template <class V> GPUKERN_HD Dual<V> exp(Dual<V> a) {
   const V e = exp(a.v);
-  return {e, e * a.d};
+  return {e, times(a.d, e)};
 }
 template <class V> GPUKERN_HD Dual<V> exp2(Dual<V> a) {
   const V e = exp2(a.v);
-  return {e, e * V(0.69314718055994530942) * a.d};
+  return {e, times(V(0.69314718055994530942) * a.d, e)};
 }
-template <class V> GPUKERN_HD Dual<V> expm1(Dual<V> a) {
-  const V e = expm1(a.v);
-  return {e, (e + V(1)) * a.d};
+template <class V> GPUKERN_HD Dual<V> expm1(Dual<V> a) { return {expm1(a.v), times(a.d, exp(a.v))}; }
+template <class V> GPUKERN_HD Dual<V> log(Dual<V> a) { return {log(a.v), over(a.d, a.v)}; }
+template <class V> GPUKERN_HD Dual<V> log2(Dual<V> a) {
+  return {log2(a.v), over(V(1.44269504088896340736) * a.d, a.v)};
 }
-template <class V> GPUKERN_HD Dual<V> log(Dual<V> a) { return {log(a.v), a.d / a.v}; }
-template <class V> GPUKERN_HD Dual<V> log2(Dual<V> a) { return {log2(a.v), a.d / (a.v * V(0.69314718055994530942))}; }
-template <class V> GPUKERN_HD Dual<V> log1p(Dual<V> a) { return {log1p(a.v), a.d / (a.v + V(1))}; }
-template <class V> GPUKERN_HD Dual<V> sin(Dual<V> a) { return {sin(a.v), cos(a.v) * a.d}; }
-template <class V> GPUKERN_HD Dual<V> cos(Dual<V> a) { return {cos(a.v), -sin(a.v) * a.d}; }
+template <class V> GPUKERN_HD Dual<V> log1p(Dual<V> a) { return {log1p(a.v), over(a.d, a.v + V(1))}; }
+template <class V> GPUKERN_HD Dual<V> sin(Dual<V> a) { return {sin(a.v), times(a.d, cos(a.v))}; }
+template <class V> GPUKERN_HD Dual<V> cos(Dual<V> a) { return {cos(a.v), -times(a.d, sin(a.v))}; }
 template <class V> GPUKERN_HD Dual<V> tanh(Dual<V> a) {
-  const V t = tanh(a.v);
-  return {t, (V(1) - t * t) * a.d};
+  return {tanh(a.v), times(a.d, V(4) * sigmoid_slope(a.v + a.v))};
+}
+template <class V> GPUKERN_HD Dual<V> sigmoid(Dual<V> a) { return {sigmoid(a.v), times(a.d, sigmoid_slope(a.v))}; }
+template <class V> GPUKERN_HD Logistic<Dual<V>> logistic(Dual<V> a) {
+  const Logistic<V> l = logistic(a.v);
+  const V d = times(a.d, l.value * l.rest);
+  return {{l.value, d}, {l.rest, -d}};
+}
+template <class V> GPUKERN_HD Dual<V> sigmoid_slope(Dual<V> a) {
+  const V s = sigmoid_slope(a.v);
+  return {s, times(a.d, -s * tanh(V(0.5) * a.v))};
+}
+template <class V> GPUKERN_HD Dual<V> bell(Dual<V> a, double scale) {
+  const V e = bell(a.v, scale);
+  return {e, times(a.d, V(-2 * scale) * times(e, a.v))};
 }
 template <class V> GPUKERN_HD Dual<V> erf(Dual<V> a) {
-  return {erf(a.v), V(1.12837916709551257390) * exp(-(a.v * a.v)) * a.d};
+  return {erf(a.v), times(a.d, V(1.12837916709551257390) * bell(a.v, 1))};
 }
-template <class V> GPUKERN_HD Dual<V> erfc(Dual<V> a) {
-  return {erfc(a.v), V(-1.12837916709551257390) * exp(-(a.v * a.v)) * a.d};
-}
-template <class V> GPUKERN_HD Dual<V> normal_cdf(Dual<V> a) { return {normal_cdf(a.v), normal_pdf(a.v) * a.d}; }
+template <class V> GPUKERN_HD Dual<V> normal_cdf(Dual<V> a) { return {normal_cdf(a.v), times(a.d, normal_pdf(a.v))}; }
 template <class V> GPUKERN_HD Dual<V> sqrt(Dual<V> a) {
   const V r = sqrt(a.v);
-  return {r, a.d / (r + r)};
+  return {r, over(a.d, r + r)};
 }
 template <class V> GPUKERN_HD Dual<V> abs(Dual<V> a) {
   return {abs(a.v), where(a.v > V(0), a.d, where(a.v < V(0), -a.d, V(0)))};
@@ -73,9 +96,9 @@ template <class V> GPUKERN_HD Dual<V> trunc(Dual<V> a) { return {trunc(a.v), V(0
 // x^y.  Each partial is left out where its own factor is zero, so that 0^y and x^0 have the derivatives torch gives.
 template <class V> GPUKERN_HD Dual<V> pow(Dual<V> a, Dual<V> b) {
   const V p = pow(a.v, b.v);
-  const V by_base = where(b.v == V(0), V(0), b.v * pow(a.v, b.v - V(1)));
-  const V by_exponent = where((a.v == V(0)) & (b.v >= V(0)), V(0), p * log(a.v));
-  return {p, where(a.d == V(0), V(0), by_base * a.d) + where(b.d == V(0), V(0), by_exponent * b.d)};
+  const V by_base = where(b.v == V(0), V(0), times(b.v, pow(a.v, b.v - V(1))));
+  const V by_exponent = where((a.v == V(0)) & (b.v >= V(0)), V(0), times(log(a.v), p));
+  return {p, where(a.d == V(0), V(0), times(a.d, by_base)) + where(b.d == V(0), V(0), times(b.d, by_exponent))};
 }
 
 GPUKERN_ELEMENTWISE_END

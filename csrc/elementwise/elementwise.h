@@ -34,6 +34,8 @@ void run_out(const Op& op, const Inputs& in, const Scalars& scalars, c10::Scalar
 // it is differentiable itself.  `operands` are the inputs, or the result for an op that saves it.
 Tensor run_grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands, const Scalars& scalars);
 Tensor grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands, const Scalars& scalars);
+// The derivative of the latter by operand k: no kernel but a composition of torch's ops, so it is differentiable too.
+Tensor third(const Op& op, int i, int j, int k, const Tensor& g, const Inputs& operands, const Scalars& scalars);
 
 // torch's own op for the same arguments, through the dispatcher: it computes what we do not take, and raises torch's
 // error for what torch does not take either.
@@ -53,7 +55,7 @@ void implement_autocast(torch::Library& library, c10::DeviceType device);
 // What Python is told of the catalogue, one entry an op (and a choice).
 struct Description {
   std::string name, family, args, doc, choice, aten, types;
-  int inputs, scalars, ulp;
+  int inputs, scalars, ulp, grad_ulp, grad_ulp32;
   bool differentiable, saves_result;
   std::vector<int> variants;  // those that exist, as op.h numbers them
   std::vector<int> saved;     // what gradient i reads, as bits of the inputs (or of the result, as input 0)

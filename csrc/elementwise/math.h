@@ -69,10 +69,43 @@ template <class V> GPUKERN_HD V min_nan(V a, V b) { return where((a <= b) | (a !
 // max(x, 0); NaN and -0 stay what they are, as in torch.
 template <class V> GPUKERN_HD V rectify(V x) { return where(x < V(0), V(0), x); }
 template <class V> GPUKERN_HD V square(V x) { return x * x; }
+// How derivatives are multiplied and added, so that they are limits.  A tangent of 0 contributes nothing, whatever its
+// factor is; an infinite tangent times a factor of 0 is 0 (what vanishes outruns what grows in every formula here); a
+// zero that is added to or subtracted from leaves the other's sign.
+template <class V> GPUKERN_HD V times(V tangent, V factor) {
+  const V p = tangent * factor;
+  const auto nothing = (tangent == V(0)) | ((p != p) & (tangent == tangent) & (factor == factor));
+  return where(nothing, V(0), p);
+}
+template <class V> GPUKERN_HD V plus(V a, V b) { return where(a == V(0), b, a + b); }
+template <class V> GPUKERN_HD V minus(V a, V b) { return where(a == V(0), -b, a - b); }
+// A tangent of zero stays zero whatever divides it.
+template <class V> GPUKERN_HD V over(V a, V b) { return where(a == V(0), a, a / b); }
+
 // 1 / (1 + exp(-x)) without overflow or loss in either tail.
 template <class V> GPUKERN_HD V sigmoid(V x) {
   const V e = exp(negative_abs(x));
   return where(x >= V(0), V(1), e) / (V(1) + e);
+}
+// The same and what it lacks of 1, both with their digits.
+template <class V> struct Logistic {
+  V value, rest;
+};
+template <class V> GPUKERN_HD Logistic<V> logistic(V x) {
+  const V e = exp(negative_abs(x)), r = V(1) / (V(1) + e), small = e * r;
+  return {where(x >= V(0), r, small), where(x >= V(0), small, r)};
+}
+// The derivative of sigmoid; (1 - y) y has no digits left where y is rounded to 1.
+template <class V> GPUKERN_HD V sigmoid_slope(V x) {
+  const V e = exp(negative_abs(x)), sum = V(1) + e;
+  return e / (sum * sum);
+}
+// exp(-scale x^2), scale a power of two.  The rounding of the square counts as often as the square is large: it is
+// carried along.
+template <class V> GPUKERN_HD V bell(V x, double scale) {
+  const V square = x * x, rest = where(square < V(4096), fma(x, x, -square), V(0));
+  const V e = exp(V(-scale) * square);
+  return fma(e, V(-scale) * rest, e);
 }
 // The normal distribution function, erfc(-x / sqrt(2)) / 2; 1 + erf would cancel for x < -1.  In the tail the rounding
 // of erfc's argument counts x^2 times: the argument is `a` and a `rest`, which erfc's slope over erfc, about a +
@@ -87,6 +120,6 @@ template <class V> GPUKERN_HD V normal_cdf(V x) {
   // one product, since erfc may be subnormal where x times this is not
   return erfc(a) * where(inside & (x < V(0)), fma(V(-0.5) * slope, rest, V(0.5)), V(0.5));
 }
-template <class V> GPUKERN_HD V normal_pdf(V x) { return V(0.39894228040143267794) * exp(V(-0.5) * x * x); }
+template <class V> GPUKERN_HD V normal_pdf(V x) { return V(0.39894228040143267794) * bell(x, 0.5); }
 
 GPUKERN_ELEMENTWISE_END

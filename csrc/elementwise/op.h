@@ -43,6 +43,8 @@ struct Spec {
   int inputs = 1;           // tensor operands
   int scalars = 0;          // number operands, after the tensors in `apply`
   int ulp = 1;              // promise for 16-bit results: distance from the correctly rounded value over all patterns
+  int grad_ulp = 1;         // the same of gradients, for g = 1; where it is more, why
+  int grad_ulp32 = 2;       // and in float32. Within 1/2 of where a gradient crosses zero an ulp is 2^-26 at least
   const char* choice = "";  // one op of several under a name, picked by a string argument ("tanh" of gelu)
   const char* aten = nullptr;  // torch's own op where its dispatcher name differs; "" where torch has none
   Saves saves = Saves::inputs;

@@ -334,8 +334,8 @@ std::vector<Description> describe_catalogue() {
     for (int v = 0; v < kVariants; ++v)
       if (op.has(v)) variants.push_back(v);
     all.push_back({s.name, family_name(op.family), s.args, s.doc, s.choice, s.aten ? (*s.aten ? s.aten : "") : s.name,
-                   types[static_cast<int>(s.types)], s.inputs, s.scalars, s.ulp, op.variants > 1, op.saves_result(),
-                   variants, saved});
+                   types[static_cast<int>(s.types)], s.inputs, s.scalars, s.ulp, s.grad_ulp, s.grad_ulp32,
+                   op.variants > 1, op.saves_result(), variants, saved});
   }
   return all;
 }

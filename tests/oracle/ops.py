@@ -127,6 +127,8 @@ class Case:
     types: str
     inputs: int
     ulp: int
+    grad_ulp: int
+    grad_ulp32: int
     differentiable: bool
     aten: str
     kwargs: dict[str, Any] = field(hash=False)
@@ -228,6 +230,8 @@ def cases() -> list[Case]:
                     e["types"],
                     e["inputs"],
                     e["ulp"],
+                    e["grad_ulp"],
+                    e["grad_ulp32"],
                     e["differentiable"],
                     e["aten"],
                     {**choice, **numbers},

@@ -30,7 +30,7 @@ struct Relu6 {
                              .inplace_argument = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return where(x < V(0), V(0), where(x > V(6), V(6), x)); }
-  template <int, class V> static GPUKERN_HD V grad(V g, V x) { return where((x <= V(0)) | (x >= V(6)), V(0), g); }
+  template <int, class V> static GPUKERN_HD V grad(V g, V x) { return where((x > V(0)) & (x < V(6)), g, V(0)); }
 };
 
 struct LeakyRelu {
@@ -41,7 +41,9 @@ struct LeakyRelu {
                              .linear = true,
                              .inplace_argument = true,
                              .exact_out = true};
+  static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V slope) { return where(x > V(0), x, x * slope); }
+  template <int, class V> static GPUKERN_HD V grad(V g, V x, V slope) { return where(x > V(0), g, g * slope); }
 };
 
 struct Elu {
@@ -51,18 +53,24 @@ struct Elu {
                              .scalars = 1,
                              .inplace_argument = true,
                              .exact_out = true};
-  template <class V> static GPUKERN_HD V apply(V x, V alpha) { return where(x > V(0), x, alpha * expm1(x)); }
+  static constexpr bool kOwnGrad = true;
+  template <class V> static GPUKERN_HD V apply(V x, V alpha) { return where(x >= V(0), x, alpha * expm1(x)); }
+  // Not result + alpha, which cancels.  At 0 alpha, and a second derivative of 0, as torch.
+  template <int, class V> static GPUKERN_HD V grad(V g, V x, V alpha) {
+    return where(x > V(0), g, g * where(x == V(0), alpha, alpha * exp(min_nan(x, V(0)))));
+  }
 };
 
 struct Gelu {
   static constexpr Spec spec{.name = "gelu",
                              .args = "Tensor input, *, str approximate='none'",
                              .doc = "x times the normal distribution function; approximate='tanh' for the tanh form.",
+                             .grad_ulp32 = 16,  // the tail: erfc's, and x times what may be subnormal
                              .choice = "none",
                              .exact_out = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return x * normal_cdf(x); }
-  template <int, class V> static GPUKERN_HD V grad(V g, V x) { return g * (normal_cdf(x) + x * normal_pdf(x)); }
+  template <int, class V> static GPUKERN_HD V grad(V g, V x) { return g * (normal_cdf(x) + times(normal_pdf(x), x)); }
 };
 
 // 0.5 x (1 + tanh u) = x sigmoid(2 u): one exponential, and no cancellation for negative x.
@@ -70,6 +78,7 @@ struct GeluTanh {
   static constexpr Spec spec{.name = "gelu",
                              .args = "Tensor input, *, str approximate='none'",
                              .doc = "x * sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3).",
+                             .grad_ulp32 = 270,  // the tail: the rounding of u counts abs(2 u) times, as in the value
                              .choice = "tanh",
                              .exact_out = true};
   static constexpr bool kOwnGrad = true;
@@ -78,23 +87,27 @@ struct GeluTanh {
   }
   template <class V> static GPUKERN_HD V apply(V x) { return x * sigmoid(twice_u(x)); }
   template <int, class V> static GPUKERN_HD V grad(V g, V x) {
-    const V s = sigmoid(twice_u(x));
-    const V slope = V(1.59576912160573071176) + V(0.21406444881780076) * (x * x);
-    return g * (s + x * (s * (V(1) - s)) * slope);
+    const Logistic<V> s = logistic(twice_u(x));
+    const V bend = s.value * s.rest, slope = V(1.59576912160573071176) + V(0.21406444881780076) * (x * x);
+    return g * where(bend == V(0), s.value, s.value + x * bend * slope);  // x^3 may be infinite where the rest is 0
   }
 };
 
 struct Silu {
-  static constexpr Spec spec{
-      .name = "silu", .args = "Tensor input", .doc = "x * sigmoid(x).", .inplace_argument = true, .exact_out = true};
+  static constexpr Spec spec{.name = "silu",
+                             .args = "Tensor input",
+                             .doc = "x * sigmoid(x).",
+                             .grad_ulp32 = 52,  // below -87: abs(x) / 2 steps of a subnormal e^x, as in the value
+                             .inplace_argument = true,
+                             .exact_out = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) {
     const V e = exp(negative_abs(x));
     return where(x >= V(0), x, x * e) / (V(1) + e);
   }
   template <int, class V> static GPUKERN_HD V grad(V g, V x) {
-    const V s = sigmoid(x);
-    return g * (s * (V(1) + x * (V(1) - s)));
+    const Logistic<V> s = logistic(x);
+    return g * times(s.value, V(1) + times(s.rest, x));
   }
 };
 
@@ -103,13 +116,23 @@ struct Mish {
   static constexpr Spec spec{.name = "mish",
                              .args = "Tensor input",
                              .doc = "x * tanh(softplus(x)).",
+                             .grad_ulp32 = 52,  // as silu
                              .inplace_argument = true,
                              .exact_out = true};
+  static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) {
     const V t = exp(negative_abs(x)), two = V(2);
     const V numerator = where(x >= V(0), V(1) + two * t, t * (t + two));
     const V rest = where(x >= V(0), two * t * t, two);
     return x * (numerator / (numerator + rest));
+  }
+  // Of the ratio and of x times it, with t for e^x where x < 0.
+  template <int, class V> static GPUKERN_HD V grad(V g, V x) {
+    const V t = exp(negative_abs(x)), one = V(1), two = V(2), tt = t * t;
+    const auto right = x >= V(0);
+    const V numerator = where(right, one + two * t, t * (t + two)), rest = where(right, two * tt, two);
+    const V r = one / (numerator + rest), ratio = where(right, one - rest * r, numerator * r);
+    return g * (ratio + times(V(4) * (one + t) * where(right, tt, t) * (r * r), x));
   }
 };
 
@@ -118,10 +141,12 @@ struct Softplus {
                              .args = "Tensor input, Scalar beta=1, Scalar threshold=20",
                              .doc = "log(1 + e^(beta x)) / beta; x where beta x > threshold.",
                              .scalars = 2,
+                             .grad_ulp32 = 4,  // sigmoid's own error
                              .exact_out = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V beta, V threshold) {
-    return where(x * beta > threshold, x, log1p(exp(x * beta)) / beta);
+    const V z = x * beta;  // which may be large where the threshold is
+    return where(z > threshold, x, (where(z > V(0), z, V(0)) + log1p(exp(negative_abs(z)))) / beta);
   }
   template <int, class V> static GPUKERN_HD V grad(V g, V x, V beta, V threshold) {
     return where(x * beta > threshold, g, g * sigmoid(x * beta));
@@ -137,7 +162,7 @@ struct Hardswish {
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return x * (min_nan(max_nan(x + V(3), V(0)), V(6)) / V(6)); }
   template <int, class V> static GPUKERN_HD V grad(V g, V x) {
-    return where(x <= V(-3), V(0), where(x < V(3), g * (x / V(3) + V(0.5)), g));
+    return where(x <= V(-3), V(0), where(x >= V(3), g, g * ((x + V(1.5)) / V(3))));
   }
 };
 
@@ -165,7 +190,7 @@ struct Hardtanh {
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V low, V high) { return min_nan(max_nan(x, low), high); }
   template <int, class V> static GPUKERN_HD V grad(V g, V x, V low, V high) {
-    return where((x <= low) | (x >= high), V(0), g);
+    return where((x > low) & (x < high), g, V(0));
   }
 };
 
@@ -173,6 +198,7 @@ struct Logsigmoid {
   static constexpr Spec spec{.name = "logsigmoid",
                              .args = "Tensor input",
                              .doc = "log(sigmoid(x)) = min(x, 0) - log(1 + e^-|x|).",
+                             .grad_ulp32 = 4,  // sigmoid's own error
                              .aten = "log_sigmoid",
                              .exact_out = true};
   static constexpr bool kOwnGrad = true;

@@ -45,7 +45,9 @@ struct Sign {
 struct Square {
   static constexpr Spec spec{
       .name = "square", .args = "Tensor input", .doc = "Square, x * x.", .types = Types::number, .ulp = 0};
+  static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return x * x; }
+  template <int, class V> static GPUKERN_HD V grad(V g, V x) { return (g + g) * x; }
 };
 
 struct Add {
@@ -155,8 +157,12 @@ struct Pow {
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return pow(x, y); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
-    if constexpr (I == 0) return where(y == V(0), V(0), g * (y * pow(x, y - V(1))));
-    else return where((x == V(0)) & (y >= V(0)), V(0), g * (pow(x, y) * log(x)));
+    if constexpr (I == 0) {
+      // y x^y / x where y - 1 would be rounded, and x^(y - 1) infinite where y times it is not
+      const auto small = (abs(y) < V(0.5)) & (x > V(0)) & (x - x == V(0));
+      const V slope = times(y, pow(x, where(small, y, y - V(1)))) / where(small, x, V(1));
+      return where(y == V(0), V(0), g * slope);
+    } else return where((x == V(0)) & (y >= V(0)), V(0), g * times(log(x), pow(x, y)));
   }
 };
 

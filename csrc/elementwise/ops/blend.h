@@ -145,7 +145,7 @@ struct Addcdiv {
   template <int I, class V> static GPUKERN_HD V grad(V g, V, V a, V b, V value) {
     if constexpr (I == 0) return g;
     else if constexpr (I == 1) return g * (value / b);
-    else return -g * (value * a / (b * b));
+    else return -g * (value * (a / b) / b);  // b * b may be 0 or infinite where b is neither
   }
 };
 

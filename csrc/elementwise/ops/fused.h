@@ -8,13 +8,15 @@
 GPUKERN_ELEMENTWISE_BEGIN
 namespace fused {
 
-// An activation by its public name.  `relu` is written on the input, so that its gradient needs no result.
+// An activation by its public name, and its gradient at the input (relu's is the same formula of either).
 template <class Op> struct Named {
   template <class V> static GPUKERN_HD V apply(V x) { return Op::apply(x); }
+  template <class V> static GPUKERN_HD V grad(V g, V x) { return Op::template grad<0>(g, x); }
 };
 struct None {
   static constexpr const char* choice = "none";
   template <class V> static GPUKERN_HD V apply(V x) { return x; }
+  template <class V> static GPUKERN_HD V grad(V g, V) { return g; }
 };
 struct Relu : Named<activation::Relu> {
   static constexpr const char* choice = "relu";
@@ -49,7 +51,9 @@ template <class Act> struct AddAct {
                              .choice = Act::choice,
                              .aten = "",
                              .shared = 0};
+  static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return Act::apply(x + y); }
+  template <int, class V> static GPUKERN_HD V grad(V g, V x, V y) { return Act::grad(g, x + y); }
 };
 
 template <class Act> struct ScaleShiftAct {
@@ -57,11 +61,17 @@ template <class Act> struct ScaleShiftAct {
                              .args = "Tensor input, Tensor scale, Tensor shift, str activation='relu'",
                              .doc = "activation(input * scale + shift).",
                              .inputs = 3,
+                             // rounded before the factor multiplies it, which steps of a subnormal number show
+                             .grad_ulp = 6,
                              .choice = Act::choice,
                              .aten = "",
                              .shared = 2,
                              .factor = {1, 0, -1}};
+  static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V scale, V shift) { return Act::apply(x * scale + shift); }
+  template <int, class V> static GPUKERN_HD V grad(V g, V x, V scale, V shift) {
+    return Act::grad(g, x * scale + shift);
+  }
 };
 
 struct Swiglu {
