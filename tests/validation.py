@@ -51,12 +51,12 @@ hardware, and is.
 
 QUESTIONS = """## What only a Hopper device can answer
 No model can; each is to be looked at once the launches above have run.
-- `tma_load_tf32` of the test vectors: that a map of TFLOAT32 rounds to the nearest of 11 bits. It was seen on sm_120, ties
-  to even, not on Hopper yet; if it cuts there, tf32 products have twice the error that `docs/numerics.md` promises.
+- `tma_load_tf32` of the test vectors: that a map of TFLOAT32 rounds to the nearest of 11 bits. It was seen on sm_120,
+  ties to even, not on Hopper yet; if it cuts there, tf32 products have twice the error that `docs/numerics.md` has.
 - `dependent_launches` of the same vectors: that a wait makes visible what the launch before wrote, by TMA both. Only
   without `compute-sanitizer` do launches overlap, so its silence says nothing of them.
-- The barriers of ranges that a cluster adds: every thread comes to both, those of the producer's warpgroup too. No kernel
-  relies on a barrier that counts threads which have ended (the PTX ISA says that a cluster's does).
+- The barriers of ranges that a cluster adds: every thread comes to both, those of the producer's warpgroup too. No
+  kernel relies on a barrier that counts threads which have ended (the PTX ISA says that a cluster's does).
 - rho of `python -m tests.gemm.rho` on the device beside the model's: how far sums are cut is taken from publications.
 """
 

@@ -213,7 +213,6 @@ def test_a_second_ctrl_c_does_not_cut_off_the_file(found: Any) -> None:
     if found is signal.SIG_IGN:
         signal.raise_signal(signal.SIGINT)  # as before: nothing
         return
-        signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
 
