@@ -52,6 +52,11 @@ def _promoted(tensors: Sequence[Tensor]) -> torch.dtype:
     return dtype
 
 
+def _on_one_device(tensors: Sequence[Tensor]) -> bool:
+    """Whether torch would compute with them: numbers of a CPU may stand beside tensors of any device."""
+    return len({t.device for t in tensors if t.dim() > 0 or t.device.type != "cpu"}) < 2
+
+
 def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
     """The dtype is that of the kernel's own rule, strides are TensorIterator's; torch's op says what it serves."""
     name, _, overload = (entry["aten"] or "add.Tensor").partition(".")
@@ -73,8 +78,11 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
         if dtype is None or len(numbers_at) == 2:  # two numbers may refuse each other
             seen = witness(entry["name"], args, kwargs)
             dtype = dtype or (None if seen is None or seen.is_complex() else seen.dtype)
-        if dtype is not None:
-            return elementwise_result(tensors, dtype, numbers)
+        if dtype is not None and _on_one_device(tensors):
+            try:
+                return elementwise_result(tensors, dtype, numbers)
+            except RuntimeError:
+                pass  # shapes: torch's op has the words
         result: Tensor = reduce(theirs, operands) if fused else theirs(*args, **kwargs)
         return result
 

@@ -33,6 +33,7 @@
 #include <ATen/ops/where.h>
 
 #include <cmath>
+#include <limits>
 
 #include "autograd.h"
 #include "ops/activation.h"
@@ -211,7 +212,9 @@ Tensor third(const Op& op, int i, int j, int k, const Tensor& g, const Inputs& o
   Expression in[1 + kMaxInputs], s[kMaxScalars];
   const auto compute = dtype == at::kDouble ? at::kDouble : at::kFloat;  // 16 bits as everywhere: rounded once
   for (size_t o = 0; o < tensors.size(); ++o) in[o] = Expression(tensors[o].to(compute));
-  for (int n = 0; n < op.spec->scalars; ++n) s[n] = Expression(scalars[n].toDouble());
+  for (int n = 0; n < op.spec->scalars; ++n)
+    s[n] = Expression(scalars[n] ? scalars[n]->toDouble()
+                                 : op.spec->absent[n] * std::numeric_limits<double>::infinity());
   const Expression result = function(in, s);
   return result.is_number() ? at::full_like(tensors[0], result.number, tensors[0].options().dtype(dtype))
                             : result.tensor.to(dtype);

@@ -266,13 +266,15 @@ namespace {
 struct Launched {
   Memory memory;
   std::vector<Buffer> buffers;
+  std::vector<std::pair<const char*, size_t>> by_low;
 };
 }  // namespace
-Remembered remember() { return std::make_shared<Launched>(Launched{{}, kept().buffers}); }
+Remembered remember() { return std::make_shared<Launched>(Launched{{}, kept().buffers, {}}); }
 void exchange(Remembered& other) {
   auto& launched = *static_cast<Launched*>(other.get());
   std::swap(kept().memory, launched.memory);
   std::swap(kept().buffers, launched.buffers);
+  std::swap(kept().by_low, launched.by_low);
 }
 
 void start_memory() {
@@ -384,7 +386,7 @@ bool global_access_from(const char* address, size_t bytes, Kind kind, const Who&
            b.name.c_str(), verb(kind));
     if (address >= b.begin && address + bytes <= b.end && (kind == Kind::read || b.writable)) {
       if (aligned) check_alignment(address, bytes, kind, origin);
-      if (!b.written.empty()) touch_result(b, address - b.begin, bytes, kind, origin);
+      if (b.written) touch_result(b, address - b.begin, bytes, kind, origin);
       if (running_settings().check) touch_global(i, address - b.begin, bytes, kind, agent, rank, origin);
       if (counts) note(address, bytes, kind != Kind::read, false, origin);
       return true;

@@ -14,12 +14,29 @@
 
 namespace gpukern::model {
 
+// A byte a byte of a buffer, one for all launches that have it.  Its functions lie in written.cpp, where no compiler
+// announces what they do; those of std::shared_ptr would be part of the kernels' files.
+class Marks {
+ public:
+  Marks() = default;
+  Marks(const Marks& other);
+  Marks& operator=(const Marks& other);
+  ~Marks();
+  void make(size_t bytes, uint8_t value);
+  explicit operator bool() const { return kept_ != nullptr; }
+  uint8_t* data() const;
+
+ private:
+  struct Kept;
+  Kept* kept_ = nullptr;
+};
+
 // A buffer of global memory: [begin, end) may be used; [low, high) around it is known to be nobody else's.
 struct Buffer {
   std::string name;
   const char *begin, *end, *low, *high;
   bool writable;
-  std::vector<uint8_t> written = {};  // a byte a byte (written.h); empty: it is not remembered
+  Marks written = {};  // as written.h has it; none: it is not remembered
 };
 std::vector<Buffer>& buffers();  // of the next launch on this thread of the host; empty: global memory is not watched
 

@@ -1,5 +1,7 @@
 #include "written.h"
 
+#include <utility>
+
 namespace gpukern::model {
 namespace {
 
@@ -14,24 +16,48 @@ bool is_written(const char* element, size_t size, size_t& last) {
   }
   const Buffer& b = all[last];
   for (size_t i = 0; i < size; ++i)
-    if (b.written.empty() || !(b.written[element - b.begin + i] & kWritten)) return false;
+    if (!b.written || !(b.written.data()[element - b.begin + i] & kWritten)) return false;
   return true;
 }
 
 }  // namespace
 
+struct Marks::Kept {
+  int owners;
+  std::vector<uint8_t> bytes;
+};
+Marks::Marks(const Marks& other) : kept_(other.kept_) {
+  if (kept_) ++kept_->owners;
+}
+Marks& Marks::operator=(const Marks& other) {
+  Marks copy(other);
+  std::swap(kept_, copy.kept_);
+  return *this;
+}
+Marks::~Marks() {
+  if (kept_ && --kept_->owners == 0) delete kept_;
+}
+void Marks::make(size_t bytes, uint8_t value) {
+  Marks made;
+  made.kept_ = new Kept{1, std::vector<uint8_t>(bytes, value)};
+  *this = made;
+}
+uint8_t* Marks::data() const { return kept_->bytes.data(); }
+
 void remember_writes(Buffer& buffer, bool content) {
-  buffer.written.assign(buffer.end - buffer.begin, content ? uint8_t{kContent} : uint8_t{0});
+  buffer.written.make(buffer.end - buffer.begin, content ? uint8_t{kContent} : uint8_t{0});
 }
 
 size_t nobodys(const Buffer& buffer, size_t offset, size_t bytes) {
+  const uint8_t* const written = buffer.written.data() + offset;
   size_t i = 0;
-  while (i < bytes && buffer.written[offset + i]) ++i;
+  while (i < bytes && written[i]) ++i;
   return i;
 }
 
 void note_write(Buffer& buffer, size_t offset, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i) buffer.written[offset + i] |= kWritten;
+  uint8_t* const written = buffer.written.data() + offset;
+  for (size_t i = 0; i < bytes; ++i) written[i] |= kWritten;
 }
 
 int64_t count_unwritten(const char* start, int dims, const int64_t* shape, const int64_t* strides, size_t size,
