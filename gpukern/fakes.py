@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .entries import functions
+from .info import load_extension
 
 
 def tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
@@ -67,8 +70,13 @@ def strides_of(tensors: Sequence[Tensor], shape: torch.Size, numbers: bool) -> S
     return strides
 
 
+@cache
+def _elementwise() -> frozenset[str]:
+    return frozenset(entry["name"] for entry in load_extension().elementwise_catalogue())
+
+
 def witness(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """The kernel's own answer on the CPU, for tensors of one element: its dtype, or its refusal.
+    """The kernel's own answer on the CPU, for tensors of an element or two: its dtype, or its refusal.
 
     A refusal by type or by number is in torch's kernels, which a fake does not reach. None where the tensors are none
     of a CPU's dense ones, and other kernels than these would serve.
@@ -79,16 +87,21 @@ def witness(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     if any(isinstance(n, (torch.SymInt, torch.SymFloat)) for n in (*args, *kwargs.values())):
         return None
 
+    # One element is a number to some of torch's elementwise kernels, which have fewer types for it.
+    known = all(isinstance(n, int) and n > 0 for t in tensors for n in t.shape)
+    many = 2 if known and name.rstrip("_") in _elementwise() else 1
+
     def one(a: Any) -> Any:
         if not isinstance(a, Tensor):
             return a
-        sizes = [0 if isinstance(n, int) and n == 0 else 1 for n in a.shape]
+        sizes = [(n if n < 2 else many) if isinstance(n, int) else 1 for n in a.shape]
         return torch.ones(sizes, dtype=a.dtype)
 
     from torch.utils._python_dispatch import _disable_current_modes
 
     function = functions.get(name) or getattr(torch.ops.gpukern, name)
-    with _disable_current_modes(), torch.no_grad():
+    with _disable_current_modes(), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the call itself says what it has to say
         return function(*map(one, args), **{key: one(value) for key, value in kwargs.items()})
 
 
