@@ -66,7 +66,12 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Optional& bias, N
 }
 
 Tensor finish(Tensor product, Name activation, const Optional& residual) {
-  if (activation) product = activated(activation_of(*activation), product, false);
+  if (activation) {
+    const Activation named = activation_of(*activation);
+    TORCH_CHECK_TYPE(named == Activation::none || at::isFloatingType(product.scalar_type()),
+                     "gpukern: activation= needs a floating type, got ", product.scalar_type(), ".");
+    product = activated(named, product, false);
+  }
   if (!residual || !residual->defined()) return product;
   static const auto op = handle<Tensor(const Tensor&, const Tensor&, const Scalar&)>("gpukern::add");
   return op.call(product, *residual, 1);
@@ -160,13 +165,14 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
   // A bias beside a vector is torch's to refuse; of mkldnn tensors it has a linear of its own, whose weight has no
   // views.
   const bool opaque = input.is_mkldnn() || weight.is_mkldnn();
+  const Args args{Kind::mm, input, weight, has_bias ? &*bias : nullptr, nullptr, nullptr, {}, nullptr, how};
+  if (opaque) refuse_theirs(args);
   if (opaque || input.dim() == 0 || weight.dim() > 2 || (weight.dim() < 2 && has_bias))
     return call::finish(at::linear(input, weight, bias), activation, residual);
   if (input.dim() == 2 && weight.dim() == 2) {
     if (!has_bias) return call::mm(input, weight.t(), activation, residual, how);
     if (bias->dim() == 1) return call::addmm(*bias, input, weight.t(), 1, 1, activation, residual, how);
   }
-  const Args args{Kind::mm, input, weight, has_bias ? &*bias : nullptr, nullptr, nullptr, {}, nullptr, how};
   if (!ours(args)) {
     report_device(args);
     refuse_theirs(args);

@@ -270,3 +270,24 @@ def test_what_is_not_ours_is_torchs() -> None:
     assert a.grad is not None
     sparse = torch.eye(3).to_sparse()
     torch.testing.assert_close(gpukern.mm(sparse, torch.ones(3, 3)), torch.ones(3, 3))
+
+
+def test_linear_of_mkldnn_tensors_refuses_what_torch_cannot_promise() -> None:
+    """It went to torch's own before precision= and batch_invariant= were looked at."""
+    x = torch.rand(4, 4).to_mkldnn()
+    with pytest.raises(NotImplementedError, match="batch_invariant=True is a promise of gpukern's"):
+        gpukern.linear(x, x, batch_invariant=True)
+    with pytest.raises(ValueError, match="unknown precision 'bogus'"):
+        gpukern.linear(x, x, precision="bogus")
+    assert torch.equal(gpukern.linear(x, x).to_dense(), torch.nn.functional.linear(x, x).to_dense())
+
+
+def test_activation_of_integers_is_refused_in_every_layout() -> None:
+    """Products of more dimensions that are put together took it."""
+    i = torch.ones(2, 3, 3, dtype=torch.int16)
+    for a, b in ((i[0], i[1]), (i, i[0]), (i.transpose(0, 1), i[0]), (i, i), (i[0], i[0, 0])):
+        with pytest.raises(TypeError, match="activation= needs a floating type, got Short"):
+            gpukern.matmul(a, b, activation="relu")
+        assert torch.equal(gpukern.matmul(a, b, activation="none"), torch.matmul(a, b))
+    with pytest.raises(TypeError, match="activation= needs a floating type, got Short"):
+        gpukern.linear(i.transpose(0, 1), i[0], activation="relu")
