@@ -240,9 +240,9 @@ def _with_tensors(op: Any, args: tuple[Any, ...], batched: bool) -> tuple[Any, .
     """
     tensors = [a for a in args if isinstance(a, Tensor)]
     beside = next((t for t in tensors if t.dtype != torch.bool), tensors[0])
-    slots = [str(argument.type) == "Tensor" for argument in op._schema.arguments]
+    slots = [str(argument.type) in ("Tensor", "Optional[Tensor]") for argument in op._schema.arguments]
     return tuple(
-        _as_tensor(a, torch.result_type(beside, a), batched) if slot and not isinstance(a, Tensor) else a
+        _as_tensor(a, torch.result_type(beside, a), batched) if slot and not isinstance(a, (Tensor, type(None))) else a
         for a, slot in zip(args, slots)
     )
 
