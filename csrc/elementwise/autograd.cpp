@@ -39,6 +39,13 @@ Tensor sum(const Tensor& a, const Tensor& b) {
   return handle.call(a, b, 1);
 }
 
+// A gradient by its sum, times the factor of an operand: 0 where the gradient is 0, so that it is a limit where the
+// factor is infinite. This is a gradient of scale_shift_act without an activation.
+Tensor times(const Tensor& h, const Tensor& factor) {
+  static const Op* const op = find_key("scale_shift_act.none");
+  return grad(*op, 0, -1, h, {nullptr, &factor, nullptr}, {});
+}
+
 bool passes(const Op& op, int i, const Scalars& scalars) {
   return (op.spec->passes >> i & 1) || ((op.spec->passes_if_one >> i & 1) && equals(*scalars[0], 1));
 }
@@ -48,7 +55,7 @@ Tensor gradient(const Op& op, int i, const Tensor& g, const Inputs& operands, co
   if (passes(op, i, scalars)) return g;
   if (op.spec->shared < 0) return grad(op, i, -1, g, operands, scalars);
   const Tensor h = grad(op, op.spec->shared, -1, g, operands, scalars);
-  return op.spec->factor[i] < 0 ? h : product(h, *operands[op.spec->factor[i]]);
+  return op.spec->factor[i] < 0 ? h : times(h, *operands[op.spec->factor[i]]);
 }
 
 // Operands that gradient i reads.
@@ -105,7 +112,7 @@ struct ElementwiseBackward : Node {
       if (op->spec->shared >= 0) {  // one kernel serves every input
         if (!shared.defined()) shared = grad(*op, op->spec->shared, -1, g, operands, scalars);
         const int factor = op->spec->factor[i];
-        result[i] = shape[i].restore(factor < 0 ? shared : product(shared, *operands[factor]));
+        result[i] = shape[i].restore(factor < 0 ? shared : times(shared, *operands[factor]));
       } else {
         result[i] = shape[i].restore(gradient(*op, i, g, operands, scalars));
       }
@@ -277,7 +284,7 @@ struct GradBackward : Node {
       if (op->spec->shared >= 0) {
         if (!shared.defined()) shared = derivative(*op, i, j, i, g, operands, scalars);
         const int factor = op->spec->factor[k];
-        r = factor < 0 ? shared : product(shared, *operands[factor]);
+        r = factor < 0 ? shared : times(shared, *operands[factor]);
       } else {
         r = derivative(*op, i, j, k, g, operands, scalars);
       }
@@ -354,7 +361,7 @@ Tensor grad_autograd(c10::DispatchKeySet keys, const Tensor& g, const OptionalTe
       if (op.spec->shared >= 0) {
         part = derivative(op, static_cast<int>(i), static_cast<int>(j), static_cast<int>(i), weighted, operands, s);
         const int factor = op.spec->factor[k];
-        if (factor >= 0) part = product(part, *operands[factor]);
+        if (factor >= 0) part = times(part, *operands[factor]);
       } else {
         part = derivative(op, static_cast<int>(i), static_cast<int>(j), k, weighted, operands, s);
       }

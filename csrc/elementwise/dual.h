@@ -93,12 +93,26 @@ template <class V> GPUKERN_HD Dual<V> abs(Dual<V> a) {
 template <class V> GPUKERN_HD Dual<V> rectify(Dual<V> a) { return {rectify(a.v), where(a.v <= V(0), V(0), a.d)}; }
 template <class V> GPUKERN_HD Dual<V> floor(Dual<V> a) { return {floor(a.v), V(0)}; }
 template <class V> GPUKERN_HD Dual<V> trunc(Dual<V> a) { return {trunc(a.v), V(0)}; }
-// x^y.  Each partial is left out where its own factor is zero, so that 0^y and x^0 have the derivatives torch gives.
-template <class V> GPUKERN_HD Dual<V> pow(Dual<V> a, Dual<V> b) {
-  const V p = pow(a.v, b.v);
-  const V by_base = where(b.v == V(0), V(0), times(b.v, pow(a.v, b.v - V(1))));
-  const V by_exponent = where((a.v == V(0)) & (b.v >= V(0)), V(0), times(log(a.v), p));
-  return {p, where(a.d == V(0), V(0), times(a.d, by_base)) + where(b.d == V(0), V(0), times(b.d, by_exponent))};
+// x^y, its partial derivatives and theirs: rules of their own, since product and quotient rule would be infinity minus
+// infinity, and what is cut away where y or x is 0 has a derivative there.
+template <class V> GPUKERN_HD auto by_quotient(Dual<V> x, Dual<V> y) { return by_quotient(x.v, y.v); }
+template <class V> GPUKERN_HD Dual<V> scaled(Dual<V> a, Dual<V> b) {
+  return {scaled(a.v, b.v), plus(scaled(a.d, b.v), scaled(b.d, a.v))};
+}
+template <class V> GPUKERN_HD Dual<V> pow(Dual<V> x, Dual<V> y) {
+  return {pow(x.v, y.v), plus(times(x.d, pow_slope(x.v, y.v)), times(y.d, log_pow(x.v, y.v)))};
+}
+// d/dy of pow_slope and d/dx of log_pow: x^(y - 1) (1 + y log x).  NaN where there is no logarithm.
+template <class V> GPUKERN_HD V pow_mixed(V x, V y) { return scaled(V(1) + scaled(log(x), y), pow(x, y - V(1))); }
+template <class V> GPUKERN_HD Dual<V> pow_slope(Dual<V> x, Dual<V> y) {
+  const V s = pow_slope(x.v, y.v), less = y.v - V(1);
+  const auto quotient = by_quotient(x.v, y.v);
+  const V by_base = where(quotient, over(scaled(less, s), x.v), scaled(y.v, pow_slope(x.v, less)));
+  return {s, plus(times(x.d, by_base), times(y.d, pow_mixed(x.v, y.v)))};
+}
+template <class V> GPUKERN_HD Dual<V> log_pow(Dual<V> x, Dual<V> y) {
+  const V p = log_pow(x.v, y.v);
+  return {p, plus(times(x.d, pow_mixed(x.v, y.v)), times(y.d, scaled(log(x.v), p)))};
 }
 
 GPUKERN_ELEMENTWISE_END

@@ -81,6 +81,23 @@ template <class V> GPUKERN_HD V plus(V a, V b) { return where(a == V(0), b, a + 
 template <class V> GPUKERN_HD V minus(V a, V b) { return where(a == V(0), -b, a - b); }
 // A tangent of zero stays zero whatever divides it.
 template <class V> GPUKERN_HD V over(V a, V b) { return where(a == V(0), a, a / b); }
+// The same of factors that are no tangents; for tensors, where `times` is plain, too.
+template <class V> GPUKERN_HD V scaled(V a, V b) { return times(a, b); }
+
+// Where y x^(y - 1) is y x^y / x: y - 1 is rounded, or x^(y - 1) infinite where y times it is not; of a negative x
+// where y is so large that y - 1 is even when it should be odd.
+template <class V> GPUKERN_HD auto by_quotient(V x, V y) {
+  const auto odd = (x < V(0)) & (abs(y) > V(1)) & (abs(y - (y - V(1)) - V(1)) > V(0));
+  return (((x > V(0)) & (y < V(0.5))) | odd) & (x - x == V(0));
+}
+// The partial derivatives of x^y, 0 where torch has 0: at y = 0, and by y at x = 0.
+template <class V> GPUKERN_HD V pow_slope(V x, V y) {
+  const auto quotient = by_quotient(x, y);
+  return scaled(y, pow(x, where(quotient, y, y - V(1)))) / where(quotient, x, V(1));
+}
+template <class V> GPUKERN_HD V log_pow(V x, V y) {
+  return where((x == V(0)) & (y >= V(0)), V(0), scaled(log(x), pow(x, y)));
+}
 
 // 1 / (1 + exp(-x)) without overflow or loss in either tail.
 template <class V> GPUKERN_HD V sigmoid(V x) {

@@ -87,6 +87,15 @@ inline E operator/(const E& a, const E& b) {
 }
 // Plain: a tensor that is 0 somewhere may have a derivative there.
 inline E times(const E& a, const E& b) { return a * b; }
+inline E scaled(const E& a, const E& b) {
+  const E p = a * b;
+  if (a.is_number() || b.is_number()) return p;
+  const at::Tensor nothing = at::bitwise_and(at::ne(p.tensor, p.tensor),
+                                             at::bitwise_and(at::eq(a.tensor, a.tensor), at::eq(b.tensor, b.tensor)));
+  return E(at::where(nothing, at::Scalar(0.0), p.tensor));
+}
+// Never: digits of an exponent less 1 are no concern, and powers of x have derivatives at any x, quotients do not.
+inline Condition by_quotient(const E&, const E&) { return {}; }
 inline E plus(const E& a, const E& b) { return a + b; }
 inline E minus(const E& a, const E& b) { return a - b; }
 inline E over(const E& a, const E& b) { return a / b; }
@@ -208,16 +217,18 @@ Tensor third(const Op& op, int i, int j, int k, const Tensor& g, const Inputs& o
       tensors.push_back(*operands[o]);
       dtype = c10::promoteTypes(dtype, operands[o]->scalar_type());
     }
+  // Of a dimension at least: a 0-dim number that stands for a tensor would have functions of torch's default dtype.
+  for (Tensor& t : tensors) t = t.unsqueeze(0);
   tensors = at::broadcast_tensors(tensors);
   Expression in[1 + kMaxInputs], s[kMaxScalars];
   const auto compute = dtype == at::kDouble ? at::kDouble : at::kFloat;  // 16 bits as everywhere: rounded once
   for (size_t o = 0; o < tensors.size(); ++o) in[o] = Expression(tensors[o].to(compute));
   for (int n = 0; n < op.spec->scalars; ++n)
-    s[n] = Expression(scalars[n] ? scalars[n]->toDouble()
-                                 : op.spec->absent[n] * std::numeric_limits<double>::infinity());
+    s[n] =
+        Expression(scalars[n] ? scalars[n]->toDouble() : op.spec->absent[n] * std::numeric_limits<double>::infinity());
   const Expression result = function(in, s);
-  return result.is_number() ? at::full_like(tensors[0], result.number, tensors[0].options().dtype(dtype))
-                            : result.tensor.to(dtype);
+  return result.is_number() ? at::full_like(tensors[0], result.number, tensors[0].options().dtype(dtype)).squeeze(0)
+                            : result.tensor.to(dtype).squeeze(0);
 }
 
 }  // namespace gpukern::elementwise

@@ -47,7 +47,10 @@ struct Square {
       .name = "square", .args = "Tensor input", .doc = "Square, x * x.", .types = Types::number, .ulp = 0};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return x * x; }
-  template <int, class V> static GPUKERN_HD V grad(V g, V x) { return (g + g) * x; }
+  template <int, class V> static GPUKERN_HD V grad(V g, V x) {
+    const V p = g * x;  // g + g may be infinite where this is not
+    return p + p;
+  }
 };
 
 struct Add {
@@ -157,12 +160,14 @@ struct Pow {
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return pow(x, y); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
+    // 0 whatever g is where torch has 0, but with the derivative that the partial has there
     if constexpr (I == 0) {
-      // y x^y / x where y - 1 would be rounded, and x^(y - 1) infinite where y times it is not
-      const auto small = (abs(y) < V(0.5)) & (x > V(0)) & (x - x == V(0));
-      const V slope = times(y, pow(x, where(small, y, y - V(1)))) / where(small, x, V(1));
-      return where(y == V(0), V(0), g * slope);
-    } else return where((x == V(0)) & (y >= V(0)), V(0), g * times(log(x), pow(x, y)));
+      const V slope = pow_slope(x, y);
+      return where(y == V(0), times(slope, g), g * slope);
+    } else {
+      const V slope = log_pow(x, y);
+      return where((x == V(0)) & (y >= V(0)), times(slope, g), g * slope);
+    }
   }
 };
 

@@ -141,11 +141,17 @@ struct Addcdiv {
                              .needs = {0, 4, 6},
                              .passes = 1};
   static constexpr bool kOwnGrad = true;
-  template <class V> static GPUKERN_HD V apply(V x, V a, V b, V value) { return x + value * (a / b); }
+  // value * a / b: the quotient first, unless it alone might be infinite or 0.
+  template <class V> static GPUKERN_HD V term(V a, V b, V value) {
+    const V up = abs(a), down = abs(b), far = V(1e30);
+    const auto first = ((abs(value) < V(1)) & (up > down * far)) | ((abs(value) > V(1)) & (up * far < down));
+    return where(first, value * a, a) / b * where(first, V(1), value);
+  }
+  template <class V> static GPUKERN_HD V apply(V x, V a, V b, V value) { return x + term(a, b, value); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V, V a, V b, V value) {
     if constexpr (I == 0) return g;
     else if constexpr (I == 1) return g * (value / b);
-    else return -g * (value * (a / b) / b);  // b * b may be 0 or infinite where b is neither
+    else return -g * (term(a, b, value) / b);  // b * b may be 0 or infinite where b is neither
   }
 };
 

@@ -10,11 +10,13 @@ namespace fused {
 
 // An activation by its public name, and its gradient at the input (relu's is the same formula of either).
 template <class Op> struct Named {
+  static constexpr int grad_ulp32 = Op::spec.grad_ulp32;
   template <class V> static GPUKERN_HD V apply(V x) { return Op::apply(x); }
   template <class V> static GPUKERN_HD V grad(V g, V x) { return Op::template grad<0>(g, x); }
 };
 struct None {
   static constexpr const char* choice = "none";
+  static constexpr int grad_ulp32 = 2;
   template <class V> static GPUKERN_HD V apply(V x) { return x; }
   template <class V> static GPUKERN_HD V grad(V g, V) { return g; }
 };
@@ -48,6 +50,7 @@ template <class Act> struct AddAct {
                              .args = "Tensor input, Tensor other, str activation='relu'",
                              .doc = "activation(input + other).",
                              .inputs = 2,
+                             .grad_ulp32 = Act::grad_ulp32,  // at the sum as it is rounded
                              .choice = Act::choice,
                              .aten = "",
                              .shared = 0};
@@ -63,6 +66,7 @@ template <class Act> struct ScaleShiftAct {
                              .inputs = 3,
                              // rounded before the factor multiplies it, which steps of a subnormal number show
                              .grad_ulp = 6,
+                             .grad_ulp32 = Act::grad_ulp32 + 1,  // at the sum as it is rounded
                              .choice = Act::choice,
                              .aten = "",
                              .shared = 2,
@@ -74,18 +78,40 @@ template <class Act> struct ScaleShiftAct {
   }
 };
 
+// What multiplies nothing: its gradients are products themselves, and those of the others are these of theirs.  Where h
+// is 0 it stays 0, since the activation's slope outruns its argument.
+template <> struct ScaleShiftAct<None> {
+  static constexpr Spec spec{.name = "scale_shift_act",
+                             .args = "Tensor input, Tensor scale, Tensor shift, str activation='relu'",
+                             .doc = "activation(input * scale + shift).",
+                             .inputs = 3,
+                             .grad_ulp = 6,
+                             .choice = None::choice,
+                             .aten = "",
+                             .needs = {2, 1, 0},
+                             .passes = 4};
+  static constexpr bool kOwnGrad = true;
+  template <class V> static GPUKERN_HD V apply(V x, V scale, V shift) { return x * scale + shift; }
+  template <int I, class V> static GPUKERN_HD V grad(V h, V x, V scale, V) {
+    if constexpr (I == 2) return h;
+    const V factor = I == 0 ? scale : x;
+    return where((h == V(0)) & (factor == factor), h, h * factor);
+  }
+};
+
 struct Swiglu {
   static constexpr Spec spec{.name = "swiglu",
                              .args = "Tensor gate, Tensor up",
                              .doc = "silu(gate) * up.",
                              .inputs = 2,
+                             .grad_ulp32 = activation::Silu::spec.grad_ulp32,  // its steps, times `up`
                              .aten = "",
                              .needs = {3, 1}};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return activation::Silu::apply(x) * y; }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
     if constexpr (I == 0) return activation::Silu::template grad<0>(g * y, x);
-    else return g * activation::Silu::apply(x);
+    else return g * times(sigmoid(x), x);  // the limit at -inf, where the value is NaN
   }
 };
 
@@ -94,6 +120,7 @@ template <class Act> struct GegluOf {
                              .args = "Tensor gate, Tensor up, *, str approximate='none'",
                              .doc = "gelu(gate) * up.",
                              .inputs = 2,
+                             .grad_ulp32 = Act::spec.grad_ulp32,  // its steps, times `up`
                              .choice = Act::spec.choice,
                              .aten = "",
                              .needs = {3, 1}};
@@ -101,7 +128,7 @@ template <class Act> struct GegluOf {
   template <class V> static GPUKERN_HD V apply(V x, V y) { return Act::apply(x) * y; }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
     if constexpr (I == 0) return Act::template grad<0>(g * y, x);
-    else return g * Act::apply(x);
+    else return g * times(Act::gate(x), x);  // as of swiglu
   }
 };
 

@@ -29,7 +29,7 @@ struct Rsqrt {
                              .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return V(1) / sqrt(x); }
-  template <int, class V> static GPUKERN_HD V grad(V g, V y) { return V(-0.5) * g * y * (y * y); }
+  template <int, class V> static GPUKERN_HD V grad(V g, V y) { return ((g * y) * y) * (V(-0.5) * y); }
 };
 
 struct Reciprocal {
@@ -89,7 +89,7 @@ struct Log2 {
       .name = "log2", .args = "Tensor input", .doc = "Logarithm to base 2.", .types = Types::to_float};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return log2(x); }
-  template <int, class V> static GPUKERN_HD V grad(V g, V x) { return g * V(1.44269504088896340736) / x; }
+  template <int, class V> static GPUKERN_HD V grad(V g, V x) { return g / x * V(1.44269504088896340736); }
 };
 
 struct Log1p {
