@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from oracle import gradient_errors, ulps
+from oracle.ops import CASES
 from oracle.precise import mp
 from torch import Tensor
 from torch.func import grad, jacfwd, jacrev, vmap
@@ -107,6 +109,19 @@ def test_third_derivatives_of_powers_are_no_nan(y: float) -> None:
         holds(third(t(x)), float(power), f"third derivative of pow({x}, {y})")
     if y == int(y) and y >= 0:
         holds(third(t(0.0)), 6.0 if y == 3 else 0.0, f"third derivative of pow(0, {y})")
+
+
+@pytest.mark.parametrize("y", [0.0, 1.0, 2.0, 2.5])
+def test_third_derivatives_of_pow_by_both_are_right(y: float) -> None:
+    """Where a coefficient is 0 it has a derivative by the exponent."""
+    at = (mp.mpf(t(0.7, dtype=torch.float64).item()), mp.mpf(y))
+    for operands in itertools.product((0, 1), repeat=3):
+        f: Callable[..., Tensor] = gpukern.pow
+        for k in operands:
+            f = grad(f, k)
+        want = mp.diff(lambda a, b: a**b, at, (operands.count(0), operands.count(1)))
+        got = f(t(0.7, dtype=torch.float64), t(y, dtype=torch.float64))
+        assert abs(got.item() - float(want)) <= 1e-8, (y, operands)
 
 
 # --- numbers for tensors ---------------------------------------------------------------------------------------------
@@ -263,3 +278,37 @@ def test_second_derivative_of_hardswish_at_nan_is_torchs() -> None:
         assert first[0].isnan() or f is torch.nn.functional.hardswish  # NaN in torch's vectors, 1 in their tails
         first, second = seconds(f, t(1.0))
         holds(second[0][0], 1 / 3, "second derivative of hardswish")
+
+
+# --- what float32 promises -------------------------------------------------------------------------------------------
+
+
+def test_gradients_of_a_fused_sum_are_its_activations() -> None:
+    """Bit by bit, so that the promise is the activation's."""
+    x = ulps.stratified(torch.float32, 1 << 14, gradient_errors.EDGES)
+    for case in CASES:
+        name = case.kwargs.get("activation", "none")
+        if case.name != "add_act" or name == "none":
+            continue
+        alone = {"gelu_tanh": lambda v: gpukern.gelu(v, approximate="tanh")}.get(name, getattr(gpukern, name, None))
+        assert alone is not None
+        leaf = x.clone().requires_grad_()
+        (want,) = torch.autograd.grad(alone(leaf).sum(), leaf)
+        (got,) = torch.autograd.grad(gpukern.add_act(leaf, torch.zeros_like(x), name).sum(), leaf)
+        torch.testing.assert_close(got, want, rtol=0, atol=0, equal_nan=True)
+        spelt = {"gelu": "gelu-none", "gelu_tanh": "gelu-tanh"}.get(name, name)
+        assert case.grad_ulp32 == next(c for c in CASES if c.id == spelt).grad_ulp32, name
+
+
+@pytest.mark.parametrize("beta", [0.01, 0.3, 3.0, 50.0])
+def test_softplus_keeps_its_promise_for_every_beta(beta: float) -> None:
+    factor = t(beta).item()
+    edges = tuple(v / beta for v in (-103.0, -87.0, -66.0, -30.0, 5.0, 19.0))
+    x = ulps.stratified(torch.float32, 1 << 14, edges)
+    leaf = x.clone().requires_grad_()
+    (got,) = torch.autograd.grad(gpukern.softplus(leaf, factor).sum(), leaf)
+    z = x.double() * factor
+    want = torch.where(z > 20, 1.0, torch.sigmoid(z)).float()
+    steps = ulps.distance(got, want)
+    promise = next(c for c in CASES if c.name == "softplus").grad_ulp32
+    assert int(steps.max()) <= promise, (int(steps.max()), x[steps.argmax()])
