@@ -267,7 +267,10 @@ def _batched_elementwise(op: Any, in_place: bool) -> Callable[..., Any]:
         with torch._C._ExcludeDispatchKeyGuard(_BATCHED):
             here = any(_unwrap_batched(a, level)[1] is not None for a in args if isinstance(a, Tensor))
         if op is torch.ops.gpukern.div.default and not kwargs.get("rounding_mode"):
-            args = tuple(float(a) if isinstance(a, int) and a >= 2**63 else a for a in args)
+            beside_bool = all(t.dtype == torch.bool for t in args if isinstance(t, Tensor))
+            args = tuple(
+                float(a) if isinstance(a, int) and a >= 2**63 and not beside_bool else a for a in args
+            )  # which torch does not promote beside bool
         args = _with_tensors(op, args, here)
         logical = [a for a in args if isinstance(a, Tensor)]
         rank = max((t.dim() for t in logical), default=0)
@@ -321,11 +324,22 @@ def _register_batching(names: dict[str, dict[str, Any]]) -> None:
 # --- Dynamo ----------------------------------------------------------------------------------------------------------
 
 
-def _number_beside(number: float, tensor: Tensor) -> Tensor:
-    """A 0-dim tensor that promotes as the number would."""
+def _number_beside(number: complex, tensor: Tensor, quotient: bool) -> Tensor:
+    """A 0-dim tensor that promotes as the number would; a quotient of integers has its value in a floating type."""
     dtype = tensor.dtype  # torch.result_type would break the graph
+    whole = not (dtype.is_floating_point or dtype.is_complex)
     if isinstance(number, bool):
         dtype = torch.bool
+    elif isinstance(number, complex):
+        dtype = (torch.get_default_dtype() if whole else dtype).to_complex()
+    elif isinstance(number, int) and not -(2**63) <= number < 2**64:
+        raise OverflowError("int too big to convert")
+    elif isinstance(number, int) and number >= 2**63 and dtype == torch.bool:
+        raise RuntimeError(
+            "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote UInt64 and Bool"
+        )
+    elif isinstance(number, int) and whole and quotient:
+        dtype = torch.int64 if number < 2**63 else torch.get_default_dtype()
     elif isinstance(number, float) and not (dtype.is_floating_point or dtype.is_complex):
         dtype = torch.get_default_dtype()
     elif dtype == torch.bool:
@@ -360,7 +374,11 @@ def _traced(name: str) -> Callable[..., Any]:
     positional = sum(not a.kwarg_only for a in functional.default._schema.arguments)
     tensors = sum(str(a.type) == "Tensor" for a in functional.default._schema.arguments)
 
+    required = [k for k, a in enumerate(functional.default._schema.arguments) if str(a.type) == "Tensor"]
+
     def in_place(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if any(args[k] is None for k in required if k < len(args)):
+            raise TypeError(f"{name}(): a tensor or a number is expected where None was given")
         target = args[0] if args else kwargs["input"]
         if mutating is None or any(not isinstance(a, Tensor) for a in args[:tensors]) or _complex(args, kwargs):
             result = functional(*args, **kwargs)
@@ -381,8 +399,12 @@ def _traced(name: str) -> Callable[..., Any]:
     def traced(*args: Any, out: Any = None, inplace: bool = False, bias_grad: bool = False, **kwargs: Any) -> Any:
         if bias_grad:
             return torch.ops.gpukern.mm_activation_backward_bias_grad(*args, **kwargs)
-        if tensors == 2 and len(args) > 1 and isinstance(args[0], (int, float)) and isinstance(args[1], Tensor):
-            args = (_number_beside(args[0], args[1]), *args[1:])  # only the second operand may be a number
+        if any(args[k] is None for k in required if k < len(args)):
+            raise TypeError(f"{name}(): a tensor or a number is expected where None was given")
+        number_first = tensors == 2 and len(args) > 1 and isinstance(args[0], (int, float, complex))
+        if number_first and isinstance(args[1], Tensor):  # only the second operand may be a number
+            quotient = base == "div" and kwargs.get("rounding_mode") is None
+            args = (_number_beside(args[0], args[1], quotient), *args[1:])
         if len(args) > positional and isinstance(args[positional], bool):
             args, inplace = args[:positional], args[positional]
         if inplace:

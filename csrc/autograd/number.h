@@ -29,7 +29,12 @@ template <class T> bool held(const c10::Scalar& s) {
 // symbol of a tracer is not asked: the call that runs has its value.
 inline bool holds(c10::ScalarType type, const c10::Scalar& s) {
   if (s.isSymbolic()) return true;
-  if (s.isComplex()) return c10::isComplexType(type);
+  if (c10::isComplexType(type)) {
+    const c10::ScalarType part = c10::toRealValueType(type);
+    if (!s.isComplex()) return holds(part, s);
+    return holds(part, s.toComplexDouble().real()) && holds(part, s.toComplexDouble().imag());
+  }
+  if (s.isComplex()) return false;
   switch (type) {
     case c10::ScalarType::Half: return detail::held<c10::Half>(s);
     case c10::ScalarType::BFloat16: return detail::held<c10::BFloat16>(s);
@@ -40,6 +45,9 @@ inline bool holds(c10::ScalarType type, const c10::Scalar& s) {
     case c10::ScalarType::Short: return detail::held<int16_t>(s);
     case c10::ScalarType::Int: return detail::held<int32_t>(s);
     case c10::ScalarType::Long: return detail::held<int64_t>(s);
+    case c10::ScalarType::UInt16: return detail::held<uint16_t>(s);
+    case c10::ScalarType::UInt32: return detail::held<uint32_t>(s);
+    case c10::ScalarType::UInt64: return detail::held<uint64_t>(s);
     default: return true;  // bool takes every number
   }
 }

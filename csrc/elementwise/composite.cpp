@@ -4,10 +4,12 @@
 #include <ATen/ops/clamp_max.h>
 #include <ATen/ops/clamp_min.h>
 #include <ATen/ops/lerp.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/result_type.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/where.h>
+#include <c10/core/impl/TorchDispatchModeTLS.h>
 #include <torch/library.h>
 
 #include "../autograd/number.h"
@@ -22,6 +24,16 @@ using OptionalTensor = std::optional<Tensor>;
 // floating type, `whole` numbers keep their value.
 Tensor like_number(const at::Scalar& s, const Tensor& t, bool whole = false) {
   c10::ScalarType dtype = s.type();
+  if (s.isComplex()) {
+    const c10::ScalarType type = at::isFloatingType(t.scalar_type()) || t.is_complex()
+                                     ? t.scalar_type()
+                                     : c10::typeMetaToScalarType(c10::get_default_dtype());
+    return at::scalar_tensor(s, at::TensorOptions(at::toComplexType(type)));
+  }
+  // beyond int64: a floating type has no use for the unsigned one, whose gradients torch cannot add
+  if (dtype == at::kUInt64 && (at::isFloatingType(t.scalar_type()) || t.is_complex()))
+    return like_number(s.toDouble(), t);
+  if (dtype == at::kUInt64 && t.scalar_type() == at::kBool) return at::scalar_tensor(s, at::kUInt64);  // refused
   if (whole && s.isIntegral(false) && !s.isSymbolic() && at::isIntegralType(t.scalar_type(), true))
     return dtype == at::kLong ? at::scalar_tensor(s, at::kLong) : like_number(s.toDouble(), t);
   if (s.isFloatingPoint()) {
@@ -35,7 +47,44 @@ Tensor like_number(const at::Scalar& s, const Tensor& t, bool whole = false) {
 }
 // Whether the result's type holds the number: if not, torch's op converts or refuses it, each in its own way.
 bool held_beside(const at::Scalar& s, const Tensor& t) {
-  return s.isSymbolic() || (!s.isComplex() && holds(at::result_type(t, s), s));
+  if (s.isComplex()) return false;
+  const c10::ScalarType type = at::result_type(t, s);
+  if (!s.isSymbolic()) return holds(type, s);
+  // A value that varies from call to call: whether each of them is held.
+  return type == at::kDouble || type == at::kLong ||
+         (!s.isFloatingPoint() && (type == at::kFloat || type == at::kBFloat16));
+}
+
+// No tracer's or user's mode sees the calls in its scope.
+class Aside {
+ public:
+  Aside() : state_(c10::impl::TorchDispatchModeTLS::get_state()) { c10::impl::TorchDispatchModeTLS::set_state({}); }
+  ~Aside() { c10::impl::TorchDispatchModeTLS::set_state(std::move(state_)); }
+  Aside(const Aside&) = delete;
+  Aside& operator=(const Aside&) = delete;
+
+ private:
+  c10::impl::TorchDispatchModeTLS state_;
+};
+
+// What a call of torch's own comes to.  A number is refused in torch's kernels, which tensors without data do not
+// reach: those are witnessed by an element or two of a CPU.
+template <class F, class... T> Tensor torchs(F f, const at::Scalar& number, const T&... tensors) {
+  const auto lacks_data = [](const Tensor& t) {
+    return t.is_meta() || (t.is_cpu() && t.key_set().has(c10::DispatchKey::Python));
+  };
+  const auto one = [](const Tensor& t) {
+    return at::ones(std::vector<int64_t>(t.dim() > 0 ? 1 : 0, 2), at::TensorOptions(t.scalar_type()));
+  };
+  std::optional<c10::ScalarType> promised;  // a fake of torch's may tell another type
+  if (!number.isSymbolic() && (lacks_data(tensors) || ...) && ((tensors.is_meta() || tensors.is_cpu()) && ...) &&
+      ((tensors.layout() == c10::kStrided) && ...)) {
+    const Aside aside;
+    const at::NoGradGuard no_grad;
+    promised = f(one(tensors)...).scalar_type();
+  }
+  const Tensor result = f(tensors...);
+  return promised && result.scalar_type() != *promised ? result.to(*promised) : result;
 }
 
 template <class... T> Tensor invoke(const char* name, T... args) {
@@ -59,6 +108,10 @@ Tensor mul_scalar(Ref x, Num y) { return invoke<Ref, Ref>("mul", x, like_number(
 Tensor div_scalar(Ref x, Num y, std::optional<std::string_view> mode) {
   return invoke<Ref, Ref, std::optional<std::string_view>>("div", x, like_number(y, x, !mode), mode);
 }
+// Whether a power is this root: torch's CPU kernel takes it but for float16, and of -0 and -inf a power is another.
+bool is_root(Ref x, Num y, double exponent) {
+  return at::isFloatingType(x.scalar_type()) && (x.scalar_type() != at::kHalf || !x.is_cpu()) && equals(y, exponent);
+}
 // A complex power, a power of bool, what torch refuses of numbers only, and an exponent that its type would make 0.
 bool is_torchs_power(Ref x, Num y) {
   if (y.isComplex() || x.scalar_type() == at::kBool || !held_beside(y, x)) return true;
@@ -66,36 +119,44 @@ bool is_torchs_power(Ref x, Num y) {
   return !y.isSymbolic() && y.toDouble() != 0 && static_cast<float>(y.toDouble()) == 0;
 }
 Tensor pow_scalar(Ref x, Num y) {
-  if (is_torchs_power(x, y)) return at::pow(x, y);
-  if (at::isFloatingType(x.scalar_type())) {  // exact and far cheaper than pow
-    if (equals(y, 2)) return invoke<Ref>("square", x);
-    if (equals(y, 0.5)) return invoke<Ref>("sqrt", x);
-  }
+  if (is_torchs_power(x, y)) return torchs([&](Ref a) { return at::pow(a, y); }, y, x);
+  // exact and far cheaper than pow
+  if (at::isFloatingType(x.scalar_type()) && equals(y, 2)) return invoke<Ref>("square", x);
+  if (is_root(x, y, 0.5)) return invoke<Ref>("sqrt", x);
+  if (is_root(x, y, -0.5) && x.is_cpu()) return invoke<Ref>("rsqrt", x);
   return invoke<Ref, Ref>("pow", x, like_number(y, x));
 }
 void pow_inplace(Ref x, Num y) {
   if (is_torchs_power(x, y)) {
-    x.pow_(y);
+    torchs([&](Tensor a) { return a.pow_(y); }, y, x);
     return;
   }
-  write<Ref, Ref>("pow_", "", x, like_number(y, x));
+  if (x.is_cpu() && is_root(x, y, 0.5)) write<Ref>("sqrt_", "", x);
+  else if (x.is_cpu() && is_root(x, y, -0.5)) write<Ref>("rsqrt_", "", x);
+  else write<Ref, Ref>("pow_", "", x, like_number(y, x));
 }
 Tensor pow_self(Num x, Ref y) { return x.isComplex() ? at::pow(x, y) : invoke<Ref, Ref>("pow", like_number(x, y), y); }
 Tensor where_self(Ref c, Num x, Ref y) {
-  return held_beside(x, y) ? invoke<Ref, Ref, Ref>("where", c, like_number(x, y), y) : at::where(c, x, y);
+  return x.isComplex() || held_beside(x, y) ? invoke<Ref, Ref, Ref>("where", c, like_number(x, y), y)
+                                            : torchs([&](Ref a, Ref b) { return at::where(a, x, b); }, x, c, y);
 }
 Tensor where_other(Ref c, Ref x, Num y) {
-  return held_beside(y, x) ? invoke<Ref, Ref, Ref>("where", c, x, like_number(y, x)) : at::where(c, x, y);
+  return y.isComplex() || held_beside(y, x) ? invoke<Ref, Ref, Ref>("where", c, x, like_number(y, x))
+                                            : torchs([&](Ref a, Ref b) { return at::where(a, b, y); }, y, c, x);
+}
+// Two numbers: the type is theirs.
+Tensor where_numbers(Ref c, Num x, Num y) {
+  return torchs([&](Ref a) { return at::where(a, x, y); }, x, c);
 }
 bool is_weight(Ref x, Num w) { return at::isFloatingType(x.scalar_type()) && held_beside(w, x); }
 Tensor lerp_scalar(Ref x, Ref y, Num w) {
-  if (!is_weight(x, w)) return at::lerp(x, y, w);
+  if (!is_weight(x, w)) return torchs([&](Ref a, Ref b) { return at::lerp(a, b, w); }, w, x, y);
   const Tensor weight = at::scalar_tensor(w, at::TensorOptions(x.scalar_type()));
   return invoke<Ref, Ref, Ref>("lerp", x, y, weight);
 }
 void lerp_inplace(Ref x, Ref y, Num w) {
   if (!is_weight(x, w)) {
-    x.lerp_(y, w);
+    torchs([&](Tensor a, Ref b) { return a.lerp_(b, w); }, w, x, y);
     return;
   }
   write<Ref, Ref, Ref>("lerp_", "", x, y, at::scalar_tensor(w, at::TensorOptions(x.scalar_type())));
@@ -104,33 +165,39 @@ void lerp_inplace(Ref x, Ref y, Num w) {
 // One bound, a number: `clamp` with the other one absent.
 using Bound = const std::optional<at::Scalar>&;
 Tensor clamp_min_scalar(Ref x, Num low) {
-  return low.isComplex() ? at::clamp_min(x, low) : invoke<Ref, Bound, Bound>("clamp", x, low, std::nullopt);
+  return low.isComplex() ? torchs([&](Ref a) { return at::clamp_min(a, low); }, low, x)
+                         : invoke<Ref, Bound, Bound>("clamp", x, low, std::nullopt);
 }
 Tensor clamp_max_scalar(Ref x, Num high) {
-  return high.isComplex() ? at::clamp_max(x, high) : invoke<Ref, Bound, Bound>("clamp", x, std::nullopt, high);
+  return high.isComplex() ? torchs([&](Ref a) { return at::clamp_max(a, high); }, high, x)
+                          : invoke<Ref, Bound, Bound>("clamp", x, std::nullopt, high);
 }
 void clamp_min_inplace(Ref x, Num low) {
-  if (low.isComplex()) x.clamp_min_(low);
+  if (low.isComplex()) torchs([&](Tensor a) { return a.clamp_min_(low); }, low, x);
   else write<Ref, Bound, Bound>("clamp_", "", x, low, std::nullopt);
 }
 void clamp_max_inplace(Ref x, Num high) {
-  if (high.isComplex()) x.clamp_max_(high);
+  if (high.isComplex()) torchs([&](Tensor a) { return a.clamp_max_(high); }, high, x);
   else write<Ref, Bound, Bound>("clamp_", "", x, std::nullopt, high);
 }
-Tensor clamp_tensors(Ref x, const OptionalTensor& low, const OptionalTensor& high) {
+void check_bounds(Ref x, const OptionalTensor& low, const OptionalTensor& high) {
   TORCH_CHECK(low || high, "torch.clamp: At least one of 'min' or 'max' must not be None");
+  TORCH_CHECK_NOT_IMPLEMENTED(!x.is_complex(), "clamp is not supported for complex types");
+}
+Tensor clamp_tensors(Ref x, const OptionalTensor& low, const OptionalTensor& high) {
+  check_bounds(x, low, high);
   if (!high) return invoke<Ref, Ref>("clamp_min", x, *low);
   if (!low) return invoke<Ref, Ref>("clamp_max", x, *high);
   return invoke<Ref, Ref, Ref>("clamp_tensor", x, *low, *high);
 }
 void clamp_tensors_out(Ref x, const OptionalTensor& low, const OptionalTensor& high, Ref out) {
-  TORCH_CHECK(low || high, "torch.clamp: At least one of 'min' or 'max' must not be None");
+  check_bounds(x, low, high);
   if (!high) write<Ref, Ref, Ref>("clamp_min", "out", x, *low, out);
   else if (!low) write<Ref, Ref, Ref>("clamp_max", "out", x, *high, out);
   else write<Ref, Ref, Ref, Ref>("clamp_tensor", "out", x, *low, *high, out);
 }
 void clamp_tensors_inplace(Ref x, const OptionalTensor& low, const OptionalTensor& high) {
-  TORCH_CHECK(low || high, "torch.clamp: At least one of 'min' or 'max' must not be None");
+  check_bounds(x, low, high);
   if (!high) write<Ref, Ref>("clamp_min_", "", x, *low);
   else if (!low) write<Ref, Ref>("clamp_max_", "", x, *high);
   else write<Ref, Ref, Ref>("clamp_tensor_", "", x, *low, *high);
@@ -164,6 +231,7 @@ void define_composite(torch::Library& m) {
   m.def("pow.self_Scalar(Scalar input, Tensor exponent) -> Tensor", &pow_self);
   m.def("where.input_Scalar(Tensor condition, Scalar input, Tensor other) -> Tensor", &where_self);
   m.def("where.other_Scalar(Tensor condition, Tensor input, Scalar other) -> Tensor", &where_other);
+  m.def("where.Scalar(Tensor condition, Scalar input, Scalar other) -> Tensor", &where_numbers);
   m.def("lerp.Scalar(Tensor input, Tensor end, Scalar weight) -> Tensor", &lerp_scalar);
   m.def("lerp_.Scalar(Tensor(a!) input, Tensor end, Scalar weight) -> ()", &lerp_inplace);
   m.def("clamp_min.Scalar(Tensor input, Scalar min) -> Tensor", &clamp_min_scalar);
@@ -186,6 +254,7 @@ void implement_batching(torch::Library& m) {
   m.impl("pow.self_Scalar", &pow_self);
   m.impl("where.input_Scalar", &where_self);
   m.impl("where.other_Scalar", &where_other);
+  m.impl("where.Scalar", &where_numbers);
   m.impl("lerp.Scalar", &lerp_scalar);
   m.impl("lerp_.Scalar", &lerp_inplace);
   m.impl("clamp.Tensor", &clamp_tensors);

@@ -22,7 +22,12 @@ void check_bounds(std::string_view op, const at::Scalar& low, const at::Scalar& 
   };
   TORCH_CHECK_TYPE(!low.isComplex() && !high.isComplex(), "'>' not supported between instances of '", type(low),
                    "' and '", type(high), "'");
-  TORCH_CHECK_VALUE(!(low.toDouble() > high.toDouble()), "min_val cannot be greater than max_val");
+  const auto is_whole = [](const at::Scalar& s) { return s.isIntegral(false) && !s.isSymbolic(); };
+  const auto whole = [](const at::Scalar& s) -> long double {  // which has the digits of 64 bits, as Python's have
+    return s.type() == at::kUInt64 ? s.toUInt64() : static_cast<long double>(s.toLong());
+  };
+  const bool above = is_whole(low) && is_whole(high) ? whole(low) > whole(high) : low.toDouble() > high.toDouble();
+  TORCH_CHECK_VALUE(!above, "min_val cannot be greater than max_val");
 }
 
 // The op that a call means: the first of its name, or the one that a string argument picks.

@@ -2,6 +2,8 @@
 // not take either.  The schema is matched by position, so the twin needs no table but Spec::aten.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
+#include <ATen/ops/neg.h>
+#include <ATen/ops/result_type.h>
 #include <c10/util/Exception.h>
 
 #include <cstdlib>
@@ -131,17 +133,62 @@ Tensor composed(const Op& op, const Inputs& in) {
 
 bool has_twin(const Op& op) { return !op.spec->aten || *op.spec->aten; }
 
+// A rounded quotient of signed integers that torch's kernels would compute.  They die of the smallest integer over -1,
+// which a number beyond int64 becomes when it is converted, and which sparse tensors may hold.
+class Quotient {
+ public:
+  Quotient(const Op& op, const Inputs& in) {
+    if (std::string_view(op.spec->name) != "div" || !*op.spec->choice) return;
+    const ScalarType common = at::result_type(*in[0], *in[1]);
+    if (!at::isIntegralType(common, false) || at::isBarebonesUnsignedType(common)) return;
+    for (int k = 0; k < 2; ++k) {
+      in_[k] = *in[k];
+      if (in_[k].layout() != c10::kStrided || !at::isBarebonesUnsignedType(in_[k].scalar_type())) continue;
+      in_[k] = in_[k].to(common);
+      settled_ = true;
+    }
+    negated_ = in_[0].layout() != c10::kStrided && common != ScalarType::Byte && in_[1].layout() == c10::kStrided &&
+               in_[1].dim() == 0 && !in_[1].is_meta() && in_[1].to(common).item<int64_t>() == -1;
+    if (negated_ && in_[0].scalar_type() != common) in_[0] = in_[0].to(common);
+    if (negated_ && in_[0].layout() == c10::kSparse) in_[0] = in_[0].coalesce();
+  }
+  bool settled() const { return settled_; }  // an operand is converted, and our kernel may take both
+  bool negated() const { return negated_; }
+  const Tensor& operator[](int k) const { return in_[k]; }
+
+ private:
+  using ScalarType = c10::ScalarType;
+  Tensor in_[2];
+  bool settled_ = false, negated_ = false;
+};
+
+template <class Return, class... T> Return divide(const char* name, const char* overload, T... args) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload).typed<Return(T...)>().call(args...);
+}
+using Ref = const Tensor&;
+using Mode = std::optional<std::string_view>;
+
 }  // namespace
 
 Tensor twin(const Op& op, const Inputs& in, const Scalars& scalars) {
   report_device(op, in);
   if (!has_twin(op)) return composed(op, in);
+  if (const Quotient q(op, in); q.negated()) return at::neg(q[0]);
+  else if (q.settled()) return divide<Tensor, Ref, Ref, Mode>("gpukern::div", "", q[0], q[1], op.spec->choice);
   const OperatorHandle handle = functional(op);
   return call(handle, arguments(handle, op, in, scalars, nullptr));
 }
 
 void twin_out(const Op& op, const Inputs& in, const Scalars& scalars, const Tensor& out) {
   report_device(op, in);
+  if (const Quotient q(op, in); q.negated()) {
+    Tensor written = out;
+    at::neg_out(written, q[0]);
+    return;
+  } else if (q.settled()) {
+    divide<void, Ref, Ref, Mode, Ref>("gpukern::div", "out", q[0], q[1], op.spec->choice, out);
+    return;
+  }
   if (has_twin(op))
     if (const auto handle = with_out(op)) {
       const Apart apart(in, op.spec->inputs, out);
@@ -157,6 +204,13 @@ void twin_out(const Op& op, const Inputs& in, const Scalars& scalars, const Tens
 void twin_inplace(const Op& op, const Inputs& in, const Scalars& scalars) {
   report_device(op, in);
   const Tensor& self = *in[0];
+  if (const Quotient q(op, in); q.negated() && c10::canCast(q[0].scalar_type(), self.scalar_type())) {
+    self.copy_(at::neg(q[0]));
+    return;
+  } else if (q.settled() && !at::isBarebonesUnsignedType(self.scalar_type())) {
+    divide<void, Ref, Ref, Mode>("gpukern::div_", "", self, q[1], op.spec->choice);
+    return;
+  }
   if (has_twin(op)) {
     const auto [name, overload] = aten_name(op);
     const auto handle = schema(name + "_", overload);

@@ -207,23 +207,37 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
   const auto held = [](const at::Scalar& s, const Tensor& t) {
     return !s.isComplex() && holds(at::result_type(t, s), s);
   };
+  // what a floating type takes as a floating number
+  const auto unsigned_beside = [](const at::Scalar& s, const Tensor& t) {
+    return !s.isSymbolic() && s.type() == at::kUInt64 && at::isFloatingType(t.scalar_type());
+  };
   if (name == "pow" && is("exponent", torch::ParameterType::SCALAR)) {
     const Tensor base = tensor("input");
     if (!to_out || at::isIntegralType(base.scalar_type(), true) || !held(number("exponent"), base))
       return find_op(f.name, "Scalar");
+    if (base.is_cpu() && at::isFloatingType(base.scalar_type()) && base.scalar_type() != at::kHalf)
+      for (const auto& [exponent, root] : {std::pair(0.5, "sqrt"), std::pair(-0.5, "rsqrt")})
+        if (equals(number("exponent"), exponent)) return find_op(root, "out");
   }
-  if (name == "pow" && is("input", torch::ParameterType::SCALAR) && number("input").isComplex())
+  if (name == "pow" && is("input", torch::ParameterType::SCALAR) &&
+      (number("input").isComplex() || unsigned_beside(number("input"), tensor("exponent"))))
     return find_op("pow", "self_Scalar");
   if (name == "lerp" && is("weight", torch::ParameterType::SCALAR)) {
     const Tensor input = tensor("input");
-    if (!at::isFloatingType(input.scalar_type()) || !held(number("weight"), input)) return find_op(f.name, "Scalar");
+    if (!at::isFloatingType(input.scalar_type()) || !held(number("weight"), input) ||
+        unsigned_beside(number("weight"), input))
+      return find_op(f.name, "Scalar");
   }
   if (name == "where") {
     const bool first = is("input", torch::ParameterType::SCALAR), second = is("other", torch::ParameterType::SCALAR);
+    if (first && second) {
+      const at::Scalar a = number("input"), b = number("other");
+      const at::ScalarType type = at::result_type(a, b);
+      if (a.isComplex() || b.isComplex() || !holds(type, a) || !holds(type, b)) return find_op("where", "Scalar");
+    }
     if (first != second) {
       const at::Scalar s = number(first ? "input" : "other");
-      if (!s.isComplex() && !held(s, tensor(first ? "other" : "input")))
-        return find_op("where", first ? "input_Scalar" : "other_Scalar");
+      if (!held(s, tensor(first ? "other" : "input"))) return find_op("where", first ? "input_Scalar" : "other_Scalar");
     }
   }
   return std::nullopt;
