@@ -57,6 +57,10 @@ def _on_one_device(tensors: Sequence[Tensor]) -> bool:
     return len({t.device for t in tensors if t.dim() > 0 or t.device.type != "cpu"}) < 2
 
 
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
 def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
     """The dtype is that of the kernel's own rule, strides are TensorIterator's; torch's op says what it serves."""
     name, _, overload = (entry["aten"] or "add.Tensor").partition(".")
@@ -75,6 +79,8 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
         dtype = _extension.elementwise_dtype(entry["name"], choice, operands, tuple(given[k] for k in numbers_at))
         tensors = tensors_of(operands, {})
         numbers = len(tensors) < len(operands)
+        if choice and dtype in _WHOLE and any(type(n) is int and converted(n, dtype) == 0 for n in operands[1:]):
+            witness(entry["name"], args, kwargs)  # a divisor of 0 once it is converted
         if dtype is None or len(numbers_at) == 2:  # two numbers may refuse each other
             seen = witness(entry["name"], args, kwargs)
             dtype = dtype or (None if seen is None or seen.is_complex() else seen.dtype)
@@ -152,7 +158,7 @@ _TAIL = ("activation", "residual", "precision", "batch_invariant")  # change nei
 def _is_plain(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     """One floating type, and factors that it holds: what no kernel refuses by type or by number."""
     types = {t.dtype for t in tensors_of(args, kwargs)}
-    if len(types) != 1 or not (dtype := next(iter(types))).is_floating_point:
+    if len(types) != 1 or (dtype := next(iter(types))) not in _FLOATING:
         return False
     numbers = [kwargs.get("alpha", 1), kwargs.get("beta", 1)]
     return all(isinstance(n, (int, float)) and not isinstance(n, bool) and converted(n, dtype) == n for n in numbers)
@@ -181,10 +187,18 @@ def _fake_scaled(
     if input.shape[1] != mat2.shape[0]:
         shapes = "x".join(map(str, input.shape)), "x".join(map(str, mat2.shape))
         raise RuntimeError("mat_a and mat_b shapes cannot be multiplied ({} and {})".format(*shapes))
+    if (
+        input.element_size() > 1
+        or mat2.element_size() > 1
+        or not (input.is_floating_point() and mat2.is_floating_point())
+    ):
+        witness("scaled_mm", (input, mat2, scale_a, scale_b), {"out_dtype": out_dtype})
     return input.new_empty(input.shape[0], mat2.shape[1], dtype=out_dtype or input.dtype)
 
 
 def _fake_backward(grad: Tensor, weight: Tensor, saved: Tensor, activation: str, **how: Any) -> Tensor:
+    if not _is_plain((grad, weight, saved), {}):
+        witness("mm_activation_backward", (grad, weight, saved, activation), how)
     return torch.matmul(grad, weight)
 
 
@@ -194,6 +208,8 @@ def _fake_backward_bias(*args: Any, **how: Any) -> tuple[Tensor, Tensor]:
 
 
 def _fake_row_scaled(input: Tensor, other: Tensor, *scales: Any, **end: Any) -> Tensor:
+    if not _is_plain((input, other, *(s for s in scales if s is not None)), {}):
+        witness("scaled_product", (input, other, *scales), end)
     return torch.matmul(input, other)
 
 

@@ -125,6 +125,41 @@ def test_fakes_refuse_the_numbers_that_the_kernels_refuse(way: str) -> None:
     assert not wrong, "\n".join([f"{len(wrong)}", *wrong])
 
 
+@pytest.mark.parametrize("divisor", [0, -(2**31), 256])
+def test_a_fake_quotient_by_what_becomes_0_is_refused(divisor: int) -> None:
+    for device, mode in itertools.product(("cpu", "meta"), ("trunc", "floor")):
+        with pytest.raises(RuntimeError, match=r"^ZeroDivisionError$"):
+            gpukern.div(torch.ones(3, dtype=torch.int8, device=device), divisor, rounding_mode=mode)
+        empty = torch.ones(0, dtype=torch.int8, device=device)
+        assert gpukern.div(empty, divisor, rounding_mode=mode).shape == (0,)
+
+
+PRODUCTS: dict[str, Callable[[torch.dtype, torch.dtype, str], Any]] = {
+    "mm_activation_backward": lambda a, b, on: torch.ops.gpukern.mm_activation_backward(
+        torch.ones(2, 3, dtype=a, device=on), torch.ones(3, 4, dtype=b, device=on),
+        torch.ones(2, 4, dtype=a, device=on), "relu",
+    ),
+    "scaled_product": lambda a, b, on: torch.ops.gpukern.scaled_product(
+        torch.ones(2, 3, dtype=a, device=on), torch.ones(3, 4, dtype=b, device=on),
+        torch.ones(2, device=on), torch.ones(4, device=on),
+    ),
+    "scaled_mm": lambda a, b, on: torch.ops.gpukern.scaled_mm(
+        torch.ones(16, 16, device=on).to(a), torch.ones(16, 16, device=on).to(b).t(), torch.ones((), device=on),
+        torch.ones((), device=on),
+    ),
+}  # fmt: skip
+FACTORS = (torch.float16, torch.float32, torch.float64, torch.int8, torch.bool, torch.complex64, torch.float8_e4m3fn)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_fakes_of_scaled_products_refuse_types(name: str) -> None:
+    pairs = itertools.product(FACTORS, FACTORS)
+    found = [
+        [outcomes.of(functools.partial(PRODUCTS[name], *p, on), values=False) for on in ("cpu", "meta")] for p in pairs
+    ]
+    assert all(real == fake for real, fake in found), [f for f in found if f[0] != f[1]][:4]
+
+
 def powers(x: Tensor, exponent: float) -> dict[str, Tensor]:
     return {
         "functional": gpukern.pow(x, exponent),
