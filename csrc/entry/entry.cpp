@@ -211,8 +211,20 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
   const auto unsigned_beside = [](const at::Scalar& s, const Tensor& t) {
     return !s.isSymbolic() && s.type() == at::kUInt64 && at::isFloatingType(t.scalar_type());
   };
+  // torch refuses the type of `out` before the number
+  const auto check_out = [&](at::ScalarType type) {
+    if (!to_out) return;
+    const at::ScalarType written = tensor("out").scalar_type();
+    TORCH_CHECK(c10::canCast(type, written), "result type ", type, " can't be cast to the desired output type ",
+                written);
+  };
   if (name == "pow" && is("exponent", torch::ParameterType::SCALAR)) {
     const Tensor base = tensor("input");
+    const at::Scalar exponent = number("exponent");
+    const bool refused = at::isIntegralType(base.scalar_type(), true) && exponent.isIntegral(true) &&
+                         !exponent.isSymbolic() &&
+                         (exponent.type() == at::kUInt64 || exponent.toLong() < 0);  // by torch, first of all
+    if (!refused) check_out(at::result_type(base, exponent));
     if (!to_out || at::isIntegralType(base.scalar_type(), true) || !held(number("exponent"), base))
       return find_op(f.name, "Scalar");
     if (base.is_cpu() && at::isFloatingType(base.scalar_type()) && base.scalar_type() != at::kHalf)
@@ -224,6 +236,7 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
     return find_op("pow", "self_Scalar");
   if (name == "lerp" && is("weight", torch::ParameterType::SCALAR)) {
     const Tensor input = tensor("input");
+    if (tensor("end").scalar_type() == input.scalar_type()) check_out(input.scalar_type());
     if (!at::isFloatingType(input.scalar_type()) || !held(number("weight"), input) ||
         unsigned_beside(number("weight"), input))
       return find_op(f.name, "Scalar");

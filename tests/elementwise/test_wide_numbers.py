@@ -298,6 +298,16 @@ def test_words_of_refused_bounds() -> None:
     assert not (
         wrong := alike([lambda t: t.clamp(x, min=torch.tensor(2.0)), lambda t: t.clamp(x, max=torch.ones(2))])
     ), wrong
+    calls: list[Callable[[Any], Any]] = []
+    for dtype, n, out in itertools.product(
+        (torch.uint8, torch.int64, torch.float16, torch.float32),
+        (256, -1, 0.5, 1e39, 2**63, 1j),
+        (torch.bool, torch.int8, torch.float16, torch.float32),
+    ):
+        y = torch.ones(2, dtype=dtype)
+        calls.append(lambda t, y=y, n=n, out=out: t.pow(y, n, out=torch.zeros(2, dtype=out)))
+        calls.append(lambda t, y=y, n=n, out=out: t.lerp(y, y, n, out=torch.zeros(2, dtype=out)))
+    assert not (wrong := alike(calls)), wrong
     for low, high in ((2**63, 2**63 - 1), (2**64 - 1, 2**63), (0.5, 0.25)):
         with pytest.raises(ValueError, match="min_val cannot be greater than max_val"):
             gpukern.hardtanh(torch.ones(2), low, high)
