@@ -90,7 +90,7 @@ def wrong(case: Case, seed: int, folder: int = SM80, row: int | None = None) -> 
             folder, row_for(folder, a.dtype) if row is None else row, out, case.pop("a"), case.pop("b"), **case,
             schedule=gpukern.model.machine.Schedule("pct", seed), aligned=True,
         )  # fmt: skip
-    except (gpukern.model.machine.ModelError, AssertionError) as said:
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
         return str(said)
     if rounded:
         exact = fills.tf32(a).double() @ fills.tf32(b).double()

@@ -54,7 +54,7 @@ def wrong(row: tuple[int, int], case: Case, seed: int) -> str:
     try:
         schedule = gpukern.model.machine.Schedule("pct", seed)
         got, sums = gpukern.model.machine.product_with_sums(*row, out, **case, schedule=schedule)
-    except (gpukern.model.machine.ModelError, AssertionError) as said:
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
         return str(said)
     right = torch.equal(got, expected.to(a.dtype)) and torch.equal(sums, expected.sum(0).to(a.dtype))
     return "" if right else "a wrong result"

@@ -58,7 +58,7 @@ def wrong(case: Case, seed: int) -> str:
     schedule = gpukern.model.machine.Schedule("pct", seed)
     try:
         got = gpukern.model.machine.product(TERMS, 0, out, schedule=schedule, **case)
-    except (gpukern.model.machine.ModelError, AssertionError) as said:
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
         return str(said)
     return "" if torch.equal(got, (a.double() @ b.double()).float()) else "a wrong result"
 

@@ -44,7 +44,7 @@ def wrong_complex(case: Case, seed: int) -> str:
             SIMT, row_for(SIMT, a.dtype), torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype), a, b,
             **options, schedule=gpukern.model.machine.Schedule("pct", seed),
         )  # fmt: skip
-    except (gpukern.model.machine.ModelError, AssertionError) as said:
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
         return str(said)
     expected = case.get("alpha", 1) * (exactly(a) @ exactly(b))
     for term, scale in ((c, case.get("beta", 1)), (residual, 1)):
@@ -83,7 +83,7 @@ def wrong_scaled(case: Case, seed: int, folder: int = SIMT, row: int | None = No
             splits=case.get("splits", 1), fast=case.get("fast", False),
             schedule=gpukern.model.machine.Schedule("pct", seed),
         )  # fmt: skip
-    except (gpukern.model.machine.ModelError, AssertionError) as said:
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
         return str(said)
     if a.shape[1] == 1 and bias is None:  # every pattern
         expected = values(a)

@@ -105,7 +105,13 @@ FAULTS = [
     Fault(
         "those who wait for the cluster learn nothing", CLUSTER_CPP, "if (known) acquire(known);", ";", "cluster_store"
     ),
-    Fault("half of the cluster is enough", CLUSTER_CPP, "present_ < live", "present_ < live / 2", "cluster_load"),
+    Fault(
+        "half of the cluster is enough",
+        CLUSTER_CPP,
+        "(present_ + ended_) < all",
+        "(present_ + ended_) < all / 2",
+        "cluster_load",
+    ),
     # ---- TMA
     Fault("rows beyond the tensor are there", TMA_CPP, "x < extent(d)", "true", "tma_load_2d"),
     Fault("rows before the tensor are there", TMA_CPP, "x >= 0", "true", "tma_load_3d"),

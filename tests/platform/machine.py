@@ -22,6 +22,7 @@ from gpukern.model.machine import (
     report,
     row_at,
     set_schedule,
+    unasked as unasked,
 )
 from gpukern.model.memory import Guarded, watch
 from tests.platform import record

@@ -69,7 +69,7 @@ gemm::Reason refusal(const gemm::Folder& folder, const gemm::Row& row, const gem
 
 // which: folder, row, type, activation, addend, residual, type of the result, precision, ranges of k, whether a and b
 // are conjugated, the derivative, processors, blocks of a cluster (0: the row's rule), whether columns are summed,
-// whether a row of D may not depend on how many others there are.
+// whether a row of D may not depend on how many others there are, whether the table is asked if the row is for it.
 // scales: null, or group and strides (x, k) of a's and of b's, b's type, fast sums; scale_data: a's, b's, the bias, the
 // result's.  extents: batch, m, n, k.  layouts: a, b, c, d, residual, S, scales of rows and columns, with row, column
 // and batch stride in elements and the alignment in bytes.  data: a, b, c, residual, d, room for the ranges' sums and
@@ -105,7 +105,8 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
   }
   model::last_error().clear();
   const gemm::Folder& folder = gemm::kFolders[which[0]];
-  if (const gemm::Reason why = refusal(folder, folder.rows[which[1]], p, d.processors)) return model::refused(why);
+  if (which[16])
+    if (const gemm::Reason why = refusal(folder, folder.rows[which[1]], p, d.processors)) return model::refused(why);
 #define GPUKERN_LAUNCH(folder)                             \
   if (which[0] == gemm::folder_index(gemm::folder::kName)) \
     return model::answer(gemm::folder::launch(which[1], p, d, nullptr));
