@@ -119,8 +119,8 @@ FAULTS = [
     Fault("elements behind the row are there", TMA_CPP, "extent(0) - at[0]", "extent(0)", "tma_load_1d"),
     Fault("every stride is the first", TMA_CPP, "map.stride[d - 1]", "map.stride[0]", "tma_load_3d"),
     Fault("what lies outside is 1", TMA_CPP, "data(box.bytes(), [[0]])", "1", "tma_load_2d"),
-    Fault("tf32 from TMA: ties go up", TMA_CPP, "0xfff + [[(bits >> 13 & 1)]]", "1", "tma_load_tf32"),
-    Fault("tf32 from TMA: NaN is rounded", TMA_CPP, "(bits & 0x7f800000) != 0x7f800000", "true", "tma_load_tf32"),
+    Fault("tf32 from TMA is cut", TMA_CPP, "bits + [[0xfff + (bits >> 13 & 1)]]", "0", "tma_load_tf32"),
+    Fault("tf32 from TMA has a bit more", TMA_CPP, "& [[~0x1fffu]]", "~0xfffu", "tma_load_tf32"),
     Fault("boxes are not swizzled", TMA_CPP, "kSwizzles[map.swizzle]", "kSwizzles[0]", "tma_store_swizzle_128"),
     Fault("multicast to one", TMA_CPP, "if ([[mask >> rank & 1]]) ranks", "rank == own", "tma_load_multicast"),
     Fault(

@@ -22,6 +22,8 @@ from gpukern.model.machine import (
     report,
     row_at,
     set_schedule,
+)
+from gpukern.model.machine import (
     unasked as unasked,
 )
 from gpukern.model.memory import Guarded, watch
