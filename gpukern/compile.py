@@ -375,10 +375,9 @@ def _castable(result: Tensor, out: Tensor) -> Tensor:
     return result
 
 
-def _complex(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a tensor may have the conjugate bit: what torch traces an op that writes into has no kernel for it, and
-    Dynamo does not trace `is_conj`."""
-    return any(a.is_complex() for a in (*args, *kwargs.values()) if isinstance(a, Tensor))
+def _conjugated(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a tensor has the conjugate bit: what torch traces an op that writes into has no kernel for it."""
+    return any(a.is_complex() and a.is_conj() for a in (*args, *kwargs.values()) if isinstance(a, Tensor))
 
 
 def _traced(name: str) -> Callable[..., Any]:
@@ -396,7 +395,7 @@ def _traced(name: str) -> Callable[..., Any]:
         if any(args[k] is None for k in required if k < len(args)):
             raise TypeError(f"{name}(): a tensor or a number is expected where None was given")
         target = args[0] if args else kwargs["input"]
-        if mutating is None or any(not isinstance(a, Tensor) for a in args[:tensors]) or _complex(args, kwargs):
+        if mutating is None or any(not isinstance(a, Tensor) for a in args[:tensors]) or _conjugated(args, kwargs):
             result = functional(*args, **kwargs)
             if result.shape != target.shape:
                 shapes = list(target.shape), list(result.shape)
@@ -430,13 +429,10 @@ def _traced(name: str) -> Callable[..., Any]:
         if base == "clamp" and any(isinstance(a, Tensor) for a in (*args[1:], kwargs.get("min"), kwargs.get("max"))):
             functional.Tensor_out(*args, out=out, **kwargs)
             return out
-        if has_out and all(isinstance(a, Tensor) for a in args[:tensors]) and not _complex((*args, out), kwargs):
+        if has_out and all(isinstance(a, Tensor) for a in args[:tensors]) and not _conjugated((*args, out), kwargs):
             functional.out(*args, out=out, **kwargs)
             return out
         result = functional(*args, **kwargs)
-        if has_out and out.shape != result.shape:
-            functional.out(*args, out=out, **kwargs)  # which gives it the shape
-            return out
         return out.copy_(_castable(result, out))
 
     return traced

@@ -362,21 +362,6 @@ def test_autocast_reaches_a_fused_epilogue() -> None:
     torch.testing.assert_close(got, expected, rtol=2e-2, atol=2e-2)
 
 
-@pytest.mark.parametrize("form", ["mm", "addmm_", "mul_", "exp", "outer"])
-def test_complex_ops_that_write_compile_whole(form: str) -> None:
-    """Dynamo does not trace `is_conj`, so each broke the graph."""
-    z, out = torch.randn(2, 2, dtype=torch.complex64), torch.randn(2, 2, dtype=torch.complex64)
-    calls: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-        "mm": lambda z, o: gpukern.mm(z, z, out=o),
-        "addmm_": lambda z, o: gpukern.addmm_(o, z, z),
-        "mul_": lambda z, o: gpukern.mul_(o, z),
-        "exp": lambda z, o: gpukern.exp(z, out=o),
-        "outer": lambda z, o: gpukern.outer(z[0], z[1], out=o),
-    }
-    compiled = torch.compile(calls[form], fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(z, out.clone()), calls[form](z, out.clone()))
-
-
 @pytest.mark.parametrize("bounds", [("min",), ("max",), ("min", "max")])
 def test_clamp_between_tensors_into_out_compiles(bounds: tuple[str, ...]) -> None:
     """The overload for numbers was named, whatever the bounds were."""

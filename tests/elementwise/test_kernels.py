@@ -97,7 +97,11 @@ def test_integers(case: Case, dtype: torch.dtype) -> None:
         info = torch.iinfo(dtype)
         x = torch.tensor([info.min, info.max, 7, 0], dtype=dtype)
         for divisor in (0, -1) if info.min else (0,):
-            got = run(case, [x, torch.full_like(x, divisor)], like=x)
+            try:
+                got = run(case, [x, torch.full_like(x, divisor)], like=x)
+            except RuntimeError as said:  # this test replayed on a CPU, which has torch's check
+                assert divisor == 0 and str(said) == "ZeroDivisionError", said
+                continue
             assert torch.equal(got, torch.zeros_like(x) if divisor == 0 else gpukern.neg(x)), (case.id, divisor)
     if case.inputs > 1 and dtype != torch.bool:
         mixed = [*tensors[:-1], tensors[-1].to(torch.int64)]

@@ -192,7 +192,8 @@ def derivatives(call: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Te
 
 
 def test_gradients_with_numbers_beyond_int64() -> None:
-    x = torch.tensor([0.5, 1.0, -1.0], dtype=torch.float64)
+    # of -1, torch's has the sign of an exponent that is rounded
+    x = torch.tensor([0.5, 1.0, 0.25], dtype=torch.float64)
     for name, call in {
         "pow": lambda t, a: t.pow(a, 2**63),
         "pow(number, tensor)": lambda t, a: t.pow(2**63 if t is gpukern else 2.0**63, a),  # torch's is NaN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ def run_apart(checks: Mapping[str, Callable[[], None]], seconds: int = 300) -> d
         child = os.fork()
         if child == 0:
             os.close(reading)
+            faulthandler.disable()  # what it dies of is in the answer, not on the terminal
             torch.set_num_threads(1)  # threads of the parent are not in the fork
             for name in left:
                 os.write(writing, json.dumps([name, _outcome(checks[name], seconds)]).encode() + b"\n")
