@@ -61,8 +61,8 @@ LAUNCHES = (
            "each block brings half for both: remote arrivals, bytes counted that a peer sent, and a block that must "
            "not end before its peer's last arrival", cluster=2),
     Launch("ranges", "d128x16", lambda sms: (16, 128, 16 * SPAN), "ranges added through distributed shared memory",
-           "the cluster's barrier in ranges.cuh, to which threads without sums belong too: whether a device counts "
-           "those that have ended as arrived is the manual's word alone; and reads of a block that must not have ended",
+           "the cluster's barrier in ranges.cuh, to which threads without sums come too, so that none is counted which "
+           "has ended; and reads of the shared memory of a block that must not have ended",
            splits=4, cluster=4),
     Launch("promotion", "q256x128", lambda sms: (256, 128, 5 * 128), "two sets of sums, formats of 8 bits",
            "the most registers (232 a thread), sums made anew each stage while the other warpgroup multiplies",
