@@ -18,7 +18,7 @@ bool coincide(const at::Tensor& a, const at::Tensor& b);
 bool written_over(const at::Tensor& t, const at::Tensor& out, bool resized);
 
 // t, or a copy of it where that is so.
-inline at::Tensor apart(const at::Tensor& t, const at::Tensor& out, bool resized = false) {
+inline at::Tensor unaliased(const at::Tensor& t, const at::Tensor& out, bool resized = false) {
   return written_over(t, out, resized) ? t.clone() : t;
 }
 

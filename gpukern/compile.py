@@ -20,7 +20,7 @@ from torch import Tensor
 
 from . import products
 from .entries import functions
-from .fakes import converted, refuse_overlap, strides_of, tensors_of, witness
+from .fakes import converted, probe, refuse_overlap, strides_of, tensors_of
 from .info import load_extension
 
 _extension = load_extension()
@@ -80,9 +80,9 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
         tensors = tensors_of(operands, {})
         numbers = len(tensors) < len(operands)
         if choice and dtype in _WHOLE and any(type(n) is int and converted(n, dtype) == 0 for n in operands[1:]):
-            witness(entry["name"], args, kwargs)  # a divisor of 0 once it is converted
+            probe(entry["name"], args, kwargs)  # a divisor of 0 once it is converted
         if dtype is None or len(numbers_at) == 2:  # two numbers may refuse each other
-            seen = witness(entry["name"], args, kwargs)
+            seen = probe(entry["name"], args, kwargs)
             dtype = dtype or (None if seen is None or seen.is_complex() else seen.dtype)
         if dtype is not None and _on_one_device(tensors):
             try:
@@ -100,7 +100,7 @@ def _fake_out(name: str, functional: Callable[..., Tensor]) -> Callable[..., Non
         try:
             result = functional(*args, **kwargs)
         except Exception:
-            witness(name, args, {**kwargs, "out": out})  # which may refuse the type of `out` first
+            probe(name, args, {**kwargs, "out": out})  # which may refuse the type of `out` first
             raise
         if result.device != out.device:
             raise RuntimeError(
@@ -108,7 +108,7 @@ def _fake_out(name: str, functional: Callable[..., Tensor]) -> Callable[..., Non
                 "but cross-device copies are not allowed!"
             )
         if result.dtype != out.dtype:
-            witness(name, args, {**kwargs, "out": out})
+            probe(name, args, {**kwargs, "out": out})
         if out.shape == result.shape:
             refuse_overlap(out)
         else:
@@ -122,13 +122,13 @@ def _fake_in_place(name: str, functional: Callable[..., Tensor]) -> Callable[...
         try:
             result = functional(target, *args, **kwargs)
         except Exception:
-            witness(name + "_", (target, *args), kwargs)
+            probe(name + "_", (target, *args), kwargs)
             raise
         if target.shape != result.shape:
             shapes = list(target.shape), list(result.shape)
             raise RuntimeError("output with shape {} doesn't match the broadcast shape {}".format(*shapes))
         if result.dtype != target.dtype:
-            witness(name + "_", (target, *args), kwargs)
+            probe(name + "_", (target, *args), kwargs)
         refuse_overlap(target)
 
     return fake
@@ -167,7 +167,7 @@ def _is_plain(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
 def _fake_product(name: str, theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def fake(*args: Any, **kwargs: Any) -> Tensor:
         factors = {key: value for key, value in kwargs.items() if key not in _TAIL}
-        seen = None if _is_plain(args, kwargs) else witness(name, args, kwargs)
+        seen = None if _is_plain(args, kwargs) else probe(name, args, kwargs)
         if seen is None or seen.is_complex():
             return theirs(*args, **factors)
         # a type or a number that torch's own fake has no words for: shape and strides are those of float32
@@ -192,13 +192,13 @@ def _fake_scaled(
         or mat2.element_size() > 1
         or not (input.is_floating_point() and mat2.is_floating_point())
     ):
-        witness("scaled_mm", (input, mat2, scale_a, scale_b), {"out_dtype": out_dtype})
+        probe("scaled_mm", (input, mat2, scale_a, scale_b), {"out_dtype": out_dtype})
     return input.new_empty(input.shape[0], mat2.shape[1], dtype=out_dtype or input.dtype)
 
 
 def _fake_backward(grad: Tensor, weight: Tensor, saved: Tensor, activation: str, **how: Any) -> Tensor:
     if not _is_plain((grad, weight, saved), {}):
-        witness("mm_activation_backward", (grad, weight, saved, activation), how)
+        probe("mm_activation_backward", (grad, weight, saved, activation), how)
     return torch.matmul(grad, weight)
 
 
@@ -209,7 +209,7 @@ def _fake_backward_bias(*args: Any, **how: Any) -> tuple[Tensor, Tensor]:
 
 def _fake_row_scaled(input: Tensor, other: Tensor, *scales: Any, **end: Any) -> Tensor:
     if not _is_plain((input, other, *(s for s in scales if s is not None)), {}):
-        witness("scaled_product", (input, other, *scales), end)
+        probe("scaled_product", (input, other, *scales), end)
     return torch.matmul(input, other)
 
 
@@ -389,11 +389,15 @@ def _traced(name: str) -> Callable[..., Any]:
     positional = sum(not a.kwarg_only for a in functional.default._schema.arguments)
     tensors = sum(str(a.type) == "Tensor" for a in functional.default._schema.arguments)
 
-    required = [k for k, a in enumerate(functional.default._schema.arguments) if str(a.type) == "Tensor"]
+    required = {k: a.name for k, a in enumerate(functional.default._schema.arguments) if str(a.type) == "Tensor"}
+
+    def refuse_none(args: tuple[Any, ...]) -> None:
+        for k, argument in required.items():
+            if k < len(args) and args[k] is None:
+                raise TypeError(f"{name}(): argument '{argument}' (position {k + 1}) must be Tensor, not NoneType")
 
     def in_place(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if any(args[k] is None for k in required if k < len(args)):
-            raise TypeError(f"{name}(): a tensor or a number is expected where None was given")
+        refuse_none(args)
         target = args[0] if args else kwargs["input"]
         if mutating is None or any(not isinstance(a, Tensor) for a in args[:tensors]) or _conjugated(args, kwargs):
             result = functional(*args, **kwargs)
@@ -414,8 +418,7 @@ def _traced(name: str) -> Callable[..., Any]:
     def traced(*args: Any, out: Any = None, inplace: bool = False, bias_grad: bool = False, **kwargs: Any) -> Any:
         if bias_grad:
             return torch.ops.gpukern.mm_activation_backward_bias_grad(*args, **kwargs)
-        if any(args[k] is None for k in required if k < len(args)):
-            raise TypeError(f"{name}(): a tensor or a number is expected where None was given")
+        refuse_none(args)
         number_first = tensors == 2 and len(args) > 1 and isinstance(args[0], (int, float, complex))
         if number_first and isinstance(args[1], Tensor):  # only the second operand may be a number
             quotient = base == "div" and kwargs.get("rounding_mode") is None

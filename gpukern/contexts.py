@@ -31,7 +31,7 @@ class FunctionContext(ContextDecorator):
         if suspended:
             name = getattr(function, "__qualname__", repr(function))
             raise TypeError(
-                f"gpukern.{self.maker}() cannot decorate {name}, a generator or coroutine: it would stay on for others "
-                f"wherever that is suspended; {inside} it, around what does not yield or await"
+                f"gpukern.{self.maker}() cannot decorate {name}, a generator or coroutine: it would stay on "
+                f"while that is suspended; {inside} it, around code that does not yield or await"
             )
         return super().__call__(function)

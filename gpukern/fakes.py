@@ -75,7 +75,7 @@ def _elementwise() -> frozenset[str]:
     return frozenset(entry["name"] for entry in load_extension().elementwise_catalogue())
 
 
-def witness(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+def probe(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """The kernel's own answer on the CPU, for tensors of an element or two: its dtype, or its refusal.
 
     A refusal by type or by number is in torch's kernels, which a fake does not reach. None where the tensors are none

@@ -56,12 +56,12 @@ bool held_beside(const at::Scalar& s, const Tensor& t) {
 }
 
 // No tracer's or user's mode sees the calls in its scope.
-class Aside {
+class ModesOff {
  public:
-  Aside() : state_(c10::impl::TorchDispatchModeTLS::get_state()) { c10::impl::TorchDispatchModeTLS::set_state({}); }
-  ~Aside() { c10::impl::TorchDispatchModeTLS::set_state(std::move(state_)); }
-  Aside(const Aside&) = delete;
-  Aside& operator=(const Aside&) = delete;
+  ModesOff() : state_(c10::impl::TorchDispatchModeTLS::get_state()) { c10::impl::TorchDispatchModeTLS::set_state({}); }
+  ~ModesOff() { c10::impl::TorchDispatchModeTLS::set_state(std::move(state_)); }
+  ModesOff(const ModesOff&) = delete;
+  ModesOff& operator=(const ModesOff&) = delete;
 
  private:
   c10::impl::TorchDispatchModeTLS state_;
@@ -69,7 +69,7 @@ class Aside {
 
 // What a call of torch's own comes to.  A number is refused in torch's kernels, which tensors without data do not
 // reach: those are witnessed by an element or two of a CPU.
-template <class F, class... T> Tensor torchs(F f, const at::Scalar& number, const T&... tensors) {
+template <class F, class... T> Tensor call_torch(F f, const at::Scalar& number, const T&... tensors) {
   const auto lacks_data = [](const Tensor& t) {
     return t.is_meta() || (t.is_cpu() && t.key_set().has(c10::DispatchKey::Python));
   };
@@ -79,7 +79,7 @@ template <class F, class... T> Tensor torchs(F f, const at::Scalar& number, cons
   std::optional<c10::ScalarType> promised;  // a fake of torch's may tell another type
   if (!number.isSymbolic() && (lacks_data(tensors) || ...) && ((tensors.is_meta() || tensors.is_cpu()) && ...) &&
       ((tensors.layout() == c10::kStrided) && ...)) {
-    const Aside aside;
+    const ModesOff modes_off;
     const at::NoGradGuard no_grad;
     promised = f(one(tensors)...).scalar_type();
   }
@@ -119,7 +119,7 @@ bool is_torchs_power(Ref x, Num y) {
   return !y.isSymbolic() && y.toDouble() != 0 && static_cast<float>(y.toDouble()) == 0;
 }
 Tensor pow_scalar(Ref x, Num y) {
-  if (is_torchs_power(x, y)) return torchs([&](Ref a) { return at::pow(a, y); }, y, x);
+  if (is_torchs_power(x, y)) return call_torch([&](Ref a) { return at::pow(a, y); }, y, x);
   // exact and far cheaper than pow
   if (at::isFloatingType(x.scalar_type()) && equals(y, 2)) return invoke<Ref>("square", x);
   if (is_root(x, y, 0.5)) return invoke<Ref>("sqrt", x);
@@ -128,7 +128,7 @@ Tensor pow_scalar(Ref x, Num y) {
 }
 void pow_inplace(Ref x, Num y) {
   if (is_torchs_power(x, y)) {
-    torchs([&](Tensor a) { return a.pow_(y); }, y, x);
+    call_torch([&](Tensor a) { return a.pow_(y); }, y, x);
     return;
   }
   if (x.is_cpu() && is_root(x, y, 0.5)) write<Ref>("sqrt_", "", x);
@@ -138,25 +138,25 @@ void pow_inplace(Ref x, Num y) {
 Tensor pow_self(Num x, Ref y) { return x.isComplex() ? at::pow(x, y) : invoke<Ref, Ref>("pow", like_number(x, y), y); }
 Tensor where_self(Ref c, Num x, Ref y) {
   return x.isComplex() || held_beside(x, y) ? invoke<Ref, Ref, Ref>("where", c, like_number(x, y), y)
-                                            : torchs([&](Ref a, Ref b) { return at::where(a, x, b); }, x, c, y);
+                                            : call_torch([&](Ref a, Ref b) { return at::where(a, x, b); }, x, c, y);
 }
 Tensor where_other(Ref c, Ref x, Num y) {
   return y.isComplex() || held_beside(y, x) ? invoke<Ref, Ref, Ref>("where", c, x, like_number(y, x))
-                                            : torchs([&](Ref a, Ref b) { return at::where(a, b, y); }, y, c, x);
+                                            : call_torch([&](Ref a, Ref b) { return at::where(a, b, y); }, y, c, x);
 }
 // Two numbers: the type is theirs.
 Tensor where_numbers(Ref c, Num x, Num y) {
-  return torchs([&](Ref a) { return at::where(a, x, y); }, x, c);
+  return call_torch([&](Ref a) { return at::where(a, x, y); }, x, c);
 }
 bool is_weight(Ref x, Num w) { return at::isFloatingType(x.scalar_type()) && held_beside(w, x); }
 Tensor lerp_scalar(Ref x, Ref y, Num w) {
-  if (!is_weight(x, w)) return torchs([&](Ref a, Ref b) { return at::lerp(a, b, w); }, w, x, y);
+  if (!is_weight(x, w)) return call_torch([&](Ref a, Ref b) { return at::lerp(a, b, w); }, w, x, y);
   const Tensor weight = at::scalar_tensor(w, at::TensorOptions(x.scalar_type()));
   return invoke<Ref, Ref, Ref>("lerp", x, y, weight);
 }
 void lerp_inplace(Ref x, Ref y, Num w) {
   if (!is_weight(x, w)) {
-    torchs([&](Tensor a, Ref b) { return a.lerp_(b, w); }, w, x, y);
+    call_torch([&](Tensor a, Ref b) { return a.lerp_(b, w); }, w, x, y);
     return;
   }
   write<Ref, Ref, Ref>("lerp_", "", x, y, at::scalar_tensor(w, at::TensorOptions(x.scalar_type())));
@@ -165,19 +165,19 @@ void lerp_inplace(Ref x, Ref y, Num w) {
 // One bound, a number: `clamp` with the other one absent.
 using Bound = const std::optional<at::Scalar>&;
 Tensor clamp_min_scalar(Ref x, Num low) {
-  return low.isComplex() ? torchs([&](Ref a) { return at::clamp_min(a, low); }, low, x)
+  return low.isComplex() ? call_torch([&](Ref a) { return at::clamp_min(a, low); }, low, x)
                          : invoke<Ref, Bound, Bound>("clamp", x, low, std::nullopt);
 }
 Tensor clamp_max_scalar(Ref x, Num high) {
-  return high.isComplex() ? torchs([&](Ref a) { return at::clamp_max(a, high); }, high, x)
+  return high.isComplex() ? call_torch([&](Ref a) { return at::clamp_max(a, high); }, high, x)
                           : invoke<Ref, Bound, Bound>("clamp", x, std::nullopt, high);
 }
 void clamp_min_inplace(Ref x, Num low) {
-  if (low.isComplex()) torchs([&](Tensor a) { return a.clamp_min_(low); }, low, x);
+  if (low.isComplex()) call_torch([&](Tensor a) { return a.clamp_min_(low); }, low, x);
   else write<Ref, Bound, Bound>("clamp_", "", x, low, std::nullopt);
 }
 void clamp_max_inplace(Ref x, Num high) {
-  if (high.isComplex()) torchs([&](Tensor a) { return a.clamp_max_(high); }, high, x);
+  if (high.isComplex()) call_torch([&](Tensor a) { return a.clamp_max_(high); }, high, x);
   else write<Ref, Bound, Bound>("clamp_", "", x, std::nullopt, high);
 }
 void check_bounds(Ref x, const OptionalTensor& low, const OptionalTensor& high) {

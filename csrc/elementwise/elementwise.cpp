@@ -14,8 +14,8 @@
 #include <limits>
 
 #include "../autograd/number.h"
-#include "apart.h"
 #include "gpu_path.h"
+#include "unaliased.h"
 
 namespace gpukern::elementwise {
 namespace {
@@ -314,8 +314,8 @@ Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dt
 
 void run_out(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dtype, const Tensor& out) {
   if (stores(dtype, out.scalar_type())) {
-    const Apart apart(in, op.spec->inputs, out);
-    execute(op, 0, apart.inputs().data(), op.spec->inputs, scalars, dtype, &out);
+    const UnaliasedInputs unaliased(in, op.spec->inputs, out);
+    execute(op, 0, unaliased.inputs().data(), op.spec->inputs, scalars, dtype, &out);
     return;
   }
   const Tensor result = run(op, in, scalars, dtype);

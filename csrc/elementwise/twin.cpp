@@ -10,9 +10,9 @@
 #include <mutex>
 #include <set>
 
-#include "apart.h"
 #include "elementwise.h"
 #include "gpu_path.h"
+#include "unaliased.h"
 
 namespace gpukern::elementwise {
 namespace {
@@ -191,8 +191,8 @@ void twin_out(const Op& op, const Inputs& in, const Scalars& scalars, const Tens
   }
   if (has_twin(op))
     if (const auto handle = with_out(op)) {
-      const Apart apart(in, op.spec->inputs, out);
-      call(*handle, arguments(*handle, op, apart.inputs(), scalars, &out));
+      const UnaliasedInputs unaliased(in, op.spec->inputs, out);
+      call(*handle, arguments(*handle, op, unaliased.inputs(), scalars, &out));
       return;
     }
   const Tensor result = twin(op, in, scalars);
@@ -215,8 +215,8 @@ void twin_inplace(const Op& op, const Inputs& in, const Scalars& scalars) {
     const auto [name, overload] = aten_name(op);
     const auto handle = schema(name + "_", overload);
     if (handle && handle->schema().arguments().size() == functional(op).schema().arguments().size()) {
-      const Apart apart(in, op.spec->inputs, self);
-      call(*handle, arguments(*handle, op, apart.inputs(), scalars, nullptr));
+      const UnaliasedInputs unaliased(in, op.spec->inputs, self);
+      call(*handle, arguments(*handle, op, unaliased.inputs(), scalars, nullptr));
       return;
     }
   }

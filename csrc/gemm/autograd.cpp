@@ -147,8 +147,8 @@ void twin_inplace(const Args& x) {
   report_device(x);
   const auto guard = check_twin(x);
   const Tensor& self = *x.c;
-  const Tensor a = apart(x.a, self), b = apart(x.b, self);
-  const call::Optional residual = x.residual ? call::Optional(apart(*x.residual, self)) : std::nullopt;
+  const Tensor a = unaliased(x.a, self), b = unaliased(x.b, self);
+  const call::Optional residual = x.residual ? call::Optional(unaliased(*x.residual, self)) : std::nullopt;
   switch (x.kind) {
     case Kind::mm: self.addmm_(a, b, *x.beta, *x.alpha); break;
     case Kind::bmm: self.baddbmm_(a, b, *x.beta, *x.alpha); break;

@@ -156,14 +156,14 @@ void addr_out(Ref c, Ref a, Ref b, Num beta, Num alpha, Ref out) {
   Tensor theirs = out;
   const bool resized = a.dim() != 1 || b.dim() != 1 || out.dim() != 2 || out.sym_size(0) != a.sym_size(0) ||
                        out.sym_size(1) != b.sym_size(0);
-  at::addr_out(theirs, c.is_same(out) ? c : apart(c, out, resized), apart(a, out, resized), apart(b, out, resized),
-               beta, alpha);
+  at::addr_out(theirs, c.is_same(out) ? c : unaliased(c, out, resized), unaliased(a, out, resized),
+               unaliased(b, out, resized), beta, alpha);
 }
 void addr_inplace(Ref c, Ref a, Ref b, Num beta, Num alpha) {
   const bool fits =
       is_addr(c, a, b, beta, alpha) && c.dim() == 2 && c.sym_size(0) == a.sym_size(0) && c.sym_size(1) == b.sym_size(0);
   if (fits) return addmm_inplace(c, a.unsqueeze(1), b.unsqueeze(0), beta, alpha);
-  c.addr_(apart(a, c), apart(b, c), beta, alpha);
+  c.addr_(unaliased(a, c), unaliased(b, c), beta, alpha);
 }
 
 // ---- addbmm -------------------------------------------------------------------------------------
@@ -194,7 +194,8 @@ void addbmm_inplace(Ref c, Ref x, Ref y, Num beta, Num alpha) {
   const bool fits = is_addbmm(c, x, y, beta, alpha) && c.dim() == 2 && c.sym_size(0) == x.sym_size(1) &&
                     c.sym_size(1) == y.sym_size(2);
   if (!fits) {
-    c.addbmm_(apart(x, c, true), apart(y, c, true), beta, alpha);  // torch gives a smaller one the product's shape
+    c.addbmm_(unaliased(x, c, true), unaliased(y, c, true), beta,
+              alpha);  // torch gives a smaller one the product's shape
     return;
   }
   const Factors f = addbmm_factors(x, y);

@@ -134,7 +134,7 @@ class Overlap {
     return copied(Place::a, x_.a) || copied(Place::b, x_.b) || (x_.c && copied(Place::c, *x_.c)) ||
            (x_.residual && copied(Place::residual, *x_.residual));
   }
-  Replaced apart() const {
+  Replaced unaliased() const {
     return {x_, [&](Place place, const Tensor& t) { return copied(place, t) ? t.clone() : t; }};
   }
 
@@ -234,7 +234,7 @@ void twin_out(const Args& x, const Tensor& result) {
 }  // namespace
 
 void theirs_out(const Args& x, const Tensor& out) {
-  if (const Overlap overlap(x, out, false); overlap.any()) return theirs_out(overlap.apart().args, out);
+  if (const Overlap overlap(x, out, false); overlap.any()) return theirs_out(overlap.unaliased().args, out);
   twin_out(x, out);
   if (!x.plain()) out.copy_(call::finish(out, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt));
 }
@@ -304,7 +304,7 @@ void run_out(const Args& x, const Tensor& out) {
     return;
   }
   if (conjugate_first(x)) return run_out(resolved(x).args, out);
-  if (const Overlap overlap(x, out, !x.a.is_cpu()); overlap.any()) return run_out(overlap.apart().args, out);
+  if (const Overlap overlap(x, out, !x.a.is_cpu()); overlap.any()) return run_out(overlap.unaliased().args, out);
   if (x.how.precision) check_how(x);
   if (!x.plain()) check_tail(x);
   if (x.a.is_cpu() && !anything_forced()) {

@@ -60,7 +60,7 @@ inline void say(const Wait& w) {
   for (size_t i = all.last.size(); i-- > 0;) {
     const Launched& l = all.last[i];
     if (l.grid[0] == 0 || (l.grid[0] == w.grid[0] && l.grid[1] == w.grid[1] && l.grid[2] == w.grid[2]))
-      text += "gpukern: launched of late, with that grid: " + l.kernel + "\n";
+      text += "gpukern: a recent launch with that grid: " + l.kernel + "\n";
   }
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);
@@ -103,7 +103,9 @@ inline void read_for_ever() {
       else if (Clock::now() - s.since > bound && ++old <= 16) say(watch().room->notes[i]);
     }
     if (old) {
-      std::fprintf(stderr, "gpukern: %d warps are at barriers that nobody else comes to; the process ends\n", old);
+      std::fprintf(stderr,
+                   "gpukern: %d warps wait at barriers that the other threads have not reached; ending the process\n",
+                   old);
       std::fflush(stderr);
       _exit(kHung);
     }

@@ -55,7 +55,7 @@ _asking = True
 
 
 @contextmanager
-def unasked() -> Iterator[None]:
+def unchecked() -> Iterator[None]:
     """Rows run whatever the table says of them: tests compare rows with each other, also where selection would not
     give a row such a call.  What a launcher itself refuses it still does."""
     global _asking
@@ -207,7 +207,9 @@ def _call(
             raise Refused(f"no elementwise kernel takes {t.dtype}")
     shape, strides = iteration(out, inputs)
     if len(shape) > MAX_DIMS:
-        raise Refused(f"a launch walks {MAX_DIMS} dimensions, and these operands have {len(shape)} dimensions apart")
+        raise Refused(
+            f"a kernel takes at most {MAX_DIMS} dimensions; of these operands {len(shape)} dimensions do not merge"
+        )
     padded = [step for s in strides for step in (*s, *[0] * (MAX_DIMS - len(s)))]
     return [
         _array(ctypes.c_int, [*place, _compute(compute), len(shape), len(inputs), processors, limit]),

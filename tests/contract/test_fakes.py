@@ -147,7 +147,7 @@ def is_torchs_own(call: Call) -> bool:
 def check(calls: Sequence[Call]) -> None:
     wrong = []
     calls = [c for c in calls if not is_torchs_own(c)]
-    real = outcomes.apart([lambda c=c: invoke(c, lambda t: t) for c in calls], described)
+    real = outcomes.forked([lambda c=c: invoke(c, lambda t: t) for c in calls], described)
     for k, (call, kernel) in enumerate(zip(calls, real)):
         fakes = {"meta": lambda c=call: invoke(c, without_data)}
         if k % 4 == 0:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 import gpukern
 from tests.oracle import ops as catalogue
-from tests.oracle.apart import run_apart
 from tests.oracle.entries import IN_PLACE, PRODUCTS, TAILED, Product, values
+from tests.oracle.forked import run_forked
 
 Function = Callable[..., Any]
 close = partial(torch.testing.assert_close, equal_nan=True)
@@ -265,7 +265,7 @@ CHECKS: dict[str, Callable[[], None]] = {
 def outcomes() -> dict[str, str]:
     torch.func.jvp(torch.exp, (torch.ones(2),), (torch.ones(2),))  # what torch imports and compiles at its first use
     torch.func.vmap(torch.exp)(torch.ones(2))
-    return run_apart(CHECKS)
+    return run_forked(CHECKS)
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -274,6 +274,6 @@ def test_lazy_arguments(name: str, outcomes: dict[str, str]) -> None:
 
 
 def test_a_process_that_dies_is_the_failure_of_its_check() -> None:
-    found = run_apart({"first": lambda: None, "dies": os.abort, "raises": lambda: [][0], "last": lambda: None})
+    found = run_forked({"first": lambda: None, "dies": os.abort, "raises": lambda: [][0], "last": lambda: None})
     assert (found["first"], found["last"]) == ("", "")
     assert "SIGABRT" in found["dies"] and "IndexError" in found["raises"]

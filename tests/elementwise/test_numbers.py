@@ -133,8 +133,8 @@ def test_every_number_of_every_op_is_torchs(name: str) -> None:
     cases = [(d, n) for d, n in itertools.product(TYPES, NUMBERS) if not differs_on_purpose(name, n)]
     if name.startswith("elu"):  # alpha * 0 of an alpha that is not finite: tests of special values have it
         cases = [(d, n) for d, n in cases if isinstance(n, complex) or math.isfinite(n)]
-    ours = outcomes.apart([lambda c=c: CALLS[name](gpukern, *c) for c in cases])
-    theirs = outcomes.apart([lambda c=c: CALLS[name](Torch(), *c) for c in cases])
+    ours = outcomes.forked([lambda c=c: CALLS[name](gpukern, *c) for c in cases])
+    theirs = outcomes.forked([lambda c=c: CALLS[name](Torch(), *c) for c in cases])
     wrong = [f"{c}: {a}, torch {b}" for c, a, b in zip(cases, ours, theirs) if not agree(a, b)]
     assert not wrong, "\n".join([f"{name}: {len(wrong)} of {len(cases)}", *wrong[:12]])
 
@@ -163,12 +163,12 @@ def test_a_number_in_a_tensors_place_by_overload_and_under_vmap(name: str, way: 
     cases = [(d, n, k) for d, n, k in itertools.product(TYPES, ANYWHERE, range(2 if way == "overload" else 1))]
     # a 0-dim tensor of 16 bits beside a number that is one, too: the quotient's divisor is rounded to 16 bits
     cases = [c for c in cases if not (name == "div" and c[0] == torch.float16 and c[2] and abs(c[1]) > 65504)]
-    ours = outcomes.apart([
+    ours = outcomes.forked([
         (lambda c=c: call(OPS, given[c[0]][c[2]], c[1])) if way == "overload" else
         (lambda c=c: torch.vmap(lambda row: call(gpukern, row, c[1]))(given[c[0]][0].expand(2, 3)))
         for c in cases
     ])  # fmt: skip
-    theirs = outcomes.apart([
+    theirs = outcomes.forked([
         lambda c=c: call(torch, given[c[0]][c[2]] if way == "overload" else given[c[0]][0].expand(2, 3), c[1])
         for c in cases
     ])  # fmt: skip
@@ -193,8 +193,8 @@ def test_numbers_of_products_under_enable(name: str) -> None:
 
     numbers = (*ANYWHERE, 2**63, 2j)
     cases = list(itertools.product(("alpha", "beta"), (torch.float16, torch.float32, torch.int8), numbers))
-    ours = outcomes.apart([lambda c=c: call(*c, True) for c in cases])
-    theirs = outcomes.apart([lambda c=c: call(*c, False) for c in cases])
+    ours = outcomes.forked([lambda c=c: call(*c, True) for c in cases])
+    theirs = outcomes.forked([lambda c=c: call(*c, False) for c in cases])
     wrong = [f"{c}: {a}, torch {b}" for c, a, b in zip(cases, ours, theirs) if not agree(a, b)]
     assert not wrong, "\n".join([f"{name}: {len(wrong)} of {len(cases)}", *wrong[:8]])
 
@@ -229,8 +229,8 @@ def test_an_absent_bound_is_no_number(form: str) -> None:
     """Every pair of bounds, absent and infinite ones among them, on every type: torch's values and dtype."""
     cases = list(itertools.product(TYPES, BOUNDS, BOUNDS))
     given = {d: torch.tensor([-2, -1, 0, 1, 2]).to(d) for d in TYPES}
-    ours = outcomes.apart([lambda c=c: clamped(given[c[0]], *c[1:], form) for c in cases])
-    theirs = outcomes.apart([lambda c=c: clamped_by_torch(given[c[0]], *c[1:], form) for c in cases])
+    ours = outcomes.forked([lambda c=c: clamped(given[c[0]], *c[1:], form) for c in cases])
+    theirs = outcomes.forked([lambda c=c: clamped_by_torch(given[c[0]], *c[1:], form) for c in cases])
     wrong = [f"{c}: {a}, torch {b}" for c, a, b in zip(cases, ours, theirs) if a != b]
     assert not wrong, "\n".join([f"{len(wrong)} of {len(cases)}", *wrong[:12]])
 
@@ -324,7 +324,7 @@ def test_integer_division(form: str, mode: str) -> None:
             calls.append(lambda x=x, d=divisor: DIVISIONS[form](x, d, mode))
             by = wrapped(divisor, dtype)  # -1 beside uint8 is 255
             wanted.append([wrapped(quotient(a, by, mode), dtype) for a, _ in pairs])
-    for call, outcome, expected in zip(calls, outcomes.apart(calls), wanted):
+    for call, outcome, expected in zip(calls, outcomes.forked(calls), wanted):
         through_double = form in ("wider out", "complex out")  # which holds 53 bits
         if through_double and max(map(abs, expected)) > 2**53:
             assert outcome[0] == "torch.int64", outcome
@@ -341,7 +341,7 @@ def test_division_by_zero_is_torchs_error(form: str, mode: str) -> None:
         bad = [lambda x=x, y=y: DIVISIONS[form](x, y, mode), lambda x=x: DIVISIONS[form](x, 0, mode)]
         if form == "functional":
             bad.append(lambda x=x: gpukern.div(x, 256 ** x.element_size(), rounding_mode=mode))
-        for outcome in outcomes.apart(bad[: 2 if dtype == torch.int64 else 3]):
+        for outcome in outcomes.forked(bad[: 2 if dtype == torch.int64 else 3]):
             assert outcome == ("RuntimeError", "ZeroDivisionError"), (form, dtype)
         kept = x.clone()
         with pytest.raises(RuntimeError, match=r"^ZeroDivisionError$"):
@@ -386,8 +386,8 @@ def test_integer_powers_are_torchs(name: str) -> None:
         exponents = [0, 1] if b == torch.bool else edges(b)
         x, y = (torch.tensor(side) for side in zip(*itertools.product(bases, exponents)))
         cases.append((x.to(a), y.to(b)))
-    ours = outcomes.apart([lambda c=c: power(gpukern, *c) for c in cases])
-    theirs = outcomes.apart([lambda c=c: power(Torch(), *c) for c in cases])
+    ours = outcomes.forked([lambda c=c: power(gpukern, *c) for c in cases])
+    theirs = outcomes.forked([lambda c=c: power(Torch(), *c) for c in cases])
     wrong = [(c[0].dtype, c[1].dtype, a, b) for c, a, b in zip(cases, ours, theirs) if a != b]
     assert not wrong, wrong[:3]
 
@@ -402,8 +402,8 @@ def test_sums_of_bool() -> None:
         return result
 
     cases = list(itertools.product((-1, 0, 1, 2, 256, -(2**63), 2**63, True, False, 0.5), (None, *TYPES)))
-    ours = outcomes.apart([lambda c=c: total(gpukern, *c) for c in cases])
-    theirs = outcomes.apart([lambda c=c: total(torch, *c) for c in cases])
+    ours = outcomes.forked([lambda c=c: total(gpukern, *c) for c in cases])
+    theirs = outcomes.forked([lambda c=c: total(torch, *c) for c in cases])
     assert ours == theirs, [(c, a, b) for c, a, b in zip(cases, ours, theirs) if a != b][:4]
     assert gpukern.add(torch.tensor(True), torch.tensor(True), alpha=-1).item() is True
 
@@ -436,8 +436,8 @@ def test_a_result_is_rounded_to_its_type_before_it_is_converted(name: str) -> No
         return result
 
     cases = list(itertools.product(TYPES, OUTS))
-    ours = outcomes.apart([lambda c=c: written(gpukern, *c) for c in cases])
-    theirs = outcomes.apart([lambda c=c: written(torch, *c) for c in cases])
+    ours = outcomes.forked([lambda c=c: written(gpukern, *c) for c in cases])
+    theirs = outcomes.forked([lambda c=c: written(torch, *c) for c in cases])
     wrong = [f"{c}: {a}, torch {b}" for c, a, b in zip(cases, ours, theirs) if not rounded_alike(c, a, b)]
     assert not wrong, "\n".join([f"{name}: {len(wrong)} of {len(cases)}", *wrong[:8]])
 

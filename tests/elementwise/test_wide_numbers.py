@@ -28,7 +28,7 @@ FORMS: dict[str, Callable[[Tensor, Any, str], Tensor]] = {
 
 
 def wrong_values(calls: list[Callable[[], Any]], wanted: list[Any]) -> list[str]:
-    found = outcomes.apart(calls)
+    found = outcomes.forked(calls)
     return [f"{k}: {got}, not {want}" for k, (got, want) in enumerate(zip(found, wanted)) if got[-1] != want]
 
 
@@ -76,8 +76,8 @@ def test_sparse_integers_over_minus_one(mode: str) -> None:
 
 
 def alike(calls: list[Callable[[Any], Any]]) -> list[str]:
-    ours = outcomes.apart([lambda c=c: c(gpukern) for c in calls])
-    theirs = outcomes.apart([lambda c=c: c(torch) for c in calls])
+    ours = outcomes.forked([lambda c=c: c(gpukern) for c in calls])
+    theirs = outcomes.forked([lambda c=c: c(torch) for c in calls])
     return [f"{k}: {a}, torch {b}" for k, (a, b) in enumerate(zip(ours, theirs)) if a != b]
 
 

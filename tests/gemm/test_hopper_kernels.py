@@ -356,7 +356,7 @@ def test_rows_agree_to_the_last_bit(dtype: torch.dtype) -> None:
     """Whatever the tile, the cluster, the number of other rows and the schedule."""
     rows = [row for row, t in CASES if t == dtype and row not in TERMS]  # terms: test_terms.py
     a, b = fills.normal(1, 70, 200, dtype=dtype), columns(fills.normal(1, 200, 88, dtype=dtype))
-    with machine.unasked():  # thin rows too
+    with machine.unchecked():  # thin rows too
         results = [
             machine.product(
                 *place(row), lines(result(a, b)), a, b, cluster=cluster, schedule=Schedule("pct", seed), aligned=True

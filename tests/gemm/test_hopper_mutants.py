@@ -148,7 +148,7 @@ def exactly(row: int, t: Tensor) -> Tensor:
     return (t if t.dtype != torch.float32 or row in (SMALL_TERMS, TERMS) else to_nearest_even(t)).double()
 
 
-@gpukern.model.machine.unasked()  # thin rows of wide results, too
+@gpukern.model.machine.unchecked()  # thin rows of wide results, too
 def wrong(case: Case, seed: int) -> str:
     """What the model says, or that a result is wrong, or ""."""
     case = dict(case)

@@ -166,7 +166,7 @@ def test_rows_agree_to_the_last_bit() -> None:
     a, b = normal(70, 40, 640)
     one, two = torch.rand(70, 1), torch.rand(1, 40)
     for rows in (PROMOTING, [row for row in ROWS if row not in PROMOTING]):
-        with machine.unasked():  # thin rows too
+        with machine.unchecked():  # thin rows too
             results = [
                 run(row, torch.empty(70, 40), a, b, one, two, cluster=cluster, schedule=Schedule("pct", seed))
                 for seed, (row, cluster) in enumerate(itertools.product(rows, (1, 2)))

@@ -160,7 +160,7 @@ def test_the_ends_of_the_range(precision: str, row: gpukern.selection.Row) -> No
     assert bool(((large[0, :, 0].double() - exact).abs() <= size * 2**-23).all())
 
 
-@machine.unasked()  # thin rows too
+@machine.unchecked()  # thin rows too
 def test_rows_agree_to_the_last_bit_and_do_not_depend_on_their_number() -> None:
     a, b = fills.normal(1, 70, 600), fills.normal(1, 600, 40)
     for precision, rows in itertools.product(PRECISIONS, FOLDERS):

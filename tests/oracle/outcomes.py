@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from tests.oracle.forked import Died, results
 
 Outcome = tuple[Any, ...]
 
@@ -35,34 +34,7 @@ def of(function: Callable[[], Any], values: bool = True) -> Outcome:
     return (*found, _bytes(result)) if values else found
 
 
-def apart(calls: Sequence[Callable[[], Any]], of: Callable[[Callable[[], Any]], Outcome] = of) -> list[Outcome]:
-    """The outcome of each call, in a forked process; one that a call kills counts as ("signal", number).
-
-    The next process takes what is left, so that a crash is one failure and not the end.
-    """
-    outcomes: list[Outcome] = []
-    while len(outcomes) < len(calls):
-        outcomes += _child(calls[len(outcomes) :], of)
-    return outcomes
-
-
-def _child(calls: Sequence[Callable[[], Any]], of: Callable[[Callable[[], Any]], Outcome]) -> list[Outcome]:
-    reader, writer = os.pipe()
-    if (child := os.fork()) == 0:
-        os.close(reader)
-        torch.set_num_threads(1)  # threads do not survive a fork
-        with os.fdopen(writer, "wb") as pipe:
-            for call in calls:
-                data = pickle.dumps(of(call))
-                pipe.write(struct.pack("q", len(data)) + data)
-                pipe.flush()
-        os._exit(0)
-    os.close(writer)
-    outcomes: list[Outcome] = []
-    with os.fdopen(reader, "rb") as pipe:
-        while len(header := pipe.read(8)) == 8:
-            outcomes.append(pickle.loads(pipe.read(*struct.unpack("q", header))))
-    status = os.waitpid(child, 0)[1]
-    if len(outcomes) < len(calls):
-        outcomes.append(("signal", os.WTERMSIG(status) if os.WIFSIGNALED(status) else -1))
-    return outcomes
+def forked(calls: Sequence[Callable[[], Any]], of: Callable[[Callable[[], Any]], Outcome] = of) -> list[Outcome]:
+    """The outcome of each call, in a forked process; one that a call kills counts as ("signal", number)."""
+    found = results([lambda call=call: of(call) for call in calls])
+    return [("signal", result.number) if isinstance(result, Died) else result for result in found]

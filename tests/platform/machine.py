@@ -24,7 +24,7 @@ from gpukern.model.machine import (
     set_schedule,
 )
 from gpukern.model.machine import (
-    unasked as unasked,
+    unchecked as unchecked,
 )
 from gpukern.model.memory import Guarded, watch
 from tests.platform import record

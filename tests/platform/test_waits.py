@@ -114,7 +114,7 @@ def test_the_host_prints_the_record_and_ends_what_stands_at_a_barrier(tmp_path: 
     record = tmp_path / "record"
     environment = {**os.environ, "GPUKERN_WAIT_SECONDS": "0.05", "GPUKERN_WAIT_RECORD": str(record)}
     where = "gpukern: block (5,0,0) of (132,1,1), thread 256 of 384 (warp 8, warpgroup 2): "
-    launched = "gpukern: launched of late, with that grid: product<2>\n"
+    launched = "gpukern: a recent launch with that grid: product<2>\n"
     for kind, status, text in (
         ("record", 0, f"{where}mbarrier_wait_parity on the mbarrier at 0x38010, parity 1, given up after 9999 ms\n"),
         ("note", 86, f"{where}cluster_wait\n"),
@@ -124,4 +124,4 @@ def test_the_host_prints_the_record_and_ends_what_stands_at_a_barrier(tmp_path: 
         assert ran.returncode == status, (kind, ran)
         assert record.read_text() == text + launched
         assert ran.stderr.startswith(text + launched) and ran.stderr.count("gpukern: block") == 1
-        assert ("1 warps are at barriers" in ran.stderr) is (kind == "note")
+        assert ("1 warps wait at barriers" in ran.stderr) is (kind == "note")

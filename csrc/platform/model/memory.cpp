@@ -360,7 +360,7 @@ void check_alignment(const char* address, size_t bytes, Kind kind, const void* o
 // A result: what is read of it must have been written, by this launch or one before.
 void touch_result(Buffer& b, size_t offset, size_t bytes, Kind kind, const void* origin) {
   if (kind != Kind::write && running_settings().check)
-    if (const size_t i = nobodys(b, offset, bytes); i < bytes)
+    if (const size_t i = first_unwritten(b, offset, bytes); i < bytes)
       fail(place_of(origin, noun(kind)), "byte %zu of '%s' is read, and no kernel has written it", offset + i,
            b.name.c_str());
   if (kind != Kind::read) note_write(b, offset, bytes);

@@ -48,7 +48,7 @@ void remember_writes(Buffer& buffer, bool content) {
   buffer.written.make(buffer.end - buffer.begin, content ? uint8_t{kContent} : uint8_t{0});
 }
 
-size_t nobodys(const Buffer& buffer, size_t offset, size_t bytes) {
+size_t first_unwritten(const Buffer& buffer, size_t offset, size_t bytes) {
   const uint8_t* const written = buffer.written.data() + offset;
   size_t i = 0;
   while (i < bytes && written[i]) ++i;

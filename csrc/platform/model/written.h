@@ -12,7 +12,7 @@ namespace gpukern::model {
 void remember_writes(Buffer& buffer, bool content);
 
 // The first of these bytes that is neither written nor content; `bytes` where there is none.
-size_t nobodys(const Buffer& buffer, size_t offset, size_t bytes);
+size_t first_unwritten(const Buffer& buffer, size_t offset, size_t bytes);
 void note_write(Buffer& buffer, size_t offset, size_t bytes);
 
 // Elements of `size` bytes, `strides` bytes apart in each dimension from `start` on: how many have a byte that no

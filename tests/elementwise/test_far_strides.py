@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gpukern import _C
 from gpukern.model import machine
-from tests.gemm.apart import PLAN, laid
+from tests.gemm.far_strides import PLAN, laid
 from tests.gemm.switched import Fault, library, running
 
 ADD = (0, next(i for i, e in enumerate(_C.elementwise_catalogue()) if e["name"] == "add"), 0)

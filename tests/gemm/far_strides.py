@@ -1,8 +1,8 @@
 """Products that tell where each element lies and in which order it is added: strides beyond 32 bits, operands of the
 end that are broadcast, and sums that another order would round otherwise.
 
-`said` runs one under the machine model and gives what is wrong with it, or "".  test_apart.py runs all on every folder;
-test_apart_faults.py looks for planted faults with them.
+`said` runs one under the machine model and gives what is wrong with it, or "".  test_far_strides.py runs all on every
+folder; test_far_stride_faults.py looks for planted faults with them.
 """
 
 from __future__ import annotations

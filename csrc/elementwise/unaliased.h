@@ -13,9 +13,9 @@
 
 namespace gpukern::elementwise {
 
-class Apart {
+class UnaliasedInputs {
  public:
-  Apart(const Inputs& in, int n, const Tensor& out) : in_(in) {
+  UnaliasedInputs(const Inputs& in, int n, const Tensor& out) : in_(in) {
     const bool resized = !broadcasts_to(in, n, out);
     for (int k = 0; k < n; ++k) {
       const Tensor& t = *in[k];

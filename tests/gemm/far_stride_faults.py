@@ -1,5 +1,6 @@
 """Faults of where an element lies and of the order in which it is added: strides in 32 bits, operands that are
-broadcast and yet walked, ranges the other way round.  switched.py plants them, test_apart_faults.py looks for them."""
+broadcast and yet walked, ranges the other way round.  switched.py plants them, test_far_stride_faults.py looks for
+them."""
 
 from __future__ import annotations
 

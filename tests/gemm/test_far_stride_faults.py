@@ -1,4 +1,4 @@
-"""Faults of apart_faults.py: each is seen in every folder that has the line; without them all is quiet."""
+"""Faults of far_stride_faults.py: each is seen in every folder that has the line; without them all is quiet."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import islice
 import pytest
 import torch
 
-from tests.gemm import apart_faults as faults
-from tests.gemm.apart import FORMATS, Row, broadcast_cases, far_cases, order_cases, row_of, said, said_of_sums
+from tests.gemm import far_stride_faults as faults
+from tests.gemm.far_strides import FORMATS, Row, broadcast_cases, far_cases, order_cases, row_of, said, said_of_sums
 from tests.gemm.switched import Fault, library, running
 
 F32, BF16, F64 = torch.float32, torch.bfloat16, torch.float64
@@ -127,7 +127,7 @@ def test_planted_fault_is_seen(fault: Fault, switched: ctypes.CDLL) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_no_false_alarm(row: Row, switched: ctypes.CDLL) -> None:
-    """Among few of them: test_apart.py runs all, with the sources as they are."""
+    """Among few of them: test_far_strides.py runs all, with the sources as they are."""
     with running(switched, 0):
         found = [words for _, case in islice(far_cases(row), 2) if (words := said(row, case))]
         found += [*order(row), *(sums(row) if row in ENDED else ())]

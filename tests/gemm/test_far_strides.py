@@ -1,12 +1,22 @@
 """Every folder, in each of its types and layouts: operands that lie more than 2^31 bytes and elements apart, operands
-of the end that are broadcast, and sums whose bits say in which order they were added (apart.py)."""
+of the end that are broadcast, and sums whose bits say in which order they were added (far_strides.py)."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from tests.gemm.apart import FOLDERS, FORMATS, Row, broadcast_cases, far_cases, order_cases, row_of, said, said_of_sums
+from tests.gemm.far_strides import (
+    FOLDERS,
+    FORMATS,
+    Row,
+    broadcast_cases,
+    far_cases,
+    order_cases,
+    row_of,
+    said,
+    said_of_sums,
+)
 
 F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float64
 ROWS = [
