@@ -16,10 +16,11 @@ namespace gpukern::elementwise {
 class UnaliasedInputs {
  public:
   UnaliasedInputs(const Inputs& in, int n, const Tensor& out) : in_(in) {
-    const bool resized = !broadcasts_to(in, n, out);
     for (int k = 0; k < n; ++k) {
       const Tensor& t = *in[k];
-      if (t.is_same(out) || !written_over(t, out, resized) || (!resized && coincide(t, out))) continue;
+      if (t.is_same(out) || !written_over(t, out, true)) continue;  // no byte of the storage: nearly every call
+      const bool resized = !broadcasts_to(in, n, out);
+      if (!resized && (!written_over(t, out, false) || coincide(t, out))) continue;
       if (at::get_overlap_status(out, t) == at::MemOverlapStatus::Partial) continue;
       copies_[k] = t.clone();
       in_[k] = &copies_[k];

@@ -219,26 +219,26 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
                 written);
   };
   if (name == "pow" && is("exponent", torch::ParameterType::SCALAR)) {
+    if (!to_out) return find_op(f.name, "Scalar");
     const Tensor base = tensor("input");
     const at::Scalar exponent = number("exponent");
     const bool refused = at::isIntegralType(base.scalar_type(), true) && exponent.isIntegral(true) &&
                          !exponent.isSymbolic() &&
                          (exponent.type() == at::kUInt64 || exponent.toLong() < 0);  // by torch, first of all
     if (!refused) check_out(at::result_type(base, exponent));
-    if (!to_out || at::isIntegralType(base.scalar_type(), true) || !held(number("exponent"), base))
-      return find_op(f.name, "Scalar");
+    if (at::isIntegralType(base.scalar_type(), true) || !held(exponent, base)) return find_op(f.name, "Scalar");
     if (base.is_cpu() && at::isFloatingType(base.scalar_type()) && base.scalar_type() != at::kHalf)
-      for (const auto& [exponent, root] : {std::pair(0.5, "sqrt"), std::pair(-0.5, "rsqrt")})
-        if (equals(number("exponent"), exponent)) return find_op(root, "out");
+      for (const auto& [power, root] : {std::pair(0.5, "sqrt"), std::pair(-0.5, "rsqrt")})
+        if (equals(exponent, power)) return find_op(root, "out");
   }
   if (name == "pow" && is("input", torch::ParameterType::SCALAR) &&
       (number("input").isComplex() || unsigned_beside(number("input"), tensor("exponent"))))
     return find_op("pow", "self_Scalar");
   if (name == "lerp" && is("weight", torch::ParameterType::SCALAR)) {
     const Tensor input = tensor("input");
-    if (tensor("end").scalar_type() == input.scalar_type()) check_out(input.scalar_type());
-    if (!at::isFloatingType(input.scalar_type()) || !held(number("weight"), input) ||
-        unsigned_beside(number("weight"), input))
+    const at::Scalar weight = number("weight");
+    if (to_out && tensor("end").scalar_type() == input.scalar_type()) check_out(input.scalar_type());
+    if (!at::isFloatingType(input.scalar_type()) || !held(weight, input) || unsigned_beside(weight, input))
       return find_op(f.name, "Scalar");
   }
   if (name == "where") {
