@@ -22,6 +22,8 @@ from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FLAGS = "-std=c++20 -O1 -g1 -fPIC -Wall -Wno-unknown-pragmas -Wno-maybe-uninitialized -DGPUKERN_MODEL -Icsrc"
+# Else the variables of a header, tables of kernels among them, are those of the process's first library that has them.
+OF_GCC = "-fno-gnu-unique"
 # The compiler announces every access of a kernel to memory, and csrc/platform/model/hooks.cpp answers.
 WATCHED = "-fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-threadsafe-statics"
 
@@ -55,6 +57,13 @@ def compiler() -> str:
     return found
 
 
+@cache
+def flags() -> str:
+    """FLAGS, and what g++ needs beside them; clang++ does not know it and does so anyway."""
+    said = subprocess.run(f"{compiler()} --version", shell=True, capture_output=True, text=True).stdout
+    return f"{FLAGS} {OF_GCC}" if "Free Software Foundation" in said else FLAGS
+
+
 def folder() -> Path:
     """Where objects and the library go."""
     if root() == PACKAGE.parent:
@@ -78,7 +87,7 @@ def commands(to: Path) -> dict[str, tuple[str, str]]:
             named = f"-DGPUKERN_FAMILY={family}" if family else ""
             own = WATCHED if source.suffix == ".cu" else "-O3"
             out = (to / f"{stem}{'_' + family if family else ''}.o").as_posix()
-            line = f"{compiler()} {FLAGS} {own} {named} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+            line = f"{compiler()} {flags()} {own} {named} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
             found[out] = (source.as_posix(), line)
     return found
 

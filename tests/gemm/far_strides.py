@@ -344,16 +344,16 @@ def _blocks_in_order(row: Row) -> Iterator[tuple[str, Case, Tensor]]:
     m, n, blocks = 21, 18, 6
     a, b = torch.zeros(m, 128 * blocks), torch.zeros(128 * blocks, n)
     a[:, 7::128], b[7::128] = 1, 1
-    one, two = numbers(row, blocks, m, 1).float(), torch.ones(blocks, 1)
-    expects = in_order(one.double().expand(-1, -1, n), torch.float32)
+    two = torch.ones(blocks, 1)
+    while True:  # until the order of the blocks makes a difference, and that of the ranges
+        one = numbers(row, blocks, m, 1).float()
+        pairs = in_order(one.view(3, 2, m, 1).double().transpose(0, 1), torch.float32).double()
+        sums = [in_order(terms, torch.float32) for terms in (one.double(), pairs)]
+        if not any(torch.equal(x, in_order(t.flip(0), torch.float32)) for x, t in zip(sums, (one.double(), pairs))):
+            break
     case = {"a": a.to(row.dtype), "b": b.to(row.dtype).t().contiguous().t(), "scales": (one[:, :, 0].t(), two)}
-    for splits in (1, 3):
-        if splits == 1:
-            yield "blocks", {**case, "out": torch.empty(m, n)}, expects
-        else:
-            pairs = in_order(one.view(3, 2, m, 1).double().transpose(0, 1), torch.float32)
-            whole_range = in_order(pairs.double().expand(-1, -1, n), torch.float32)
-            yield "ranges of blocks", {**case, "splits": 3, "out": torch.empty(m, n)}, whole_range
+    for what, splits, expects in (("blocks", 1, sums[0]), ("ranges of blocks", 3, sums[1])):
+        yield what, {**case, "splits": splits, "out": torch.empty(m, n)}, expects.expand(-1, n)
 
 
 def end_case(row: Row) -> tuple[Case, Tensor]:

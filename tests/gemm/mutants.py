@@ -20,7 +20,7 @@ from tests.gemm.end_faults import END_FAULTS
 from tests.gemm.sum_faults import SUM_FAULTS
 from tests.gemm.term_faults import FAULTS
 from tests.platform.includes import headers_of
-from tests.platform.library import FOLDER, ROOT, machine_rules, run_ninja, sources_read
+from tests.platform.library import FOLDER, MACHINE, ROOT, load, machine_rules, run_ninja, sources_read
 
 KERNEL, TILE, FRAGMENTS, LAUNCH = (
     f"gemm/arch/sm_80/{name}" for name in ("kernel.cuh", "tile.cuh", "fragments.cuh", "launch.cuh")
@@ -331,34 +331,28 @@ FIRST_LINES = """#include "platform/gpu.h"
 def _listing(plant: Plant) -> str:
     """What ninja is told: an object and a library for each mutant, and one machine for all of them.
 
-    One, because a loader has room for the machine's thread variables only a dozen times.  Of a mutant whose fault was
-    seen before, the parts that showed it are made; the whole of it where they do not (seen.py).
+    Of a mutant whose fault was seen before, the parts that showed it are made; the whole of it where they do not
+    (seen.py).
     """
-    lines, objects = machine_rules()
+    lines = machine_rules()
     shared: dict[str, str] = {}
-    for source in (
-        "csrc/platform/model/harness.cpp",
-        "csrc/platform/model/harness_product.cpp",
-        "tests/gemm/no_rows.cpp",
-    ):
+    for source in ("csrc/platform/model/harness_product.cpp", "tests/gemm/no_rows.cpp"):
         name = Path(source).stem
         shared[name] = (MUTANT_FOLDER / f"{name}.o").as_posix()
-        command = f"{build.compiler()} {build.FLAGS} -O2 -MMD -MF {shared[name]}.d -c {source} -o {shared[name]}"
+        command = f"{build.compiler()} {build.flags()} -O2 -MMD -MF {shared[name]}.d -c {source} -o {shared[name]}"
         lines += [f"build {shared[name]}: cc {source}", f"  cmd = {command}"]
     harness = " ".join(shared[name] for name in ("harness_product", "no_rows"))
     common = []
     for source in plant.common:
         out = (FOLDER.parent / plant.name / f"{Path(source).stem}.o").as_posix()
         common.append(out)
-        command = f"{build.compiler()} {build.FLAGS} {build.WATCHED} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+        command = f"{build.compiler()} {build.flags()} {build.WATCHED} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
-    machine = (MUTANT_FOLDER / "libmachine.so").as_posix()
-    lines.append(f"build {machine}: link {' '.join([*objects, shared['harness']])}")
     first, include = f"{FIRST.as_posix()}.gch", ""
     if "clang" not in build.compiler():
         include = f"-include {FIRST.as_posix()}"
         command = (
-            f"{build.compiler()} {build.FLAGS} {build.WATCHED} -MMD -MF {first}.d -x c++-header {FIRST} -o {first}"
+            f"{build.compiler()} {build.flags()} {build.WATCHED} -MMD -MF {first}.d -x c++-header {FIRST} -o {first}"
         )
         lines += [f"build {first}: cc {FIRST}", f"  cmd = {command}"]
     for mutant in plant.mutants:
@@ -367,16 +361,14 @@ def _listing(plant: Plant) -> str:
             own = bool(mutant.right) and mutant.file in headers_of(FIRST_LINES)
             known_headers = "" if own else include
             tree = plant.tree(mutant).as_posix()
-            flags = build.FLAGS.replace("-Icsrc", f"-I{tree} {known_headers}") + f" {build.WATCHED}"
+            flags = build.flags().replace("-Icsrc", f"-I{tree} {known_headers}") + f" {build.WATCHED}"
             flags += f" -DGPUKERN_MUTANT_TF32={int(mutant.tf32)} -DGPUKERN_MUTANT_TERMS={int(mutant.terms)}"
             flags += "" if parts is None else f" -DGPUKERN_PARTS={parts}u"
             whole, source = plant.library(mutant, parts), plant.source
             out = whole.replace("/lib", "/").replace(".so", ".o")
             command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
             lines += [f"build {out}: cc {source}{f' | {first}' if known_headers else ''}", f"  cmd = {command}"]
-            lines.append(f"build {whole}: link {' '.join([out, *common, harness, machine])}")
-            # The machine has functions of the same names, of the project's headers, and was loaded before.
-            lines += ["  flags = -Wl,-Bsymbolic-functions"] if own else []
+            lines.append(f"build {whole}: link {' '.join([out, *common, harness, MACHINE])}")
         lines.append(f"default {plant.library(mutant, known.parts if known else None)}")
     return "\n".join(lines) + "\n"
 
@@ -407,11 +399,6 @@ def check_read(plant: Plant, mutant: Mutant, library: str) -> None:
     assert not mutant.right or planted in read, f"{mutant.what}: {plant.source} does not read {mutant.file}"
 
 
-@cache
-def _machine() -> ctypes.CDLL:
-    return ctypes.CDLL(str(ROOT / MUTANT_FOLDER / "libmachine.so"), mode=ctypes.RTLD_GLOBAL)
-
-
 class Library:
     """The machine with the product in which one line is wrong, or with the recorded parts of it."""
 
@@ -421,9 +408,8 @@ class Library:
         if plant.key(mutant) in seen.recorded() and parts is None:
             _build(plant, whole)
         check_read(plant, mutant, whole)
-        self._machine = _machine()
-        self._product = ctypes.CDLL(str(ROOT / whole))
+        self._product = load(whole)
         self._product.gpukern_model_product.restype = ctypes.c_char_p
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._product if name.endswith(("_product", "_rooms", "_parts")) else self._machine, name)
+        return getattr(self._product, name)

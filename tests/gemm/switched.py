@@ -20,7 +20,7 @@ import pytest
 import gpukern.model.machine
 import gpukern.model.memory
 from gpukern.model import build
-from tests.platform.library import FOLDER, ROOT, machine_rules, run_ninja
+from tests.platform.library import FOLDER, MACHINE, ROOT, load, machine_rules, run_ninja
 
 
 @dataclass(frozen=True)
@@ -78,24 +78,24 @@ def _tree(faults: Sequence[Fault], to: Path) -> None:
 def library(name: str, faults: tuple[Fault, ...], sources: tuple[str, ...], plain: tuple[str, ...]) -> ctypes.CDLL:
     """The machine, `plain` as they are, and `sources` with the faults in what they include."""
     tree = FOLDER.parent / name
-    lines, objects = machine_rules()
+    lines, objects = machine_rules(), []
     for source in (*sources, *plain):
         out = (tree / f"{Path(source).stem}.o").as_posix()
-        flags = build.FLAGS
+        flags = build.flags()
         if source in sources:
             flags = flags.replace("-Icsrc", f"-I{tree.as_posix()} -include tests/gemm/switched.h -w {build.WATCHED}")
         command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         objects.append(out)
     whole = (tree / "libswitched.so").as_posix()
-    lines.append(f"build {whole}: link {' '.join(objects)}")
+    lines.append(f"build {whole}: link {' '.join([*objects, MACHINE])}")
 
     def prepare() -> str:
         _tree(faults, ROOT / tree)
         return "\n".join(lines) + "\n"
 
     run_ninja(name, prepare)
-    found = ctypes.CDLL(str(ROOT / whole))
+    found = load(whole)
     for entry in ("product", "elementwise", "counts"):
         if hasattr(found, f"gpukern_model_{entry}"):
             getattr(found, f"gpukern_model_{entry}").restype = ctypes.c_char_p

@@ -114,7 +114,7 @@ FAULTS = tuple(dict.fromkeys(fault for fault, _, _ in PLANTED))
 
 @pytest.fixture(scope="module")
 def switched() -> ctypes.CDLL:
-    plain = ("tests/gemm/switch.cpp", "csrc/platform/model/harness.cpp", "csrc/platform/model/harness_product.cpp")
+    plain = ("tests/gemm/switch.cpp", "csrc/platform/model/harness_product.cpp")
     return library("switched", FAULTS, ("tests/gemm/switched.cu",), plain)
 
 

@@ -18,35 +18,49 @@ MODEL = ROOT / "csrc" / "platform" / "model"
 FOLDER = Path("build") / "model" / "small"  # below the root; the libraries share it, its log and the machine's objects
 
 
+MACHINE = (FOLDER / "libmachine.so").as_posix()
+
+
 @cache
 def model_library(name: str, sources: tuple[str, ...], flags: str = "") -> ctypes.CDLL:
     """Compiles what changed of `sources` (relative to the root) and of the machine; loads lib<name>.so."""
     whole = (FOLDER / f"lib{name}.so").as_posix()
-    lines, machine = machine_rules()
-    objects = []
+    lines, objects = machine_rules(), []
     for source in sources:
         out = (FOLDER / name / f"{stem(source)}.o").as_posix()
         command = (
-            f"{build.compiler()} {build.FLAGS} {build.WATCHED} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+            f"{build.compiler()} {build.flags()} {build.WATCHED} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         )
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         objects.append(out)
-    lines.append(f"build {whole}: link {' '.join([*objects, *machine])}")
+    lines.append(f"build {whole}: link {' '.join([*objects, MACHINE])}")
     run_ninja(name, lambda: "\n".join(lines) + "\n")
-    return ctypes.CDLL(str(ROOT / whole))
+    return load(whole)
 
 
-def machine_rules() -> tuple[list[str], list[str]]:
-    """Lines for ninja that compile the machine, and its objects."""
+def load(library: str) -> ctypes.CDLL:
+    """A library that is linked with the machine.
+
+    One machine serves them all: a loader has room for its thread variables only a dozen times.  It is loaded first, so
+    that its own functions are what it calls, and as nobody else's, so that libraries with a machine of their own keep
+    theirs.
+    """
+    ctypes.CDLL(str(ROOT / MACHINE))
+    return ctypes.CDLL(str(ROOT / library))
+
+
+def machine_rules() -> list[str]:
+    """Lines for ninja that make MACHINE: the machine and how it is told what to do."""
     lines = [f"builddir = {FOLDER.as_posix()}", "rule cc", "  command = $cmd", "  depfile = $out.d", "  deps = gcc"]
     lines.append(f"rule link\n  command = {build.compiler()} -shared $flags $in -o $out.new -ldl && mv $out.new $out")
     objects = []
-    for source in machine_sources():
+    for source in [*machine_sources(), "csrc/platform/model/harness.cpp"]:
         out = (FOLDER / f"{stem(source)}.o").as_posix()
-        command = f"{build.compiler()} {build.FLAGS} -O3 -MMD -MF {out}.d -x c++ -c {source} -o {out}"
+        command = f"{build.compiler()} {build.flags()} -O3 -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]
         objects.append(out)
-    return lines, objects
+    soname = Path(MACHINE).name
+    return [*lines, f"build {MACHINE}: link {' '.join(objects)}", f"  flags = -Wl,-soname,{soname} -Wl,-Bsymbolic"]
 
 
 def run_ninja(name: str, listing: Callable[[], str], targets: Sequence[str] = ()) -> None:

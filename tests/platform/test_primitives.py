@@ -73,7 +73,7 @@ def listing() -> str:
     """Objects of what holds a fault; of the machine, the rest is the one that other tests have."""
     faulty = {f"platform/{fault.file}" for fault in FAULTS}
     first = f"-include {(ROOT / 'tests/platform/faults/planted.h').as_posix()}"
-    flags = build.FLAGS.replace("-Icsrc", f"-I{TREE.as_posix()}")
+    flags = build.flags().replace("-Icsrc", f"-I{TREE.as_posix()}")
     lines = [f"builddir = {FOLDER.as_posix()}", "rule cc", "  command = $cmd", "  depfile = $out.d", "  deps = gcc"]
     lines.append(f"rule link\n  command = {build.compiler()} -shared $in -o $out.new -ldl && mv $out.new $out")
     objects = []
@@ -83,7 +83,7 @@ def listing() -> str:
         lines.extend([f"build {out.as_posix()}: cc {source}", f"  cmd = {command}"])
         objects.append(out.as_posix())
 
-    compile("tests/platform/faults/planted.cpp", TREE / "planted.o", build.FLAGS)
+    compile("tests/platform/faults/planted.cpp", TREE / "planted.o", build.flags())
     for source in (*SOURCES, "tests/platform/tensor_map.cu"):
         compile(source, TREE / f"{stem(source)}.o", f"{flags} {first} {build.WATCHED}")
     for source in machine_sources():
@@ -92,7 +92,7 @@ def listing() -> str:
             inside = (TREE / Path(source).relative_to("csrc")).as_posix()
             compile(inside, TREE / f"{stem(source)}.o", f"{flags} {first}")
         else:
-            compile(source, FOLDER / f"{stem(source)}.o", f"{build.FLAGS} -O3")
+            compile(source, FOLDER / f"{stem(source)}.o", f"{build.flags()} -O3")
     lines.append(f"build {WHOLE.as_posix()}: link {' '.join(objects)}")
     return "\n".join(lines) + "\n"
 
