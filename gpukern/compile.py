@@ -164,8 +164,24 @@ def _is_plain(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     return all(isinstance(n, (int, float)) and not isinstance(n, bool) and converted(n, dtype) == n for n in numbers)
 
 
+def _refuse_addend(addend: Tensor, a: Tensor, b: Tensor) -> None:
+    """torch's words for one that does not broadcast to the product; its fakes broadcast both to what fits."""
+    if not 2 <= a.dim() <= 3 or b.dim() not in (1, a.dim()):
+        return
+    result = (*a.shape[:-1], *b.shape[a.dim() - 1 :])
+    if not all(isinstance(n, int) for n in (*result, *addend.shape)):
+        return  # torch's fakes ask symbols with care
+    if b.dim() > 1:
+        addend.expand(result)
+    elif addend.dim() == 1 and addend.shape[0] not in (1, *result):
+        shapes = addend.shape[0], "x".join(map(str, a.shape)), b.shape[0]
+        raise RuntimeError("size mismatch, got input ({}), mat ({}), vec ({})".format(*shapes))
+
+
 def _fake_product(name: str, theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def fake(*args: Any, **kwargs: Any) -> Tensor:
+        if len(args) > 2:
+            _refuse_addend(*args[:3])
         factors = {key: value for key, value in kwargs.items() if key not in _TAIL}
         seen = None if _is_plain(args, kwargs) else probe(name, args, kwargs)
         if seen is None or seen.is_complex():

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .entries import functions
-from .info import load_extension
 
 
 def tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
@@ -70,13 +68,8 @@ def strides_of(tensors: Sequence[Tensor], shape: torch.Size, numbers: bool) -> S
     return strides
 
 
-@cache
-def _elementwise() -> frozenset[str]:
-    return frozenset(entry["name"] for entry in load_extension().elementwise_catalogue())
-
-
 def probe(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """The kernel's own answer on the CPU, for tensors of an element or two: its dtype, or its refusal.
+    """The kernel's own answer on the CPU, for small tensors in their places: its dtype, or its refusal.
 
     A refusal by type or by number is in torch's kernels, which a fake does not reach. None where the tensors are none
     of a CPU's dense ones, and other kernels than these would serve.
@@ -87,15 +80,17 @@ def probe(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     if any(isinstance(n, (torch.SymInt, torch.SymFloat)) for n in (*args, *kwargs.values())):
         return None
 
-    # One element is a number to some of torch's elementwise kernels, which have fewer types for it.
-    known = all(isinstance(n, int) and n > 0 for t in tensors for n in t.shape)
-    many = 2 if known and name.rstrip("_") in _elementwise() else 1
+    # Sizes are as equal or different as theirs; symbols may be equal to others or not.  One element stays one: to some
+    # of torch's elementwise kernels it is a number, and they have fewer types for it.
+    sizes = [n for t in tensors for n in t.shape]
+    known = all(isinstance(n, int) for n in sizes)
+    small = {n: 2 + k for k, n in enumerate(sorted({n for n in sizes if n > 1}))} if known else {}
 
     def one(a: Any) -> Any:
         if not isinstance(a, Tensor):
             return a
-        sizes = [(n if n < 2 else many) if isinstance(n, int) else 1 for n in a.shape]
-        return torch.ones(sizes, dtype=a.dtype)
+        shape = [small.get(n, n) if known else n if isinstance(n, int) and n < 2 else 2 for n in a.shape]
+        return torch.ones(shape, dtype=a.dtype)
 
     from torch.utils._python_dispatch import _disable_current_modes
 

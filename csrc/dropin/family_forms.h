@@ -89,10 +89,7 @@ template <class Op> struct FactorSumOut {
       return Reason::out;
     if (!has_shape(out, Op::rows(a), Op::columns(b), false)) return Reason::out;
     if (has_names(*out.unsafeGetTensorImpl())) return Reason::names;
-    const bool moved = out.is_alias_of(self) && !out.is_same(self);
-    return moved || out.is_alias_of(a) || out.is_alias_of(b) || at::has_internal_overlap(out) != at::MemOverlap::No
-               ? Reason::overlap
-               : Reason::none;
+    return at::has_internal_overlap(out) == at::MemOverlap::Yes ? Reason::overlap : Reason::none;
   }
   static Tensor& run(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
                      Tensor& out) {

@@ -31,7 +31,7 @@ inline const char* reason_text(Reason reason) {
       "complex alpha or beta",
       "an addend of another dtype or shape",
       "out has another dtype, device or shape",
-      "the result overlaps itself or an input",
+      "the result overlaps itself",
   };
   return text[static_cast<size_t>(reason)];
 }
@@ -88,9 +88,8 @@ inline Reason refuse_out(const Tensor& out, const Tensor& a, const Tensor& b) {
     return Reason::out;
   if (!fits(out, a, b, false)) return Reason::out;
   if (has_names(*out.unsafeGetTensorImpl())) return Reason::names;
-  if (out.is_alias_of(a) || out.is_alias_of(b) || at::has_internal_overlap(out) != at::MemOverlap::No)
-    return Reason::overlap;
-  return Reason::none;
+  // Of memory that out shares with an operand gemm copies what is still needed; torch's own product would be wrong.
+  return at::has_internal_overlap(out) == at::MemOverlap::Yes ? Reason::overlap : Reason::none;
 }
 
 // The six products.  A and B are the dimensions of the factors; the functions are gpukern's, below autograd.
@@ -160,7 +159,6 @@ template <class Op> struct SumOut {
                        const Tensor& out) {
     const Reason reason = Sum<Op>::refuse(self, a, b, beta, alpha);
     if (reason != Reason::none) return reason;
-    if (out.is_alias_of(self) && !out.is_same(self)) return Reason::overlap;
     return refuse_out(out, a, b);
   }
   static Tensor& run(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,

@@ -4,15 +4,14 @@
 #include <ATen/ops/clamp_max.h>
 #include <ATen/ops/clamp_min.h>
 #include <ATen/ops/lerp.h>
-#include <ATen/ops/ones.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/result_type.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/where.h>
-#include <c10/core/impl/TorchDispatchModeTLS.h>
 #include <torch/library.h>
 
 #include "../autograd/number.h"
+#include "../without_data.h"
 #include "elementwise.h"
 
 namespace gpukern::elementwise {
@@ -55,36 +54,11 @@ bool held_beside(const at::Scalar& s, const Tensor& t) {
          (!s.isFloatingPoint() && (type == at::kFloat || type == at::kBFloat16));
 }
 
-// No tracer's or user's mode sees the calls in its scope.
-class ModesOff {
- public:
-  ModesOff() : state_(c10::impl::TorchDispatchModeTLS::get_state()) { c10::impl::TorchDispatchModeTLS::set_state({}); }
-  ~ModesOff() { c10::impl::TorchDispatchModeTLS::set_state(std::move(state_)); }
-  ModesOff(const ModesOff&) = delete;
-  ModesOff& operator=(const ModesOff&) = delete;
-
- private:
-  c10::impl::TorchDispatchModeTLS state_;
-};
-
-// What a call of torch's own comes to.  A number is refused in torch's kernels, which tensors without data do not
-// reach: those are witnessed by an element or two of a CPU.
+// What a call of torch's own comes to, whose fake may tell another type.
 template <class F, class... T> Tensor call_torch(F f, const at::Scalar& number, const T&... tensors) {
-  const auto lacks_data = [](const Tensor& t) {
-    return t.is_meta() || (t.is_cpu() && t.key_set().has(c10::DispatchKey::Python));
-  };
-  const auto one = [](const Tensor& t) {
-    return at::ones(std::vector<int64_t>(t.dim() > 0 ? 1 : 0, 2), at::TensorOptions(t.scalar_type()));
-  };
-  std::optional<c10::ScalarType> promised;  // a fake of torch's may tell another type
-  if (!number.isSymbolic() && (lacks_data(tensors) || ...) && ((tensors.is_meta() || tensors.is_cpu()) && ...) &&
-      ((tensors.layout() == c10::kStrided) && ...)) {
-    const ModesOff modes_off;
-    const at::NoGradGuard no_grad;
-    promised = f(one(tensors)...).scalar_type();
-  }
+  const auto promised = number.isSymbolic() ? std::nullopt : without_data(f, tensors...);
   const Tensor result = f(tensors...);
-  return promised && result.scalar_type() != *promised ? result.to(*promised) : result;
+  return promised && result.scalar_type() != promised->scalar_type() ? result.to(promised->scalar_type()) : result;
 }
 
 template <class... T> Tensor invoke(const char* name, T... args) {

@@ -236,7 +236,7 @@ std::atomic<int64_t> served[256][2];
 // Whether an integer of a CPU tensor is 0; torch looks at each divisor as it divides.
 bool has_zero(const Tensor& t) {
   if (!t.is_contiguous()) return at::eq(t, 0).any().item<bool>();
-  return AT_DISPATCH_INTEGRAL_TYPES_AND(ScalarType::Bool, t.scalar_type(), "div", [&] {
+  return AT_DISPATCH_INTEGRAL_TYPES_AND(ScalarType::Bool, t.scalar_type(), "has_zero", [&] {
     const scalar_t* const first = t.const_data_ptr<scalar_t>();
     return std::find(first, first + t.numel(), scalar_t(0)) != first + t.numel();
   });

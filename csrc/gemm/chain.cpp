@@ -3,6 +3,7 @@
 #include <ATen/ops/linalg_multi_dot.h>
 #include <torch/library.h>
 
+#include "../without_data.h"
 #include "family.h"
 #include "shapes.h"
 
@@ -79,7 +80,7 @@ void warn_of_chain_matmul() {
 }  // namespace
 
 Tensor multi_dot(c10::ArrayRef<Tensor> tensors) {
-  return is_chain(tensors) ? product_of_chain(tensors) : at::linalg_multi_dot(tensors);
+  return is_chain(tensors) ? product_of_chain(tensors) : call_torch_of_list(at::linalg_multi_dot, tensors);
 }
 void multi_dot_out(c10::ArrayRef<Tensor> tensors, const Tensor& out) {
   if (is_chain(tensors) && writable(out, tensors)) return write(out, product_of_chain(tensors));
@@ -88,7 +89,7 @@ void multi_dot_out(c10::ArrayRef<Tensor> tensors, const Tensor& out) {
 }
 
 Tensor chain_matmul(c10::ArrayRef<Tensor> matrices) {
-  if (!is_chain(matrices) || !all_matrices(matrices)) return at::chain_matmul(matrices);
+  if (!is_chain(matrices) || !all_matrices(matrices)) return call_torch_of_list(at::chain_matmul, matrices);
   warn_of_chain_matmul();
   return product_of_chain(matrices);
 }

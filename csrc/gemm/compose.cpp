@@ -9,6 +9,7 @@
 #include <torch/library.h>
 
 #include "../autograd/number.h"
+#include "../without_data.h"
 #include "compose.h"
 #include "shapes.h"
 
@@ -139,6 +140,12 @@ void refuse_theirs(const Args& x) {
                               "own kernels, and torch's serve ",
                               x.a.scalar_type(), " on ", x.a.device(), ".");
 }
+
+Tensor torchs_linear(const Tensor& input, const Tensor& weight, const Tensor* bias) {
+  if (!bias) return call_torch([](const Tensor& x, const Tensor& w) { return at::linear(x, w); }, input, weight);
+  return call_torch([](const Tensor& x, const Tensor& w, const Tensor& b) { return at::linear(x, w, b); }, input,
+                    weight, *bias);
+}
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b, call::Name activation, const call::Optional& residual, call::How how) {
@@ -149,7 +156,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, call::Name activation, const cal
   if (!f) {
     if (!ours(args)) report_device(args);
     refuse_theirs(args);
-    return call::finish(at::matmul(a, b), activation, residual);
+    return call::finish(call_torch(at::matmul, a, b), activation, residual);
   }
   Tensor out = f->kind == Kind::mm    ? call::mm(f->a, f->b, {}, {}, how)
                : f->kind == Kind::bmm ? call::bmm(f->a, f->b, {}, {}, how)
@@ -168,7 +175,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
   const Args args{Kind::mm, input, weight, has_bias ? &*bias : nullptr, nullptr, nullptr, {}, nullptr, how};
   if (opaque) refuse_theirs(args);
   if (opaque || input.dim() == 0 || weight.dim() > 2 || (weight.dim() < 2 && has_bias))
-    return call::finish(at::linear(input, weight, bias), activation, residual);
+    return call::finish(torchs_linear(input, weight, has_bias ? &*bias : nullptr), activation, residual);
   if (input.dim() == 2 && weight.dim() == 2) {
     if (!has_bias) return call::mm(input, weight.t(), activation, residual, how);
     if (bias->dim() == 1) return call::addmm(*bias, input, weight.t(), 1, 1, activation, residual, how);
@@ -176,7 +183,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
   if (!ours(args)) {
     report_device(args);
     refuse_theirs(args);
-    return call::finish(at::linear(input, weight, bias), activation, residual);
+    return call::finish(torchs_linear(input, weight, has_bias ? &*bias : nullptr), activation, residual);
   }
   const bool fits = weight.dim() == 2 && input.dim() >= 2 && (!has_bias || bias->dim() == 1);
   if (fits && flattens(input)) {

@@ -4,6 +4,7 @@
 #include <ATen/ops/sum.h>
 #include <ATen/ops/tensordot.h>
 
+#include "../without_data.h"
 #include "family.h"
 #include "shapes.h"
 
@@ -149,7 +150,8 @@ Tensor contracted(const Tensor& a, const Labelled& b) {
 
 Tensor tensordot(const Tensor& a, const Tensor& b, at::IntArrayRef dims_a, at::IntArrayRef dims_b) {
   const auto named = named_after(a, b, dims_a, dims_b);
-  return named ? contracted(a, *named) : at::tensordot(a, b, dims_a, dims_b);
+  if (named) return contracted(a, *named);
+  return call_torch([&](const Tensor& x, const Tensor& y) { return at::tensordot(x, y, dims_a, dims_b); }, a, b);
 }
 void tensordot_out(const Tensor& a, const Tensor& b, at::IntArrayRef dims_a, at::IntArrayRef dims_b,
                    const Tensor& out) {

@@ -8,6 +8,7 @@
 
 #include <deque>
 
+#include "../without_data.h"
 #include "family.h"
 
 namespace gpukern::gemm {
@@ -151,7 +152,9 @@ bool is_path(at::IntArrayRef path, size_t operands) {
 }  // namespace
 
 Tensor einsum(std::string_view text, c10::ArrayRef<Tensor> tensors, at::OptionalIntArrayRef path) {
-  const auto theirs = [&] { return at::einsum(text, tensors, path); };
+  const auto theirs = [&] {
+    return call_torch_of_list([&](at::TensorList given) { return at::einsum(text, given, path); }, tensors);
+  };
   if (tensors.size() < 2 || !together(tensors) || (path && !is_path(*path, tensors.size()))) return theirs();
   const auto equation = parse(text, tensors);
   if (!equation) return theirs();

@@ -16,6 +16,7 @@
 #include "../aliasing.h"
 #include "../autograd/node.h"
 #include "../autograd/number.h"
+#include "../without_data.h"
 #include "shapes.h"
 
 namespace gpukern::gemm {
@@ -86,17 +87,15 @@ void addmm_inplace(Ref c, Ref a, Ref b, Num beta, Num alpha) {
 bool is_dot(Ref a, Ref b) { return a.dim() == 1 && b.dim() == 1 && together({a, b}) && a.sym_size(0) == b.sym_size(0); }
 Tensor row_times(Ref a, Ref b) { return call::mv(a.unsqueeze(0), b).squeeze(0); }
 
-Tensor dot(Ref a, Ref b) { return is_dot(a, b) ? row_times(a, b) : at::dot(a, b); }
+Tensor dot(Ref a, Ref b) { return is_dot(a, b) ? row_times(a, b) : call_torch(at::dot, a, b); }
 void dot_out(Ref a, Ref b, Ref out) {
   if (is_dot(a, b) && writable(out, {a, b})) return write(out, row_times(a, b));
-  Tensor theirs = out;
-  at::dot_out(theirs, a, b);
+  call_torch([](Ref x, Ref y, Tensor theirs) { return at::dot_out(theirs, x, y); }, a, b, out);
 }
-Tensor vdot(Ref a, Ref b) { return is_dot(a, b) ? row_times(a.conj(), b) : at::vdot(a, b); }
+Tensor vdot(Ref a, Ref b) { return is_dot(a, b) ? row_times(a.conj(), b) : call_torch(at::vdot, a, b); }
 void vdot_out(Ref a, Ref b, Ref out) {
   if (is_dot(a, b) && writable(out, {a, b})) return write(out, row_times(a.conj(), b));
-  Tensor theirs = out;
-  at::vdot_out(theirs, a, b);
+  call_torch([](Ref x, Ref y, Tensor theirs) { return at::vdot_out(theirs, x, y); }, a, b, out);
 }
 
 bool is_inner(Ref a, Ref b) {
@@ -108,11 +107,10 @@ Tensor rows_times_rows(Ref a, Ref b) {
   shape.insert(shape.end(), bs.begin(), bs.end() - 1);
   return call::mm(rows_of(a), rows_of(b).t()).reshape_symint(shape);
 }
-Tensor inner(Ref a, Ref b) { return is_inner(a, b) ? rows_times_rows(a, b) : at::inner(a, b); }
+Tensor inner(Ref a, Ref b) { return is_inner(a, b) ? rows_times_rows(a, b) : call_torch(at::inner, a, b); }
 void inner_out(Ref a, Ref b, Ref out) {
   if (is_inner(a, b) && writable(out, {a, b})) return write(out, rows_times_rows(a, b));
-  Tensor theirs = out;
-  at::inner_out(theirs, a, b);
+  call_torch([](Ref x, Ref y, Tensor theirs) { return at::inner_out(theirs, x, y); }, a, b, out);
 }
 
 // ---- outer, addr --------------------------------------------------------------------------------
@@ -147,23 +145,24 @@ bool is_addr(Ref c, Ref a, Ref b, Num beta, Num alpha) {
   return at::is_expandable_to(c.sym_sizes(), c10::SymIntArrayRef({a.sym_size(0), b.sym_size(0)}));
 }
 Tensor addr(Ref c, Ref a, Ref b, Num beta, Num alpha) {
-  if (!is_addr(c, a, b, beta, alpha)) return at::addr(c, a, b, beta, alpha);
+  if (!is_addr(c, a, b, beta, alpha))
+    return call_torch([&](Ref z, Ref x, Ref y) { return at::addr(z, x, y, beta, alpha); }, c, a, b);
   return call::addmm(c, a.unsqueeze(1), b.unsqueeze(0), beta, alpha);
 }
 void addr_out(Ref c, Ref a, Ref b, Num beta, Num alpha, Ref out) {
   if (is_addr(c, a, b, beta, alpha) && writable(out, {c, a, b}))
     return addmm_out_call(c, a.unsqueeze(1), b.unsqueeze(0), beta, alpha, out);
-  Tensor theirs = out;
   const bool resized = a.dim() != 1 || b.dim() != 1 || out.dim() != 2 || out.sym_size(0) != a.sym_size(0) ||
                        out.sym_size(1) != b.sym_size(0);
-  at::addr_out(theirs, c.is_same(out) ? c : unaliased(c, out, resized), unaliased(a, out, resized),
-               unaliased(b, out, resized), beta, alpha);
+  call_torch([&](Ref z, Ref x, Ref y, Tensor theirs) { return at::addr_out(theirs, z, x, y, beta, alpha); },
+             c.is_same(out) ? c : unaliased(c, out, resized), unaliased(a, out, resized), unaliased(b, out, resized),
+             out);
 }
 void addr_inplace(Ref c, Ref a, Ref b, Num beta, Num alpha) {
   const bool fits =
       is_addr(c, a, b, beta, alpha) && c.dim() == 2 && c.sym_size(0) == a.sym_size(0) && c.sym_size(1) == b.sym_size(0);
   if (fits) return addmm_inplace(c, a.unsqueeze(1), b.unsqueeze(0), beta, alpha);
-  c.addr_(unaliased(a, c), unaliased(b, c), beta, alpha);
+  call_torch([&](Ref z, Ref x, Ref y) { return z.addr_(x, y, beta, alpha); }, c, unaliased(a, c), unaliased(b, c));
 }
 
 // ---- addbmm -------------------------------------------------------------------------------------
@@ -178,7 +177,8 @@ bool is_addbmm(Ref c, Ref x, Ref y, Num beta, Num alpha) {
   return at::is_expandable_to(c.sym_sizes(), c10::SymIntArrayRef({x.sym_size(1), y.sym_size(2)}));
 }
 Tensor addbmm(Ref c, Ref x, Ref y, Num beta, Num alpha) {
-  if (!is_addbmm(c, x, y, beta, alpha)) return at::addbmm(c, x, y, beta, alpha);
+  if (!is_addbmm(c, x, y, beta, alpha))
+    return call_torch([&](Ref z, Ref l, Ref r) { return at::addbmm(z, l, r, beta, alpha); }, c, x, y);
   const Factors f = addbmm_factors(x, y);
   return call::addmm(c, f.a, f.b, beta, alpha);
 }
@@ -187,15 +187,16 @@ void addbmm_out(Ref c, Ref x, Ref y, Num beta, Num alpha, Ref out) {
     const Factors f = addbmm_factors(x, y);
     return addmm_out_call(c, f.a, f.b, beta, alpha, out);
   }
-  Tensor theirs = out;
-  at::addbmm_out(theirs, c, x, y, beta, alpha);
+  call_torch([&](Ref z, Ref l, Ref r, Tensor theirs) { return at::addbmm_out(theirs, z, l, r, beta, alpha); }, c, x, y,
+             out);
 }
 void addbmm_inplace(Ref c, Ref x, Ref y, Num beta, Num alpha) {
   const bool fits = is_addbmm(c, x, y, beta, alpha) && c.dim() == 2 && c.sym_size(0) == x.sym_size(1) &&
                     c.sym_size(1) == y.sym_size(2);
   if (!fits) {
-    c.addbmm_(unaliased(x, c, true), unaliased(y, c, true), beta,
-              alpha);  // torch gives a smaller one the product's shape
+    // torch gives a smaller one the product's shape
+    call_torch([&](Ref z, Ref l, Ref r) { return z.addbmm_(l, r, beta, alpha); }, c, unaliased(x, c, true),
+               unaliased(y, c, true));
     return;
   }
   const Factors f = addbmm_factors(x, y);
@@ -213,11 +214,17 @@ bool is_bilinear(Ref x, Ref y, Ref w, const Tensor* bias) {
   return !bias || (bias->dim() == 1 && bias->sym_size(0) == w.sym_size(0));
 }
 
+Tensor torchs_bilinear(Ref x, Ref y, Ref w, const Tensor* bias) {
+  if (!bias) return call_torch([](Ref l, Ref r, Ref weight) { return at::bilinear(l, r, weight, {}); }, x, y, w);
+  return call_torch([](Ref l, Ref r, Ref weight, Ref added) { return at::bilinear(l, r, weight, added); }, x, y, w,
+                    *bias);
+}
+
 // out[r, o] = sum over i and j of (x[r, i] y[r, j]) W[o, i, j]: the rows of outer products times W as a matrix, which
 // is a linear with its bias.
 Tensor bilinear(Ref x, Ref y, Ref w, const Optional& bias_) {
   const Tensor* bias = bias_ && bias_->defined() ? &*bias_ : nullptr;
-  if (!is_bilinear(x, y, w, bias)) return at::bilinear(x, y, w, bias_);
+  if (!is_bilinear(x, y, w, bias)) return torchs_bilinear(x, y, w, bias);
   const c10::SymInt pairs = w.sym_size(1) * w.sym_size(2), outputs = w.sym_size(0);
   const auto batch = x.sym_sizes().slice(0, x.dim() - 1);
   const Tensor outers = times(x.unsqueeze(-1), y.unsqueeze(-2)).reshape_symint({product_of(batch), pairs});

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import gpukern
+from gpukern import _C
 from tests.oracle import ops as catalogue
-from tests.oracle.entries import IN_PLACE, PRODUCTS, SUM, TAILED, Product, Shape, values
+from tests.oracle.entries import IN_PLACE, INVARIANT, PRODUCTS, SUM, TAILED, Product, Shape, values
 
 Function = Callable[..., Any]
 REFUSALS = ("unsupported operation: some elements of the input tensor", "unsupported operation: more than one element")
@@ -165,6 +166,27 @@ def check_product(p: Product, dtype: torch.dtype, written: torch.dtype | None = 
 
 def names(p: Product) -> str:
     return p.id
+
+
+ROUTED = [p for p in PRODUCTS + IN_PLACE if p.name.rstrip("_") in _C.routable() and p.kwargs != INVARIANT]
+ROUTED = [p for p in ROUTED if p.kwargs.get("alpha") != 0]  # of which addr stays torch's
+
+
+@pytest.mark.parametrize("p", ROUTED, ids=names)
+def test_routed_products(p: Product) -> None:
+    """torch's functions under enable(): torch's own kernels multiply what they have overwritten."""
+    theirs = getattr(torch.Tensor if p.in_place else torch, p.name)
+    for shared in range(1 if p.in_place else 0, len(p.shapes)):
+        for way in WAYS:
+            laid = Laid.out(
+                list(p.shapes), [torch.float32] * len(p.shapes), shared, p.result, torch.float32, way, False
+            )
+            if p.in_place:
+                laid.args[0] = laid.written
+            expected = p.reference(*[t.clone().double() for t in laid.args])
+            with gpukern.enable():
+                more = {} if p.in_place else {"out": laid.written}
+                laid.check(partial(p.call, theirs, *laid.args, **more), expected, 1e-5, f"argument {shared}, {way}")
 
 
 @pytest.mark.parametrize("p", PRODUCTS + IN_PLACE, ids=names)

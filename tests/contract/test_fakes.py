@@ -106,8 +106,8 @@ def without_data(t: Tensor) -> Tensor:
 
 
 def refused_twice(call: Call, *found: outcomes.Outcome) -> bool:
-    """In place, by shape and by type: either refusal may come first."""
-    return call[0].endswith("_") and all(len(one) == 1 for one in found)
+    """In place, by shape and by type: either refusal may come first; torch's matmul asks by strides in which order."""
+    return call[0].endswith(("_", "matmul")) and all(len(one) == 1 for one in found)
 
 
 def faked(call: Call) -> Any:
@@ -116,27 +116,26 @@ def faked(call: Call) -> Any:
 
 
 def described(function: Callable[[], Any]) -> outcomes.Outcome:
-    """dtype, shape and strides, or the type of the exception."""
+    """dtype, shape and strides, or the type of the exception.
+
+    Strides that mean something, as torch compares those of its fakes: none of an empty tensor, nor along one element.
+    """
     found = outcomes.of(function, values=False)
-    return found if len(found) == 3 else found[:1]
+    if len(found) < 3:
+        return found[:1]
+    dtype, shape, strides = found
+    return dtype, shape, () if 0 in shape else tuple(s for s, n in zip(strides, shape) if n > 1)
 
 
 def is_torchs_own(call: Call) -> bool:
     """A number that a type does not hold, in a tensor's place: an op of torch's, whose fake does not refuse it, and
     which does where it runs. Meta tensors have no number beyond int64 there at all."""
     name, args, kwargs = call
-    if name.rstrip("_") in (
-        "dot",
-        "addbmm",
-        "addr",
-        "matmul",
-    ):  # made of products where one type and its numbers allow it
-        same = {t.dtype for t in (*args, kwargs.get("out", args[0]))}
-        shape = args[0].dim() == 2 if name.endswith("_") else True
-        factors = [kwargs.get("alpha", 1), kwargs.get("beta", 1)]
-        plain = all(isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) < 128 for n in factors)
-        whole = all(isinstance(n, int) for n in factors) or args[0].is_floating_point()
-        return not (len(same) == 1 and torch.bool not in same and shape and plain and whole)
+    if name.startswith(("addr", "addbmm", "matmul")):
+        # torch's kernels look at no type where there is nothing to multiply, and take strides of their own for several
+        types = {t.dtype for t in (*args, kwargs.get("out", args[0]))}
+        own = len(types) > 1 and (name != "matmul" or any(t.numel() == 0 for t in args))
+        return own or (name == "addbmm_" and args[0].dim() != 2)  # which takes the product's shape
     if name.startswith("lerp") and not isinstance(args[2], Tensor) and not args[0].is_floating_point():
         return True
     given = [a for a in args if not isinstance(a, Tensor)]

@@ -43,10 +43,12 @@ def expected(left: NDArray, right: NDArray, before: float, bits: int, block: int
     return float(total)
 
 
-def added(which: int, left: NDArray, right: NDArray, before: NDArray) -> NDArray:
+def added(which: int, left: NDArray, right: NDArray, before: NDArray, way: int = 0) -> NDArray:
+    """Of one row, or of rows."""
     library = model_library("sums", ("tests/platform/sums.cpp",))
     arrays = [np.array(x, np.float32, order="C") for x in (left, right, before)]
-    library.add_sums(which, len(left), *(ctypes.c_void_p(x.ctypes.data) for x in arrays))
+    rows = 1 if left.ndim == 1 else len(left)
+    library.add_sums(which, way, rows, len(right), *(ctypes.c_void_p(x.ctypes.data) for x in arrays))
     return arrays[2]
 
 
@@ -76,6 +78,18 @@ def test_sums_are_cut_as_was_measured(which: int) -> None:
         for column in range(COLUMNS):
             wanted = expected(left, right[:, column], float(before[column]), bits, block)
             assert found[column] == wanted, (case, column, float(found[column]).hex(), wanted.hex())
+
+
+@pytest.mark.parametrize("which", range(len(CUTS)), ids=CUTS)
+def test_sums_are_the_same_however_many_are_added_at_once(which: int) -> None:
+    """Four by four, eight by eight, by what this CPU has, and rows of a matrix one by one."""
+    rng = np.random.default_rng(which)
+    for spread in (0, 4, 12, 80):  # at the last some overflow and some vanish
+        left, right = numbers(rng, spread, 5, DEPTH), numbers(rng, spread, DEPTH, COLUMNS)
+        before = rng.standard_normal((5, COLUMNS)).astype(np.float32)
+        rows = np.stack([added(which, *row, way=4) for row in zip(left, [right] * 5, before)])
+        for way in (0, 4, 8):
+            assert np.array_equal(added(which, left, right, before, way), rows, equal_nan=True), (spread, way)
 
 
 def test_sums_of_infinities_and_nan() -> None:

@@ -93,7 +93,7 @@ template <class Shape, Cut How, class A, class B> void multiply_cut(void* const*
       }
   };
   each_sum([](float d, float& s) { s = d; });
-  for (int row = 0; row < Shape::m; ++row) add_cut<How>(Shape::n, Shape::k, a[row], 1, b[0], Shape::n, sum[row]);
+  add_cut<How>(Shape::m, Shape::n, Shape::k, a[0], Shape::k, 1, b[0], sum[0]);
   each_sum([](float& d, float s) { d = s; });
 }
 

@@ -42,71 +42,104 @@ inline float cut_sum(Cut cut, const float* left, int step, const float* right, i
 }
 
 namespace cut {
-typedef float Four __attribute__((vector_size(16)));
-typedef int32_t FourInts __attribute__((vector_size(16)));
-
-inline Four load(const float* from) {
-  Four v;
-  std::memcpy(&v, from, sizeof v);
-  return v;
-}
-inline FourInts bits(Four v) { return reinterpret_cast<FourInts>(v); }
-inline Four number(FourInts v) { return reinterpret_cast<Four>(v); }
-inline FourInts magnitude(FourInts v) { return (v ^ (v >> 31)) - (v >> 31); }
-inline bool any(FourInts mask) { return (mask[0] | mask[1] | mask[2] | mask[3]) != 0; }
+// Vectors of numbers.  They are no function's arguments: how those are passed depends on the target.
+struct Four {
+  static constexpr int width = 4;
+  typedef float Floats __attribute__((vector_size(16)));
+  typedef int32_t Ints __attribute__((vector_size(16)));
+};
+struct Eight {
+  static constexpr int width = 8;
+  typedef float Floats __attribute__((vector_size(32)));
+  typedef int32_t Ints __attribute__((vector_size(32)));
+};
 constexpr int32_t kSignless = 0x7fffffff, kInfinity = 0x7f800000;
+#define GPUKERN_INLINE inline __attribute__((always_inline))
 
-// Eight sums of one block, four by four, so that neither half waits for the other.  Terms are whole numbers of the
-// unit, which 32 bits hold: less than 2^(bits + 1) each.
-template <int Bits, int Block>
-inline void add_eight(const float* left, int step, const float* right, int width, float* sum) {
+// Eight sums of one block, all at once or four by four, so that neither half waits for the other.  Terms are whole
+// numbers of the unit, which 32 bits hold: less than 2^(bits + 1) each.
+template <class Vector, int Bits, int Block>
+GPUKERN_INLINE void add_eight(const float* left, int step, const float* right, int width, float* sum) {
   static_assert((Block + 1) * (int64_t{2} << Bits) < int64_t{1} << 31);
-  Four before[2], largest[2], plain[2], terms[Block][2];
-  for (int h = 0; h < 2; ++h) {
-    before[h] = plain[h] = load(sum + 4 * h);
-    largest[h] = number(bits(before[h]) & kSignless);
+  using Floats = typename Vector::Floats;
+  using Ints = typename Vector::Ints;
+  constexpr int each = Vector::width, parts = 8 / each;
+  Floats before[parts], largest[parts], plain[parts], terms[Block][parts];
+  for (int h = 0; h < parts; ++h) {
+    std::memcpy(&before[h], sum + each * h, sizeof before[h]);
+    plain[h] = before[h];
+    largest[h] = (Floats)((Ints)before[h] & kSignless);
   }
 #pragma GCC unroll 16
   for (int k = 0; k < Block; ++k)
-    for (int h = 0; h < 2; ++h) {
-      terms[k][h] = left[k * step] * load(right + k * width + 4 * h);
+    for (int h = 0; h < parts; ++h) {
+      Floats factor;
+      std::memcpy(&factor, right + k * width + each * h, sizeof factor);
+      terms[k][h] = left[k * step] * factor;
       plain[h] += terms[k][h];
-      const Four size = number(bits(terms[k][h]) & kSignless);
+      const Floats size = (Floats)((Ints)terms[k][h] & kSignless);
       largest[h] = size > largest[h] ? size : largest[h];
     }
-  FourInts odd = {};
-  for (int h = 0; h < 2; ++h)
-    odd |= ((bits(plain[h]) & kInfinity) == kInfinity) | (((bits(largest[h]) >> 23) <= Bits) & (bits(largest[h]) != 0));
-  if (any(odd)) {
+  Ints odd = {};
+  for (int h = 0; h < parts; ++h) {
+    const Ints largest_bits = (Ints)largest[h], plain_bits = (Ints)plain[h];
+    odd |= ((plain_bits & kInfinity) == kInfinity) | (((largest_bits >> 23) <= Bits) & (largest_bits != 0));
+  }
+  int32_t any = 0;
+  for (int i = 0; i < each; ++i) any |= odd[i];
+  if (any != 0) {
     for (int c = 0; c < 8; ++c) sum[c] = cut_sum({Bits, Block}, left, step, right + c, width, sum[c]);
     return;
   }
-  Four unit[2], many[2];
-  FourInts total[2];
-  for (int h = 0; h < 2; ++h) {
-    const FourInts exponent = bits(largest[h]) >> 23, one = FourInts{} + 1;
-    const FourInts scale = bits(largest[h]) != 0 ? exponent - Bits : one;  // of nothing any unit will do
-    unit[h] = number(scale << 23), many[h] = number((254 - scale) << 23);
-    total[h] = __builtin_convertvector(before[h] * many[h], FourInts);
+  Floats unit[parts], many[parts];
+  Ints total[parts];
+  for (int h = 0; h < parts; ++h) {
+    const Ints largest_bits = (Ints)largest[h], exponent = largest_bits >> 23, one = Ints{} + 1;
+    const Ints scale = largest_bits != 0 ? exponent - Bits : one;  // of nothing any unit will do
+    unit[h] = (Floats)(scale << 23), many[h] = (Floats)((254 - scale) << 23);
+    total[h] = __builtin_convertvector(before[h] * many[h], Ints);
   }
 #pragma GCC unroll 16
   for (int k = 0; k < Block; ++k)
-    for (int h = 0; h < 2; ++h) total[h] += __builtin_convertvector(terms[k][h] * many[h], FourInts);
-  for (int h = 0; h < 2; ++h) {  // of the sum the leading 24 bits
-    const Four nearest = __builtin_convertvector(total[h], Four);
-    const FourInts too_large = magnitude(__builtin_convertvector(nearest, FourInts)) > magnitude(total[h]);
-    const Four after = number(bits(nearest) + too_large) * unit[h];
-    std::memcpy(sum + 4 * h, &after, sizeof after);
+    for (int h = 0; h < parts; ++h) total[h] += __builtin_convertvector(terms[k][h] * many[h], Ints);
+  for (int h = 0; h < parts; ++h) {  // of the sum the leading 24 bits
+    const Floats nearest = __builtin_convertvector(total[h], Floats);
+    const Ints rounded = __builtin_convertvector(nearest, Ints);
+    const Ints too_large = ((rounded ^ (rounded >> 31)) - (rounded >> 31)) >  // magnitudes
+                           ((total[h] ^ (total[h] >> 31)) - (total[h] >> 31));
+    const Floats after = (Floats)((Ints)nearest + too_large) * unit[h];
+    std::memcpy(sum + each * h, &after, sizeof after);
   }
 }
+
+// Block after block; rows, which do not wait for each other, inside.
+template <class Vector, Cut How>
+GPUKERN_INLINE void add(int m, int n, int k, const float* left, int row, int step, const float* right, float* sum) {
+  for (int from = 0; from < k; from += How.block)
+    for (int r = 0; r < m; ++r)
+      for (int c = 0; c < n; c += 8)
+        add_eight<Vector, How.bits, How.block>(left + r * row + from * step, step, right + from * n + c, n,
+                                               sum + r * n + c);
+}
+#ifdef __x86_64__
+template <Cut How>
+__attribute__((target("avx2"))) void add_by_avx2(int m, int n, int k, const float* left, int row, int step,
+                                                 const float* right, float* sum) {
+  add<Eight, How>(m, n, k, left, row, step, right, sum);
+}
+#endif
+#undef GPUKERN_INLINE
 }  // namespace cut
 
-// sum += left right, of one row and n columns (a multiple of 8): left[k * step], right[k * width + column].
+// sum += left right, of m rows and n columns (a multiple of 8), which lie one after another in right and sum:
+// left[r * row + k * step].
 template <Cut How>
-inline void add_cut(int n, int k, const float* left, int step, const float* right, int width, float* sum) {
-  for (int from = 0; from < k; from += How.block)
-    for (int c = 0; c < n; c += 8)
-      cut::add_eight<How.bits, How.block>(left + from * step, step, right + from * width + c, width, sum + c);
+void add_cut(int m, int n, int k, const float* left, int row, int step, const float* right, float* sum) {
+#ifdef __x86_64__
+  static const bool wide = __builtin_cpu_supports("avx2");
+  if (wide) return cut::add_by_avx2<How>(m, n, k, left, row, step, right, sum);
+#endif
+  cut::add<cut::Four, How>(m, n, k, left, row, step, right, sum);
 }
 
 }  // namespace gpukern::model

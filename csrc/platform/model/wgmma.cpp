@@ -156,17 +156,18 @@ void watch(const Operand& o, int from, int rows, const Agent& agent, Place at) {
 
 // ---- execution ------------------------------------------------------------------------------------------------
 
-// A row of the sums += one of A times B.
+// The sums += a warp's rows of A times B.
 void add(const Product& p, int k, const float* left, const float* right, float* sum) {
   switch (p.kind_a) {
     case Elements::f16:
-    case Elements::bf16: return add_cut<kHopperCut16>(p.n, k, left, kRows, right, p.n, sum);
-    case Elements::tf32: return add_cut<kHopperCut32>(p.n, k, left, kRows, right, p.n, sum);
+    case Elements::bf16: return add_cut<kHopperCut16>(kRows, p.n, k, left, 1, kRows, right, sum);
+    case Elements::tf32: return add_cut<kHopperCut32>(kRows, p.n, k, left, 1, kRows, right, sum);
     case Elements::e4m3:
-    case Elements::e5m2: return add_cut<kCut8>(p.n, k, left, kRows, right, p.n, sum);
+    case Elements::e5m2: return add_cut<kCut8>(kRows, p.n, k, left, 1, kRows, right, sum);
     case Elements::s8:
-      for (int kk = 0; kk < k; ++kk)
-        for (int column = 0; column < p.n; ++column) sum[column] += left[kk * kRows] * right[kk * p.n + column];
+      for (int row = 0; row < kRows; ++row, sum += p.n)
+        for (int kk = 0; kk < k; ++kk)
+          for (int column = 0; column < p.n; ++column) sum[column] += left[kk * kRows + row] * right[kk * p.n + column];
   }
 }
 
@@ -196,7 +197,7 @@ void execute(const Operation& op, const Operand& a, const Operand& b, int warp, 
   };
   std::fill(sums, sums + kRows * p.n, 0.0f);
   if (!whole && p.accumulate) each_sum([](uint32_t d, float& sum) { sum = float_of(d); });
-  for (int row = 0; row < kRows; ++row) add(p, k, left + row, right, sums + row * p.n);
+  add(p, k, left, right, sums);
   each_sum([&](uint32_t& d, float sum) {
     if (whole) d = static_cast<uint32_t>(static_cast<int32_t>(sum)) + (p.accumulate ? d : 0);  // 32 products: exact
     else d = bits_of(sum);

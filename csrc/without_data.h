@@ -1,0 +1,98 @@
+// Calls of torch's own ops on tensors without data: meta tensors, and fakes of a CPU.
+//
+// torch refuses some types and numbers only in its kernels, which such tensors do not reach.  A call of the same types
+// and an element or two on the CPU says what would come.
+#pragma once
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/ones.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/impl/TorchDispatchModeTLS.h>
+
+#include <iterator>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace gpukern {
+
+// No tracer's or user's mode sees the calls in its scope.
+class ModesOff {
+ public:
+  ModesOff() : state_(c10::impl::TorchDispatchModeTLS::get_state()) { c10::impl::TorchDispatchModeTLS::set_state({}); }
+  ~ModesOff() { c10::impl::TorchDispatchModeTLS::set_state(std::move(state_)); }
+  ModesOff(const ModesOff&) = delete;
+  ModesOff& operator=(const ModesOff&) = delete;
+
+ private:
+  c10::impl::TorchDispatchModeTLS state_;
+};
+
+// Whether some of them lack data, and all are such that a CPU's dense tensors can stand for them.
+inline bool lack_data(c10::ArrayRef<const at::Tensor*> tensors) {
+  bool some = false;
+  for (const at::Tensor* t : tensors) {
+    if (!(t->is_meta() || t->is_cpu()) || t->layout() != c10::kStrided) return false;
+    some |= t->is_meta() || t->key_set().has(c10::DispatchKey::Python);
+  }
+  return some;
+}
+
+// Small tensors in their places, whose sizes are as equal or different as theirs: the first size above 1 becomes 2, the
+// next larger one 3.  One element, which is a number to some of torch's kernels, stays one.  Where sizes are symbols,
+// which may be equal to others or not, all above 1 are 2.
+class StandIns {
+ public:
+  explicit StandIns(c10::ArrayRef<const at::Tensor*> tensors) {
+    for (const at::Tensor* t : tensors)
+      for (const c10::SymInt& n : t->sym_sizes()) {
+        known_ = known_ && n.maybe_as_int();
+        sizes_.insert(n.maybe_as_int().value_or(2));
+      }
+    sizes_.erase(0), sizes_.erase(1);
+  }
+  at::Tensor operator()(const at::Tensor& t) const {
+    std::vector<int64_t> sizes;
+    for (const c10::SymInt& n : t.sym_sizes()) {
+      const int64_t size = n.maybe_as_int().value_or(2);
+      sizes.push_back(size < 2 ? size : !known_ ? 2 : 2 + std::distance(sizes_.begin(), sizes_.find(size)));
+    }
+    return at::ones(sizes, at::TensorOptions(t.scalar_type()));
+  }
+
+ private:
+  std::set<int64_t> sizes_;
+  bool known_ = true;
+};
+
+// f of their stand-ins, which throws what f would of tensors with data; nothing where they have data.
+template <class F, class... T> std::optional<at::Tensor> without_data(F f, const T&... tensors) {
+  if (!lack_data({&tensors...})) return std::nullopt;
+  const ModesOff modes_off;
+  const at::NoGradGuard no_grad;
+  const StandIns stand_in(c10::ArrayRef<const at::Tensor*>{&tensors...});
+  return f(stand_in(tensors)...);
+}
+
+// f of these tensors, refused where they lack data if it would be where they have it.
+template <class F, class... T> at::Tensor call_torch(F f, const T&... tensors) {
+  without_data(f, tensors...);
+  return f(tensors...);
+}
+
+// The same of a list.
+template <class F> at::Tensor call_torch_of_list(F f, c10::ArrayRef<at::Tensor> tensors) {
+  std::vector<const at::Tensor*> each;
+  for (const at::Tensor& t : tensors) each.push_back(&t);
+  if (lack_data(each)) {
+    const ModesOff modes_off;
+    const at::NoGradGuard no_grad;
+    const StandIns stand_in(each);
+    std::vector<at::Tensor> small;
+    for (const at::Tensor& t : tensors) small.push_back(stand_in(t));
+    f(small);
+  }
+  return f(tensors);
+}
+
+}  // namespace gpukern
