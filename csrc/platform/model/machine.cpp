@@ -63,7 +63,7 @@ void thread_entry() {
 
 }  // namespace
 
-Thread* Machine::pick() {
+inline Thread* Machine::pick() {
   size_t at = 0;
   if (settings.order == Order::lifo) at = ready.size() - 1;
   if (settings.order == Order::random) at = random() % ready.size();
@@ -82,7 +82,7 @@ Thread* Machine::pick() {
 }
 
 // Asynchronous work happens at once (fifo), at the last moment (lifo), or whenever.
-bool Machine::pending_goes_first() {
+inline bool Machine::pending_goes_first() {
   if (pending.empty()) return false;
   if (ready.empty() || settings.order == Order::fifo) return true;
   if (settings.order == Order::lifo) return false;
@@ -176,7 +176,7 @@ void Machine::begin_cluster() {
   window = {false, base, base + count * blocks.size() * kStack};
 }
 
-bool Machine::step() {
+inline __attribute__((always_inline)) bool Machine::step() {
   if (pending_goes_first()) {
     run_pending();
     return true;
