@@ -98,7 +98,7 @@ def laid(t: Tensor, kind: str) -> Tensor:
     strides = tuple(s if extent > 1 else 1 for s, extent in zip(strides, t.shape))
     there = Far(torch.empty_strided(t.shape, strides, dtype=t.dtype, device="meta"), aligned=True)
     there.view.copy_(t)
-    result = there.view
+    result = there.view.detach()  # another object: of a tensor that holds what holds it only the collector gets rid
     result.memory = there  # which lives as long as the tensor
     return result
 

@@ -3,6 +3,9 @@ of the end that are broadcast, and sums whose bits say in which order they were 
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -16,6 +19,7 @@ from tests.gemm.far_strides import (
     row_of,
     said,
     said_of_sums,
+    vector,
 )
 
 F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float64
@@ -84,3 +88,15 @@ def test_sums_of_columns_are_added_in_their_order(row: Row) -> None:
     warps = {"sm_80": 32, "terms": 32, "sm_90a": 16}.get(row.folder)
     if warps and row.dtype != F64 and row.n > 60:
         assert not said_of_sums(row, warps, 1)
+
+
+def test_far_memory_is_given_back_with_its_tensor() -> None:
+    """At once: each takes a hundredth of all addresses, and the collector does not know."""
+    gc.disable()
+    try:
+        far = vector(torch.zeros(1, 3))
+        memory = weakref.ref(far.memory)
+        del far
+        assert memory() is None
+    finally:
+        gc.enable()
