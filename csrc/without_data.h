@@ -4,11 +4,14 @@
 // and an element or two on the CPU says what would come.
 #pragma once
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/as_strided.h>
 #include <ATen/ops/ones.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/impl/TorchDispatchModeTLS.h>
 
+#include <algorithm>
 #include <iterator>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
@@ -40,7 +43,8 @@ inline bool lack_data(c10::ArrayRef<const at::Tensor*> tensors) {
 
 // Small tensors in their places, whose sizes are as equal or different as theirs: the first size above 1 becomes 2, the
 // next larger one 3.  One element, which is a number to some of torch's kernels, stays one.  Where sizes are symbols,
-// which may be equal to others or not, all above 1 are 2.
+// which may be equal to others or not, all above 1 are 2.  Dimensions lie in memory in the same order, and neighbours
+// are neighbours: torch chooses some kernels by strides.
 class StandIns {
  public:
   explicit StandIns(c10::ArrayRef<const at::Tensor*> tensors) {
@@ -52,12 +56,28 @@ class StandIns {
     sizes_.erase(0), sizes_.erase(1);
   }
   at::Tensor operator()(const at::Tensor& t) const {
-    std::vector<int64_t> sizes;
+    std::vector<int64_t> sizes, theirs, strides(t.dim()), order(t.dim());
     for (const c10::SymInt& n : t.sym_sizes()) {
       const int64_t size = n.maybe_as_int().value_or(2);
       sizes.push_back(size < 2 ? size : !known_ ? 2 : 2 + std::distance(sizes_.begin(), sizes_.find(size)));
     }
-    return at::ones(sizes, at::TensorOptions(t.scalar_type()));
+    bool told = true;
+    for (const c10::SymInt& s : t.sym_strides()) {
+      told = told && s.maybe_as_int();
+      theirs.push_back(s.maybe_as_int().value_or(1));
+    }
+    if (!told) return at::ones(sizes, at::TensorOptions(t.scalar_type()));
+    std::iota(order.rbegin(), order.rend(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int64_t x, int64_t y) { return theirs[x] < theirs[y]; });
+    int64_t next = 0, last = 0;  // of the strides that are not 0
+    for (const int64_t d : order) {
+      if (theirs[d] == 0) continue;
+      if (next == 0) next = theirs[d] == 1 ? 1 : 2;
+      strides[d] = next;
+      last += (std::max<int64_t>(sizes[d], 1) - 1) * next;
+      next *= std::max<int64_t>(sizes[d], 1);
+    }
+    return at::ones({last + 1}, at::TensorOptions(t.scalar_type())).as_strided(sizes, strides);
   }
 
  private:

@@ -221,3 +221,15 @@ def product_forms(draw: st.DrawFn, call: Call) -> Call:
 @given(data=st.data())
 def test_products(name: str, data: st.DataObject) -> None:
     check([data.draw(product_forms(data.draw(product_calls(name)))) for _ in range(40)])
+
+
+@pytest.mark.parametrize("call", [
+    ("linear", [torch.ones(2, 3, 3).transpose(0, 1), torch.ones(3), torch.ones(1)], {}),
+    ("tensordot", [torch.ones(4).bool()[::2], torch.ones(2, 1).bool()], {"dims": ([-1], [0])}),
+    ("tensordot", [torch.ones(3, 4).bool()[:, ::2], torch.ones(3, 2, 1).bool()], {"dims": ([0, 1], [0, 1])}),
+], ids=["linear", "vectors", "matrices"])  # fmt: skip
+def test_what_torch_serves_by_its_strides_is_not_refused(call: Call) -> None:
+    """Of contiguous tensors torch's kernels refuse each of these."""
+    with pytest.raises(RuntimeError):
+        invoke(call, lambda t: t.contiguous())
+    check([call])
