@@ -247,6 +247,9 @@ PYBIND11_MODULE(_C, m) {
           return py::reinterpret_steal<py::object>(
               gpukern::entry::elementwise_dtype(name, choice, operands.ptr(), numbers.ptr()));
         });
+  m.def("stand_ins", [](const py::tuple& tensors) {
+    return py::reinterpret_steal<py::object>(gpukern::entry::stand_ins(tensors.ptr()));
+  });
   m.def("elementwise_counts", &elementwise::counts);
   m.def("elementwise_reset_counts", &elementwise::reset_counts);
 

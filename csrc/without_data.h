@@ -115,4 +115,16 @@ template <class F> at::Tensor call_torch_of_list(F f, c10::ArrayRef<at::Tensor> 
   return f(tensors);
 }
 
+// The same of f that writes into `out`.
+template <class F> void write_torch_of_list(F f, const at::Tensor& out, c10::ArrayRef<at::Tensor> tensors) {
+  std::vector<at::Tensor> all(tensors.begin(), tensors.end());
+  all.push_back(out);
+  call_torch_of_list(
+      [&](c10::ArrayRef<at::Tensor> given) {
+        f(given.back(), given.slice(0, given.size() - 1));
+        return at::Tensor();
+      },
+      all);
+}
+
 }  // namespace gpukern

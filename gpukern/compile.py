@@ -79,7 +79,7 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
         dtype = _extension.elementwise_dtype(entry["name"], choice, operands, tuple(given[k] for k in numbers_at))
         tensors = tensors_of(operands, {})
         numbers = len(tensors) < len(operands)
-        if choice and dtype in _WHOLE and any(type(n) is int and converted(n, dtype) == 0 for n in operands[1:]):
+        if choice and dtype in _WHOLE and any(isinstance(n, int) and converted(n, dtype) == 0 for n in operands[1:]):
             probe(entry["name"], args, kwargs)  # a divisor of 0 once it is converted
         if dtype is None or len(numbers_at) == 2:  # two numbers may refuse each other
             seen = probe(entry["name"], args, kwargs)

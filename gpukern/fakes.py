@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 from .entries import functions
+from .info import load_extension
+
+_extension = load_extension()
 
 
 def tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
@@ -80,24 +83,17 @@ def probe(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     if any(isinstance(n, (torch.SymInt, torch.SymFloat)) for n in (*args, *kwargs.values())):
         return None
 
-    # Sizes are as equal or different as theirs; symbols may be equal to others or not.  One element stays one: to some
-    # of torch's elementwise kernels it is a number, and they have fewer types for it.
-    sizes = [n for t in tensors for n in t.shape]
-    known = all(isinstance(n, int) for n in sizes)
-    small = {n: 2 + k for k, n in enumerate(sorted({n for n in sizes if n > 1}))} if known else {}
+    small = iter(_extension.stand_ins(tuple(tensors_of(args, kwargs))))
 
     def one(a: Any) -> Any:
-        if not isinstance(a, Tensor):
-            return a
-        shape = [small.get(n, n) if known else n if isinstance(n, int) and n < 2 else 2 for n in a.shape]
-        return torch.ones(shape, dtype=a.dtype)
+        return next(small) if isinstance(a, Tensor) else a
 
     from torch.utils._python_dispatch import _disable_current_modes
 
     function = functions.get(name) or getattr(torch.ops.gpukern, name)
     with _disable_current_modes(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the call itself says what it has to say
-        return function(*map(one, args), **{key: one(value) for key, value in kwargs.items()})
+        return function(*[one(a) for a in args], **{key: one(value) for key, value in kwargs.items()})
 
 
 def refuse_overlap(written: Tensor) -> None:

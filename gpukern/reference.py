@@ -142,7 +142,8 @@ def _finish(product: Array, activation: str | None, residual: Any) -> Array:
 
 def _scaled_sum(input: Any, product: Array, beta: float, alpha: float) -> Array:
     # beta 0 ignores the addend, NaN and all, as torch does.
-    return alpha * product if beta == 0 else beta * input + alpha * product
+    scaled = alpha * product if alpha != 0 else numpy.zeros_like(product)
+    return scaled if beta == 0 else beta * input + scaled
 
 
 @_on_arrays

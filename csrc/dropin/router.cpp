@@ -10,7 +10,10 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <tuple>
+#include <type_traits>
 
+#include "aliasing.h"
 #include "dropin/family_forms.h"
 
 namespace gpukern::dropin {
@@ -65,6 +68,23 @@ struct Serving {
   ~Serving() { serving = false; }
 };
 
+// torch's own products read what they have written over already.  An operand in the storage of the result, which torch
+// may resize, is copied first; numbers, and an addend that is the result itself, stay what they are: the same objects,
+// which torch compares by their addresses.
+template <class Arg> struct ReadApart {
+  Arg arg;
+  Tensor copy = {};
+  ReadApart(Arg argument, const Tensor& written, bool is_addend) : arg(argument) {
+    if constexpr (std::is_same_v<Arg, const Tensor&>)
+      if (!(is_addend && arg.is_same(written)) && gpukern::written_over(arg, written, /*resized=*/true))
+        copy = arg.clone();
+  }
+  Arg get() const {
+    if constexpr (std::is_same_v<Arg, const Tensor&>) return copy.defined() ? copy : arg;
+    else return arg;
+  }
+};
+
 // One form of one op for one dispatch key.
 template <class Form, c10::DispatchKey Key, class Signature> struct Route;
 template <class Form, c10::DispatchKey Key, class Result, class... Args> struct Route<Form, Key, Result(Args...)> {
@@ -85,7 +105,16 @@ template <class Form, c10::DispatchKey Key, class Result, class... Args> struct 
       return Form::run(args...);
     }
     counters.fallbacks[static_cast<size_t>(reason)].fetch_add(1, std::memory_order_relaxed);
-    return replaced.template call<Result, Args...>(op(), keys, args...);
+    if constexpr (std::is_same_v<Result, Tensor&>) {
+      constexpr bool has_addend = (std::is_same_v<Args, const Scalar&> || ...);
+      const auto all = std::tie(args...);
+      const void* const addend = has_addend ? &std::get<0>(all) : nullptr;
+      const Tensor& written = std::get<Tensor&>(all);
+      return replaced.template call<Result, Args...>(op(), keys,
+                                                     ReadApart<Args>(args, written, &args == addend).get()...);
+    } else {
+      return replaced.template call<Result, Args...>(op(), keys, args...);
+    }
   }
 
   static std::unique_ptr<torch::Library> install() {

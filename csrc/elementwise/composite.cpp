@@ -76,10 +76,12 @@ template <class... T> void write(const char* name, const char* overload, T... ar
 using Ref = const Tensor&;
 using Num = const at::Scalar&;
 
+Tensor div_scalar(Ref x, Num y, std::optional<std::string_view> mode);
 Tensor add_scalar(Ref x, Num y, Num alpha) { return invoke<Ref, Ref, Num>("add", x, like_number(y, x), alpha); }
 Tensor sub_scalar(Ref x, Num y, Num alpha) { return invoke<Ref, Ref, Num>("sub", x, like_number(y, x), alpha); }
 Tensor mul_scalar(Ref x, Num y) { return invoke<Ref, Ref>("mul", x, like_number(y, x)); }
 Tensor div_scalar(Ref x, Num y, std::optional<std::string_view> mode) {
+  refuse_zero_divisor(x, y, mode);
   return invoke<Ref, Ref, std::optional<std::string_view>>("div", x, like_number(y, x, !mode), mode);
 }
 // Whether a power is this root: torch's CPU kernel takes it but for float16, and of -0 and -inf a power is another.
@@ -194,6 +196,11 @@ void bias_act_out(Ref x, Ref bias, std::string_view activation, int64_t dim, Ref
 }
 
 }  // namespace
+
+void refuse_zero_divisor(const Tensor& x, const at::Scalar& y, std::optional<std::string_view> mode) {
+  if (mode && y.isIntegral(true) && !y.isSymbolic() && at::isIntegralType(x.scalar_type(), true))
+    without_data([&](Ref a) { return div_scalar(a, y, mode); }, x);
+}
 
 void define_composite(torch::Library& m) {
   m.def("add.Scalar(Tensor input, Scalar other, *, Scalar alpha=1) -> Tensor", &add_scalar);

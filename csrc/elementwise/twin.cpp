@@ -2,6 +2,7 @@
 // not take either.  The schema is matched by position, so the twin needs no table but Spec::aten.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
+#include <ATen/native/Resize.h>
 #include <ATen/ops/neg.h>
 #include <ATen/ops/result_type.h>
 #include <c10/util/Exception.h>
@@ -198,7 +199,8 @@ void twin_out(const Op& op, const Inputs& in, const Scalars& scalars, const Tens
   const Tensor result = twin(op, in, scalars);
   TORCH_CHECK(c10::canCast(result.scalar_type(), out.scalar_type()), "result type ", result.scalar_type(),
               " can't be cast to the desired output type ", out.scalar_type());
-  out.resize_(result.sizes()).copy_(result);
+  if (at::native::resize_output(out, result.sizes())) out.as_strided_(result.sizes(), result.strides());
+  out.copy_(result);
 }
 
 void twin_inplace(const Op& op, const Inputs& in, const Scalars& scalars) {

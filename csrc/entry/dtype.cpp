@@ -1,4 +1,4 @@
-// The rule of types of the elementwise kernels, asked from Python: a fake is then what the kernel will be.
+// What Python's fakes ask of C++, so that a fake is what the kernel will be.
 #include <torch/csrc/DynamicTypes.h>
 #include <torch/csrc/autograd/python_variable.h>
 
@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "../elementwise/elementwise.h"
+#include "../without_data.h"
 #include "dtype.h"
 
 namespace gpukern::entry {
@@ -54,6 +55,26 @@ PyObject* elementwise_dtype(const std::string& name, const std::string& choice, 
   PyObject* const result = dtype ? reinterpret_cast<PyObject*>(torch::getTHPDtype(*dtype)) : Py_None;
   Py_INCREF(result);
   return result;
+}
+
+PyObject* stand_ins(PyObject* tensors) {
+  std::vector<const at::Tensor*> theirs;
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(tensors); ++k)
+    theirs.push_back(&THPVariable_Unpack(PyTuple_GET_ITEM(tensors, k)));
+  const ModesOff modes_off;
+  const StandIns stand_in(theirs);
+  PyObject* const list = PyList_New(0);
+  if (!list) throw python_error();
+  for (const at::Tensor* t : theirs) {
+    PyObject* const small = THPVariable_Wrap(stand_in(*t));
+    const bool failed = !small || PyList_Append(list, small) != 0;
+    Py_XDECREF(small);
+    if (failed) {
+      Py_DECREF(list);
+      throw python_error();
+    }
+  }
+  return list;
 }
 
 }  // namespace gpukern::entry

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "../autograd/number.h"
+#include "../elementwise/elementwise.h"
 #include "fast.h"
 
 namespace gpukern::entry {
@@ -256,6 +257,13 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
   return std::nullopt;
 }
 
+void refuse_zero_divisor(torch::PythonArgs& args) {
+  const int other = index_of(args, "other"), mode = index_of(args, "rounding_mode");
+  const auto is_tensor = [&](int k) { return THPVariable_Check(args.args[k]); };
+  if (mode < 0 || args.isNone(mode) || args.isNone(other) || is_tensor(other) || !is_tensor(0)) return;
+  elementwise::refuse_zero_divisor(args.tensor(0), args.scalar(other), args.stringViewOptional(mode));
+}
+
 PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   HANDLE_TH_ERRORS
   torch::ParsedArgs<kMaxParameters> storage;
@@ -273,6 +281,7 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   if (f.flagged && parsed.toBool(index_of(parsed, f.flag))) op = *f.flagged;
   if (index_of(parsed, "out_dtype") >= 0 && !op.schema().argumentIndexWithName("out_dtype"))  // else an overload's
     op = *find_op(f.name, own_out ? "dtype_out" : "dtype");
+  if (f.name == "div" || f.name == "div_") refuse_zero_divisor(parsed);
   torch::jit::Stack stack;
   for (const c10::Argument& arg : op.schema().arguments()) {
     const int k = index_of(parsed, arg.name());

@@ -84,8 +84,7 @@ Tensor multi_dot(c10::ArrayRef<Tensor> tensors) {
 }
 void multi_dot_out(c10::ArrayRef<Tensor> tensors, const Tensor& out) {
   if (is_chain(tensors) && writable(out, tensors)) return write(out, product_of_chain(tensors));
-  Tensor theirs = out;
-  at::linalg_multi_dot_out(theirs, tensors);
+  write_torch_of_list([](Tensor theirs, at::TensorList all) { at::linalg_multi_dot_out(theirs, all); }, out, tensors);
 }
 
 Tensor chain_matmul(c10::ArrayRef<Tensor> matrices) {
@@ -98,8 +97,7 @@ void chain_matmul_out(c10::ArrayRef<Tensor> matrices, const Tensor& out) {
     warn_of_chain_matmul();
     return write(out, product_of_chain(matrices));
   }
-  Tensor theirs = out;
-  at::chain_matmul_out(theirs, matrices);
+  write_torch_of_list([](Tensor theirs, at::TensorList all) { at::chain_matmul_out(theirs, all); }, out, matrices);
 }
 
 }  // namespace gpukern::gemm

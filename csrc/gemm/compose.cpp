@@ -6,6 +6,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/library.h>
 
 #include "../autograd/number.h"
@@ -174,7 +175,8 @@ Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& b
   const bool opaque = input.is_mkldnn() || weight.is_mkldnn();
   const Args args{Kind::mm, input, weight, has_bias ? &*bias : nullptr, nullptr, nullptr, {}, nullptr, how};
   if (opaque) refuse_theirs(args);
-  if (opaque || input.dim() == 0 || weight.dim() > 2 || (weight.dim() < 2 && has_bias))
+  const bool plain_bias = !has_bias || bias->dim() == 1 || !how.empty();  // torch has its own rules for others' shapes
+  if (opaque || input.dim() == 0 || weight.dim() > 2 || (weight.dim() < 2 && has_bias) || !plain_bias)
     return call::finish(torchs_linear(input, weight, has_bias ? &*bias : nullptr), activation, residual);
   if (input.dim() == 2 && weight.dim() == 2) {
     if (!has_bias) return call::mm(input, weight.t(), activation, residual, how);
@@ -291,7 +293,7 @@ Tensor batched(const Args& x) {
   };
   if (x.c) {
     const Scalar alpha = in_type(*x.alpha, x.a), beta = in_type(*x.beta, x.a);
-    out = equals(alpha, 1) ? out : at::mul(out, alpha);
+    out = equals(alpha, 1) ? out : equals(alpha, 0) ? at::zeros_like(out) : at::mul(out, alpha);
     const Tensor c = with_batch(*x.c);
     if (!equals(beta, 0)) out = call::finish(equals(beta, 1) ? c : at::mul(c, beta), {}, out);
   }

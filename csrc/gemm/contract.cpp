@@ -157,8 +157,9 @@ void tensordot_out(const Tensor& a, const Tensor& b, at::IntArrayRef dims_a, at:
                    const Tensor& out) {
   const auto named = named_after(a, b, dims_a, dims_b);
   if (named && writable(out, {a, b})) return write(out, contracted(a, *named));
-  Tensor theirs = out;
-  at::tensordot_out(theirs, a, b, dims_a, dims_b);
+  call_torch(
+      [&](const Tensor& x, const Tensor& y, Tensor theirs) { return at::tensordot_out(theirs, x, y, dims_a, dims_b); },
+      a, b, out);
 }
 
 }  // namespace gpukern::gemm

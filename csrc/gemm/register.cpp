@@ -8,6 +8,7 @@
 #include <torch/library.h>
 
 #include "../autograd/node.h"
+#include "../without_data.h"
 #include "autograd.h"
 #include "compose.h"
 #include "family.h"
@@ -157,9 +158,8 @@ void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Name pr
   const call::How how{precision, invariant};
   if (out.scalar_type() != a.scalar_type() || out.device() != a.device()) {  // torch's words for its refusal
     check_how({Kind::mm, a, b, nullptr, nullptr, nullptr, {}, nullptr, how});
-    Tensor written = out;
-    at::matmul_out(written, a, b);
-    written.copy_(call::finish(written, activation, residual));
+    call_torch([](Ref x, Ref y, Tensor written) { return at::matmul_out(written, x, y); }, a, b, out);
+    out.copy_(call::finish(out, activation, residual));
     return;
   }
   const Tensor result = call::matmul(a, b, activation, residual, how);

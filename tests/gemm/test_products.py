@@ -98,6 +98,31 @@ def test_beta_zero_reads_nothing(dtype: torch.dtype) -> None:
     assert gpukern.addmm(nothing, a, b).isnan().all()  # and any other beta does
 
 
+@pytest.mark.parametrize("dtype", [*FLOATS, torch.complex64])
+@pytest.mark.parametrize("name", ["addmm", "baddbmm", "addmv", "addbmm"])
+def test_alpha_zero_reads_no_factor(name: str, dtype: torch.dtype) -> None:
+    """torch's kernels of 16-bit floats read them on some CPUs, and on others left memory as it was for beta = 0."""
+    batch = (3,) if "bmm" in name else ()
+    result = (3, 6, 5) if name == "baddbmm" else (6,) if name == "addmv" else (6, 5)
+    overlapping = torch.full((3 * 6 * 64,), float("nan"), dtype=dtype).as_strided((*batch, 6, 64), (*batch, 1, 1))
+    b = torch.full((64,) if name == "addmv" else (*batch, 64, 5), float("inf"), dtype=dtype)
+    c = torch.randn(result).to(dtype)
+    ours, theirs = getattr(gpukern, name), getattr(torch, name)
+    for a in (overlapping, overlapping.contiguous()):
+        for beta in (0, 1, 2):
+            for _ in range(8):
+                freed = torch.full(result, float("nan"), dtype=dtype)
+                del freed  # what a result may lie in
+                assert torch.equal(ours(c, a, b, beta=beta, alpha=0), beta * c)
+            out = torch.full(result, float("nan"), dtype=dtype)
+            assert torch.equal(ours(c, a, b, beta=beta, alpha=0, out=out), beta * c)
+            assert torch.equal(getattr(gpukern, name + "_")(c.clone(), a, b, beta=beta, alpha=0), beta * c)
+            assert torch.equal(torch.vmap(lambda x: ours(x, a, b, beta=beta, alpha=0))(c[None])[0], beta * c)  # noqa: B023
+            if not dtype.is_complex:
+                with gpukern.enable():
+                    assert torch.equal(theirs(c, a, b, beta=beta, alpha=0), beta * c)
+
+
 def test_nan_and_infinity_go_where_they_belong() -> None:
     a, b = torch.randn(5, 6), torch.randn(6, 4)
     a[2, 3], b[1, 1] = float("nan"), float("inf")
@@ -182,6 +207,23 @@ def test_linear_follows_torch(shape: tuple[int, ...], bias: bool) -> None:
     torch.testing.assert_close(gpukern.linear(x, w, b), torch.nn.functional.linear(x, w, b))
     t = x.transpose(0, -2) if x.dim() > 2 else x
     torch.testing.assert_close(gpukern.linear(t, w, b), torch.nn.functional.linear(t, w, b))
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (4, 2, 3), (5, 4, 2, 3), (0, 3)])
+@pytest.mark.parametrize("bias", [(1,), (1, 4), (2, 4), (2, 1), (1, 1), (4, 2, 4), (), (2, 1, 4)])
+def test_linear_takes_the_biases_that_torchs_takes(shape: tuple[int, ...], bias: tuple[int, ...]) -> None:
+    x, w, b = torch.randn(*shape), torch.randn(4, 3), torch.randn(bias)
+
+    def shaped(function: Callable[..., Tensor]) -> tuple[int, ...] | type[Exception]:
+        try:
+            return tuple(function(x, w, b).shape)
+        except Exception as error:
+            return type(error)
+
+    expected = shaped(torch.nn.functional.linear)
+    assert shaped(gpukern.linear) == expected
+    if isinstance(expected, tuple):
+        torch.testing.assert_close(gpukern.linear(x, w, b), torch.nn.functional.linear(x, w, b))
 
 
 @given(data=st.data())

@@ -92,6 +92,8 @@ PRODUCTS = [
     Product("baddbmm", ((4, 4), T, T), T, torch.baddbmm, SUM),
     Product("addmv", (V, M, V), V, torch.addmv, SUM),
     Product("addbmm", ((4, 4), T, T), (4, 4), torch.addbmm, SUM),
+    Product("addmm", (M, M, M), M, torch.addmm, {"beta": 2, "alpha": 0}),
+    Product("baddbmm", (T, T, T), T, torch.baddbmm, {"beta": 0, "alpha": 0}),
     Product("addr", (M, V, V), M, torch.addr, SUM),
     Product("addr", (M, V, V), M, torch.addr, {"beta": 0.5, "alpha": 0}),
     Product("dot", (V, V), (), torch.dot),
