@@ -278,7 +278,8 @@ MUTANTS = [
 def _tree(mutant: Mutant, to: Path) -> None:
     """The headers of a mutant: the project's, one file excepted."""
     csrc, planted = ROOT / "csrc", not mutant.right
-    for source in [*csrc.glob("gemm/**/*"), *csrc.glob("platform/**/*.h"), *csrc.glob("elementwise/**/*.h")]:
+    below = [p for room in ("platform", "primitives", "elementwise") for p in csrc.glob(f"{room}/**/*.h")]
+    for source in [*csrc.glob("gemm/**/*"), *below]:
         if not source.is_file() or source.suffix == ".cpp":
             continue
         place = to / source.relative_to(csrc)
@@ -323,7 +324,19 @@ SUMS = Plant("sum-mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS
 # mutant's tree from these by their paths.
 FIRST = MUTANT_FOLDER / "first.h"
 FIRST_LINES = """#include "platform/gpu.h"
-#include "platform/hopper.h"
+#include "primitives/cluster.h"
+#include "primitives/cp_async.h"
+#include "primitives/dependent_launch.h"
+#include "primitives/ldmatrix.h"
+#include "primitives/mbarrier.h"
+#include "primitives/mma.h"
+#include "primitives/named_barrier.h"
+#include "primitives/registers.h"
+#include "primitives/target.h"
+#include "primitives/tma.h"
+#include "primitives/warp.h"
+#include "primitives/wgmma.h"
+#include "platform/cluster_launch.h"
 #include "platform/model/harness.h"
 """
 

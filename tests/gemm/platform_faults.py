@@ -1,11 +1,11 @@
-"""Faults of csrc/platform's own headers, as Hopper's product sees them: what, file, right, wrong.
+"""Faults of the primitives, as Hopper's product sees them: what, file, right, wrong.
 
 tests/platform/primitive_faults.py has those that conformance data sees.
 """
 
 from __future__ import annotations
 
-MAPS = "platform/tensor_map.h"
+MAPS = "primitives/tensor_map.h"
 PLATFORM_FAULTS = [
     (
         "a descriptor's stride is its leading offset",

@@ -19,7 +19,8 @@ from tests.platform.library import ROOT
 PLANTS = [SM80, SUMS, TYPES, *(plant for (_, _, plant), _, _ in KINDS.values()), HOPPER]
 # Every file in which some fault is planted, with one of its faults and the plant; and headers compiled beforehand.
 FILES = {mutant.file: (plant, mutant) for plant in PLANTS for mutant in plant.mutants if mutant.right}
-FILES |= {f"platform/{name}": (HOPPER, Mutant("", "", "", "")) for name in ("gpu.h", "hopper.h", "model/words.h")}
+BEFOREHAND = ("platform/gpu.h", "primitives/tma.h", "platform/model/words.h")
+FILES |= {name: (HOPPER, Mutant("", "", "", "")) for name in BEFOREHAND}
 
 
 def alone(plant: Plant, mutant: Mutant) -> Plant:

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "platform/model/wgmma_layout.h"
-#include "platform/tensor_map.h"
+#include "primitives/tensor_map.h"
 
 namespace {
 

@@ -1,13 +1,13 @@
-"""Faults of what sm_90a adds to csrc/platform, as primitive_faults.py has them of the rest."""
+"""Faults of what sm_90a adds, as primitive_faults.py has them of the rest."""
 
 from __future__ import annotations
 
 from tests.platform.primitive_faults import WORD_FAULTS, Fault
 
-MBARRIER, MBARRIER_CPP = "model/mbarrier.h", "model/mbarrier.cpp"
-CLUSTER, CLUSTER_CPP = "model/cluster.h", "model/cluster.cpp"
-TMA, TMA_CPP, CONTROL_CPP = "model/tma.h", "model/tma.cpp", "model/control.cpp"
-WGMMA, WGMMA_CPP = "model/wgmma.h", "model/wgmma.cpp"
+MBARRIER, MBARRIER_CPP = "platform/model/mbarrier.h", "platform/model/mbarrier.cpp"
+CLUSTER, CLUSTER_CPP = "platform/model/cluster.h", "platform/model/cluster.cpp"
+TMA, TMA_CPP, REGISTERS_CPP = "platform/model/tma.h", "platform/model/tma.cpp", "platform/model/registers.cpp"
+WGMMA, WGMMA_CPP = "platform/model/wgmma.h", "platform/model/wgmma.cpp"
 
 FAULTS = [
     *WORD_FAULTS,
@@ -218,10 +218,10 @@ FAULTS = [
     Fault("no fence", WGMMA, 'model::wgmma_fence(GPUKERN_HERE("wgmma_fence"));', ";", "wgmma_fragment"),
     Fault(
         "registers are not given back",
-        CONTROL_CPP,
+        REGISTERS_CPP,
         "file.free -= wanted;",
         "file.free -= std::max(wanted, 0);",
         "setmaxnreg",
     ),
-    Fault("everybody is elected", CONTROL_CPP, "self().number % wave() == leader % wave()", "true", "elect_sync"),
+    Fault("everybody is elected", REGISTERS_CPP, "self().number % wave() == leader % wave()", "true", "elect_sync"),
 ]

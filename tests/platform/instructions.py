@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gpukern.model import build
 
-HEADERS = ("ampere.h", "hopper.h", "hopper_wgmma.h", "hopper_wgmma_k.h")
+ROOMS = ("platform", "primitives")
 # Whatever these say is no word: the headers are read without them.
 OTHERS = ("cuda.h", "cuda_bf16.h", "cuda_fp16.h", "cuda_runtime.h", "cstdint", "cstdio", "cstring", "memory", "set",
           "string_view", "type_traits", "utility")  # fmt: skip
@@ -32,14 +32,14 @@ class Instruction:
     memory: bool  # the compiler moves no access to memory across it
 
 
-def preprocessed(platform: Path, scratch: Path) -> str:
-    """The headers in `platform` as nvcc reads them for sm_90a, without what they include of others'."""
+def preprocessed(csrc: Path, scratch: Path) -> str:
+    """The primitives as nvcc reads them for sm_90a, without what they include of others'."""
     nothing = scratch / "nothing"
     nothing.mkdir(exist_ok=True)
     for name in OTHERS:
         (nothing / name).touch()
     source = scratch / "all.cpp"
-    source.write_text("".join(f'#include "{platform / name}"\n' for name in HEADERS[:2]))
+    source.write_text("".join(f'#include "{header}"\n' for header in sorted((csrc / "primitives").glob("*.h"))))
     macros = ["-D__CUDACC__", "-D__CUDA_ARCH__=900", "-D__CUDA_ARCH_FEAT_SM90_ALL"]
     command = [build.compiler(), "-E", "-P", "-nostdinc", f"-I{nothing}", *macros, str(source)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""Faults of csrc/platform, one word each: what is wrong, in which file, what it is made of, who sees it.
+"""Faults of primitives and of their model, one each: what is wrong, in which file, what it is made of, who sees it.
 
 In `right`, which occurs once in the file, [[..]] marks what becomes `wrong`; without marks it is all of it.  `seen`
 names a conformance case, or MAPS for the checks of test_tensor_map.py.  A fault is a switch, so one library has all.
@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAP, ENCODE, HOPPER = "tensor_map.h", "tensor_map_encode.h", "hopper.h"
-WORDS, ATOMICS, TYPES = "model/words.h", "model/atomics.cpp", "model/types.h"
-AMPERE, AMPERE_CPP, FRAGMENTS, FLOAT8 = "model/ampere.h", "model/ampere.cpp", "model/fragments.h", "model/float8.h"
-SWIZZLE, DRIVER, LAYOUT = "model/swizzle.h", "model/driver.cpp", "model/wgmma_layout.h"
+MAP, ENCODE, TMA_WORDS = "primitives/tensor_map.h", "primitives/tensor_map_encode.h", "primitives/tma.h"
+WORDS, ATOMICS, TYPES = "platform/model/words.h", "platform/model/atomics.cpp", "platform/model/types.h"
+FRAGMENTS, FLOAT8 = "platform/model/fragments.h", "platform/model/float8.h"
+BARRIERS, WARPS = "platform/model/named_barrier.h", "platform/model/warp.h"
+COPIES, COPIES_CPP = "platform/model/cp_async.h", "platform/model/cp_async.cpp"
+MATRICES, MATRICES_CPP = "platform/model/ldmatrix.h", "platform/model/ldmatrix.cpp"
+MMA, MMA_CPP = "platform/model/mma.h", "platform/model/mma.cpp"
+SWIZZLE, DRIVER, LAYOUT = "platform/model/swizzle.h", "platform/model/driver.cpp", "platform/model/wgmma_layout.h"
 MAPS = "maps"
 
 
 @dataclass(frozen=True)
 class Fault:
     what: str
-    file: str  # below csrc/platform
+    file: str  # below csrc
     right: str
     wrong: str
     seen: str
@@ -77,8 +81,8 @@ WORD_FAULTS = [
     Fault("extents one too long", ENCODE, "extent[d] = f.extent[d];", "extent[d] = f.extent[d] + 1;", "tma_load_1d"),
     Fault("strides from the first dimension on", ENCODE, "extent, [[stride + 1]], f.box", "stride", "tma_load_3d"),
     Fault("64 bytes are not asked for", ENCODE, "f.swizzle == Swizzle::bytes64", "false", "tma_load_swizzle_64"),
-    Fault("a map is kept by its address", HOPPER, "!(entry.fields == f)", "entry.fields.address != f.address", MAPS),
-    Fault("every map that is kept is right", HOPPER, "!(entry.fields == f)", "entry.fields.rank == 0", MAPS),
+    Fault("a map is kept by its address", TMA_WORDS, "!(entry.fields == f)", "entry.fields.address != f.address", MAPS),
+    Fault("every map that is kept is right", TMA_WORDS, "!(entry.fields == f)", "entry.fields.rank == 0", MAPS),
     # ---- the driver and the figures, as the model reads them
     Fault("the driver takes strides of 8", DRIVER, "strides[i] % 16 != 0", "strides[i] % 8 != 0", MAPS),
     Fault("the driver asks for a stride too many", DRIVER, "i + 1 < [[rank]]; ++i) {", "rank + 1", MAPS),
@@ -174,35 +178,35 @@ WORD_FAULTS = [
     ),
     Fault(
         "a barrier is arrived at alone",
-        AMPERE,
+        BARRIERS,
         'model::named_barrier(id, threads, true, GPUKERN_HERE("barrier_sync"));',
         'model::named_barrier(id, threads, false, GPUKERN_HERE("barrier_sync"));',
         "named_barriers",
     ),
     Fault(
         "an arrival waits",
-        AMPERE,
+        BARRIERS,
         'model::named_barrier(id, threads, false, GPUKERN_HERE("barrier_arrive"));',
         'model::named_barrier(id, threads, true, GPUKERN_HERE("barrier_arrive"));',
         "barrier_arrive_goes_on",
     ),
     Fault(
         "sums are or'ed",
-        AMPERE,
+        WARPS,
         "static_cast<uint32_t>(x) + static_cast<uint32_t>(y)",
         "static_cast<uint32_t>(x) | static_cast<uint32_t>(y)",
         "reduce_unsigned",
     ),
-    Fault("the least is the last", AMPERE, "y < x ? y : x", "y", "reduce_signed"),
-    Fault("the largest is the first", AMPERE, "x < y ? y : x", "x", "reduce_masked"),
+    Fault("the least is the last", WARPS, "y < x ? y : x", "y", "reduce_signed"),
+    Fault("the largest is the first", WARPS, "x < y ? y : x", "x", "reduce_masked"),
     Fault(
         "reductions begin with 0",
-        AMPERE,
+        WARPS,
         "all = first ? one : combine(all, one);",
         "all = combine(all, one);",
         "reduce_unsigned",
     ),
-    Fault("every lane matches itself alone", AMPERE, "LaneMask{1} << k", "LaneMask{1} << l", "match_any"),
+    Fault("every lane matches itself alone", WARPS, "LaneMask{1} << k", "LaneMask{1} << l", "match_any"),
     # ---- atomics, packets, conversions
     Fault("an addition is an exchange", WORDS, "model::Atomic::add", "model::Atomic::exchange", "atomic_add_unsigned"),
     Fault("the largest is the least", WORDS, "model::Atomic::max", "model::Atomic::min", "atomic_max_unsigned"),
@@ -240,52 +244,52 @@ WORD_FAULTS = [
     # ---- cp.async, ldmatrix, stmatrix, mma
     Fault(
         "a packet is always whole",
-        AMPERE,
+        COPIES,
         'model::copy_async(to, from, Bytes, valid, GPUKERN_HERE("cp_async"));',
         'model::copy_async(to, from, Bytes, Bytes, GPUKERN_HERE("cp_async"));',
         "cp_async_8",
     ),
     Fault(
         "nothing is filled with zeros",
-        AMPERE_CPP,
+        COPIES_CPP,
         "std::memset(to + c.valid, 0, c.bytes - c.valid);",
         ";",
         "cp_async_16",
     ),
     Fault(
         "half of what is valid is copied",
-        AMPERE_CPP,
+        COPIES_CPP,
         "std::memcpy(to, c.from, c.valid);",
         "std::memcpy(to, c.from, c.valid / 2);",
         "cp_async_4",
     ),
     Fault(
         "one group too many is under way",
-        AMPERE,
+        COPIES,
         'model::wait_for_copies(StillUnderWay, GPUKERN_HERE("cp_async_wait"));',
         'model::wait_for_copies(StillUnderWay + 1, GPUKERN_HERE("cp_async_wait"));',
         "cp_async_4",
     ),
     Fault(
         "groups are not committed",
-        AMPERE,
+        COPIES,
         'model::commit_copies(GPUKERN_HERE("cp_async_commit"));',
         ";",
         "cp_async_whole",
     ),
     Fault(
         "the youngest group is waited for",
-        AMPERE_CPP,
+        COPIES_CPP,
         "me.copy_groups.size()) > [[still_under_way]]",
         "2 * still_under_way",
         "cp_async_whole",
     ),
-    Fault("ldmatrix is transposed", AMPERE, '[[false]], GPUKERN_HERE("ldmatrix"))', "true", "ldmatrix_x4"),
-    Fault("ldmatrix_trans is not", AMPERE, '[[true]], GPUKERN_HERE("ldmatrix_trans"))', "false", "ldmatrix_x1_trans"),
-    Fault("stmatrix is transposed", AMPERE, '[[false]], GPUKERN_HERE("stmatrix"))', "true", "stmatrix_x2"),
-    Fault("stmatrix_trans is not", AMPERE, '[[true]], GPUKERN_HERE("stmatrix_trans"))', "false", "stmatrix_x4_trans"),
-    Fault("matrices in the other order", AMPERE_CPP, "lanes[8 * [[j]] + at.row]", "(count - 1 - j)", "ldmatrix_x2"),
-    Fault("a row the other way round", AMPERE_CPP, "[[2 * at.column]]", "2 * (7 - at.column)", "stmatrix_x1"),
+    Fault("ldmatrix is transposed", MATRICES, '[[false]], GPUKERN_HERE("ldmatrix"))', "true", "ldmatrix_x4"),
+    Fault("ldmatrix_trans is not", MATRICES, '[[true]], GPUKERN_HERE("ldmatrix_trans"))', "false", "ldmatrix_x1_trans"),
+    Fault("stmatrix is transposed", MATRICES, '[[false]], GPUKERN_HERE("stmatrix"))', "true", "stmatrix_x2"),
+    Fault("stmatrix_trans is not", MATRICES, '[[true]], GPUKERN_HERE("stmatrix_trans"))', "false", "stmatrix_x4_trans"),
+    Fault("matrices in the other order", MATRICES_CPP, "lanes[8 * [[j]] + at.row]", "(count - 1 - j)", "ldmatrix_x2"),
+    Fault("a row the other way round", MATRICES_CPP, "[[2 * at.column]]", "2 * (7 - at.column)", "stmatrix_x1"),
     Fault(
         "a register has elements four apart",
         FRAGMENTS,
@@ -367,11 +371,11 @@ WORD_FAULTS = [
         "i / 4 * 8",
         "mma_m16n8k16_f64",
     ),
-    Fault("tf32 keeps its low bits", AMPERE_CPP, "x.bits & 0xffffe000", "x.bits", "mma_m16n8k8_tf32 below (5000, 9)"),
-    Fault("bf16 is f16", AMPERE, "model::Mma::bf16", "model::Mma::f16", "mma_m16n8k16_bf16"),
+    Fault("tf32 keeps its low bits", MMA_CPP, "x.bits & 0xffffe000", "x.bits", "mma_m16n8k8_tf32 below (5000, 9)"),
+    Fault("bf16 is f16", MMA, "model::Mma::bf16", "model::Mma::f16", "mma_m16n8k16_bf16"),
     Fault("e4m3's subnormals are normal", FLOAT8, "fraction + [[(exponent ? 8 : 0)]]", "8", "mma_m16n8k32_e4m3_e4m3"),
     Fault("e4m3's bias is 8", FLOAT8, "(exponent ? exponent : 1) - [[10]]", "11", "wgmma_e4m3_e4m3_16"),
     Fault("e5m2 is e4m3", FLOAT8, "if ([[e5m2]]) return", "false", "wgmma_e5m2_e5m2_64"),
-    Fault("tf32 is cut", AMPERE, "(u + [[0x1000]])", "0", "round_to_tf32"),
-    Fault("tf32's ties go down", AMPERE, "(u + [[0x1000]])", "0xfff", "round_to_tf32"),
+    Fault("tf32 is cut", MMA, "(u + [[0x1000]])", "0", "round_to_tf32"),
+    Fault("tf32's ties go down", MMA, "(u + [[0x1000]])", "0xfff", "round_to_tf32"),
 ]

@@ -1,10 +1,10 @@
-// What kernels say of tensor maps, swizzles and descriptors (csrc/platform/tensor_map.h) and what the model reads
+// What kernels say of tensor maps, swizzles and descriptors (csrc/primitives/tensor_map.h) and what the model reads
 // there, from Python.
-#include "platform/tensor_map.h"
+#include "primitives/tensor_map.h"
+#include "primitives/tma.h"
 
 #include <cstring>
 
-#include "platform/hopper.h"
 #include "platform/model/swizzle.h"
 #include "platform/model/wgmma_layout.h"
 

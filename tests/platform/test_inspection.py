@@ -157,7 +157,8 @@ def test_losses_that_ptxas_reports_are_found(tmp_path: Path) -> None:
 
 
 EARLY = """
-#include "platform/hopper.h"
+#include "primitives/dependent_launch.h"
+#include "primitives/tma.h"
 using namespace gpukern;
 GPUKERN_KERNEL sound(int* p) { griddepcontrol_wait(); p[threadIdx.x] = p[threadIdx.x + 1]; }
 GPUKERN_KERNEL read(int* p) { const int x = p[threadIdx.x + 1]; griddepcontrol_wait(); p[threadIdx.x] = x; }

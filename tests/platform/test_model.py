@@ -109,11 +109,11 @@ def test_waves_of_64_lanes() -> None:
 @pytest.mark.parametrize(
     ("op", "kwargs", "words"),
     [
-        ("mm", {"row": "simt/s7x7"}, "there is no row 'simt/s7x7'; known are gemv/r1"),
+        ("mm", {"row": "simt/s7x7"}, "there is no configuration 'simt/s7x7'; known are gemv/r1"),
         ("mm", {"row": "simt/d32x32"}, "simt/d32x32 takes float64, not torch.float32"),
         ("mm", {"schedule": "pctt"}, "there is no schedule 'pctt'; choose one of fifo, lifo, random, pct"),
         ("conv3d", {}, "there is no op 'conv3d' to run; known are matmul"),
-        ("add", {"row": "simt/s64x64"}, "add has no rows to choose from"),
+        ("add", {"row": "simt/s64x64"}, "add has no configurations to choose from"),
     ],
 )
 def test_wrong_calls_say_what_is_possible(op: str, kwargs: dict[str, str], words: str) -> None:
@@ -146,7 +146,8 @@ def test_the_command() -> None:
     assert "largest error" in done.stdout and "bank conflicts" in done.stdout
     assert run("silu", "--shape", "100", "--dtype", "bfloat16").returncode == 0
     wrong = run("matmul", "--row", "simt/none")
-    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1 and "there is no row 'simt/none'" in wrong.stderr
+    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1
+    assert "there is no configuration 'simt/none'" in wrong.stderr
 
 
 @pytest.mark.parametrize("first", [0, 4, 15])

@@ -26,7 +26,7 @@ CSRC = Path(__file__).parents[2] / "csrc" / "gemm"
 def _said_in(folder: str) -> str:
     """What a folder's table may say: its own headers, and those that all share."""
     files = [*CSRC.glob(f"arch/{folder}/*.h"), *CSRC.glob("*.h")]
-    return "".join(re.sub(r'"\s*\n\s*"', "", file.read_text()) for file in files)
+    return "".join(re.sub(r'"\s*\n\s*"', "", file.read_text()) for file in files).replace('\\"', '"')
 
 
 def _filled(*shape: int, dtype: torch.dtype) -> torch.Tensor:
@@ -63,7 +63,10 @@ def test_a_row_gives_the_right_numbers_or_its_own_reason(row: Row) -> None:
 
 
 def test_the_sample() -> None:
-    words = "gemv/r8 cannot serve this call: no side of the result is 8 or less, so tiles reuse more of what they read"
+    words = (
+        "gemv/r8 cannot serve this call: it serves results of at most 8 rows or columns; "
+        "for larger ones tiled kernels reuse each load more"
+    )
     with pytest.raises(model.Refused, match=f"^{words}$"):
         model.run("matmul", torch.randn(67, 72), torch.randn(72, 131), row="gemv/r8")
 
@@ -71,13 +74,19 @@ def test_the_sample() -> None:
 def test_every_kind_of_refusal_is_one_sentence() -> None:
     a, b = torch.randn(4, 4), torch.randn(4, 4)
     for row, x, y, how, words in (
-        ("sm_80/t64x64", a, b, {"wave": 64}, "mma.sync of these types begins with NVIDIA's sm_80"),
-        ("gemv/r1", a, b, {}, "it is for one vector"),
-        ("gemv/r8", a, b, {"batch_invariant": True}, "the order of its sums is not that of products with more rows"),
-        ("sm_90a/w256x128", a.half()[:, :0], b.half()[:0], {}, "there is no k to bring"),
-        ("terms/e64x64", a, b, {"precision": "strict"}, "nobody asked for bfloat16 terms"),
+        ("sm_80/t64x64", a, b, {"wave": 64}, "it needs mma.sync, which NVIDIA GPUs have for these types from sm_80 on"),
+        ("gemv/r1", a, b, {}, "it multiplies by one vector only; this product has more"),
+        (
+            "gemv/r8", a, b, {"batch_invariant": True},
+            "batch_invariant=True rules it out: it sums in another order than kernels for more rows",
+        ),
+        ("sm_90a/w256x128", a.half()[:, :0], b.half()[:0], {}, "k is 0, so there is nothing to load"),
+        (
+            "terms/e64x64", a, b, {"precision": "strict"},
+            'this call does not ask for bfloat16 terms (precision="bf16x3", "bf16x6" or "bf16x9")',
+        ),
         ("simt/w64x64", a.int(), b.int(), {"activation": "relu"}, "an activation needs a floating type"),
-    ):
+    ):  # fmt: skip
         with pytest.raises(model.Refused) as said:
             model.run("mm", x, y, row=row, **how)
         assert str(said.value) == f"{row} cannot serve this call: {words}"

@@ -1,4 +1,4 @@
-"""Faults of every primitive of csrc/platform (primitive_faults.py): conformance data or the checks of maps see each.
+"""Faults of every primitive (primitive_faults.py): conformance data or the checks of maps see each.
 
 All are planted in one tree and compiled once: each is a switch that is off.
 """
@@ -23,7 +23,7 @@ from tests.platform.primitive_faults import MAPS, Fault
 from tests.platform.test_conformance import CASES, SCHEDULES, SOURCES, named, replay
 
 TREE = FOLDER.parent / "primitives"
-PLATFORM = CSRC / "platform"
+ROOMS = ("platform", "primitives")
 RUNS = count()
 WHOLE = TREE / "libprimitives.so"
 
@@ -59,11 +59,11 @@ def planted(text: str, faults: list[tuple[int, Fault]]) -> str:
 
 def write_tree() -> None:
     left = {fault.file for fault in FAULTS}
-    for source in [*PLATFORM.rglob("*.h"), *PLATFORM.rglob("*.cpp")]:
-        name = source.relative_to(PLATFORM).as_posix()
+    for source in [p for room in ROOMS for p in (CSRC / room).rglob("*") if p.suffix in (".h", ".cpp")]:
+        name = source.relative_to(CSRC).as_posix()
         mine = [(number, fault) for number, fault in enumerate(FAULTS) if fault.file == name]
         left.discard(name)
-        to = ROOT / TREE / "platform" / name
+        to = ROOT / TREE / name
         to.parent.mkdir(parents=True, exist_ok=True)
         build.rules().write_if_changed(to, planted(source.read_text(), mine))
     assert not left, left
@@ -71,7 +71,7 @@ def write_tree() -> None:
 
 def listing() -> str:
     """Objects of what holds a fault; of the machine, the rest is the one that other tests have."""
-    faulty = {f"platform/{fault.file}" for fault in FAULTS}
+    faulty = {fault.file for fault in FAULTS}
     first = f"-include {(ROOT / 'tests/platform/faults/planted.h').as_posix()}"
     flags = build.flags().replace("-Icsrc", f"-I{TREE.as_posix()}")
     lines = [f"builddir = {FOLDER.as_posix()}", "rule cc", "  command = $cmd", "  depfile = $out.d", "  deps = gcc"]

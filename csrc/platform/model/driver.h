@@ -1,5 +1,5 @@
 // What the driver makes a tensor map with: names, numbers and rules as cuda.h describes cuTensorMapEncodeTiled.  The
-// kernels' own check is in ../tensor_map.h; nothing is shared, so that an error in either shows.
+// kernels' own check is in ../../primitives/tensor_map.h; nothing is shared, so that an error in either shows.
 #pragma once
 #include <cstdint>
 

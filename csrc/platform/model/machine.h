@@ -129,7 +129,7 @@ void wake(Thread& thread);
 // Lets others overtake, where the order is a random one.
 void yield();
 
-// What some words of device code (hopper.h, say) keep while a cluster runs, and are told.
+// What some words of device code (mbarrier.h, say) keep while a cluster runs, and are told.
 struct Part {
   virtual ~Part() = default;
   virtual void thread_ends(Thread&) {}

@@ -1,5 +1,5 @@
 // Where the 16-byte pieces of swizzled shared memory lie, as the figures of the PTX ISA have them ("Swizzling modes").
-// The kernels' own formula is in ../tensor_map.h; nothing is shared, so that an error in either shows.
+// The kernels' own formula is in ../../primitives/tensor_map.h; nothing is shared, so that an error in either shows.
 #pragma once
 #include <cstdint>
 

@@ -3,7 +3,7 @@
 #include "driver.h"
 #include "mbarrier.h"
 // Behind the driver's names.
-#include "../tensor_map_encode.h"
+#include "../../primitives/tensor_map_encode.h"
 
 namespace gpukern {
 

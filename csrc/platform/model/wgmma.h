@@ -1,6 +1,6 @@
 // wgmma: products of matrices in shared memory by a warpgroup, asynchronously.
 #pragma once
-#include "../tensor_map.h"
+#include "../../primitives/tensor_map.h"
 #include "mbarrier.h"
 
 namespace gpukern {

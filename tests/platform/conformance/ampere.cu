@@ -1,7 +1,12 @@
 // The words of sm_80, and those of sm_90 that belong beside them.
-#include "platform/ampere.h"
 
 #include "harness.h"
+#include "primitives/cp_async.h"
+#include "primitives/ldmatrix.h"
+#include "primitives/mma.h"
+#include "primitives/named_barrier.h"
+#include "primitives/target.h"
+#include "primitives/warp.h"
 
 namespace gpukern::conformance {
 namespace {

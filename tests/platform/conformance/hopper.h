@@ -1,8 +1,16 @@
 // What the cases of hopper.cu and hopper_wgmma.cu share: launches with tensor maps and clusters.
 #pragma once
 #include "harness.h"
-#include "platform/ampere.h"
-#include "platform/hopper.h"
+#include "platform/cluster_launch.h"
+#include "primitives/cluster.h"
+#include "primitives/dependent_launch.h"
+#include "primitives/mbarrier.h"
+#include "primitives/named_barrier.h"
+#include "primitives/registers.h"
+#include "primitives/target.h"
+#include "primitives/tma.h"
+#include "primitives/warp.h"
+#include "primitives/wgmma.h"
 
 namespace gpukern::conformance {
 

@@ -1,7 +1,10 @@
 // The kernels of overlaps.cu.
 #pragma once
-#include "platform/ampere.h"
-#include "platform/hopper.h"
+#include "primitives/cluster.h"
+#include "primitives/cp_async.h"
+#include "primitives/dependent_launch.h"
+#include "primitives/mbarrier.h"
+#include "primitives/tma.h"
 
 namespace gpukern::faults {
 

@@ -1,7 +1,7 @@
 // Kernels of the words every GPU has, each with the faults that people plant: F is 0 for the kernel as it should be,
 // else a number of the table in test_faults.py.
 #pragma once
-#include "platform/ampere.h"
+#include "primitives/named_barrier.h"
 
 namespace gpukern::faults {
 

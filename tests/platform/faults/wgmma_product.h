@@ -5,8 +5,13 @@
 // and 2 multiply 64 rows each and store through swizzled shared memory.  The C blocks of a cluster work below each
 // other, so that each loads a share of B and sends it to all.
 #pragma once
-#include "platform/ampere.h"
-#include "platform/hopper.h"
+#include "primitives/cluster.h"
+#include "primitives/mbarrier.h"
+#include "primitives/named_barrier.h"
+#include "primitives/registers.h"
+#include "primitives/tma.h"
+#include "primitives/warp.h"
+#include "primitives/wgmma.h"
 #include "wgmma_faults.h"
 
 namespace gpukern::faults {

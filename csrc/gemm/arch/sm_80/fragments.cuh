@@ -4,6 +4,8 @@
 // In a 16 x 8 part of D lane l holds (row, columns) = (l / 4, 2 (l % 4) + {0, 1}) and (l / 4 + 8, the same): the layout
 // of every accumulator here.
 #pragma once
+#include "../../../primitives/ldmatrix.h"
+#include "../../../primitives/mma.h"
 #include "tile.cuh"
 
 namespace gpukern::gemm::sm_80 {

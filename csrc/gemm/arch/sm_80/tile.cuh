@@ -8,7 +8,7 @@
 //     line 1   c1 c0 c3 c2 ..         64-byte lines:                                c ^ (l / 2 & 3)
 //     line 2   c2 c3 c0 c1 ..
 #pragma once
-#include "../../../platform/ampere.h"
+#include "../../../primitives/cp_async.h"
 #include "../../number.cuh"
 #include "../../schedule.h"
 

@@ -1,5 +1,7 @@
 // The role of two warpgroups: to multiply what lies in the ring.
 #pragma once
+#include "../../../primitives/mbarrier.h"
+#include "../../../primitives/wgmma.h"
 #include "promotion.cuh"
 #include "terms.cuh"
 

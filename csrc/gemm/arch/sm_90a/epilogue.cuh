@@ -8,6 +8,9 @@
 // memory, so that a thread has neighbours of one row (or column) of D, and from there what every product does
 // (emit.cuh).
 #pragma once
+#include "../../../primitives/ldmatrix.h"
+#include "../../../primitives/mbarrier.h"
+#include "../../../primitives/tma.h"
 #include "../../parts.cuh"
 #include "ranges.cuh"
 

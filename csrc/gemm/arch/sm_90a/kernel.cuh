@@ -11,6 +11,12 @@
 // A block stays on its SM and takes every so-manieth tile; the producer brings the next tile's stages while the last
 // one is stored.  docs/hopper.md follows one tile through all of this.
 #pragma once
+#include "../../../primitives/cluster.h"
+#include "../../../primitives/dependent_launch.h"
+#include "../../../primitives/mbarrier.h"
+#include "../../../primitives/named_barrier.h"
+#include "../../../primitives/registers.h"
+#include "../../../primitives/tma.h"
 #include "consumer.cuh"
 #include "epilogue.cuh"
 #include "producer.cuh"

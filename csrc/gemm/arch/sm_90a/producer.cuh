@@ -1,5 +1,8 @@
 // The role of one thread of a block: to keep the ring full.
 #pragma once
+#include "../../../primitives/dependent_launch.h"
+#include "../../../primitives/mbarrier.h"
+#include "../../../primitives/tma.h"
 #include "ring.cuh"
 
 namespace gpukern::gemm::sm_90a {

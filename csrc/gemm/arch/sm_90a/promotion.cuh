@@ -1,6 +1,8 @@
 // float8 with exact sums: the tensor cores keep 14 bits of what they add, so each stage's sums (128 of k) are made anew
 // and added to float32 ones, to nearest, by ordinary cores.  A stage is also a block of scales, where there are such.
 #pragma once
+#include "../../../primitives/mbarrier.h"
+#include "../../../primitives/wgmma.h"
 #include "stage.cuh"
 
 namespace gpukern::gemm::sm_90a {

@@ -7,6 +7,8 @@
 // A part is what one warp has of 16 rows and kOut columns; the blocks take turns with them, and each reads what the
 // others have of its own through distributed shared memory.  Sums are added in the order of k, as split/ adds them.
 #pragma once
+#include "../../../primitives/cluster.h"
+#include "../../../primitives/named_barrier.h"
 #include "ring.cuh"
 
 namespace gpukern::gemm::sm_90a {

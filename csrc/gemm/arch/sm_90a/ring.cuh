@@ -6,8 +6,7 @@
 // A stage is one tile of A and one of B, 128 bytes of k wide.  Each barrier completes one phase a round of the ring, so
 // that a waiting thread needs but the parity of its round.
 #pragma once
-#include "../../../platform/ampere.h"
-#include "../../../platform/hopper.h"
+#include "../../../primitives/tma.h"
 #include "../../emit.cuh"
 #include "../../schedule.h"
 #include "tiles.h"

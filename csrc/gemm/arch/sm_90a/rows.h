@@ -1,6 +1,8 @@
 // The rows of one type: the tensor maps, the grid, and the switch that launches the kernel.  Types are in two .cu,
 // which compile side by side.
 #pragma once
+#include "../../../platform/cluster_launch.h"
+#include "../../../primitives/tma.h"
 #include "../../split/split.h"
 #include "kernel.cuh"
 

@@ -1,5 +1,8 @@
 // One stage of the ring as a warpgroup reads it: descriptors, a step of k, and giving it back.
 #pragma once
+#include "../../../primitives/cluster.h"
+#include "../../../primitives/mbarrier.h"
+#include "../../../primitives/wgmma.h"
 #include "ring.cuh"
 
 namespace gpukern::gemm::sm_90a {

@@ -3,6 +3,8 @@
 // nearest, by ordinary cores.  128 and not 64, because that is half of the additions, and two stages of four can be
 // kept while the others are brought.
 #pragma once
+#include "../../../primitives/mbarrier.h"
+#include "../../../primitives/wgmma.h"
 #include "../../divide.cuh"
 #include "stage.cuh"
 

@@ -4,7 +4,7 @@
 #pragma once
 #include <cstdint>
 
-#include "gpu.h"
+#include "../platform/gpu.h"
 
 namespace gpukern {
 

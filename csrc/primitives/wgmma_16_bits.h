@@ -1,8 +1,8 @@
 // wgmma for nvcc: one instruction a function, for every width N.  Its accumulators are N / 2 operands, which PTX wants
 // written out: the lists below grow by one row of four a step, and each width takes the list that ends at its own.
-// 16-bit types here; those that lie along k only (tf32, float8, int8) are in hopper_wgmma_k.h.
+// 16-bit types here; those that lie along k only (tf32, float8, int8) are in wgmma_along_k.h.
 #pragma once
-#include "gpu.h"
+#include "../platform/gpu.h"
 #include "tensor_map.h"
 
 namespace gpukern {

@@ -1,7 +1,7 @@
-// wgmma for nvcc, of the types that lie along k only: tf32, float8 and int8.  As in hopper_wgmma.h, whose lists these
+// wgmma for nvcc, of the types that lie along k only: tf32, float8 and int8.  As in wgmma_16_bits.h, whose lists these
 // are; one instruction a function.
 #pragma once
-#include "hopper_wgmma.h"
+#include "wgmma_16_bits.h"
 
 namespace gpukern {
 
@@ -38,7 +38,7 @@ GPUKERN_WGMMA_WIDTHS(GPUKERN_WGMMA_INT8)
 #undef GPUKERN_WGMMA_K_OF
 
 // d (64 x N of a warpgroup) = a b, plus d where `accumulate`, of 32 bytes of k; both lie along k.  d as in
-// hopper_wgmma.h: floats, and of int8 the bits of 32-bit integers, which wrap.
+// wgmma_16_bits.h: floats, and of int8 the bits of 32-bit integers, which wrap.
 template <class A, class B, int N, class Sum>
 GPUKERN_D void wgmma(Sum (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate) {
   WgmmaAlongK<A, B, N>::shared(d, a, b, accumulate);

@@ -1,135 +1,19 @@
-// The words that sm_90a adds: mbarriers, clusters, TMA, wgmma.  On a device each is one instruction of PTX; under the
-// model (model/hopper.h) the same names are executed.  Shared memory is named by 32-bit addresses (shared_address).
+// TMA, sm_90: copies of boxes of a tensor between global and shared memory, by the async proxy.
 #pragma once
 #include <memory>
 
-#include "gpu.h"
+#include "../platform/gpu.h"
 #include "tensor_map.h"
 #if defined(GPUKERN_MODEL)
-#include "model/hopper.h"
+#include "../platform/model/tma.h"
 #else
 #include <cuda.h>
 
-#include "hopper_wgmma.h"
-#include "hopper_wgmma_k.h"
 #include "tensor_map_encode.h"
-#include "waits.h"
-#include "waits_host.h"
 
 namespace gpukern {
 
 using TensorMap = CUtensorMap;
-
-// Whether this pass of the compiler is one for sm_90a: behind it, code for other devices does not keep these words.
-GPUKERN_D bool has_sm90a() {
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-  return true;
-#else
-  return false;
-#endif
-}
-
-// ---- mbarrier: counts arrivals and bytes ------------------------------------------------------------------------
-
-GPUKERN_D void mbarrier_init(uint32_t barrier, uint32_t count) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
-}
-GPUKERN_D void mbarrier_inval(uint32_t barrier) {
-  asm volatile("mbarrier.inval.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
-}
-GPUKERN_D void mbarrier_arrive(uint32_t barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-GPUKERN_D void mbarrier_arrive_expect_tx(uint32_t barrier, uint32_t bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
-}
-GPUKERN_D void mbarrier_expect_tx(uint32_t barrier, uint32_t bytes) {
-  asm volatile("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
-}
-// On a barrier of any block of the cluster, by its address from mapa.
-GPUKERN_D void mbarrier_arrive_cluster(uint32_t barrier) {
-  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-// Whether the phase of that parity is complete; may wait a while for it.
-GPUKERN_D bool mbarrier_try_wait_parity(uint32_t barrier, uint32_t parity) {
-  uint32_t done;
-  asm volatile("{\n.reg .pred p;\nmbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\nselp.u32 %0, 1, 0, p;\n}"
-               : "=r"(done)
-               : "r"(barrier), "r"(parity)
-               : "memory");
-  return done;
-}
-// For ever, but for the first runs on a device (waits.h).
-GPUKERN_D void mbarrier_wait_parity(uint32_t barrier, uint32_t parity) {
-#ifdef GPUKERN_BOUNDED_WAITS
-  waits::until([=] { return mbarrier_try_wait_parity(barrier, parity); }, waits::Word::mbarrier, barrier, parity);
-#else
-  while (!mbarrier_try_wait_parity(barrier, parity)) {
-  }
-#endif
-}
-// Makes initialised barriers known to the cluster and to the async proxy.
-GPUKERN_D void fence_mbarrier_init() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
-// What threads wrote becomes visible to copies and matrix units.
-GPUKERN_D void fence_proxy_async() { asm volatile("fence.proxy.async;" ::: "memory"); }
-GPUKERN_D void fence_proxy_async_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
-
-// ---- clusters ---------------------------------------------------------------------------------------------------
-
-GPUKERN_D uint32_t cluster_rank() {
-  uint32_t rank;
-  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-  return rank;
-}
-GPUKERN_D uint32_t cluster_size() {
-  uint32_t size;
-  asm volatile("mov.u32 %0, %%cluster_nctarank;" : "=r"(size));
-  return size;
-}
-GPUKERN_D void cluster_arrive() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
-GPUKERN_D void cluster_arrive_relaxed() { asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"); }
-GPUKERN_D void cluster_wait() {
-  GPUKERN_NOTE(waits::Word::cluster_barrier, 0, 0);
-  asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
-}
-
-// The address, in the cluster, of what lies at `address` in block `rank`.
-GPUKERN_D uint32_t mapa(uint32_t address, uint32_t rank) {
-  uint32_t mapped;
-  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(mapped) : "r"(address), "r"(rank));
-  return mapped;
-}
-template <class T> GPUKERN_D T load_cluster(uint32_t address) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8 || sizeof(T) == 16);
-  uint32_t bits[sizeof(T) / 4];
-  if constexpr (sizeof(T) == 4)
-    asm volatile("ld.shared::cluster.u32 %0, [%1];" : "=r"(bits[0]) : "r"(address) : "memory");
-  else if constexpr (sizeof(T) == 8)
-    asm volatile("ld.shared::cluster.v2.u32 {%0, %1}, [%2];" : "=r"(bits[0]), "=r"(bits[1]) : "r"(address) : "memory");
-  else
-    asm volatile("ld.shared::cluster.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(bits[0]), "=r"(bits[1]), "=r"(bits[2]), "=r"(bits[3])
-                 : "r"(address)
-                 : "memory");
-  T v;
-  memcpy(&v, bits, sizeof v);
-  return v;
-}
-template <class T> GPUKERN_D void store_cluster(uint32_t address, const std::type_identity_t<T>& v) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8 || sizeof(T) == 16);
-  uint32_t bits[sizeof(T) / 4];
-  memcpy(bits, &v, sizeof v);
-  if constexpr (sizeof(T) == 4)
-    asm volatile("st.shared::cluster.u32 [%0], %1;" ::"r"(address), "r"(bits[0]) : "memory");
-  else if constexpr (sizeof(T) == 8)
-    asm volatile("st.shared::cluster.v2.u32 [%0], {%1, %2};" ::"r"(address), "r"(bits[0]), "r"(bits[1]) : "memory");
-  else
-    asm volatile("st.shared::cluster.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(bits[0]), "r"(bits[1]),
-                 "r"(bits[2]), "r"(bits[3])
-                 : "memory");
-}
-
-// ---- TMA: boxes of tensors --------------------------------------------------------------------------------------
 
 // Which data stay in L2: the encodings of createpolicy's plain policies.
 constexpr uint64_t kEvictNormal = 0x1000000000000000, kEvictFirst = 0x12F0000000000000, kEvictLast = 0x14F0000000000000;
@@ -200,26 +84,6 @@ GPUKERN_D void prefetch_tensormap(const TensorMap* map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
 
-// ---- the threads themselves -------------------------------------------------------------------------------------
-
-// A warpgroup takes or gives back registers, N a thread afterwards.
-template <int N> GPUKERN_D void setmaxnreg_inc() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }
-template <int N> GPUKERN_D void setmaxnreg_dec() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
-
-// True in one lane of the warp, and every time in the same.
-GPUKERN_D bool elect_sync() {
-  uint32_t elected;
-  asm volatile("{\n.reg .pred p;\nelect.sync _|p, 0xffffffff;\nselp.u32 %0, 1, 0, p;\n}" : "=r"(elected));
-  return elected;
-}
-
-// Until the kernels before this one have ended; and: the next kernel may start.
-GPUKERN_D void griddepcontrol_wait() {
-  GPUKERN_NOTE(waits::Word::earlier_kernels, 0, 0);
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-}
-GPUKERN_D void griddepcontrol_launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
-
 namespace platform {
 
 // nullptr, or why there is no such map.
@@ -238,32 +102,6 @@ inline const char* encode_tensor_map(const TensorMapFields& f, TensorMap& map) {
   }();
   if (!encode) return "the driver has no cuTensorMapEncodeTiled";
   return encode_tensor_map_by(encode, f, map) ? nullptr : "the driver refuses this tensor map";
-}
-
-// As launch(), with clusters of `cluster` blocks side by side.  overlaps: the kernel may start before the ones ahead of
-// it in the stream have ended, and says griddepcontrol_wait before it touches what they read or write.
-template <class... Parameters, class... Arguments>
-int launch_clusters(void (*kernel)(Parameters...), int cluster, bool overlaps, dim3 grid, dim3 block, size_t shared,
-                    Stream stream, Arguments... arguments) {
-#if defined(GPUKERN_BOUNDED_WAITS)
-  waits::arm();
-  waits::remember(waits::name_of(reinterpret_cast<const void*>(kernel)), grid);
-#endif
-  if (const int error = allow_shared(reinterpret_cast<const void*>(kernel), shared)) return error;
-  cudaLaunchAttribute attributes[2] = {};
-  attributes[0].id = cudaLaunchAttributeClusterDimension;
-  attributes[0].val.clusterDim.x = static_cast<unsigned>(cluster);
-  attributes[0].val.clusterDim.y = attributes[0].val.clusterDim.z = 1;
-  attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attributes[1].val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = grid;
-  config.blockDim = block;
-  config.dynamicSmemBytes = shared;
-  config.stream = static_cast<cudaStream_t>(stream);
-  config.attrs = attributes;
-  config.numAttrs = overlaps ? 2 : 1;
-  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 
 }  // namespace platform

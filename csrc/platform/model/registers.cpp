@@ -1,6 +1,10 @@
-#include "control.h"
+// What setmaxnreg and elect.sync do, by the PTX ISA.
+#include "registers.h"
 
 #include <map>
+
+#include "agents.h"
+#include "warp.h"
 
 namespace gpukern::model {
 namespace {
