@@ -96,6 +96,18 @@ def calls(count: int, turns: int) -> Iterator[Line]:
     yield compare("add, with grad", lambda: gpukern.add(x, y), lambda: torch.add(x, y), 1.1, count, turns)
     yield compare("relu, with grad", lambda: gpukern.relu(x), lambda: torch.relu(x), 1.1, count, turns)
     yield compare("mm, with grad", lambda: gpukern.mm(x, y), lambda: torch.mm(x, y), 1.1, count, turns)
+    w, bias = torch.randn(4, 4), torch.randn(4)
+    plain = lambda: gpukern.linear(a, w, bias)  # noqa: E731
+    tanh = lambda: F.gelu(a, approximate="tanh")  # noqa: E731
+    yield compare("linear", plain, lambda: F.linear(a, w, bias), 1.1, count, turns, goal=True)
+    yield compare("linear, keywords", lambda: gpukern.linear(input=a, weight=w, bias=bias), plain, 1.15, count, turns)
+    with_end = lambda: gpukern.linear(a, w, bias, activation="gelu")  # noqa: E731
+    yield compare("linear + gelu", with_end, lambda: F.gelu(F.linear(a, w, bias)), 1.1, count, turns)
+    yield compare("gelu(approximate=)", lambda: gpukern.gelu(a, approximate="tanh"), tanh, 1.1, count, turns)
+    yield compare(
+        "add(alpha=)", lambda: gpukern.add(a, b, alpha=2), lambda: torch.add(a, b, alpha=2), 1.1, count, turns
+    )
+    yield compare("relu_", lambda: gpukern.relu_(a), lambda: torch.relu_(a), 1.1, count, turns, goal=True)
     few = max(1, count // 8)
     yield compare("add, forward + backward", backward(gpukern.add, x, y), backward(torch.add, x, y), 1.1, few, turns)
     yield compare("relu, forward + backward", backward(gpukern.relu, x), backward(torch.relu, x), 1.1, few, turns)

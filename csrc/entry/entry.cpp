@@ -16,8 +16,6 @@
 namespace gpukern::entry {
 namespace {
 
-constexpr int kMaxParameters = 12;
-
 struct Function {
   std::string name, doc;
   PyMethodDef method{};
@@ -38,33 +36,6 @@ std::string default_text(const c10::IValue& value) {
   return text;
 }
 
-struct Kind {
-  char letter;
-  const char* parser;  // the type's name in torch's parser notation
-};
-Kind kind(const c10::TypePtr& type) {
-  if (type->kind() == c10::TypeKind::ListType) {
-    const bool tensors = type->castRaw<c10::ListType>()->getElementType()->kind() == c10::TypeKind::TensorType;
-    return tensors ? Kind{'L', "TensorList"} : Kind{'N', "IntArrayRef"};
-  }
-  if (type->kind() == c10::TypeKind::OptionalType) {
-    switch (type->castRaw<c10::OptionalType>()->getElementType()->kind()) {
-      case c10::TypeKind::TensorType: return {'t', "Tensor?"};
-      case c10::TypeKind::NumberType: return {'s', "Scalar?"};
-      case c10::TypeKind::ListType: return {'n', "IntArrayRef?"};
-      case c10::TypeKind::IntType: return {'i', "ScalarType?"};  // no op has another optional number of its kind
-      default: return {'c', "c10::string_view?"};
-    }
-  }
-  switch (type->kind()) {
-    case c10::TypeKind::TensorType: return {'T', "Tensor"};
-    case c10::TypeKind::NumberType: return {'S', "Scalar"};
-    case c10::TypeKind::IntType: return {'I', "int64_t"};
-    case c10::TypeKind::BoolType: return {'B', "bool"};
-    default: return {'C', "c10::string_view"};
-  }
-}
-
 // "Tensor input, Scalar alpha=1" with `inplace` before the star and `out` at the end, in the parser's notation or (for
 // the docstring's signature line) without types; a flag is the last keyword.
 std::string parameters(const c10::FunctionSchema& schema, bool inplace, bool out, bool typed, const std::string& flag) {
@@ -81,7 +52,7 @@ std::string parameters(const c10::FunctionSchema& schema, bool inplace, bool out
       end_of_positional();
       add("*");
     }
-    std::string part = typed ? std::string(kind(arg.type()).parser) + " " + arg.name() : arg.name();
+    std::string part = typed ? std::string(parser_type(parameter_of(arg.type()))) + " " + arg.name() : arg.name();
     if (arg.default_value()) part += "=" + default_text(*arg.default_value());
     add(part);
   }
@@ -152,35 +123,36 @@ std::vector<int64_t> integers(torch::PythonArgs& args, int k) {
 c10::IValue convert(torch::PythonArgs& args, int k, const c10::Argument& arg) {
   const auto type = args.signature.params[k].type_;
   const bool optional = arg.type()->kind() == c10::TypeKind::OptionalType;
-  switch (kind(arg.type()).letter) {
-    case 'T':
-    case 't':
+  switch (parameter_of(arg.type())) {
+    case Parameter::tensor:
+    case Parameter::optional_tensor:
       if (args.isNone(k) && optional) return {};
       return tensor_or_number(args, k);
-    case 'S': return args.scalar(k);
-    case 's': {
+    case Parameter::number: return args.scalar(k);
+    case Parameter::optional_number: {
       const auto value = args.scalarOptional(k);
       return value ? c10::IValue(*value) : c10::IValue();
     }
-    case 'I':
+    case Parameter::whole:
       if (type == torch::ParameterType::SCALARTYPE) return static_cast<int64_t>(args.scalartype(k));
       return args.toInt64(k);
-    case 'i': {
+    case Parameter::dtype: {
       const auto value = args.scalartypeOptional(k);
       return value ? c10::IValue(static_cast<int64_t>(*value)) : c10::IValue();
     }
-    case 'B': return args.toBool(k);
-    case 'L': return args.tensorlist(k);
-    case 'N': return integers(args, k);
-    case 'n':
+    case Parameter::flag: return args.toBool(k);
+    case Parameter::tensors: return args.tensorlist(k);
+    case Parameter::wholes: return integers(args, k);
+    case Parameter::optional_wholes:
       if (args.isNone(k)) return {};
       return integers(args, k);
-    case 'c': {
+    case Parameter::optional_text: {
       const auto value = args.stringViewOptional(k);
       return value ? c10::IValue(std::string(*value)) : c10::IValue();
     }
-    default: return std::string(args.stringView(k));
+    case Parameter::text: return std::string(args.stringView(k));
   }
+  TORCH_INTERNAL_ASSERT(false, "gpukern: a parameter of an unknown type");
 }
 
 std::optional<c10::OperatorHandle> find_op(const std::string& name, const std::string& overload) {
@@ -334,12 +306,10 @@ PyObject* enter(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* n
   HANDLE_TH_ERRORS
   Function& f = *static_cast<Function*>(PyCapsule_GetPointer(self, nullptr));
   if (f.fast && !at::impl::torch_function_mode_enabled()) {
-    static PyObject* const out = PyUnicode_InternFromString("out");
-    PyObject* result = nullptr;
-    if (!names) result = f.fast->call(args, n);
-    else if (PyTuple_GET_SIZE(names) == 1 && PyTuple_GET_ITEM(names, 0) == out)
-      result = f.fast->call_out(args, n, args[n]);
-    if (result) return result;
+    Given given;
+    PyObject* out = nullptr;
+    if (f.fast->sort(args, n, names, given, out))
+      if (PyObject* const result = f.fast->call(given, out)) return result;
   }
   return slow_vector(f, args, n, names);
   END_HANDLE_TH_ERRORS
@@ -362,10 +332,7 @@ Function* make(const Declaration& d) {
   for (const std::string& more : d.signatures)
     signatures.push_back(said + "(" + more + (more.find(')') == more.npos ? ")" : ""));
   f->parser = std::make_unique<torch::PythonArgParser>(signatures, /*traceable=*/false);
-  std::string letters;
-  for (const c10::Argument& arg : schema.arguments()) letters += kind(arg.type()).letter;
-  const bool returns_tensor = !schema.returns().empty();
-  if (returns_tensor) f->fast = make_fast(letters, "gpukern::" + d.name, bool(f->out));
+  f->fast = make_fast(*f->op, f->out);
   f->doc = d.name + "($module, " + parameters(schema, d.inplace, bool(f->out), false, d.flag) + ")\n--\n\n" + d.doc;
   return f.release();  // lives as long as the process, as the function does
 }

@@ -1,4 +1,5 @@
-// The fast path of an entry: positional, plain tensors, no mode active.  One instantiation a parameter list.
+// The fast path of an entry: plain tensors, numbers and words, by position or by keyword, no mode active.  One
+// instantiation a parameter list.
 #pragma once
 #include <ATen/PythonTorchFunctionTLS.h>
 #include <ATen/core/Tensor.h>
@@ -6,6 +7,8 @@
 #include <c10/core/Scalar.h>
 #include <torch/csrc/autograd/python_variable.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,15 +17,32 @@
 #include <utility>
 #include <vector>
 
+#include "parameter.h"
+
 namespace gpukern::entry {
 
 using at::Tensor;
 
+// A call's arguments by the op's parameters; null where none was given.
+using Given = std::array<PyObject*, kMaxParameters>;
+
 struct Fast {
   virtual ~Fast() = default;
-  // The result, or null with no Python error set where this call is not for the fast path.
-  virtual PyObject* call(PyObject* const* args, Py_ssize_t n) const = 0;
-  virtual PyObject* call_out(PyObject* const* args, Py_ssize_t n, PyObject* out) const = 0;
+  // The result (`out` where it is given, the first argument of an op that writes into it), or null with no Python error
+  // set where this call is not for the fast path.
+  virtual PyObject* call(const Given& given, PyObject* out) const = 0;
+
+  // Sorts arguments by parameter; false where one is no parameter, or is given twice.  Python interns the keywords of a
+  // call, so they are compared by address; one that is not is for the slow path.
+  bool sort(PyObject* const* args, Py_ssize_t n, PyObject* keywords, Given& given, PyObject*& out) const;
+
+ protected:
+  explicit Fast(const c10::FunctionSchema& schema);
+
+ private:
+  std::vector<PyObject*> names_;  // interned, for as long as the process lives
+  PyObject* out_name_;
+  Py_ssize_t positional_ = 0;
 };
 
 struct ReleaseGil {
@@ -32,9 +52,11 @@ struct ReleaseGil {
 
 inline bool plain_tensor(PyObject* object) { return THPVariable_CheckExact(object); }
 
-// Converts one argument; `object` is null where the default stands.
+// One argument of C++ type A; take() is false where the fast path does not convert `object`, or it is null and there is
+// no default.
 template <class A> struct Slot;
 template <> struct Slot<const Tensor&> {
+  static constexpr Parameter parameter = Parameter::tensor;
   const Tensor* value = nullptr;
   bool take(PyObject* object, const c10::IValue*) {
     if (!object || !plain_tensor(object)) return false;
@@ -44,6 +66,7 @@ template <> struct Slot<const Tensor&> {
   const Tensor& get() const { return *value; }
 };
 template <> struct Slot<const std::optional<Tensor>&> {
+  static constexpr Parameter parameter = Parameter::optional_tensor;
   std::optional<Tensor> value;
   bool take(PyObject* object, const c10::IValue*) {
     if (!object || object == Py_None) return true;
@@ -63,6 +86,7 @@ inline bool take_number(PyObject* object, at::Scalar& value) {
   return true;
 }
 template <> struct Slot<const at::Scalar&> {
+  static constexpr Parameter parameter = Parameter::number;
   at::Scalar value;
   bool take(PyObject* object, const c10::IValue* fallback) {
     if (object) return take_number(object, value);
@@ -73,6 +97,7 @@ template <> struct Slot<const at::Scalar&> {
   const at::Scalar& get() const { return value; }
 };
 template <> struct Slot<const std::optional<at::Scalar>&> {
+  static constexpr Parameter parameter = Parameter::optional_number;
   std::optional<at::Scalar> value;
   bool take(PyObject* object, const c10::IValue*) {
     if (!object || object == Py_None) return true;
@@ -83,123 +108,120 @@ template <> struct Slot<const std::optional<at::Scalar>&> {
   }
   const std::optional<at::Scalar>& get() const { return value; }
 };
+// The characters are the object's own, which lives as long as the call.
+inline bool take_text(PyObject* object, std::string_view& value) {
+  if (!PyUnicode_CheckExact(object)) return false;
+  Py_ssize_t length = 0;
+  const char* const characters = PyUnicode_AsUTF8AndSize(object, &length);
+  if (!characters) {
+    PyErr_Clear();
+    return false;
+  }
+  value = {characters, static_cast<size_t>(length)};
+  return true;
+}
 template <> struct Slot<std::string_view> {
+  static constexpr Parameter parameter = Parameter::text;
   std::string_view value;
   bool take(PyObject* object, const c10::IValue* fallback) {
-    if (object || !fallback) return false;
+    if (object) return take_text(object, value);
+    if (!fallback) return false;
     value = fallback->toStringView();
     return true;
   }
   std::string_view get() const { return value; }
 };
 template <> struct Slot<std::optional<std::string_view>> {
-  bool take(PyObject* object, const c10::IValue*) { return !object; }
-  std::optional<std::string_view> get() const { return std::nullopt; }
+  static constexpr Parameter parameter = Parameter::optional_text;
+  std::optional<std::string_view> value;
+  bool take(PyObject* object, const c10::IValue*) {
+    if (!object || object == Py_None) return true;
+    std::string_view text;
+    if (!take_text(object, text)) return false;
+    value = text;
+    return true;
+  }
+  std::optional<std::string_view> get() const { return value; }
 };
 template <> struct Slot<bool> {
+  static constexpr Parameter parameter = Parameter::flag;
   bool value = false;
   bool take(PyObject* object, const c10::IValue* fallback) {
-    if (object || !fallback) return false;
-    value = fallback->toBool();
+    if (!object && !fallback) return false;
+    if (object && !PyBool_Check(object)) return false;
+    value = object ? object == Py_True : fallback->toBool();
     return true;
   }
   bool get() const { return value; }
 };
+
 template <> struct Slot<int64_t> {
+  static constexpr Parameter parameter = Parameter::whole;
   int64_t value = 0;
   bool take(PyObject* object, const c10::IValue* fallback) {
-    if (object || !fallback) return false;
-    value = fallback->toInt();
-    return true;
+    if (!object && !fallback) return false;
+    int overflow = 0;
+    if (object && !PyLong_CheckExact(object)) return false;
+    value = object ? static_cast<int64_t>(PyLong_AsLongLongAndOverflow(object, &overflow)) : fallback->toInt();
+    return overflow == 0;
   }
   int64_t get() const { return value; }
 };
 
 template <class... A> class TypedFast final : public Fast {
  public:
-  TypedFast(const std::string& name, bool has_out)
-      : op_(c10::Dispatcher::singleton().findSchemaOrThrow(name.c_str(), "").typed<Tensor(A...)>()) {
-    if (has_out)
-      out_.emplace(
-          c10::Dispatcher::singleton().findSchemaOrThrow(name.c_str(), "out").typed<void(A..., const Tensor&)>());
-    for (const c10::Argument& arg : op_.schema().arguments()) {
-      defaults_.push_back(arg.default_value());
-      positional_ += !arg.kwarg_only();
-    }
+  TypedFast(const c10::OperatorHandle& op, const std::optional<c10::OperatorHandle>& out) : Fast(op.schema()) {
+    if (op.schema().returns().empty()) in_place_.emplace(op.typed<void(A...)>());
+    else op_.emplace(op.typed<Tensor(A...)>());
+    if (out) out_.emplace(out->typed<void(A..., const Tensor&)>());
+    for (const c10::Argument& arg : op.schema().arguments()) defaults_.push_back(arg.default_value());
   }
-  PyObject* call(PyObject* const* args, Py_ssize_t n) const override {
+  static bool fits(const c10::FunctionSchema& schema) {
+    constexpr Parameter wanted[] = {Slot<A>::parameter...};
+    const auto& has = schema.arguments();
+    return std::equal(has.begin(), has.end(), std::begin(wanted), std::end(wanted),
+                      [](const c10::Argument& arg, Parameter p) { return parameter_of(arg.type()) == p; });
+  }
+  PyObject* call(const Given& given, PyObject* out) const override {
+    if (out && !(out_ && plain_tensor(out))) return nullptr;
     std::tuple<Slot<A>...> slots;
-    if (!take(slots, args, n, std::index_sequence_for<A...>{})) return nullptr;
+    if (!take(slots, given, std::index_sequence_for<A...>{})) return nullptr;
+    if (out) {
+      const Tensor& o = THPVariable_Unpack(out);
+      {
+        const ReleaseGil no_gil;
+        std::apply([&](const auto&... s) { out_->call(s.get()..., o); }, slots);
+      }
+      Py_INCREF(out);
+      return out;
+    }
+    if (in_place_) {
+      {
+        const ReleaseGil no_gil;
+        std::apply([&](const auto&... s) { in_place_->call(s.get()...); }, slots);
+      }
+      Py_INCREF(given[0]);
+      return given[0];
+    }
     Tensor result;
     {
       const ReleaseGil no_gil;
-      result = std::apply([&](const auto&... s) { return op_.call(s.get()...); }, slots);
+      result = std::apply([&](const auto&... s) { return op_->call(s.get()...); }, slots);
     }
     return THPVariable_Wrap(std::move(result));
   }
-  PyObject* call_out(PyObject* const* args, Py_ssize_t n, PyObject* out) const override {
-    if (!out_ || !plain_tensor(out)) return nullptr;
-    std::tuple<Slot<A>...> slots;
-    if (!take(slots, args, n, std::index_sequence_for<A...>{})) return nullptr;
-    const Tensor& o = THPVariable_Unpack(out);
-    {
-      const ReleaseGil no_gil;
-      std::apply([&](const auto&... s) { out_->call(s.get()..., o); }, slots);
-    }
-    Py_INCREF(out);
-    return out;
-  }
 
  private:
-  template <size_t... I>
-  bool take(std::tuple<Slot<A>...>& slots, PyObject* const* args, Py_ssize_t n, std::index_sequence<I...>) const {
-    if (n > positional_) return false;
-    return (std::get<I>(slots).take(static_cast<Py_ssize_t>(I) < n ? args[I] : nullptr,
-                                    defaults_[I] ? &*defaults_[I] : nullptr) &&
-            ...);
+  template <size_t... I> bool take(std::tuple<Slot<A>...>& slots, const Given& given, std::index_sequence<I...>) const {
+    return (std::get<I>(slots).take(given[I], defaults_[I] ? &*defaults_[I] : nullptr) && ...);
   }
-  c10::TypedOperatorHandle<Tensor(A...)> op_;
+  std::optional<c10::TypedOperatorHandle<Tensor(A...)>> op_;
+  std::optional<c10::TypedOperatorHandle<void(A...)>> in_place_;
   std::optional<c10::TypedOperatorHandle<void(A..., const Tensor&)>> out_;
   std::vector<std::optional<c10::IValue>> defaults_;
-  Py_ssize_t positional_ = 0;
 };
 
-template <class... A> std::unique_ptr<Fast> make_typed(const std::string& op, bool has_out) {
-  return std::make_unique<TypedFast<A...>>(op, has_out);
-}
-
-// By the letters of the parameters: T Tensor, t Tensor?, S Scalar, s Scalar?, C str, c str?, I int, B bool; null where
-// no fast path is compiled for the list (the slow one serves it).
-inline std::unique_ptr<Fast> make_fast(const std::string& letters, const std::string& op, bool has_out) {
-  using T = const Tensor&;
-  using t = const std::optional<Tensor>&;
-  using S = const at::Scalar&;
-  using s = const std::optional<at::Scalar>&;
-  using C = std::string_view;
-  using c = std::optional<std::string_view>;
-  using Make = std::unique_ptr<Fast> (*)(const std::string&, bool);
-  static const std::pair<const char*, Make> known[] = {
-      {"T", &make_typed<T>},
-      {"TS", &make_typed<T, S>},
-      {"TSS", &make_typed<T, S, S>},
-      {"Tss", &make_typed<T, s, s>},
-      {"TC", &make_typed<T, C>},
-      {"TT", &make_typed<T, T>},
-      {"TTS", &make_typed<T, T, S>},
-      {"TTC", &make_typed<T, T, C>},
-      {"TTc", &make_typed<T, T, c>},
-      {"TTT", &make_typed<T, T, T>},
-      {"TTTS", &make_typed<T, T, T, S>},
-      {"TTTC", &make_typed<T, T, T, C>},
-      {"TTctcB", &make_typed<T, T, c, t, c, bool>},
-      {"TTtctcB", &make_typed<T, T, t, c, t, c, bool>},
-      {"TTTt", &make_typed<T, T, T, t>},
-      {"TTTSSctcB", &make_typed<T, T, T, S, S, c, t, c, bool>},
-      {"TTTSS", &make_typed<T, T, T, S, S>},
-  };
-  for (const auto& [key, make] : known)
-    if (letters == key) return make(op, has_out);
-  return nullptr;
-}
+// The fast path of an op, or null where none is compiled for its parameters: the slow path serves it.
+std::unique_ptr<Fast> make_fast(const c10::OperatorHandle& op, const std::optional<c10::OperatorHandle>& out);
 
 }  // namespace gpukern::entry

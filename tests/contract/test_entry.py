@@ -1,0 +1,169 @@
+"""One function, called in every way: by position, by keyword, in place and into `out`.
+
+Plain arguments take a fast path, all others torch's own parser, which a torch-function mode makes serve every call: the
+two give one result or one refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+import gpukern
+from tests.oracle import outcomes
+
+SCHEMAS = {
+    name: getattr(torch.ops.gpukern, name).default._schema
+    for name in sorted(gpukern._C.functions())
+    if name not in ("scaled_mm", "scaled_product")  # whose operands are of their own kind
+}
+Arguments = dict[str, Any]
+
+
+class Parsed(TorchFunctionMode):
+    """Sends every call through torch's parser, unchanged."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return function(*args, **(kwargs or {}))
+
+
+def parsed(function: Callable[[], Any]) -> Any:
+    with Parsed():
+        return function()
+
+
+M, V, T = (3, 3), (3,), (2, 3, 3)
+# Of the tensors in their order; all others are matrices, and a bias a vector.
+SHAPES = {
+    "mv": (M, V), "addmv": (V, M, V), "dot": (V, V), "vdot": (V, V), "outer": (V, V), "ger": (V, V), "addr": (M, V, V),
+    "bmm": (T, T, T), "baddbmm": (T, T, T, T), "addbmm": (M, T, T), "bilinear": (M, M, (3, 3, 3), V),
+}  # fmt: skip
+TEXTS = {"rounding_mode": "floor", "precision": None, "approximate": "tanh"}
+
+
+def arguments(name: str) -> Arguments | None:
+    """Some for every parameter; None for functions of lists, which have no fast path."""
+    found: Arguments = {}
+    generator = torch.Generator().manual_seed(0)
+    shapes = iter(SHAPES.get(name.rstrip("_"), ()))
+    for parameter in SCHEMAS[name].arguments:
+        kind, key = str(parameter.type), parameter.name
+        if "List" in kind:
+            return None
+        if "Tensor" in kind:
+            t = torch.rand(next(shapes, V if key == "bias" else M), generator=generator) + 0.1
+            found[key] = t > 0.6 if key == "condition" else t
+        elif "number" in kind:
+            found[key] = 2.0 if parameter.default_value is None else parameter.default_value
+        elif "str" in kind:
+            found[key] = TEXTS.get(key, "relu")
+        else:
+            found[key] = parameter.default_value
+    return found
+
+
+def copied(given: Arguments) -> Arguments:
+    return {key: value.clone() if isinstance(value, Tensor) else value for key, value in given.items()}
+
+
+def ways(name: str, given: Arguments) -> dict[str, Callable[[], Any]]:
+    """The same call in several ways: each with copies of its own, since it may write into the first."""
+    function = getattr(gpukern, name)
+    places = [a.name for a in SCHEMAS[name].arguments if not a.kwarg_only]
+    found: dict[str, Callable[[], Any]] = {}
+    for count in range(len(places) + 1):
+
+        def split(count: int = count, **more: Any) -> Any:
+            mine = copied(given)
+            by_place = [mine.pop(place) for place in places[:count]]
+            return function(*by_place, **mine, **more)
+
+        found[f"{count} by position"] = split
+
+    def not_interned(**more: Any) -> Any:
+        return function(**{"".join(list(key)): value for key, value in (copied(given) | more).items()})
+
+    found["keywords that are not interned"] = not_interned
+    return found
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_way_to_call_is_one(name: str) -> None:
+    given = arguments(name)
+    if given is None:
+        assert name in ("multi_dot", "chain_matmul", "einsum", "tensordot")
+        return
+    calls = ways(name, given)
+    expected = outcomes.of(lambda: parsed(calls["0 by position"]))
+    assert len(expected) == 4, expected  # a result, no refusal
+    for way, call in calls.items():
+        for kind, function in (("plain", call), ("parsed", lambda call=call: parsed(call))):
+            assert outcomes.of(function) == expected, f"{way}, {kind}"
+    if "out" in getattr(torch.ops.gpukern, name).overloads():
+        for way, call in calls.items():
+            out = torch.empty(0)
+            assert call(out=out) is out, way
+            assert outcomes.of(lambda out=out: out) == expected, way
+            assert outcomes.of(lambda call=call: call(out=None)) == expected, way
+
+
+WRONG: dict[str, Callable[[], Any]] = {
+    "an unknown keyword": lambda: gpukern.add(torch.ones(2), torch.ones(2), gamma=1),
+    "twice": lambda: gpukern.add(torch.ones(2), torch.ones(2), other=torch.ones(2)),
+    "too many": lambda: gpukern.add(torch.ones(2), torch.ones(2), 1, 2),
+    "missing": lambda: gpukern.add(torch.ones(2), alpha=2),
+    "keyword-only by position": lambda: gpukern.mm(torch.ones(2, 2), torch.ones(2, 2), "relu"),
+    "a text for a number": lambda: gpukern.add(torch.ones(2), torch.ones(2), alpha="1"),
+    "a number for a text": lambda: gpukern.linear(torch.ones(2, 2), torch.ones(2, 2), activation=1),
+    "a number for a flag": lambda: gpukern.mm(torch.ones(2, 2), torch.ones(2, 2), batch_invariant=1),
+    "None for a number": lambda: gpukern.add(torch.ones(2), torch.ones(2), alpha=None),
+    "None for a tensor": lambda: gpukern.mm(torch.ones(2, 2), None),
+    "no such activation": lambda: gpukern.mm(torch.ones(2, 2), torch.ones(2, 2), activation="gelo"),
+    "half a surrogate pair": lambda: gpukern.mm(torch.ones(2, 2), torch.ones(2, 2), activation="\ud800"),
+    "out is no tensor": lambda: gpukern.add(torch.ones(2), torch.ones(2), out=1),
+    "beyond 64 bits": lambda: gpukern.add(torch.ones(2), torch.ones(2), alpha=2**70),
+    "requires grad": lambda: gpukern.relu_(torch.ones(2, requires_grad=True)),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_refusals_are_those_of_torchs_parser(case: str) -> None:
+    """Whatever the fast path does not take, with the words that the parser has for it."""
+    found = []
+    for call in (WRONG[case], lambda: parsed(WRONG[case])):
+        with pytest.raises(Exception) as caught:
+            call()
+        found.append((caught.type, str(caught.value)))
+    assert found[0] == found[1]
+
+
+ODD: dict[str, Callable[[], Tensor]] = {
+    "a bool for a number": lambda: gpukern.add(torch.ones(2), torch.ones(2), alpha=True),
+    "a number of numpy": lambda: gpukern.add(torch.ones(2), torch.ones(2), alpha=numpy.float32(0.5)),
+    "a tensor for a number": lambda: gpukern.add(torch.ones(2), torch.ones(2), alpha=torch.tensor(3)),
+    "a complex number": lambda: gpukern.add(torch.ones(2, dtype=torch.complex64), torch.ones(2), alpha=2j),
+    "a text of a subclass": lambda: gpukern.gelu(torch.ones(2), approximate=type("S", (str,), {})("tanh")),
+    "a parameter": lambda: gpukern.mm(torch.nn.Parameter(torch.ones(2, 2)), torch.ones(2, 2), activation="relu"),
+    "inplace by keyword": lambda: gpukern.relu(torch.tensor([-1.0, 2.0]), inplace=True),
+    "inplace by position": lambda: gpukern.relu(torch.tensor([-1.0, 2.0]), True),
+    "two bounds by keyword": lambda: gpukern.clamp(torch.arange(4.0), max=2, min=1),
+    "a bound that is None": lambda: gpukern.clamp(torch.arange(4.0), min=None, max=2),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_arguments_are_what_torchs_parser_makes_of_them(case: str) -> None:
+    assert outcomes.of(ODD[case]) == outcomes.of(lambda: parsed(ODD[case]))
+
+
+def test_the_argument_of_an_in_place_call_is_its_result() -> None:
+    x = torch.tensor([-1.0, 2.0])
+    count = x._version
+    assert gpukern.relu_(x) is x and x._version == count + 1
+    assert gpukern.add_(input=x, other=x, alpha=2) is x and x.tolist() == [0.0, 6.0]
