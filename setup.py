@@ -62,7 +62,7 @@ def require_torch() -> Any:
                 f"this Python ({sys.executable}) has no torch, and the build compiles against it; "
                 f"run: pip install 'torch>=2.11' 'setuptools>=77' ninja && {INSTALL}"
             )
-        stop(f"torch is installed but does not import ({error}); repair it, then run: {INSTALL}")
+        stop(f"torch is installed but cannot be imported ({error}); repair it, then run: {INSTALL}")
     found = tuple(int(x) for x in re.findall(r"\d+", torch.__version__)[:2])
     if found < OLDEST_TORCH:
         stop(f"torch {torch.__version__} is too old; run: pip install 'torch>=2.11' && {INSTALL}")
@@ -75,9 +75,9 @@ def require_torch() -> Any:
 def find_gpu(torch: Any, mode: str) -> Gpu | None:
     """nvcc or hipcc, as GPUKERN_BUILD allows; None is the CPU build, said in one line."""
     if mode not in ("auto", "cpu", "cuda", "hip"):
-        stop(f"GPUKERN_BUILD={mode} is none of auto, cpu, cuda, hip")
+        stop(f"GPUKERN_BUILD={mode} is unknown; choose auto, cpu, cuda or hip")
     if mode == "cpu":
-        say("CPU only, as GPUKERN_BUILD=cpu asks")
+        say("building for the CPU only, because GPUKERN_BUILD=cpu")
         return None
     if mode == "hip" or (mode == "auto" and torch.version.hip):
         home = Path(os.environ.get("ROCM_HOME") or os.environ.get("ROCM_PATH") or "/opt/rocm")
@@ -101,7 +101,7 @@ def find_gpu(torch: Any, mode: str) -> Gpu | None:
             return Gpu("cuda", compiler, version, home, words, why, known)
         if mode == "cuda":
             stop("GPUKERN_BUILD=cuda, but nvcc is neither in CUDA_HOME nor on PATH nor in /usr/local/cuda/bin")
-    say("no nvcc or hipcc found: CPU only (set CUDA_HOME to build the CUDA kernels; no GPU is needed for that)")
+    say("no nvcc or hipcc found: building for the CPU only (set CUDA_HOME to build the CUDA kernels; no GPU is needed)")
     return None
 
 
@@ -188,7 +188,9 @@ def compile_all(commands: dict[str, Command], temp: Path, count: int) -> None:
     """commands: output -> how it is made. Runs those whose inputs changed."""
     ninja = ninja_command()
     if not ninja:
-        say("ninja is not installed: compiling with threads (pip install ninja shows progress and is tried more)")
+        say(
+            "ninja is not installed: compiling with threads (pip install ninja: it shows progress and is better tested)"
+        )
         compile_with_threads(commands, count)
         return
     text = [
@@ -204,7 +206,7 @@ def compile_all(commands: dict[str, Command], temp: Path, count: int) -> None:
     verbose = ["-v"] if os.environ.get("GPUKERN_BUILD_VERBOSE") else []
     result = subprocess.run([*ninja, "-f", str(temp / "build.ninja"), "-j", str(count), *verbose], cwd=ROOT)
     if result.returncode:
-        stop("a source did not compile; the compiler's own words stand above")
+        stop("a source file did not compile; the compiler's messages are above")
     if os.environ.get("GPUKERN_BUILD_TIMES"):
         print_times(temp)
 
@@ -234,7 +236,7 @@ def compile_with_threads(commands: dict[str, Command], count: int) -> None:
         failed = [text for text in pool.map(one, commands.items()) if text]
     if failed:
         print("\n".join(failed), file=sys.stderr)
-        stop("a source did not compile; the compiler's own words stand above")
+        stop("a source file did not compile; the compiler's messages are above")
 
 
 def print_times(temp: Path) -> None:
@@ -243,7 +245,7 @@ def print_times(temp: Path) -> None:
     for line in (ROOT / temp / ".ninja_log").read_text().splitlines()[1:]:
         start, end, _, out, *_ = line.split("\t")
         seconds[out] = (int(end) - int(start)) / 1000
-    print(f"gpukern: {len(seconds)} objects, {sum(seconds.values()):.0f} s in all; the slowest:")
+    print(f"gpukern: {len(seconds)} objects, {sum(seconds.values()):.0f} s in total; the slowest:")
     for out, time in sorted(seconds.items(), key=lambda kv: -kv[1])[:20]:
         print(f"  {time:7.1f} s  {Path(out).name}")
 
@@ -286,7 +288,7 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
         temp = Path(os.path.relpath(self.build_temp, ROOT))
         plan = plan_objects(gpu)
         if not any(o.source.name == "bind.cpp" for o in plan.objects):
-            stop("csrc/bind.cpp is missing: this is not a whole source tree")
+            stop("csrc/bind.cpp is missing: the source tree is incomplete")
         rules = self.rules(torch, gpu, temp)
         info = facts(plan, gpu, torch, cxx, rules)
         write_if_changed(ROOT / temp / "generated" / "gpukern_built.h", built_header(info))

@@ -35,8 +35,9 @@ BEGINNING = """# How fast it is
 Written by `python -m benchmarks.performance` from the runs in `benchmarks/results/`; a test compares. A run is of one
 device, date and commit, which stand at its beginning, and was made by `python -m gpukern bench`.
 
-- times: microseconds of one call, the median over the turns; ours and each rival's were taken by turns in one process
-- ratio: the rival's time over gpukern's, with its 95 % interval; above 1 gpukern is faster
+- times: microseconds of one call, the median over the turns; gpukern's and each baseline's were taken by turns in one
+  process
+- ratio: the baseline's time over gpukern's, with its 95 % interval; above 1 gpukern is faster
 - of the floor: the least time that the measured ceilings allow, as a share of gpukern's time; what stays in a cache can
   be above 100 %
 - error: the largest, as a share of what is allowed; what is wrong has no time
@@ -120,7 +121,7 @@ def row(run: Run, line: Line, rivals: list[str]) -> list[str]:
 
 
 def table(run: Run, lines: list[Line], rivals: list[str]) -> str:
-    heading = ["case", "row", "gpukern, µs", *(f"{r}, µs" for r in rivals), "rate", "of the floor"]
+    heading = ["case", "configuration", "gpukern, µs", *(f"{r}, µs" for r in rivals), "rate", "of the floor"]
     heading += [*(f"{r} / gpukern" for r in rivals), "error"]
     marks = ["---", "---", *["---:"] * (len(heading) - 2)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heading, marks, *(row(run, x, rivals) for x in lines)))

@@ -102,7 +102,7 @@ py::dict describe_device(const std::string& name) {
 gemm::Type type_named(const std::string& name) {
   for (int t = 0; t < gemm::kTypes; ++t)
     if (name == gemm::name(static_cast<gemm::Type>(t))) return static_cast<gemm::Type>(t);
-  throw py::value_error("no product of ours takes " + name);
+  throw py::value_error("gpukern has no matrix product of " + name);
 }
 
 using Layout = std::array<int64_t, 4>;  // row, column and batch stride in elements, alignment in bytes

@@ -10,11 +10,11 @@ import sys
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m gpukern", description="Hand-written GPU kernels for PyTorch.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    info = commands.add_parser("info", help="versions, what was built, devices found, what to run to build the rest")
-    info.add_argument("--json", action="store_true", help="the same as JSON")
+    info = commands.add_parser("info", help="print versions, what was built, devices found, and how to build the rest")
+    info.add_argument("--json", action="store_true", help="print it as JSON")
     commands.add_parser("demo", help="train a digit classifier on torch's kernels and on gpukern's", add_help=False)
-    commands.add_parser("model", help="execute a GPU kernel on the CPU, every access watched", add_help=False)
-    commands.add_parser("bench", help="measure gpukern's kernels beside torch's", add_help=False)
+    commands.add_parser("model", help="run a GPU kernel on the CPU and check every memory access", add_help=False)
+    commands.add_parser("bench", help="time gpukern's kernels against torch's", add_help=False)
     asked, rest = parser.parse_known_args(arguments)
     if asked.command == "demo":
         from gpukern import demo

@@ -41,7 +41,7 @@ class Stats(dict[str, RouteStats]):
     def __str__(self) -> str:
         if not self:
             return "no routed op was called"
-        lines = [f"{'op':12}  {'gpukern':>9}  {'torch':>9}  why torch"]
+        lines = [f"{'op':12}  {'gpukern':>9}  {'torch':>9}  why torch served it"]
         for op, row in self.items():
             why = "; ".join(f"{count} x {reason}" for reason, count in row.fallbacks.items())
             lines.append(f"{op:12}  {row.hits:>9}  {sum(row.fallbacks.values()):>9}  {why}".rstrip())
@@ -132,7 +132,7 @@ def enable(*, include: Iterable[str] | None = None, exclude: Iterable[str] = ())
 
 def _names(argument: str, ops: Iterable[str]) -> list[str]:
     if isinstance(ops, str):
-        raise TypeError(f"{argument} is a list of op names, as in {argument}=[{ops!r}]")
+        raise TypeError(f"{argument} must be a list of op names, as in {argument}=[{ops!r}]")
     return list(ops)
 
 

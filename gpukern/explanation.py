@@ -17,12 +17,12 @@ PREDICTED = "predicted, not measured on a GPU"  # said beside every figure of th
 class Explanation:
     """What `explain` found; prints as text.
 
-    row: the compiled kernel that runs, e.g. "simt/s128x128"; None where this build has none for the device.
-    refused: (folder or row, reason) for everything better that was passed over, in the order it was asked.
-    would_run: the row that a full build would run; splits: the ranges of k that it adds up, each summed by blocks of
-    its own.  notes: what else is to be said.  cycles: what the cost model, made to rank rows and fitted to no device,
-    gives would_run; None on the CPU.  measurement: what a stored measurement said that chose the row (date, device,
-    times); where there is none, every figure is predicted and says so.
+    row: the configuration (compiled kernel) that runs, e.g. "simt/s128x128"; None if this build has none for the
+    device.  refused: (kernel folder or configuration, reason) for everything that was ruled out before it, in the order
+    of preference.  would_run: the configuration that a full build would run; splits: its split-K count, the ranges of k
+    that separate blocks sum.  notes: further facts.  cycles: the cost model's estimate for would_run, made to rank
+    configurations and fitted to no device; None on the CPU.  measurement: the stored measurement that decided the
+    choice (date, device, times); without one, every figure is predicted and says so.
     """
 
     op: str
@@ -39,7 +39,7 @@ class Explanation:
     def __str__(self) -> str:
         lines = [f"{self.op}: {self.problem}", f"  on        {self.device}", f"  runs      {self.row or 'torch'}"]
         if self.row is None and self.would_run:
-            lines.append(f"  built, it would run {self.would_run}; gpukern.info() says what to run to build it")
+            lines.append(f"  a full build would run {self.would_run}; gpukern.info() says what to run to build it")
         if self.measurement:
             lines.append(f"  measured  {self.measurement}")
         elif self.cycles is not None:
@@ -58,7 +58,7 @@ class Explanation:
 
 
 def adds_terms(name: str) -> bool:
-    """Whether a row multiplies float32 as bfloat16 terms."""
+    """Whether a configuration multiplies float32 as bfloat16 terms."""
     return name.startswith(("terms/", "sm_90a/t"))
 
 
@@ -104,7 +104,7 @@ class Recorder(TorchDispatchMode):
 
 
 def cycles(found: dict[str, Any]) -> float | None:
-    """The cost of the row that would run; None where none would, and on the CPU, whose one row counts no cycles."""
+    """The cost of the configuration that would run; None where none would, and on the CPU, which counts no cycles."""
     row: str = found["would_run"]
     return None if not row or row.startswith("host/") else float(found["cost"])
 
@@ -112,18 +112,18 @@ def cycles(found: dict[str, Any]) -> float | None:
 def range_notes(found: dict[str, Any]) -> tuple[str, ...]:
     if found["splits"] == 1:
         return ()
-    where = ", by the blocks of a cluster through their shared memory" if found["inside"] else ""
-    return (f"k is summed in {found['splits']} ranges by blocks of their own, which are added in a fixed order{where}",)
+    where = ", by the blocks of a cluster through distributed shared memory" if found["inside"] else ""
+    return (f"split-K: {found['splits']} ranges of k, summed by separate blocks and added in a fixed order{where}",)
 
 
 def pass_notes(found: dict[str, Any]) -> tuple[str, ...]:
     """What is written to memory before the product."""
     if not found["workspace"]:
         return ()
-    what = "operands are copied into lines that TMA brings"
+    what = "operands are copied into a layout that TMA can load"
     if adds_terms(found["would_run"]):
-        what = "float32 operands are written as bfloat16 terms"
-    return (f"{what} first, {found['workspace'] / 1e6:.3g} MB",)
+        what = "float32 operands are split into bfloat16 terms"
+    return (f"{what} before the product, {found['workspace'] / 1e6:.3g} MB",)
 
 
 def sum_notes(found: dict[str, Any], summed: bool) -> tuple[str, ...]:
@@ -131,10 +131,10 @@ def sum_notes(found: dict[str, Any], summed: bool) -> tuple[str, ...]:
     if not summed:
         return ()
     if not found["parts"]:
-        return ("the bias's gradient is torch's sum of the rounded result",)
-    where = "the pass that ends the product" if found["parts_apart"] else "the product's own pass"
-    parts = "one part" if found["parts"] == 1 else f"{found['parts']} parts, which are added in a fixed order"
-    return (f"the bias's gradient is summed in {where}, in {parts}",)
+        return ("the bias gradient is torch's sum over the rounded result",)
+    where = "a separate epilogue kernel" if found["parts_apart"] else "the product's own kernel"
+    parts = "one pass" if found["parts"] == 1 else f"{found['parts']} partial sums, which are added in a fixed order"
+    return (f"the bias gradient is summed in {where}, in {parts}",)
 
 
 def measurement(found: dict[str, Any]) -> str | None:

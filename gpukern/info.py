@@ -136,9 +136,13 @@ def advice(facts: dict[str, Any], devices: list[dict[str, Any]]) -> list[str]:
     seen = {row["target"] for row in devices} | {row["target"] for row in gpus_of_the_driver()}
     if facts.get("backend") == "cpu":
         if torch.version.hip:
-            lines.append(f"HIP kernels are not built; with hipcc on PATH, run: {build_command(GPUKERN_BUILD='hip')}")
+            lines.append(
+                f"HIP kernels are not built; put hipcc on PATH, then run: {build_command(GPUKERN_BUILD='hip')}"
+            )
         elif found_nvcc():
-            lines.append(f"CUDA kernels are not built; nvcc is here, run: {build_command(GPUKERN_BUILD='cuda')}")
+            lines.append(
+                f"CUDA kernels are not built, but nvcc is installed; run: {build_command(GPUKERN_BUILD='cuda')}"
+            )
         else:
             then = build_command(CUDA_HOME="/usr/local/cuda")
             lines.append(f"CUDA kernels are not built; install the CUDA toolkit (nvcc), then run: {then}")
@@ -147,7 +151,7 @@ def advice(facts: dict[str, Any], devices: list[dict[str, Any]]) -> list[str]:
         if words and not runs_on(words, target):
             name = "PYTORCH_ROCM_ARCH" if target.startswith("gfx") else "TORCH_CUDA_ARCH_LIST"
             value = target if target.startswith("gfx") else f"{int(target[3:]) // 10}.{int(target[3:]) % 10}"
-            lines.append(f"nothing built runs on {target}, run: {build_command(**{name: value})}")
+            lines.append(f"this build has no kernels for {target}; run: {build_command(**{name: value})}")
     if gpus_of_the_driver() and not devices:
         lines.append(
             f"the driver lists a GPU, but torch {torch.__version__} cannot use it; install a CUDA build of torch"
@@ -176,7 +180,9 @@ class Info(dict[str, Any]):
             else "  built        nothing",
         ]
         if "-DGPUKERN_BOUNDED_WAITS" in facts.get("flags", {}).get("gpu", ""):
-            lines.append("               for first runs on a device: GPUKERN_BOUNDED_WAITS; the usual: make build")
+            lines.append(
+                "               with GPUKERN_BOUNDED_WAITS, for first runs on a device; for normal use run: make build"
+            )
         targets = facts.get("targets", {})
         width = max(map(len, targets), default=0)
         for folder, words in targets.items():

@@ -222,7 +222,7 @@ def restore_modules(model: _Model) -> _Model:
         if isinstance(module, Linear) and module.activation is not None:
             raise ValueError(
                 f"{name or 'the model'} is a gpukern.nn.Linear with activation={module.activation!r}, which "
-                "torch.nn.Linear cannot express; set its activation to None, apply that as a module, then restore"
+                "torch.nn.Linear cannot express; set it to None, apply the activation as a module, then restore"
             )
     _retype(model, _TORCHS)
     return model

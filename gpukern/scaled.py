@@ -52,9 +52,13 @@ def explain_scaled(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -
     )  # fmt: skip
     row = found["row"] or found["would_run"] or ""
     exact = not kinds[6] or kinds[2] or kinds[5]
-    how = "emulated: 8-bit numbers are widened in software and summed in float32, use_fast_accum or not"
+    how = "emulated: float8 is converted in software and summed in float32, with or without use_fast_accum"
     if row.startswith(("sm_90a/", "sm_89/")):
-        sums = "each 128 of k is added to float32 sums" if exact else "sums have 14 bits, as use_fast_accum allows"
+        sums = (
+            "partial sums over 128 of k are added in float32"
+            if exact
+            else "sums have 14 bits, as use_fast_accum allows"
+        )
         how = f"on float8 tensor cores; {sums}"
     return Explanation(
         "scaled_mm", found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),

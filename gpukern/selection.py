@@ -154,7 +154,13 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     shape = (product.a.shape[0], product.a.shape[1], product.b.shape[2])
     extents = (*shape, product.a.shape[2])
     if product.a.layout != torch.strided:
-        return Explanation(op, f"{dtype} {tuple(shape)}", device, None, notes=(f"{dtype} products are torch's own",))
+        return Explanation(
+            op,
+            f"{dtype} {tuple(shape)}",
+            device,
+            None,
+            notes=(f"gpukern multiplies strided tensors only; torch serves the layout {product.a.layout}",),
+        )
     result = torch.empty(shape, dtype=product.a.dtype, device="meta")
     precision = _precision(op, extras.get("precision"), product.a.dtype)
     residual = extras.get("residual")
@@ -189,18 +195,18 @@ def _precision(op: str, asked: str | None, dtype: torch.dtype) -> str:
     if asked not in PRECISIONS:
         raise ValueError(f"gpukern: unknown precision {asked!r}; choose one of {', '.join(PRECISIONS)}")
     if dtype != torch.float32:
-        raise TypeError(f"gpukern.{op}(): precision= is how float32 is multiplied, got {dtype}.")
+        raise TypeError(f"gpukern.{op}(): precision= applies to float32 products only, got {dtype}.")
     return asked
 
 
 def _how_notes(found: dict[str, Any], extras: dict[str, Any]) -> tuple[str, ...]:
-    """Where the row is not what `precision` or `batch_invariant` may be taken to mean."""
+    """Where the configuration is not what `precision` or `batch_invariant` may be taken to mean."""
     notes = []
     row, precision = found["row"] or found["would_run"], extras.get("precision")
     if precision not in (None, "strict") and row.split("/")[0] in ("host", "simt", "gemv"):
-        notes.append(f"{precision} is served by strict float32 here, which is more exact")
+        notes.append(f"computed in strict float32 here, which is more exact than {precision}")
     if extras.get("batch_invariant") and row.startswith("host/"):
-        notes.append("batch-invariant: a product that sums every element in the order of k, slower than the BLAS")
+        notes.append("batch_invariant=True: each element is summed in the order of k, which is slower than the BLAS")
     return tuple(notes)
 
 
@@ -208,7 +214,7 @@ def _epilogue_notes(args: tuple[Any, ...], extras: dict[str, Any]) -> tuple[str,
     fused = extras.get("activation") not in (None, "none") or extras.get("residual") is not None
     tensors = [value for value in (*args, extras.get("residual")) if isinstance(value, Tensor)]
     if fused and torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        return ("a gradient is needed, so activation and residual run as elementwise ops of their own",)
+        return ("a gradient is needed, so activation and residual run as separate elementwise ops",)
     return ()
 
 
@@ -239,7 +245,7 @@ def _explain_composed(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], de
         name, operands, options = recorder.calls[-1]
         return replace(_explain_elementwise(name, operands, options, device), op=op)
     problem = f"{tuple(result.shape)}, {str(result.dtype).removeprefix('torch.')}"
-    return Explanation(op, problem, device, None, notes=("torch's own op serves it",))
+    return Explanation(op, problem, device, None, notes=("torch's own op serves this call",))
 
 
 # ---- elementwise ops -------------------------------------------------------------------------------------------------
@@ -259,9 +265,13 @@ def _explain_elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any],
         converted = sorted(
             {str(t.dtype).removeprefix("torch.") for t in (*tensors, result)} - {"float32", "float64", "int64"}
         )
-        notes = ("operands are read and written in place",) if kind == "dense" else ("rows are gathered into blocks",)
+        notes = (
+            ("dense memory is read and written directly",)
+            if kind == "dense"
+            else ("rows are copied into blocks first",)
+        )
         if converted:
-            notes = (f"{', '.join(converted)} is converted a block of 512 at a time",)
+            notes = (f"{', '.join(converted)} is converted in blocks of 512 elements",)
         return Explanation(op, f"{problem}, {kind} access", f"cpu, {capability}", f"host/{capability}", notes=notes)
     _C.describe_device(device)
     built = any(words for folder, words in _targets().items() if folder.startswith("elementwise"))
@@ -313,7 +323,7 @@ def default_device() -> str:
 
 
 def explain(op: str | Callable[..., Any], *args: Any, device: str | None = None, **kwargs: Any) -> Explanation:
-    """Prints and returns which kernel would serve a call, and why each better one would not.
+    """Prints and returns which kernel would serve a call, and why each kernel preferred to it would not.
 
     op: the name of a gpukern function ("matmul", "silu") or the function; then its arguments.  Tensors may be on
     `meta`.  device: "cpu", "cuda", "cuda:1", or a target that need not be there ("sm_90a", "gfx942"); None is the
@@ -346,10 +356,11 @@ def explain_quietly(op: str | Callable[..., Any], *args: Any, device: str | None
 
 @dataclass(frozen=True)
 class Row:
-    """One compiled matrix product kernel.
+    """One configuration: a compiled matrix product kernel.
 
-    name: what `force` takes.  types: the element types it takes.  targets: the compiler's words its code was built for,
-    empty where none was.  tile: the (m, n, k) that a block computes at a time; threads and shared_bytes: of a block.
+    name: what `force` takes.  types: its element types.  targets: the architectures it was built for (sm_80, gfx942),
+    empty if it was not built.  tile: the (m, n, k) that a thread block computes at a time; threads and shared_bytes:
+    per thread block.
     """
 
     name: str
@@ -368,7 +379,7 @@ class Row:
 
 
 def available(*, built: bool = True) -> list[Row]:
-    """The rows this build has code for, best folder first; built=False adds those that a full build would have."""
+    """The configurations of this build, most preferred first; built=False adds those that a full build would have."""
     rows = [
         Row(r["name"], tuple(r["types"]), tuple(r["targets"].split()), r["tile"], r["threads"], r["shared_bytes"])
         for r in _C.gemm_rows()
@@ -377,7 +388,8 @@ def available(*, built: bool = True) -> list[Row]:
 
 
 class Forced(FunctionContext):
-    """What `force` returns: a row or folder, forced on this thread between entry and exit; it may be entered again."""
+    """What `force` returns: a configuration or kernel folder, forced on this thread between entry and exit; it may be
+    entered again."""
 
     maker = "force"
 
@@ -401,18 +413,19 @@ class Forced(FunctionContext):
 
 
 def force(name: str) -> Forced:
-    """Makes this thread's products run on one folder ("simt") or row ("simt/s64x64") for the length of a `with` block,
-    or of each call of the function that it decorates.
+    """Makes this thread's products run on one kernel folder ("simt"), one configuration ("simt/s64x64") or one
+    configuration with split-K ("simt/s64x64*4") for the length of a `with` block, or of each call of the function that
+    it decorates.
 
-    A product that it cannot serve is a RuntimeError that says why, so nothing else is measured by mistake.  Blocks
-    nest.  GPUKERN_FORCE in the environment does the same for a whole process.  ValueError, on entry, for a name that is
-    not known, with those that are.
+    A product that it cannot serve raises a RuntimeError that says why, so nothing else is measured by mistake.  Blocks
+    nest.  GPUKERN_FORCE in the environment does the same for a whole process.  ValueError, on entry, for an unknown
+    name; it lists the known ones.
     """
     return Forced(name)
 
 
 def served() -> list[tuple[str, str, int]]:
-    """(call, row, count) for every gpukern kernel that served a call since the start or `reset_served()`."""
+    """(call, configuration, count) for every gpukern kernel that served a call since the start or `reset_served()`."""
     products = [("matrix product", row, count) for row, count in _C.gemm_counts()]
     passes = []
     for key, count in _C.elementwise_counts():

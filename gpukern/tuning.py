@@ -1,6 +1,6 @@
 """Stored measurements of matrix products: where they lie, what makes them stale, and how selection gets them.
 
-`python -m gpukern bench tune` times the compiled rows for given shapes and stores their order: one JSON file a device
+`python -m gpukern bench tune` times the configurations for given shapes and stores their order: one JSON file a device
 and gpukern version, in the folder that `GPUKERN_TUNING` names, else in `$XDG_CACHE_HOME/gpukern/tuning`, which is
 ~/.cache/gpukern/tuning where nothing is set.  `GPUKERN_TUNING=off` (or 0) neither reads nor stores.
 
@@ -9,8 +9,8 @@ gives the device; a product asks for that name when it runs, and only where some
 described (`explain(.., device="sm_90a")`) has no name: it takes the measurements of its target where all of them come
 from one device, and none where they come from several, since a target alone does not say which is meant.
 
-A file is stale, and ignored as a whole, where its schema, gpukern's version or the table of compiled rows is another.
-Torch and the driver are written down for the reader: the kernels are the same under another.
+A file is stale, and ignored as a whole, if its schema, gpukern's version or the table of compiled configurations
+differs.  Torch and the driver are recorded for the reader only: the kernels do not depend on them.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Entry(Product):
-    """The rows that were right, with their microseconds, fastest first."""
+    """The configurations whose results were right, with their microseconds, fastest first."""
 
     ranking: tuple[tuple[str, float], ...]
     date: str
@@ -127,10 +127,13 @@ def load(path: Path) -> tuple[Stored | None, str]:
     except Stale as stale:
         return None, f"{path} is stale: {stale}"
     except FileNotFoundError:
-        return None, f"{path} is not there"
+        return None, f"{path} does not exist"
     except (OSError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
         what = "cannot be read" if isinstance(error, OSError) else "is damaged"
-        reason = f"{path} {what} ({type(error).__name__}: {error}) and is ignored; delete it or run 'bench tune' again"
+        reason = (
+            f"{path} {what} ({type(error).__name__}: {error}) and is ignored; "
+            "delete it or run 'python -m gpukern bench tune' again"
+        )
         warnings.warn(f"gpukern: {reason}", stacklevel=2)
         return None, reason
 
@@ -138,10 +141,12 @@ def load(path: Path) -> tuple[Stored | None, str]:
 def _read(path: Path) -> Stored:
     facts = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(facts, dict):
-        raise ValueError("it is not an object")
+        raise ValueError("it is not a JSON object")
     for key, here in (("schema", SCHEMA), ("gpukern", _version()), ("rows", fingerprint())):
         if facts[key] != here:
-            what = {"gpukern": "gpukern's version", "rows": "the table of compiled rows"}.get(key, f"its {key}")
+            what = {"gpukern": "gpukern's version", "rows": "the table of compiled configurations"}.get(
+                key, f"its {key}"
+            )
             raise Stale(f"{what} was {facts[key]!r} and is {here!r}")
     return Stored(_text(facts["device"]), _text(facts["target"]), tuple(map(_entry, facts["entries"])))
 
@@ -160,7 +165,7 @@ def _entry(facts: dict[str, Any]) -> Entry:
     if not all(type(extent) is int and 0 <= extent < 2**63 for extent in (entry.m, entry.n, entry.k, entry.batch)):
         raise ValueError(f"{entry.key} is not a product")
     if not ranking or not all(math.isfinite(time) and time > 0 for _, time in ranking):
-        raise ValueError(f"the times of {entry.key} are not times")
+        raise ValueError(f"the times of {entry.key} are not all positive numbers")
     for row, _ in ranking:
         if entry.dtype not in _rows().get(row, ()):
             raise Stale(f"it names {row} for {entry.dtype}, which this build does not have")

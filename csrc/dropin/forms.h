@@ -22,16 +22,16 @@ constexpr size_t kReasons = static_cast<size_t>(Reason::count);
 inline const char* reason_text(Reason reason) {
   constexpr const char* text[kReasons] = {
       "",
-      "shapes that torch refuses",
-      "a dtype that routes leave to torch",
+      "shapes that do not fit, for which torch raises its error",
+      "a dtype that gpukern leaves to torch",
       "operands of different dtypes",
       "not a strided tensor",
       "named tensors",
-      "operands on different devices, or a device that nothing is built for",
+      "operands on different devices, or on a device that this build has no kernels for",
       "complex alpha or beta",
-      "an addend of another dtype or shape",
-      "out has another dtype, device or shape",
-      "the result overlaps itself",
+      "an addend whose dtype, layout or shape does not fit",
+      "out with another dtype, device or shape than the result",
+      "a result whose elements overlap in memory",
   };
   return text[static_cast<size_t>(reason)];
 }

@@ -1,7 +1,8 @@
 // The functions people call: C functions over torch's own argument parser, made from the dispatcher's schemas.
 //
 // A call of plain arguments goes straight to a typed dispatcher handle (fast.h).  Any other call is parsed by torch's
-// PythonArgParser, so that numbers in place of tensors, __torch_function__ and the words of every TypeError are torch's.
+// PythonArgParser, so that numbers in place of tensors, __torch_function__ and the words of every TypeError are
+// torch's.
 #pragma once
 #include <Python.h>
 

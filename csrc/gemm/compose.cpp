@@ -137,8 +137,8 @@ namespace {
 void refuse_theirs(const Args& x) {
   check_how(x);
   TORCH_CHECK_NOT_IMPLEMENTED(!x.how.batch_invariant || ours(x),
-                              "gpukern: batch_invariant=True is a promise of gpukern's "
-                              "own kernels, and torch's serve ",
+                              "gpukern: batch_invariant=True needs one of gpukern's "
+                              "own kernels, but torch's serve ",
                               x.a.scalar_type(), " on ", x.a.device(), ".");
 }
 

@@ -49,8 +49,8 @@ void check(const Backward& x) {
                    x.grad.scalar_type(), ".");
   TORCH_CHECK_TYPE(x.saved.scalar_type() == x.grad.scalar_type(), name, "saved has type ", x.saved.scalar_type(),
                    ", but grad has ", x.grad.scalar_type(), "; convert one of them.");
-  TORCH_CHECK(x.weight.dim() == 2, name, "weight is a matrix, got ", x.weight.dim(), " dimensions.");
-  TORCH_CHECK(x.grad.dim() > 0, name, "grad has rows of the length of weight's columns, got a number.");
+  TORCH_CHECK(x.weight.dim() == 2, name, "weight must be a matrix, got ", x.weight.dim(), " dimensions.");
+  TORCH_CHECK(x.grad.dim() > 0, name, "grad must have at least one dimension, got a scalar.");
   auto shape = x.grad.sym_sizes().vec();
   shape.back() = x.weight.sym_size(1);
   TORCH_CHECK(x.saved.sym_sizes().equals(shape), name, "saved of shape ", x.saved.sym_sizes(),
@@ -151,7 +151,7 @@ void check(const Scaled& x) {
   TORCH_CHECK_TYPE(x.b.scalar_type() == type, name, "the factors have types ", type, " and ", x.b.scalar_type(),
                    "; convert one of them.");
   TORCH_CHECK((x.a.dim() == 2 || x.a.dim() == 3) && x.a.dim() == x.b.dim(), name,
-              "the factors are two matrices or two batches of them, got ", x.a.dim(), " and ", x.b.dim(),
+              "the factors must be two matrices or two batches of matrices, got ", x.a.dim(), " and ", x.b.dim(),
               " dimensions.");
   const bool batched = x.a.dim() == 3;
   const auto sizes = x.a.sym_sizes();
@@ -160,8 +160,8 @@ void check(const Scaled& x) {
     Shape shape;
     if (batched) shape.push_back(sizes[0]);
     shape.push_back(length);
-    TORCH_CHECK_TYPE(t->scalar_type() == wide, name, what, " is ", wide, " beside ", type, ", got ", t->scalar_type(),
-                     ".");
+    TORCH_CHECK_TYPE(t->scalar_type() == wide, name, what, " must be ", wide, " for factors of ", type, ", got ",
+                     t->scalar_type(), ".");
     TORCH_CHECK(t->sym_sizes().equals(shape), name, what, " of shape ", t->sym_sizes(), " is not of shape ",
                 c10::SymIntArrayRef(shape), ".");
   };

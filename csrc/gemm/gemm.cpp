@@ -161,7 +161,7 @@ std::optional<Precision> asked_precision(const Args& x) {
   if (!x.how.precision) return std::nullopt;
   const Precision asked = precision_of(*x.how.precision);
   TORCH_CHECK_TYPE(x.a.scalar_type() == c10::ScalarType::Float, "gpukern.", op_name(x),
-                   "(): precision= is how float32 is multiplied, got ", x.a.scalar_type(), ".");
+                   "(): precision= applies to float32 products only, got ", x.a.scalar_type(), ".");
   return asked;
 }
 
@@ -204,7 +204,7 @@ std::unique_ptr<at::NoTF32Guard> check_twin(const Args& x) {
   if (x.how.empty()) return guard;
   check_how(x);
   TORCH_CHECK_NOT_IMPLEMENTED(!x.how.batch_invariant || x.a.is_meta() || !well_formed(x), "gpukern.", op_name(x),
-                              "(): batch_invariant=True is a promise of gpukern's own kernels, and torch's serve ",
+                              "(): batch_invariant=True needs one of gpukern's own kernels, but torch's serve ",
                               x.a.scalar_type(), " on ", x.a.device(), ".");
   if (x.how.precision && precision_of(*x.how.precision) != Precision::tf32) guard = std::make_unique<at::NoTF32Guard>();
   return guard;

@@ -29,7 +29,8 @@ Force parse(const std::string& name) {
     Force f = number ? parse(name.substr(0, end)) : Force{};
     f.splits = number ? std::stoi(ranges) : 0;
     if (f.row >= 0 && f.splits >= 1 && f.splits <= kMaxSplits) return f;
-    throw std::invalid_argument("'" + name + "' forces no ranges of k: a row, then * and 1 to " +
+    throw std::invalid_argument("'" + name +
+                                "' does not name a split-K to force: write a configuration, then * and 1 to " +
                                 std::to_string(kMaxSplits) + ", as in sm_80/h64x64*4");
   }
   std::string known;
@@ -41,7 +42,7 @@ Force parse(const std::string& name) {
       known += ", " + full_name(f, r);
     }
   }
-  throw std::invalid_argument("there is no folder or row '" + name + "' to force; known are " + known);
+  throw std::invalid_argument("there is no kernel folder or configuration '" + name + "' to force; known are " + known);
 }
 
 thread_local Force on_this_thread;
@@ -65,22 +66,24 @@ std::string problem_text(const Problem& p) {
   if (p.precision != Precision::strict)
     text += std::string(", ") + name(p.precision) + (term_products(p.precision) ? "" : " allowed");
   if (p.batch_invariant) text += ", batch-invariant";
-  const auto major = [](const Layout& l) { return l.column == 1 ? "rows" : l.row == 1 ? "columns" : "strided"; };
-  text += std::string(", A by ") + major(p.a) + (p.conjugate_a ? ", conjugated" : "") + ", B by " + major(p.b) +
+  const auto major = [](const Layout& l) {
+    return l.column == 1 ? "row-major" : l.row == 1 ? "column-major" : "strided";
+  };
+  text += std::string(", A ") + major(p.a) + (p.conjugate_a ? ", conjugated" : "") + ", B " + major(p.b) +
           (p.conjugate_b ? ", conjugated" : "");
   if (is_float8(p.type)) {
-    const auto kind = [](const Scale& s) {
-      if (s.k) return s.group > 1 ? "128x128" : "1x128";
-      return s.x ? "row" : "tensor";
+    const auto kind = [](const Scale& s, const char* line) {
+      if (s.k) return s.group > 1 ? "128x128 block" : "1x128 block";
+      return s.x ? line : "tensor";
     };
-    text += std::string(", scales by ") + kind(p.scaling.a) + " and " + kind(p.scaling.b);
-    if (p.scaling.fast) text += ", fast sums";
+    text += std::string(", A scaled per ") + kind(p.scaling.a, "row") + ", B scaled per " + kind(p.scaling.b, "column");
+    if (p.scaling.fast) text += ", fast accumulation";
   }
   if (p.epilogue.row_scale) text += ", rows scaled";
   if (p.epilogue.column_scale) text += ", columns scaled";
   if (p.epilogue.addend) text += p.c.row == 0 ? ", + bias" : ", + C";
   if (p.epilogue.activation != Activation::none) text += std::string(", ") + name(p.epilogue.activation);
-  if (p.epilogue.derivative != Activation::none) text += std::string(", ") + name(p.epilogue.derivative) + "'(S)";
+  if (p.epilogue.derivative != Activation::none) text += std::string(", ") + name(p.epilogue.derivative) + "'(saved)";
   if (p.epilogue.residual) text += ", + residual";
   if (p.epilogue.sums != Sums::none) text += ", columns summed";
   return text;
@@ -98,9 +101,9 @@ double cost_of(Choice c, const Problem& p, const Device& d) {
 // A refusal by cost says by how much, and where the figure is from.
 std::string reason_text(const Refusal& r, Choice chosen, const Problem& p, const Device& d) {
   if (r.why != kCostsMore || !chosen) return r.why;
-  char text[144];
-  std::snprintf(text, sizeof text, "%s: %.2f times the chosen row's (predicted, not measured on a GPU)", r.why,
-                cost_of({r.folder, r.row}, p, d) / cost_of(chosen, p, d));
+  char text[192];
+  std::snprintf(text, sizeof text, "%s: %.2f times the chosen configuration's time (predicted, not measured on a GPU)",
+                r.why, cost_of({r.folder, r.row}, p, d) / cost_of(chosen, p, d));
   return text;
 }
 

@@ -15,9 +15,11 @@ constexpr bool b_along_k(const Problem& p) { return bytes(p.type) == 1 || b_lies
 constexpr bool fourth_layout(const Problem& p) { return !a_along_k(p) && b_along_k(p); }
 
 constexpr Reason serves(const Device& d) {
-  return d.vendor == Vendor::nvidia && d.target >= 80 ? nullptr : "mma.sync of these types begins with NVIDIA's sm_80";
+  return d.vendor == Vendor::nvidia && d.target >= 80
+             ? nullptr
+             : "it needs mma.sync, which NVIDIA GPUs have for these types from sm_80 on";
 }
-constexpr Reason kNoRoom = "a block's stages do not fit this device's shared memory";
+constexpr Reason kNoRoom = "a block's stages do not fit in this device's shared memory";
 
 // ---- what a row may take ------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ Choice row_named(std::string_view name) {
   for (int f = 0; f < kFolderCount; ++f)
     for (int r = 0; r < kFolders[f].count; ++r)
       if (name == std::string(kFolders[f].name) + "/" + kFolders[f].rows[r].id) return {f, r};
-  throw std::invalid_argument("there is no row '" + std::string(name) + "'");
+  throw std::invalid_argument("there is no configuration '" + std::string(name) + "'");
 }
 
 // A matrix that is one row or one column has no order: it lies by rows.

@@ -8,18 +8,18 @@ namespace gpukern::gemm {
 
 constexpr Reason refused_result(const Problem& p) {
   if (!gives(p.type, p.out))
-    return is_float8(p.type) ? "a scaled product's result is a float of 8, 16 or 32 bits"
-                             : "a result is of the operands' type or the accumulator's";
+    return is_float8(p.type) ? "the result of a scaled product must be a float type of 8, 16 or 32 bits"
+                             : "the result must have the operands' type or the accumulator's";
   if (!floating(p.type) && p.epilogue.activation != Activation::none) return "an activation needs a floating type";
   if (!floating(p.type) && p.epilogue.derivative != Activation::none) return "a derivative needs a floating type";
   if (!floating(p.type) && (p.epilogue.row_scale || p.epilogue.column_scale))
-    return "scales of rows and columns need a floating type";
+    return "row and column scales need a floating type";
   if (p.epilogue.sums != Sums::none && (!floating(p.type) || p.batch != 1))
-    return "sums of columns are of one matrix of a floating type";
+    return "column sums need a single matrix of a floating type";
   return nullptr;
 }
 
-constexpr Reason kTooManyTiles = "the result has more tiles than a grid has blocks";
+constexpr Reason kTooManyTiles = "the result has more tiles than a grid can have blocks";
 // For tables whose smallest tile is 16 wide.
 constexpr Reason refused_extents(const Problem& p) {
   const int64_t columns = ceil_div(p.n, 16);

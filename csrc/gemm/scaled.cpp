@@ -71,7 +71,7 @@ Call checked(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias, const
                       "float8_e4m3fn, float8_e5m2 and their fnuz forms, got ", t->scalar_type());
   const ScalarType type = out.value_or(a.scalar_type());
   TORCH_CHECK(type == c10::kFloat || type == c10::kHalf || type == c10::kBFloat16 || is_float8(type),
-              "gpukern.scaled_mm: out_dtype is float32, float16, bfloat16 or a type of 8 bits, got ", type);
+              "gpukern.scaled_mm: out_dtype must be float32, float16, bfloat16 or a float8 type, got ", type);
   const Tensor* const added = bias && bias->defined() ? &*bias : nullptr;
   TORCH_CHECK(!added || added->numel() == b.size(1), "Bias must be size ", b.size(1), " but got ",
               added ? added->numel() : 0);
@@ -133,7 +133,7 @@ void on_gpu(const Call& x, const Scaling& s, Ref out) {
   const Choice choice = chosen(p, device, gpu_path::ranking(p, x.a.device()));
   if (!choice) {
     const Explanation why = explain(p, device);
-    TORCH_CHECK(false, "gpukern: nothing serves ", why.problem, " on ", why.device, " (",
+    TORCH_CHECK(false, "gpukern: no kernel serves ", why.problem, " on ", why.device, " (",
                 why.refusals.empty() ? "" : why.refusals.back().second, ")");
   }
   count(choice);

@@ -91,9 +91,9 @@ struct Refusal {
   Reason why;
 };
 
-constexpr Reason kOtherForced = "another one was forced";
-constexpr Reason kOtherMeasured = "a stored measurement prefers another";
-constexpr Reason kCostsMore = "it would take longer by the model";
+constexpr Reason kOtherForced = "another configuration is forced";
+constexpr Reason kOtherMeasured = "a stored measurement prefers another configuration";
+constexpr Reason kCostsMore = "the cost model expects it to take longer";
 
 // The first of a measured order that can serve the problem: it may have an alignment that the measured one had not.
 constexpr Choice first_able(const Problem& p, const Device& d, const Built& built, Ranking ranking) {

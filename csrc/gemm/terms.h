@@ -21,6 +21,8 @@ constexpr Pair pair(int i, int products, bool turned) {
   return turned ? Pair{p.b, p.a} : p;
 }
 constexpr int terms_of(Precision p) { return p == Precision::bf16x3 ? 2 : 3; }
+constexpr Reason kNoTerms =
+    "this call does not ask for bfloat16 terms (precision=\"bf16x3\", \"bf16x6\" or \"bf16x9\")";
 
 // ---- where the terms lie ------------------------------------------------------------------------
 
@@ -43,7 +45,9 @@ constexpr int64_t workspace(const Problem& p) {
   return term_products(p.precision) ? 2 * terms_of(p.precision) * (place_a(p).term() + place_b(p).term()) : 0;
 }
 constexpr Reason refused_operands(const Problem& p) {
-  return workspace(p) / 16 / 256 > kGridLimit ? "the operands have more packets than a grid has threads" : nullptr;
+  return workspace(p) / 16 / 256 > kGridLimit
+             ? "the operands are too large to be split into bfloat16 terms in one launch"
+             : nullptr;
 }
 // Modelled cycles of the pass that divides them: 4 bytes in and 2 a term out, at 46 bytes a cycle and SM.
 constexpr double division_cost(const Problem& p, double sms) { return 3.0 * double(workspace(p)) / (46 * sms); }

@@ -1,13 +1,13 @@
-"""`python -m gpukern bench`: what gpukern's kernels take beside torch's, on this machine, in one run.
+"""`python -m gpukern bench`: times gpukern's kernels against torch's on this machine, both in one run.
 
     bench                         lists the suites
     bench SUITE|OP ..             measures; see --help
-    bench compare OLD NEW         what changed beyond noise; exit code 1 where something became slower or wrong
+    bench compare OLD NEW         prints what changed beyond noise; exit code 1 if something became slower or wrong
     bench show FILE               prints a stored run again
-    bench tune --shapes M,N,K ..  measures the rows of products and stores their ranking
-    bench predict [SUITE|OP ..]   what the cost model says of products on a GPU that need not be here; measures nothing
+    bench tune --shapes M,N,K ..  times every configuration for these products and stores the ranking
+    bench predict [SUITE|OP ..]   prints the cost model's times for products, on a GPU that need not be here
 
-docs/benchmarking.md says how time is taken and why.
+docs/benchmarking.md explains how time is measured, and why.
 """
 
 from __future__ import annotations

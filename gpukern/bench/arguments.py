@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def forced() -> str:
-    """The row or folder that GPUKERN_FORCE names, "" for none."""
+    """The configuration or kernel folder that GPUKERN_FORCE names, "" for none."""
     try:
         return str(_C.gemm_forced())
     except ValueError as error:
@@ -32,8 +32,8 @@ def forced() -> str:
 def check_build(device: str) -> None:
     """A GPU's times are the shipped build's, or nobody's."""
     if device.startswith("cuda") and "-DGPUKERN_BOUNDED_WAITS" in built().get("flags", {}).get("gpu", ""):
-        raise Refused(f"--device {device}: the waits of this build are bounded (GPUKERN_BOUNDED_WAITS), so its times "
-                      "are not the shipped build's; run: make build")  # fmt: skip
+        raise Refused(f"--device {device}: this build was made with GPUKERN_BOUNDED_WAITS, "
+                      "so its times are not the shipped build's; run: make build")  # fmt: skip
 
 
 def check_plotting(folder: Path | None) -> None:
@@ -43,7 +43,7 @@ def check_plotting(folder: Path | None) -> None:
     if importlib.util.find_spec("matplotlib") is None:
         raise Refused('--plot needs matplotlib: pip install "gpukern[bench]"')
     if why := writable(folder / "picture.png"):
-        raise Refused(f"--plot {folder}: {why}; name a folder that can be written")
+        raise Refused(f"--plot {folder}: {why}; name a writable folder")
 
 
 def check_file(path: Path | None, resumed: Path | None) -> None:
@@ -51,6 +51,6 @@ def check_file(path: Path | None, resumed: Path | None) -> None:
     if path is None:
         return
     if why := writable(path):
-        raise Refused(f"--json {path}: {why}; name a file that can be written")
+        raise Refused(f"--json {path}: {why}; name a writable file")
     if path.exists() and (resumed is None or path.resolve() != resumed.resolve()):
-        raise Refused(f"--json {path}: it is there; --resume {path} goes on with it, or name another")
+        raise Refused(f"--json {path}: the file exists; continue its run with --resume {path}, or name another file")

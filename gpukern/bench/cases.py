@@ -243,7 +243,7 @@ def build(spec: Spec, device: str) -> Case:
         return _elementwise(spec)
     if spec.kind == "overhead":
         if spec.choice == "graph" and device == "cpu":
-            raise RuntimeError("a CPU has no graphs")
+            raise RuntimeError("CUDA graphs need a GPU")
         return _overhead(spec, device)
     from . import networks
 

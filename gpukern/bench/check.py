@@ -49,7 +49,7 @@ def judged(got: Tensor, expected: Tensor, allowed: Tensor, what: str) -> Verdict
     at = int((~fine).flatten().to(torch.int8).argmax())
     value, due = float(got.flatten()[at]), float(expected.flatten()[at])
     return Verdict(
-        f"WRONG: {int((~fine).sum())} of {fine.numel()} {what}, the first {value:.6g} where {due:.6g} is due"
+        f"WRONG: {int((~fine).sum())} of {fine.numel()} {what}, the first is {value:.6g} instead of {due:.6g}"
     )
 
 
@@ -86,7 +86,7 @@ def product(
             if not got.dtype.is_floating_point:  # exact, and wrapped to the type
                 due = (rows_of_a @ wide_b).round().to(torch.int64).to(got.dtype)
                 if not torch.equal(got[..., piece, :], due):
-                    return Verdict(f"WRONG: integers of rows {piece.start} to {piece.stop} are not the sums")
+                    return Verdict(f"WRONG: integer results in rows {piece.start} to {piece.stop} are not exact")
                 continue
             exact, magnitude = rows_of_a @ wide_b, rows_of_a.abs() @ wide_b.abs()
             sum_error = g * u * magnitude
@@ -109,7 +109,7 @@ def product(
         if bool(far.any()):
             at = int(far.flatten().to(torch.int8).argmax())
             return Verdict(
-                f"WRONG: element {at} is {float(got.flatten()[at]):.6g}, torch's {float(other.flatten()[at]):.6g}"
+                f"WRONG: element {at} is {float(got.flatten()[at]):.6g}, torch's is {float(other.flatten()[at]):.6g}"
             )
     return Verdict(RIGHT, worst)
 
@@ -180,6 +180,8 @@ def tensors(got: list[Tensor], exact: list[Tensor], tolerance: float) -> Verdict
         largest = float(away.abs().max() / (30 * tolerance * size / e.numel() ** 0.5)) if e.numel() else 0.0
         error = max(norm, largest)
         if not (norm <= 1 and largest <= 1):
-            return Verdict(f"WRONG: tensor {place} is {norm * tolerance:.3g} of its norm away, {tolerance:.0e} allowed")
+            return Verdict(
+                f"WRONG: tensor {place} differs by {norm * tolerance:.3g} of its norm; {tolerance:.0e} is allowed"
+            )
         worst = max(worst, error)
     return Verdict(RIGHT, worst)

@@ -35,17 +35,25 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m gpukern bench", description=sys.modules[__package__].__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    p.add_argument("names", nargs="*", metavar="SUITE|OP", help="none: lists them")
+    p.add_argument("names", nargs="*", metavar="SUITE|OP", help="suites or ops to measure (default: list them)")
     p.add_argument("--device", help='"cpu", "cuda" (default: the GPU if gpukern was built for it, else cpu)')
-    p.add_argument("--dtype", default="", help="only these, with commas: float32,bfloat16")
-    p.add_argument("--shapes", nargs="+", default=[], metavar="M,N,K", help="of an op; elementwise ops take N or R,C")
-    p.add_argument("--against", default="torch", help="rivals, with commas: torch,compile,triton (default: torch)")
-    p.add_argument("--quick", action="store_true", help="few sizes and turns: a look, not a measurement")
-    p.add_argument("--slow", action="store_true", help=f"cases whose call takes more than {SLOW} s here, too")
+    p.add_argument("--dtype", default="", help="only these dtypes, separated by commas: float32,bfloat16")
+    p.add_argument(
+        "--shapes",
+        nargs="+",
+        default=[],
+        metavar="M,N,K",
+        help="shapes for an op; elementwise ops take N or ROWS,COLUMNS",
+    )
+    p.add_argument(
+        "--against", default="torch", help="baselines, separated by commas: torch,compile,triton (default: torch)"
+    )
+    p.add_argument("--quick", action="store_true", help="few sizes and repetitions: a first look, not a measurement")
+    p.add_argument("--slow", action="store_true", help=f"also measure cases whose call takes more than {SLOW} s here")
     p.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
-    p.add_argument("--json", type=Path, metavar="FILE", help="where the run is stored, as it grows")
-    p.add_argument("--resume", type=Path, metavar="FILE", help="goes on with an interrupted run")
-    p.add_argument("--plot", type=Path, metavar="DIR", help="a folder for the pictures")
+    p.add_argument("--json", type=Path, metavar="FILE", help="store the run in this file while it is measured")
+    p.add_argument("--resume", type=Path, metavar="FILE", help="continue an interrupted run")
+    p.add_argument("--plot", type=Path, metavar="DIR", help="folder for the plots")
     return p
 
 
@@ -56,7 +64,14 @@ def listing() -> str:
     lines = [f"  {name:{width}}  {count:>4}  {text}" for name, count, text in rows]
     ops = ", ".join([*suites.PRODUCTS, *suites.catalogue()])
     return "\n".join(
-        ["suites, and how many cases they have:", *lines, "", f"ops: {ops}", "", "begin with: --quick SUITE"]
+        [
+            "suites, with their number of cases:",
+            *lines,
+            "",
+            f"ops: {ops}",
+            "",
+            "for a first look: python -m gpukern bench --quick SUITE",
+        ]
     )
 
 
@@ -71,7 +86,7 @@ def _device(asked: str | None) -> str:
     if not count:
         raise Refused(f"--device {chosen}: torch {torch.__version__} finds no GPU; choose cpu")
     if int(found[1] or 0) >= count:
-        raise Refused(f"--device {chosen}: there are cuda:0 to cuda:{count - 1}")
+        raise Refused(f"--device {chosen}: choose cuda:0 to cuda:{count - 1}")
     torch.cuda.set_device(int(found[1] or 0))
     return "cuda"
 
@@ -80,7 +95,7 @@ def _rivals(text: str) -> list[str]:
     names = list(dict.fromkeys(word for word in text.split(",") if word))
     unknown = [name for name in names if name not in RIVALS]
     if unknown or not names:
-        raise Refused(f"--against {','.join(unknown)}: choose of {', '.join(RIVALS)}")
+        raise Refused(f"--against {','.join(unknown)}: choose from {', '.join(RIVALS)}")
     if "triton" in names and importlib.util.find_spec("triton") is None:
         raise Refused("--against triton: triton is not installed here (it comes with torch's CUDA and ROCm builds)")
     return names
@@ -107,7 +122,7 @@ def _resumed(path: Path, fresh: Run) -> Run:
         raise Refused(f"--resume {error}") from None
     nothing = _settings(parser().parse_args([]), ["torch"])
     if any(fresh.settings[k] not in (nothing[k], run.settings.get(k)) for k in fresh.settings):
-        raise Refused(f"--resume {path} takes its suites and options from the file; give none beside it")
+        raise Refused(f"--resume {path} takes its suites and options from the file; pass no others")
     if missing := [name for name in nothing if name not in run.settings]:
         raise Refused(f"--resume {path}: its settings have no {', '.join(missing)}")
     for what, old, new in (
@@ -117,7 +132,7 @@ def _resumed(path: Path, fresh: Run) -> Run:
         ("the thread count", run.machine.get("threads"), fresh.machine["threads"]),
     ):
         if old != new:
-            raise Refused(f"--resume {path}: {what} was {old} and is {new}; start a run of its own")
+            raise Refused(f"--resume {path}: {what} was {old} and is {new}; start a new run")
     return run
 
 
@@ -167,7 +182,7 @@ def main(arguments: list[str]) -> int:
     if options.threads is not None:
         cores = os.cpu_count() or 1
         if not 1 <= options.threads <= cores:
-            raise Refused(f"--threads {options.threads}: choose of 1 to {cores}")
+            raise Refused(f"--threads {options.threads}: choose 1 to {cores}")
         torch.set_num_threads(options.threads)
     device, rivals = _device(options.device), _rivals(options.against)
     check_build(device)
@@ -187,7 +202,7 @@ def _busy(device: str) -> str:
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     if device != "cpu" or load < 0.5 * cores:
         return ""
-    return f"the load is {load:.1f} on {cores} cores: times will say as much about what else runs here"
+    return f"the load is {load:.1f} on {cores} cores: other programs will distort the times"
 
 
 def _prepared(run: Run, specs: list[suites.Spec], device: str) -> Bench:

@@ -1,8 +1,8 @@
-"""Two runs beside each other: what changed beyond noise.
+"""Compares two runs and prints what changed beyond noise.
 
-Where both runs timed the same rival, of the same version, on the same device, it is the control: what is compared is
-our time over the rival's, turn by turn, so that a machine that was slower as a whole changes nothing.  Else our times
-are compared as they are, and the page says so.
+If both runs timed the same baseline (torch, say), of the same version, on the same device, it is the control: gpukern's
+time over the baseline's is compared, turn by turn, so that a machine that was slower as a whole changes nothing.
+Otherwise gpukern's times are compared as they are, and the page says so.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ def page(found: Comparison) -> str:
     lines = [
         f"old: gpukern {old.gpukern} {old.commit}, torch {old.torch}, {old.machine.get('device')}, {old.date}",
         f"new: gpukern {new.gpukern} {new.commit}, torch {new.torch}, {new.machine.get('device')}, {new.date}",
-        f"by {found.control}'s time in the same turns" if found.control else "by time alone: the runs share no rival",
+        f"compared: gpukern's time over {found.control}'s"
+        if found.control
+        else "compared: times as they are, since the runs have no baseline in common",
     ]
     for title, chosen in (
         ("slower", [c for c in found.changes if c.slower]),

@@ -51,7 +51,7 @@ class Bench:
             return line
         needed = self.pool.bytes_for(case.wants) + case.extra
         if needed > free_memory(self.device):
-            line.verdict = f"left out: it needs {needed / 2**30:.1f} GiB, which this device has not free"
+            line.verdict = f"left out: it needs {needed / 2**30:.1f} GiB, more than this device has free"
             return line
         try:
             self._measure(case, line)

@@ -182,7 +182,9 @@ def widest(lines: Sequence[Line], most: int) -> tuple[list[Line], list[str]]:
     if len(lines) <= most:
         return list(lines), []
     kept = set(sorted(range(len(lines)), key=lambda i: -extent(lines[i]))[:most])
-    return [line for i, line in enumerate(lines) if i in kept], [f"the {most} widest of {len(lines)} are drawn"]
+    return [line for i, line in enumerate(lines) if i in kept], [
+        f"only the {most} of {len(lines)} cases that differ most are drawn"
+    ]
 
 
 def panels(lines: Sequence[Line]) -> dict[str, list[Line]]:
@@ -268,8 +270,8 @@ def _ratios(run: Run, suite: str, lines: list[Line]) -> Figure:
     left = 0.06 * max(len(part) for group in names for name in group for part in name.split("\n"))
     counts = [max(sum(name.count("\n") + 1 for name in group), 2) for group in names]
     width = max(left + 0.4 + 3.3 * len(rivals), 6.0)
-    title = f"{suite}: {' and '.join(rivals) if len(rivals) < 3 else 'others'} beside gpukern"
-    how = "bars: medians; lines: 95 % intervals; grey: the interval holds 1"
+    title = f"{suite}: gpukern against {' and '.join(rivals) if len(rivals) < 3 else 'others'}"
+    how = "bars: medians; lines: 95 % intervals; grey: the interval contains 1"
     figure = _sheet(run, title, width, ROW * sum(counts) + 0.6 + 0.3 * len(rows), [*notes, how])
     grid = figure.subplots(
         len(rows), len(rivals), squeeze=False, sharex=True, sharey="row", gridspec_kw={"height_ratios": counts}
@@ -430,7 +432,7 @@ def _overhead(run: Run, lines: list[Line]) -> Figure:
     left = 0.06 * max(len(part) for name in names for part in name.split("\n"))
     bars = len(rivals) + 1
     height = 0.55 + len(drawn) * (0.15 * bars + 0.12)
-    figure = _sheet(run, "What a call costs the host", max(left + 4.6, 6.0), height, notes)
+    figure = _sheet(run, "Host time of a call", max(left + 4.6, 6.0), height, notes)
     axes = figure.subplots()
     step, longest = 0.8 / bars, 0.0
     for place, name in enumerate(["gpukern", *rivals]):
@@ -447,7 +449,7 @@ def _overhead(run: Run, lines: list[Line]) -> Figure:
     axes.set_yticks(range(len(drawn)), names)
     axes.set_ylim(len(drawn) - 0.5, -0.5)
     axes.set_xlim(0, 1.1 * longest)
-    axes.set_xlabel("microseconds of the host, a call")
+    axes.set_xlabel("host time per call, microseconds")
     axes.grid(axis="x", color=FAINT, linewidth=0.4)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)

@@ -1,10 +1,11 @@
-"""`python -m gpukern bench predict [SUITE|OP ..]`: what the cost model says of each matrix product, beside its floor.
+"""`python -m gpukern bench predict [SUITE|OP ..]`: the cost model's time for each matrix product, beside its floor.
 
-Nothing runs and no operand is allocated: selection is asked which row it would take on a device that need not be here,
-and the row's cycles (`cost` in csrc/gemm/arch/*/tiles.h) are divided by the clock that the model assumes.  They were
-made to rank rows; here they are held against what the device can do.  A ratio above 1 is printed as it is: the model
-leaves something out there.  Every figure is predicted, not measured on a GPU; where a measurement is stored that chose
-the row (bench tune), it is printed below, with its device and date.  floors.py has the floors and their sources.
+Nothing runs and no operand is allocated: selection says which configuration it would take on a device that need not be
+here, and that configuration's cycles (`cost` in csrc/gemm/arch/*/tiles.h) are divided by the clock that the model
+assumes.  The floor is the least time that the device's arithmetic rate and memory bandwidth allow.  The cost model was
+made to rank configurations; a ratio above 1 shows that it leaves something out there.  Every figure is predicted, not
+measured on a GPU; a stored measurement (bench tune) that decided the choice is printed below, with its device and date.
+floors.py has the floors and their sources.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def predict(spec: Spec, device: Device) -> Prediction:
 
 # ---- what is printed -------------------------------------------------------------------------------------------------
 
-HEADING = ["", "row", "predicted us", "floor us", "floor / predicted", "floor set by"]
+HEADING = ["", "configuration", "predicted us", "floor us", "floor / predicted", "floor set by"]
 
 
 def title(name: str, device: Device) -> list[str]:
@@ -106,7 +107,7 @@ def summary(predictions: Sequence[Prediction]) -> list[str]:
             f"{below} predicted below their floor: the model leaves something out; the most: {most} {ratios[most]:.3f}"
         )
     if unclocked := sum(not p.clocked for p in predictions if p.ratio is not None):
-        found.append(f"{unclocked} on rows whose cost names no clock; the same is taken for them")
+        found.append(f"{unclocked} on configurations whose cost model names no clock; the same clock is assumed")
     return found
 
 
@@ -139,18 +140,18 @@ def main(arguments: list[str]) -> int:
     parser = Parser(prog="python -m gpukern bench predict", description=f"{about.split(': ')[1]}  {more}")
     parser.add_argument("names", nargs="*", metavar="SUITE|OP", help="default: every suite that has products")
     parser.add_argument(
-        "--device", default="h200", help=f"of {', '.join(DEVICES)} (default: h200); it need not be here"
+        "--device", default="h200", help=f"one of {', '.join(DEVICES)} (default: h200); it need not be here"
     )
-    parser.add_argument("--dtype", default="", help="only these, with commas: float32,bfloat16")
-    parser.add_argument("--shapes", nargs="+", default=[], metavar="M,N,K", help="of an op")
+    parser.add_argument("--dtype", default="", help="only these dtypes, separated by commas: float32,bfloat16")
+    parser.add_argument("--shapes", nargs="+", default=[], metavar="M,N,K", help="shapes for an op")
     options = parser.parse_args(arguments)
     if options.device not in DEVICES:
         raise Refused(
-            f"--device {options.device}: choose {' or '.join(DEVICES)}, whose clock and memory the cost model has; "
-            f"of another, explain(.., device=) says which row would run"
+            f"--device {options.device}: choose {' or '.join(DEVICES)}, whose clock the cost model has; "
+            f"for others explain(.., device=) says which configuration would run"
         )
     if "*" in (force := forced()):
-        raise Refused(f"GPUKERN_FORCE={force}: the cost model chooses the ranges of k itself; leave out the *")
+        raise Refused(f"GPUKERN_FORCE={force}: the cost model chooses the split-K count itself; leave out the *")
     if options.shapes and not options.names:
         raise Refused("--shapes goes with an op: bench predict mm --shapes 4096,4096,4096")
     names = options.names or with_products()
@@ -158,7 +159,7 @@ def main(arguments: list[str]) -> int:
     for name in names:
         if not any(s.kind == "product" for s in specs if s.suite == name):
             choice = ", ".join([*with_products(), *suites.PRODUCTS])
-            raise Refused(f"{name} has no matrix product, and nothing else has a cost model; choose of {choice}")
+            raise Refused(f"{name} has no matrix product, and only products have a cost model; choose from {choice}")
     torch.backends.cuda.matmul.allow_tf32 = False  # strict float32, as the bench measures it
     print(page(options.device, DEVICES[options.device], specs))
     return 0

@@ -120,10 +120,10 @@ class Run:
 def writable(path: Path) -> str:
     """Why a run cannot be stored there, in a clause; "" where it can.  Folders that are missing are made."""
     if str(path) in ("", "."):
-        return "it is no file name"
+        return "it is not a file name"
     try:
         if path.exists() and not path.is_file():
-            return "it is there and is no regular file"
+            return "it exists and is not a regular file"
         folder = path.resolve().parent
         folder.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
@@ -141,7 +141,7 @@ def save(run: Run, path: Path) -> None:
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is no regular file")
+        raise FileExistsError(f"{path} is not a regular file")
     with whole(path) as beside, beside.open("w") as file:
         json.dump(asdict(run), file, indent=1)
         file.write("\n")
@@ -149,7 +149,7 @@ def save(run: Run, path: Path) -> None:
 
 def _checked(kind: type, value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Unreadable(f"{what} is no object")
+        raise Unreadable(f"{what} is not a JSON object")
     known = {f.name for f in fields(kind)}
     required = {"Run": ("gpukern", "torch", "settings", "machine", "lines"), "Line": ("suite", "name", "op", "shape")}
     kinds = {f.name: str(f.type).partition("[")[0] for f in fields(kind)}
@@ -160,7 +160,7 @@ def _checked(kind: type, value: Any, what: str) -> dict[str, Any]:
     types: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict, "list": list}
     for name, entry in value.items():
         if not isinstance(entry, types[kinds[name]]):
-            raise Unreadable(f"{name} of {what} is no {kinds[name]}")
+            raise Unreadable(f"{name} of {what} is not a {kinds[name]}")
     return value
 
 
@@ -174,17 +174,17 @@ def loads(text: str) -> Run:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise Unreadable(f"no JSON ({error})") from None
+        raise Unreadable(f"it is not JSON ({error})") from None
     if not isinstance(data, dict) or "schema" not in data:
-        raise Unreadable("no run of gpukern bench: it names no schema")
+        raise Unreadable("it is not a run of gpukern bench: it names no schema")
     if data["schema"] != SCHEMA:
-        raise Unreadable(f"schema {data['schema']}, and this gpukern reads {SCHEMA}")
+        raise Unreadable(f"its schema is {data['schema']}, but this gpukern reads schema {SCHEMA}")
     facts = _checked(Run, data, "the run")
     if missing := [name for name in ("device", "kind", "target", "driver", "threads") if name not in facts["machine"]]:
         raise Unreadable(f"its machine has no {', '.join(missing)}")
     rivals = facts["settings"].get("against")
     if not isinstance(rivals, list) or not all(isinstance(r, str) for r in rivals):
-        raise Unreadable("its settings name no rivals")
+        raise Unreadable("its settings name no baselines (against)")
     lines = []
     for place, entry in enumerate(facts["lines"]):
         line = Line(**_checked(Line, entry, f"line {place}"))
@@ -192,7 +192,7 @@ def loads(text: str) -> Run:
         for name, times in line.rivals.items():
             _numbers(times, f"the times of {name} in {line.name}")
             if len(times) != len(line.ours):
-                raise Unreadable(f"{line.name} has {len(line.ours)} turns of ours and {len(times)} of {name}")
+                raise Unreadable(f"{line.name} has {len(line.ours)} turns of gpukern and {len(times)} of {name}")
         lines.append(line)
     return Run(**{**facts, "lines": lines})
 
@@ -204,7 +204,7 @@ def load(path: Path) -> Run:
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise Unreadable(f"{path}: no text") from None
+        raise Unreadable(f"{path}: it is not a text file") from None
     try:
         return loads(text)
     except Unreadable as error:

@@ -17,7 +17,9 @@ def compare(arguments: list[str]) -> int:
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     least = 100 * comparing.LEAST
-    parser.add_argument("--least", type=float, default=least, help="percent that counts (default: %(default)s)")
+    parser.add_argument(
+        "--least", type=float, default=least, help="smallest change that counts, in percent (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     try:
         old, new = load(options.old), load(options.new)
@@ -34,7 +36,7 @@ def show(arguments: list[str]) -> int:
     """Prints a run as it was printed when it was measured; --plot draws it."""
     parser = Parser(prog="python -m gpukern bench show", description="Prints a stored run again.")
     parser.add_argument("file", type=Path)
-    parser.add_argument("--plot", type=Path, metavar="DIR", help="a folder for the pictures")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="folder for the plots")
     options = parser.parse_args(arguments)
     check_plotting(options.plot)
     try:

@@ -214,7 +214,7 @@ def asked(names: Iterable[str], shapes: Sequence[tuple[int, ...]], dtypes: Seque
     """
     for dtype in dtypes:
         if dtype not in DTYPES:
-            raise Unknown(f"--dtype {dtype}: choose of {', '.join(DTYPES)}")
+            raise Unknown(f"--dtype {dtype}: choose from {', '.join(DTYPES)}")
     found: list[Spec] = []
     for name in names:
         if name in paths():
@@ -230,7 +230,7 @@ def asked(names: Iterable[str], shapes: Sequence[tuple[int, ...]], dtypes: Seque
             found += _of_op(name, shapes, dtypes or ("float32", "bfloat16"))
         else:
             near = difflib.get_close_matches(name, [*paths(), *PRODUCTS, *catalogue()], 3, 0.4)
-            meant = f"; near: {', '.join(near)}" if near else ""
+            meant = f"; did you mean {', '.join(near)}" if near else ""
             raise Unknown(f"{name} is neither a suite nor an op{meant} (python -m gpukern bench lists all)")
     return list(dict.fromkeys(found))
 
@@ -242,7 +242,7 @@ def parsed(text: str) -> tuple[int, ...]:
     except ValueError:
         shape = ()
     if not shape or min(shape) < 1:
-        raise Unknown(f"--shapes {text}: write numbers of at least 1 with commas, 4096,4096,4096")
+        raise Unknown(f"--shapes {text}: write positive numbers separated by commas, as in 4096,4096,4096")
     return shape
 
 

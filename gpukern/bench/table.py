@@ -34,8 +34,8 @@ def share(run: Run, line: Line) -> str:
 
 def heading(run: Run) -> list[str]:
     return [
-        "", "row", "ours us", "20..80 %", *(word for r in run.rivals for word in (f"{r} us", f"{r} / ours")), "rate",
-        "of floor", "error",
+        "", "configuration", "gpukern us", "20..80 %",
+        *(word for r in run.rivals for word in (f"{r} us", f"{r} / gpukern")), "rate", "of floor", "error",
     ]  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def summary(run: Run, lines: Sequence[Line]) -> list[str]:
         ratios = [line.faster(rival).value for line in lines if line.timed and rival in line.rivals]
         if ratios:
             mean = geometric_mean(ratios)
-            found.append(f"geometric mean of {rival}'s time / ours over {len(ratios)} cases: {mean:.3f}")
+            found.append(f"geometric mean of {rival}'s time / gpukern's over {len(ratios)} cases: {mean:.3f}")
     rival = first_rival(run)
     compared = [line for line in lines if line.timed and rival in line.rivals]
     if len(compared) > WORST:
@@ -102,7 +102,9 @@ def title(run: Run) -> list[str]:
     ]
     if flops := run.ceilings.get("flops"):
         peaks = ", ".join(f"{dtype} {value / 1e12:.3g} TFLOP/s" for dtype, value in flops.items())
-        lines.append(f"ceilings, measured now: copy {run.ceilings['bytes_per_s'] / 1e9:.4g} GB/s, torch.mm {peaks}")
+        lines.append(
+            f"ceilings measured in this run: copy {run.ceilings['bytes_per_s'] / 1e9:.4g} GB/s, torch.mm {peaks}"
+        )
     state = "; ".join(
         f"{when}: " + ", ".join(f"{k} {v}" for k, v in run.clocks[when].items())
         for when in run.clocks
@@ -123,5 +125,5 @@ def page(run: Run) -> str:
         block += [f"{line.name}  {line.verdict}" for line in lines if line.verdict.startswith("WRONG")]
         blocks.append([*block, *summary(run, lines), *left_out(lines)])
     if not run.complete:
-        blocks.append(["interrupted: what stands here is done, --resume goes on"])
+        blocks.append(["interrupted: the cases above are complete; --resume continues the run"])
     return "\n\n".join("\n".join(block) for block in blocks)

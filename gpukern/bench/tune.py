@@ -1,8 +1,8 @@
-"""`python -m gpukern bench tune`: which compiled row is fastest for given products here, stored for selection to use.
+"""`python -m gpukern bench tune`: which configuration is fastest for given products here, stored for selection to use.
 
-Every row that can serve a product is compared with float64 first; a wrong one is said and never stored.  The others are
-timed by turns in one process, so that a change of the clock rate meets all of them.  gpukern/tuning.py says where the
-order is kept and when it is used.
+Every configuration that can serve a product is compared with float64 first; a wrong one is reported and never stored.
+The others are timed by turns in one process, so that a change of the clock rate meets all of them.  gpukern/tuning.py
+says where the order is kept and when it is used.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def _device(text: str) -> str:
     ordinal = int(text[5:]) if text != "cuda" else torch.cuda.current_device() if count else 0
     if ordinal >= count:
         here = "cpu" if not count else f"cpu, cuda:0 to cuda:{count - 1}"
-        raise Refused(f"{text} is not here, or nothing is built for it; here are {here}; see python -m gpukern info")
+        raise Refused(
+            f"{text} is not here, or this build has no kernels for it; here are {here}; see python -m gpukern info"
+        )
     check_build(text)
     return f"cuda:{ordinal}"
 
@@ -80,17 +82,23 @@ def parse(arguments: Sequence[str]) -> tuple[list[Product], str, int]:
     """(products, device, turns)"""
     parser = Parser(
         prog="python -m gpukern bench tune",
-        description="Finds and stores which compiled row is fastest for given products here.",
+        description="Times every configuration for the given products on this device and stores their ranking.",
     )
-    parser.add_argument("--shapes", nargs="+", required=True, type=_shape, metavar="M,N,K", help="A is M x K, B K x N")
     parser.add_argument(
-        "--dtype", default=["float32"], type=_listed(types()), metavar="TYPE,..", help="default float32"
+        "--shapes", nargs="+", required=True, type=_shape, metavar="M,N,K", help="A is M x K, B is K x N"
+    )
+    parser.add_argument(
+        "--dtype",
+        default=["float32"],
+        type=_listed(types()),
+        metavar="TYPE,..",
+        help="dtypes, separated by commas (default: float32)",
     )
     parser.add_argument("--layout", default=["nn"], type=_listed(tuning.LAYOUTS), metavar="nn,nt,tn,tt",
-                        help="how A and B lie: n by rows, t by columns; default nn")  # fmt: skip
-    parser.add_argument("--batch", default=1, type=_count, help="products of each shape in one call; default 1")
-    parser.add_argument("--device", default="", help="cpu, cuda, cuda:N; default a GPU where there is one")
-    parser.add_argument("--turns", default=21, type=_count, help="times each row is timed; default 21")
+                        help="layouts of A and B: n row-major, t column-major (default: nn)")  # fmt: skip
+    parser.add_argument("--batch", default=1, type=_count, help="products of each shape in one call (default: 1)")
+    parser.add_argument("--device", default="", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    parser.add_argument("--turns", default=21, type=_count, help="how often each configuration is timed (default: 21)")
     asked = parser.parse_args(arguments)
     products = [
         Product(dtype, m, n, k, asked.batch, layout)
@@ -188,7 +196,7 @@ def _keep(found: Sequence[Ranked], device: str) -> str:
     today = datetime.date.today().isoformat()
     entries = [tuning.Entry(**vars(one.product), ranking=one.ranking, date=today) for one in found if one.ranking]
     if not entries:
-        return "nothing is stored: no row here serves it, or none was right"
+        return "nothing is stored: no configuration here serves these products with the right result"
     here: dict[str, Any] = _C.describe_device(device)
     driver = machine.describe("cpu" if device == "cpu" else "cuda")["driver"]
     path = tuning.store(here["name"] or device, here["target"], entries, driver)
@@ -208,9 +216,9 @@ def main(arguments: list[str]) -> int:
     # What is stored already decides nothing here: every call is forced to its row.
     found = [rank(product, device, turns) for product in products]
     lines = [line for one in found for line in one.lines()]
-    print("\n".join(aligned([("product (m x n x k)", "row", "us", "to the best"), *lines])))
+    print("\n".join(aligned([("product (m x n x k)", "configuration", "us", "time / best"), *lines])))
     if all(len(one.ranking) + len(one.wrong) < 2 for one in found):
-        print(f"on {device} there was nothing to choose from: one row serves each product")
+        print(f"on {device} there was nothing to choose from: one configuration serves each product")
     try:
         print(_keep(found, device))
     except OSError as error:

@@ -20,9 +20,11 @@ def _parser() -> argparse.ArgumentParser:
         help='"cpu", "cuda", "cuda:1" (default: the GPU if gpukern was built for it, else cpu)',
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("gpukern-demo.png"), help="the picture (default: %(default)s)"
+        "--output", type=Path, default=Path("gpukern-demo.png"), help="file for the loss curves (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the weights, the split and the order (default: 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed of the weights, the data split and the order (default: 0)"
+    )
     # The network is small: a second thread saves little, and costs much on a machine that is busy with something else.
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
     return parser
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     for name in ("epochs", "threads"):
         if getattr(options, name) < 1:
-            print(f"--{name}: at least 1 is needed", file=sys.stderr)
+            print(f"--{name}: must be at least 1", file=sys.stderr)
             return 2
     return _run(options)
 
@@ -78,7 +80,7 @@ def _run(options: argparse.Namespace) -> int:
     print()
     print(report.summary(*results))
     print()
-    print("which kernel row served which call of the gpukern run:")
+    print("which configuration served which call of the gpukern run:")
     print(report.served_table(served))
     report.draw(results[0], results[1], options.output)
     print(f"\nloss curves: {options.output.resolve()}")

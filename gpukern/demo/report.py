@@ -44,16 +44,16 @@ def summary(torch_run: Result, ours: Result) -> str:
         f"gpukern's time / torch's: {slow / fast:.2f}\n"
         f"largest difference of the losses: {first:.1e} over the first {min(FIRST, steps)} steps, "
         f"{whole:.1e} over all {steps}\n"
-        "(rounding alone lets two runs drift apart after a while; both curves are in the picture)"
+        "(rounding alone makes two runs drift apart after a while; the plot shows both curves)"
     )
 
 
 def served_table(served: Iterable[tuple[str, str, int]]) -> str:
-    """(call, the row that served it, how often) -> text, most frequent first."""
+    """(call, the configuration that served it, how often) -> text, most frequent first."""
     rows = sorted(served, key=lambda entry: (-entry[2], entry[:2]))
     if not rows:
         return "no gpukern kernel served any call"
-    return table([("call", "kernel row", "count"), *((call, row, str(count)) for call, row, count in rows)], left=2)
+    return table([("call", "configuration", "count"), *((call, row, str(count)) for call, row, count in rows)], left=2)
 
 
 def draw(torch_run: Result, ours: Result, path: Path) -> None:

@@ -29,8 +29,8 @@ __all__ = ["LineCount", "ModelError", "Refused", "Report", "Schedule", "run"]
 class Report:
     """What a run did; prints as a table.
 
-    kernel: the row or path that ran.  blocks, threads, barriers (arrivals), collectives (of warps), switches (between
-    threads).  lines: requests, bytes and passes by source line, empty unless counting was asked for.
+    kernel: the configuration or path that ran.  blocks, threads, barriers (arrivals), collectives (of warps), switches
+    (between threads).  lines: requests, bytes and passes by source line, empty unless counting was asked for.
     """
 
     kernel: str
@@ -90,14 +90,14 @@ def run(
     done.
 
     op: the name of a gpukern product (matmul, addmm, ..) or elementwise function (silu, ..), then its arguments.
-    row: a product's row ("simt/s64x64"; `gpukern.available(built=False)` lists them), else the one an H100 would run.
+    row: a product's configuration ("simt/s64x64"; `gpukern.available(built=False)` lists them), else an H100's choice.
     schedule: "fifo", "lifo", "random" or "pct", which with the seed decides the order of the threads.  wave: lanes of a
     warp, 32 or 64.  check: races and uninitialised reads.  count: bytes, bank conflicts and sectors by source line
     (for small shapes: every request is kept until its block ends).
 
-    ModelError where the kernel does what no kernel may; Refused, a ValueError, where the row is not for the call, with
-    the reason that explain() would give; torch's errors for wrong arguments; ValueError for an unknown op, row or
-    schedule.
+    ModelError where the kernel does what no kernel may; Refused, a ValueError, if the configuration cannot serve the
+    call, with the reason that explain() would give; torch's errors for wrong arguments; ValueError for an unknown op,
+    configuration or schedule.
     """
     if schedule not in machine.ORDERS:
         raise ValueError(f"there is no schedule {schedule!r}; choose one of {', '.join(machine.ORDERS)}")
@@ -108,7 +108,7 @@ def run(
         result, kernel = _product(op, args, kwargs, row, plan)
     elif op in selection._elementwise_names():
         if row is not None:
-            raise ValueError(f"{op} has no rows to choose from; the layout of its arguments decides")
+            raise ValueError(f"{op} has no configurations to choose from; the layout of its arguments decides")
         result, kernel = _elementwise(op, args, kwargs, plan)
     else:
         known = ", ".join([*selection._PRODUCTS, *sorted(selection._elementwise_names())])
@@ -137,11 +137,11 @@ def _product(
         device = "sm_90" if plan.wave == 32 else "gfx942"
         chosen = selection.explain_quietly(op, *args, device=device, **kwargs)
         if chosen.would_run is None:
-            raise Refused(f"no row of a GPU takes {chosen.problem}")
+            raise Refused(f"no GPU configuration serves {chosen.problem}")
         row, splits = chosen.would_run, chosen.splits
     named = next((r for r in rows if r.name == row), None)
     if named is None:
-        raise ValueError(f"there is no row {row!r}; known are {', '.join(r.name for r in rows)}")
+        raise ValueError(f"there is no configuration {row!r}; known are {', '.join(r.name for r in rows)}")
     if str(p.a.dtype).removeprefix("torch.") not in named.types:
         raise Refused(f"{row} takes {', '.join(named.types)}, not {p.a.dtype}")
     folders = list(dict.fromkeys(r.name.split("/")[0] for r in rows))

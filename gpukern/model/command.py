@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("op", help="a product (matmul, linear, bmm ..) or an elementwise op (silu, add ..)")
     parser.add_argument("--shape", type=_extents, help="M,N,K of a product, sizes of an elementwise op")
     parser.add_argument("--dtype", choices=TYPES, default="float32")
-    parser.add_argument("--row", help="a row such as simt/s64x64 (default: the one an H100 would run)")
+    parser.add_argument("--row", help="a configuration such as simt/s64x64 (default: the one an H100 would run)")
     parser.add_argument("--schedule", default="pct", help="fifo, lifo, random or pct (default)")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--wave", type=int, choices=(32, 64), default=32, help="lanes of a warp")

@@ -48,7 +48,7 @@ class ModelError(RuntimeError):
 
 
 class Refused(ValueError):
-    """The row is not for this call, and why."""
+    """The configuration cannot serve this call, and why."""
 
 
 _asking = True

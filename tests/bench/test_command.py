@@ -38,20 +38,20 @@ def no_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["nothing"], "nothing is neither a suite nor an op"),
         (["mm", "--device", "tpu"], "--device tpu: choose cpu or cuda"),
-        (["mm", "--dtype", "float8"], "--dtype float8: choose of float16, bfloat16, float32, float64"),
+        (["mm", "--dtype", "float8"], "--dtype float8: choose from float16, bfloat16, float32, float64"),
         (["mm", "--shapes", "1,2"], "mm takes shapes of 3 numbers"),
-        (["mm", "--shapes", "abc"], "write numbers of at least 1 with commas"),
+        (["mm", "--shapes", "abc"], "write positive numbers separated by commas"),
         (["--shapes", "1,2,3"], "--shapes goes with an op"),
-        (["mm", "--against", "cublas"], "--against cublas: choose of torch, compile, triton"),
-        (["mm", "--against", ""], "--against : choose of torch, compile, triton"),
+        (["mm", "--against", "cublas"], "--against cublas: choose from torch, compile, triton"),
+        (["mm", "--against", ""], "--against : choose from torch, compile, triton"),
         (["mm", "--device", ""], "--device : choose cpu or cuda"),
         (["mm", "--device", "cpu:7"], "--device cpu:7: choose cpu or cuda"),
-        (["mm", "--dtype", ","], "--dtype : choose of"),
-        (["mm", "--threads", "0"], "--threads 0: choose of 1 to"),
-        (["mm", "--threads", "100000"], "--threads 100000: choose of 1 to"),
-        (["mm", "--json", ""], "--json .: it is no file name"),
-        (["mm", "--json", "/dev/null"], "--json /dev/null: it is there and is no regular file"),
-        (["mm", "--json", "/"], "--json /: it is there and is no regular file"),
+        (["mm", "--dtype", ","], "--dtype : choose from"),
+        (["mm", "--threads", "0"], "--threads 0: choose 1 to"),
+        (["mm", "--threads", "100000"], "--threads 100000: choose 1 to"),
+        (["mm", "--json", ""], "--json .: it is not a file name"),
+        (["mm", "--json", "/dev/null"], "--json /dev/null: it exists and is not a regular file"),
+        (["mm", "--json", "/"], "--json /: it exists and is not a regular file"),
         (["mm", "--json", "/proc/x.json"], "--json /proc/x.json: "),
         (["mm", "--plot", "/proc/pictures"], "--plot /proc/pictures: "),
         (["compare", "one"], "the following arguments are required: new"),
@@ -98,7 +98,7 @@ def test_a_build_for_first_runs_is_not_measured(
     info = gpukern.info()
     assert "for first runs" not in str(info)
     info["built"] = {**info["built"], "flags": facts["flags"]}
-    assert "for first runs on a device: GPUKERN_BOUNDED_WAITS; the usual: make build" in str(info)
+    assert "with GPUKERN_BOUNDED_WAITS, for first runs on a device; for normal use run: make build" in str(info)
 
 
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +118,7 @@ def test_a_run_is_printed_and_stored(tmp_path: Path, capsys: pytest.CaptureFixtu
     for line in run.lines:
         assert line.timed and len(line.ours) == len(line.rivals["torch"]) >= 5 and line.name in said.out
     assert "[2/2, 0 s left]" in said.err
-    assert "geometric mean of torch's time / ours over 2 cases" in said.out
+    assert "geometric mean of torch's time / gpukern's over 2 cases" in said.out
 
 
 def test_the_row_that_ran_is_named(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_an_interrupted_run_is_valid_and_goes_on(
     with monkeypatch.context() as patch:
         interrupted_after(3, patch)
         assert bench.main(["silu", "relu", *SMALL, "--json", str(file)]) == 130
-    assert "interrupted: what stands here is done" in capsys.readouterr().out
+    assert "interrupted: the cases above are complete" in capsys.readouterr().out
     part = load(file)
     assert len(part.lines) == 3 and not part.complete
     assert bench.main(["--resume", str(file)]) == 0
@@ -222,10 +222,10 @@ def test_no_file_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[s
     notes = tmp_path / "notes.txt"
     notes.write_text("mine")
     assert bench.main(["relu", *SMALL, "--json", str(notes)]) == 2 and notes.read_text() == "mine"
-    assert "it is there; --resume" in capsys.readouterr().err
+    assert "the file exists; continue its run with --resume" in capsys.readouterr().err
     os.mkfifo(tmp_path / "pipe")
     assert bench.main(["relu", *SMALL, "--json", str(tmp_path / "pipe")]) == 2
-    assert (tmp_path / "pipe").is_fifo() and "no regular file" in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo() and "not a regular file" in capsys.readouterr().err
     (tmp_path / "link.json").symlink_to(tmp_path / "deep" / "run.json")
     assert bench.main(["relu", *SMALL, "--json", str(tmp_path / "link.json")]) == 0
     assert (tmp_path / "link.json").is_symlink() and load(tmp_path / "deep" / "run.json").complete
@@ -271,7 +271,9 @@ def test_an_unknown_row_to_force_is_said_at_once(monkeypatch: pytest.MonkeyPatch
         [sys.executable, "-m", "gpukern", "bench", "mm", "--quick"], cwd=ROOT, capture_output=True, text=True,
         env={**os.environ, "GPUKERN_FORCE": "nonsense"},
     )  # fmt: skip
-    assert done.returncode == 2 and "GPUKERN_FORCE: there is no folder or row 'nonsense'" in done.stderr
+    assert (
+        done.returncode == 2 and "GPUKERN_FORCE: there is no kernel folder or configuration 'nonsense'" in done.stderr
+    )
     assert done.stderr.count("\n") == 1 and not done.stdout
 
 

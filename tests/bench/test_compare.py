@@ -50,7 +50,7 @@ def test_without_a_common_rival_times_are_compared_as_they_are() -> None:
     old, new = both(1.0, machine=1.4)
     new.torch = "2.15.0"
     found = compare(old, new)
-    assert found.control == "" and len(found.regressions) == len(SIDES) and "by time alone" in page(found)
+    assert found.control == "" and len(found.regressions) == len(SIDES) and "no baseline in common" in page(found)
     old, new = both(1.0)
     new.machine = {**MACHINE, "device": "Model 2"}
     assert compare(old, new).control == ""
@@ -95,7 +95,7 @@ def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     save(run([line(256, 1)]), good)
     save(run([line(512, 1)]), other)
     bad.write_text("{")
-    for pair, words in (((good, bad), "no JSON"), ((good, other), "no case in common")):
+    for pair, words in (((good, bad), "it is not JSON"), ((good, other), "no case in common")):
         assert bench.main(["compare", *map(str, pair)]) == 2
         said = capsys.readouterr().err
         assert words in said and said.count("\n") == 1
@@ -109,7 +109,7 @@ def test_show_prints_the_run_again(tmp_path: Path, capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     for words in (
         "Model 1 (sm_90), 1.2, CUDA 13.0", "0123456789ab", "mm 1024x1024x1024 float32", "simt/s128x128", "TFLOP/s",
-        "geometric mean of torch's time / ours over 6 cases", "the 5 worst: mm 256x256x256 float32",
+        "geometric mean of torch's time / gpukern's over 6 cases", "the 5 worst: mm 256x256x256 float32",
         "mm 3x3x3  WRONG: 1 of 9 elements", "1 left out", "copy 4000 GB/s",
     ):  # fmt: skip
         assert words in out, words

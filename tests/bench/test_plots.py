@@ -209,7 +209,7 @@ def test_names_are_kept_apart_in_their_order() -> None:
 def test_the_widest_are_kept_in_their_order_and_the_rest_is_counted() -> None:
     lines = [product(i, ratio) for i, ratio in enumerate((1.0, 3.0, 1.1, 0.2))]
     kept, notes = plots.widest(lines, 2)
-    assert kept == [lines[1], lines[3]] and notes == ["the 2 widest of 4 are drawn"]
+    assert kept == [lines[1], lines[3]] and notes == ["only the 2 of 4 cases that differ most are drawn"]
     assert plots.widest(lines, 4) == (lines, [])
 
 

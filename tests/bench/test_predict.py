@@ -166,7 +166,7 @@ def test_a_summary_by_hand() -> None:
         "geometric mean of floor / predicted over 3 cases: 0.500",  # of 1/2, 2 and 1/8: the cube root of 1/8
         "the worst: linear 1x1x1 bfloat16 0.125",
         "1 predicted below their floor: the model leaves something out; the most: mv 1x1x1 bfloat16 2.000",
-        "1 on rows whose cost names no clock; the same is taken for them",
+        "1 on configurations whose cost model names no clock; the same clock is assumed",
     ]
     assert predict.summary([case("mm", 1e-6), case("mv", None)])[0].endswith("over 1 cases: 0.500")
     assert predict.summary([case("mm", None)]) == ["no case has both a prediction and a floor"]
@@ -211,13 +211,13 @@ def test_another_device_is_one_entry() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--device", "sm_80"], "--device sm_80: choose h200, whose clock and memory the cost model has; of another, "),
+        (["--device", "sm_80"], "--device sm_80: choose h200, whose clock the cost model has; for others "),
         (["--device", "h100"], "--device h100: choose h200"),
         (["--device", ""], "--device : choose h200"),
-        (["gemm-squares"], "gemm-squares is neither a suite nor an op; near: gemm-square"),
+        (["gemm-squares"], "gemm-squares is neither a suite nor an op; did you mean gemm-square"),
         (
             ["elementwise"],
-            "elementwise has no matrix product, and nothing else has a cost model; choose of fused, gemm-b",
+            "elementwise has no matrix product, and only products have a cost model; choose from fused, gemm-b",
         ),
         (["gemm-square", "silu"], "silu has no matrix product"),
         (["gemm-llm", "--dtype", "float32"], "gemm-llm has no case of float32; it has bfloat16"),
@@ -234,7 +234,7 @@ def test_bad_arguments_are_one_line(arguments: list[str], words: str, capsys: py
 def test_forced_ranges_have_no_cost(capsys: pytest.CaptureFixture[str]) -> None:
     with gpukern.force("simt/s64x64*4"):
         assert bench.main(["predict", "mm"]) == 2
-    assert "the cost model chooses the ranges of k itself" in capsys.readouterr().err
+    assert "the cost model chooses the split-K count itself" in capsys.readouterr().err
 
 
 def test_float32_is_strict_whatever_torchs_switch_says(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,19 +50,19 @@ def changed(**fields: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no JSON"),
-        ('{"schema": 1, "gpukern": "0.1', "no JSON"),
+        ("", "it is not JSON"),
+        ('{"schema": 1, "gpukern": "0.1', "it is not JSON"),
         ("[]", "names no schema"),
         ('{"lines": []}', "names no schema"),
-        ('{"schema": 2}', "schema 2, and this gpukern reads 1"),
-        (changed(lines=3), "lines of the run is no list"),
-        (changed(settings=[]), "settings of the run is no dict"),
-        (changed(settings={}), "its settings name no rivals"),
+        ('{"schema": 2}', "its schema is 2, but this gpukern reads schema 1"),
+        (changed(lines=3), "lines of the run is not a list"),
+        (changed(settings=[]), "settings of the run is not a dict"),
+        (changed(settings={}), "its settings name no baselines"),
         (changed(machine={}), "its machine has no device, kind, target, driver, threads"),
         ('{"schema": 1}', "the run has no gpukern, torch, settings, machine, lines"),
         (changed(colour="red"), "colour, which schema 1 does not know"),
         (changed(lines=[{"suite": "s"}]), "line 0 has no name, op, shape"),
-        (changed(lines=[7]), "line 0 is no object"),
+        (changed(lines=[7]), "line 0 is not a JSON object"),
     ],
 )
 def test_what_is_no_run(text: str, words: str) -> None:
@@ -81,7 +81,7 @@ def test_times_are_positive_numbers(times: Any) -> None:
 def test_turns_pair() -> None:
     data = json.loads(changed())
     data["lines"][0]["rivals"]["torch"].pop()
-    with pytest.raises(Unreadable, match="21 turns of ours and 20 of torch"):
+    with pytest.raises(Unreadable, match="21 turns of gpukern and 20 of torch"):
         loads(json.dumps(data))
 
 
@@ -92,7 +92,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(Unreadable, match="no text"):
+    with pytest.raises(Unreadable, match="not a text file"):
         load(tmp_path / "run.json")
 
 

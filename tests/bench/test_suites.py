@@ -98,8 +98,8 @@ def test_a_suites_file_says_what_it_means(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("names", "shapes", "dtypes", "words"),
     [
-        (["gem-square"], [], [], "neither a suite nor an op; near: gemm-square"),
-        (["gemv"], [], ["int8"], "--dtype int8: choose of float16, bfloat16, float32, float64"),
+        (["gem-square"], [], [], "neither a suite nor an op; did you mean gemm-square"),
+        (["gemv"], [], ["int8"], "--dtype int8: choose from float16, bfloat16, float32, float64"),
         (["gemm-llm"], [], ["float64"], "gemm-llm has no case of float64; it has bfloat16"),
         (["gemv"], [(1, 2, 3)], [], "--shapes goes with an op"),
         (["mm"], [(1, 2)], [], "mm takes shapes of 3 numbers"),
@@ -116,7 +116,7 @@ def test_what_cannot_be_asked(names: list[str], shapes: list[tuple[int, ...]], d
 
 @pytest.mark.parametrize("text", ["", "a,b", "1,,2", "0,1,1", "-1", "4096*4096"])
 def test_what_is_no_shape(text: str) -> None:
-    with pytest.raises(Unknown, match="write numbers of at least 1 with commas"):
+    with pytest.raises(Unknown, match="write positive numbers separated by commas"):
         suites.parsed(text)
 
 

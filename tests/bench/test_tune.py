@@ -103,7 +103,7 @@ def with_entry(**facts: Any) -> Callable[[str], str]:
 
 STALE = {
     "version": (changed(gpukern="0.0.9"), "gpukern's version was '0.0.9'"),
-    "rows": (changed(rows="0123456789abcdef"), "the table of compiled rows was '0123456789abcdef'"),
+    "rows": (changed(rows="0123456789abcdef"), "the table of compiled configurations was '0123456789abcdef'"),
     "schema": (changed(schema=2), "its schema was 2 and is 1"),
 }
 DAMAGED = {
@@ -150,7 +150,9 @@ def test_stale_files_are_not_used(kind: str, recwarn: pytest.WarningsRecorder) -
 def test_damaged_files_are_warned_of_and_not_used(kind: str) -> None:
     path = stored()
     path.write_text(DAMAGED[kind](path.read_text()))
-    with pytest.warns(UserWarning, match="is damaged .* and is ignored; delete it or run 'bench tune' again") as told:
+    with pytest.warns(
+        UserWarning, match="is damaged .* and is ignored; delete it or run 'python -m gpukern bench tune' again"
+    ) as told:
         assert tuning.activate() == 0
     assert len(told) == 1 and _C.gemm_ranking() == []
     with pytest.warns(UserWarning, match="is damaged"):

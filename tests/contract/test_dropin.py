@@ -86,7 +86,7 @@ def test_integers_are_left_to_torch(form: str) -> None:
         assert torch.equal(FORMS[form](t), expected)
     stats = gpukern.stats()
     assert stats[form].hits == 0
-    assert stats[form].fallbacks == {"a dtype that routes leave to torch": 1}
+    assert stats[form].fallbacks == {"a dtype that gpukern leaves to torch": 1}
 
 
 WRONG: dict[str, Callable[[], Tensor]] = {
@@ -366,7 +366,7 @@ def test_what_cannot_be_routed_is_said() -> None:
         match=rf"^'conv2d' cannot be routed; gpukern routes {', '.join(OPS)}$",
     ):
         gpukern.enable(include=["mm", "conv2d"])
-    with pytest.raises(TypeError, match=r"include is a list of op names"):
+    with pytest.raises(TypeError, match=r"include must be a list of op names"):
         gpukern.enable(include="mm")
     assert gpukern.enabled_ops() == ()
 

@@ -387,7 +387,8 @@ def test_fused_ops_name_the_types_they_take() -> None:
 def test_unknown_row() -> None:
     with (
         pytest.raises(
-            ValueError, match=r"no folder or row 'warp9' to force; known are .*simt, simt/s128x128.*host/blas"
+            ValueError,
+            match=r"no kernel folder or configuration 'warp9' to force; known are .*simt, simt/s128x128.*host/blas",
         ),
         gpukern.force("warp9"),
     ):

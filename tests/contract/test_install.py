@@ -55,7 +55,7 @@ def test_old_torch_is_one_sentence(tmp_path: Path) -> None:
 def test_broken_torch_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('libsomething.so.1: cannot open shared object file')\n")
     result = setup_py(f"sys.path.insert(0, {str(tmp_path)!r})", "build_ext")
-    one_sentence(result, "does not import", "libsomething.so.1")
+    one_sentence(result, "cannot be imported", "libsomething.so.1")
 
 
 def test_old_setuptools_is_one_sentence() -> None:
@@ -66,7 +66,7 @@ def test_old_setuptools_is_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("GPUKERN_BUILD", "gpu", "GPUKERN_BUILD=gpu is none of auto, cpu, cuda, hip"),
+        ("GPUKERN_BUILD", "gpu", "GPUKERN_BUILD=gpu is unknown; choose auto, cpu, cuda or hip"),
         ("TORCH_CUDA_ARCH_LIST", "sm_90", "TORCH_CUDA_ARCH_LIST has 'sm_90'; write capabilities like"),
         ("CXX", "no-such-compiler", "no C++ compiler named no-such-compiler; install g++"),
     ],
@@ -307,7 +307,7 @@ def test_a_cpu_build_says_how_to_get_the_rest(monkeypatch: pytest.MonkeyPatch) -
     (line, *_) = module.advice({"backend": "cpu", "targets": {}}, [])
     assert line.startswith("CUDA kernels are not built") and "GPUKERN_BUILD='cuda'" in line
     lines = module.advice({"backend": "cuda", "targets": {"x": ["sm_90"]}}, [])
-    assert any("nothing built runs on sm_80, run: TORCH_CUDA_ARCH_LIST='8.0'" in line for line in lines)
+    assert any("this build has no kernels for sm_80; run: TORCH_CUDA_ARCH_LIST='8.0'" in line for line in lines)
 
 
 @pytest.mark.parametrize(

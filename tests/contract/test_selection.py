@@ -73,7 +73,7 @@ def test_the_shape_decides_between_rows() -> None:
 def test_cycles_are_the_costs_that_a_refusal_compares() -> None:
     square = meta(1024, 1024)
     found = gpukern.explain("mm", square, square, device="sm_90a")
-    other, reason = next((row, why) for row, why in found.refused if "times the chosen row's" in why)
+    other, reason = next((row, why) for row, why in found.refused if "times the chosen configuration's" in why)
     with gpukern.force(other):
         forced = gpukern.explain("mm", square, square, device="sm_90a")
     assert found.cycles and forced.would_run == other and forced.cycles
@@ -132,15 +132,16 @@ def test_what_is_no_product_is_said() -> None:
     assert (
         gpukern.explain("einsum", "ij,ij->ij", meta(4, 5), meta(4, 5), device="sm_90a").would_run == "elementwise/gpu"
     )
-    assert "torch's own op serves it" in gpukern.explain("einsum", "ii->i", meta(3, 3), device="sm_90a").notes
+    assert "torch's own op serves this call" in gpukern.explain("einsum", "ii->i", meta(3, 3), device="sm_90a").notes
 
 
 def test_complex_products_are_tiles_of_the_ordinary_cores() -> None:
     x, square = meta(3, dtype=torch.complex64), meta(512, 512, dtype=torch.complex128)
     assert (gpukern.explain("dot", x, x, device="sm_90a").would_run or "").startswith("simt/z")
     found = gpukern.explain("addmm", square, square.mH, square, alpha=2j, device="gfx942")
-    assert found.would_run == "simt/z64x64" and "A by columns, conjugated, B by rows" in found.problem
-    assert ("gemv", "complex numbers are multiplied by tiles, whatever the shape") in found.refused or not found.row
+    assert found.would_run == "simt/z64x64" and "A column-major, conjugated, B row-major" in found.problem
+    why = "it has no complex kernel; tiled kernels serve complex products of any shape"
+    assert ("gemv", why) in found.refused or not found.row
 
 
 def test_a_residual_with_batch_dimensions_was_refused() -> None:
@@ -152,8 +153,8 @@ def test_a_residual_with_batch_dimensions_was_refused() -> None:
 
 def test_layouts_are_seen() -> None:
     a = meta(16, 8)
-    assert "A by rows, B by columns" in gpukern.explain("mm", a, meta(8, 8).t(), device="sm_90a").problem
-    assert "A by strided" in gpukern.explain("mm", meta(32, 16)[::2, ::2], meta(8, 8), device="sm_90a").problem
+    assert "A row-major, B column-major" in gpukern.explain("mm", a, meta(8, 8).t(), device="sm_90a").problem
+    assert "A strided" in gpukern.explain("mm", meta(32, 16)[::2, ::2], meta(8, 8), device="sm_90a").problem
 
 
 def test_a_gradient_changes_what_is_fused() -> None:
@@ -206,7 +207,7 @@ def test_force_chooses_and_ends() -> None:
     with gpukern.force("simt/s64x64"):
         found = gpukern.explain("mm", meta(2048, 2048), meta(2048, 2048), device="sm_90a")
         assert found.would_run == "simt/s64x64"
-        assert ("simt/s128x128", "another one was forced") in found.refused or found.row is None
+        assert ("simt/s128x128", "another configuration is forced") in found.refused or found.row is None
         with pytest.raises(RuntimeError, match=r"simt/s64x64 was forced and cannot serve .*it runs on GPUs"):
             gpukern.mm(a, b)
     assert torch.allclose(gpukern.mm(a, b), a @ b, atol=1e-5)
@@ -214,7 +215,7 @@ def test_force_chooses_and_ends() -> None:
 
 def test_unknown_rows_are_answered_with_the_known_ones() -> None:
     with (
-        pytest.raises(ValueError, match=r"no folder or row 'warp9' .*simt/s128x128.*host/blas"),
+        pytest.raises(ValueError, match=r"no kernel folder or configuration 'warp9' .*simt/s128x128.*host/blas"),
         gpukern.force("warp9"),
     ):
         raise AssertionError

@@ -149,7 +149,7 @@ def test_what_does_not_fit_is_refused() -> None:
         call(grad, weight, saved.double(), "relu")
     with pytest.raises(TypeError, match="a derivative needs a floating type, got Int"):
         call(grad.int(), weight.int(), saved.int(), "relu")
-    with pytest.raises(RuntimeError, match="weight is a matrix, got 3 dimensions"):
+    with pytest.raises(RuntimeError, match="weight must be a matrix, got 3 dimensions"):
         call(grad, weight[None], saved, "relu")
     with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
         call(grad[:, :4], weight, saved, "relu")
@@ -161,5 +161,5 @@ def test_explain_says_what_follows_the_product() -> None:
     shapes = ((64, 512), (512, 256), (64, 256))
     meta = [torch.empty(*s, device="meta", dtype=torch.bfloat16) for s in shapes]
     found = gpukern.explain("mm_activation_backward", *meta, "gelu", device="sm_80")
-    assert found.problem == "(64, 512) @ (512, 256), bfloat16, A by rows, B by rows, gelu'(S)"
+    assert found.problem == "(64, 512) @ (512, 256), bfloat16, A row-major, B row-major, gelu'(saved)"
     assert found.would_run == "sm_80/h64x64"

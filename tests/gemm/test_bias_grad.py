@@ -121,11 +121,11 @@ def test_explain_says_in_which_pass_it_is_summed() -> None:
         return found.problem, found.notes
 
     problem, notes = said(4096, 4096, 512, "sm_80")
-    assert problem.endswith("gelu'(S), columns summed")
+    assert problem.endswith("gelu'(saved), columns summed")
     assert notes == (
-        "the bias's gradient is summed in the product's own pass, in 64 parts, which are added in a fixed order",
+        "the bias gradient is summed in the product's own kernel, in 64 partial sums, which are added in a fixed order",
     )
-    assert "in the product's own pass, in 256 parts" in said(4096, 4096, 512, "sm_90a")[1][-1]
-    assert "in the pass that ends the product, in" in said(4096, 4096, 512, "gfx942")[1][-1]
-    assert "in the pass that ends the product, in" in said(64, 128, 65536, "sm_90a")[1][-1]
-    assert said(64, 64, 64, "cpu")[1] == ("the bias's gradient is torch's sum of the rounded result",)
+    assert "in the product's own kernel, in 256 partial sums" in said(4096, 4096, 512, "sm_90a")[1][-1]
+    assert "in a separate epilogue kernel, in" in said(4096, 4096, 512, "gfx942")[1][-1]
+    assert "in a separate epilogue kernel, in" in said(64, 128, 65536, "sm_90a")[1][-1]
+    assert said(64, 64, 64, "cpu")[1] == ("the bias gradient is torch's sum over the rounded result",)

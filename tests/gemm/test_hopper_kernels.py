@@ -279,7 +279,7 @@ def test_where_ranges_are_added() -> None:
         )
         return " ".join(gpukern.selection.explain_quietly("mm", a, b, device="sm_90a", **how).notes)
 
-    where = "through their shared memory"
+    where = "through distributed shared memory"
     with gpukern.force("sm_90a/d128x16*4"):
         assert where in notes(16, 2048, 4096)
     with gpukern.force("sm_90a/d128x16*9"):
@@ -415,9 +415,9 @@ def test_what_is_no_product_of_these_rows_goes_to_another_folder() -> None:
     """Each is one difference from a product that they take; what TMA does not bring: test_packing.py."""
     assert explain(512, 512, 512)["would_run"].startswith("sm_90a/")
     for why, found in (
-        ("wgmma is Hopper's alone (sm_90a)", explain(512, 512, 512, "sm_100")),
-        ("there is no k to bring", explain(512, 512, 0)),
-        ("TMA's coordinates have 31 bits", explain(2**31, 16, 512)),
+        ("it needs wgmma, which only Hopper GPUs have (sm_90a)", explain(512, 512, 512, "sm_100")),
+        ("k is 0, so there is nothing to load", explain(512, 512, 0)),
+        ("an extent is too large for TMA, whose coordinates have 31 bits", explain(2**31, 16, 512)),
     ):
         assert dict(found["refusals"])["sm_90a"] in (why, "no code was built for this device"), found
         assert found["would_run"].startswith(("sm_80/", "simt/")), found

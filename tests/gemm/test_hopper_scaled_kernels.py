@@ -198,26 +198,30 @@ def test_choices() -> None:
     """Exact sums unless they are asked not to be; blocks of scales always; what wgmma has not, ordinary cores."""
     a, b = whole(FORMATS[0], 512, 512), whole(FORMATS[0], 512, 512).t()
     row, said, _ = chosen(a, b)
-    assert row.startswith("sm_90a/q") and said.endswith("each 128 of k is added to float32 sums")
+    assert row.startswith("sm_90a/q") and said.endswith("partial sums over 128 of k are added in float32")
     row, said, _ = chosen(a, b, use_fast_accum=True)
     assert row.startswith(("sm_90a/w", "sm_90a/p")) and said.endswith("sums have 14 bits, as use_fast_accum allows")
     row, said, _ = chosen(a, b, "1x128, 128x128", use_fast_accum=True)
-    assert row.startswith("sm_90a/q") and "float32 sums" in said
+    assert row.startswith("sm_90a/q") and "added in float32" in said
     row, _, _ = chosen(a[:16], b)
     assert row == "sm_90a/q128x16"
     large = torch.empty(2048, 2048, dtype=FORMATS[0])
     found = gpukern.explain("scaled_mm", large, large, ONE, ONE, out_dtype=torch.bfloat16, device="sm_90a")
     assert (found.would_run or "").startswith("sm_90a/q")
-    assert "operands are copied into lines that TMA brings first, 4.19 MB" in found.notes
-    copies = "TMA does not bring the operands as they lie, and copies that it does would take longer than they save"
+    assert "operands are copied into a layout that TMA can load before the product, 4.19 MB" in found.notes
+    copies = "TMA cannot load the operands in their layout, and copying them first would take longer than it saves"
     for why, (row, said, refused) in (
-        ("NVIDIA's float8 formats are e4m3fn and e5m2", chosen(a.float().to(FORMATS[2]), b.float().to(FORMATS[2]))),
+        (
+            "NVIDIA tensor cores take float8_e4m3fn and float8_e5m2, not the fnuz formats",
+            chosen(a.float().to(FORMATS[2]), b.float().to(FORMATS[2])),
+        ),
         (copies, chosen(a, b.contiguous())),
         (copies, chosen(a[:, :500].contiguous(), b[:500])),
-        ("wgmma is Hopper's alone (sm_90a)", chosen(a, b, device="sm_100")),
+        ("it needs wgmma, which only Hopper GPUs have (sm_90a)", chosen(a, b, device="sm_100")),
     ):
         assert row.startswith("simt/q") and said.startswith("emulated"), row
         assert refused in (why, "no code was built for this device"), refused
     for device in ("sm_89", "sm_120"):
         row, said, _ = chosen(a, b, device=device)
-        assert row.startswith("sm_89/o") and said.endswith("each 128 of k is added to float32 sums"), (row, said)
+        assert row.startswith("sm_89/o"), row
+        assert said.endswith("partial sums over 128 of k are added in float32"), said

@@ -183,7 +183,7 @@ def test_copies_are_made_where_they_pay(dtype: str, rows: int, layouts: dict[str
     found = explain(rows, 4096, 4096, dtype=dtype, **layouts)
     assert found["would_run"].startswith("sm_90a/") == served, found["would_run"]
     said = dict(found["refusals"]).get("sm_90a", "")
-    assert served or said.startswith(("TMA does not bring the operands as they lie", "no code was built"))
+    assert served or said.startswith(("TMA cannot load the operands in their layout", "no code was built"))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_what_tma_does_not_bring_is_copied_or_another_folder_s(layouts: dict[str
     if not layouts:
         assert found["would_run"].startswith("sm_90a/")
     elif not found["would_run"].startswith("sm_90a/"):
-        assert said.startswith(("TMA does not bring the operands as they lie", "no code was built")), said
+        assert said.startswith(("TMA cannot load the operands in their layout", "no code was built")), said
     assert (found["workspace"] > 0) == (bool(layouts) and found["would_run"].startswith("sm_90a/"))
 
 

@@ -21,7 +21,7 @@ from gpukern import _C, tuning
 
 from .test_rows import GOLDEN, GPUS, TYPES, choices, explain
 
-MEASURED = "a stored measurement prefers another"
+MEASURED = "a stored measurement prefers another configuration"
 PLAIN = "f32/f128x128"  # what no measurement decides
 ALL = "2026-11-24 on NVIDIA H200 (simt/s32x32 12.3 us, next simt/s128x128 15.0 us)"
 
@@ -156,8 +156,8 @@ def test_a_wrong_table_changes_nothing() -> None:
     good = [entry(["simt/s32x32", "simt/s128x128"], batch=3, layout="tn")]
     _C.gemm_set_ranking(good)
     for wrong, said in [
-        (entry(["simt/warp9"]), "there is no row 'simt/warp9'"),
-        (entry(["simt"]), "there is no row 'simt'"),
+        (entry(["simt/warp9"]), "there is no configuration 'simt/warp9'"),
+        (entry(["simt"]), "there is no configuration 'simt'"),
         (entry([], layout="nx"), "no layout 'nx'; known are nn, nt, tn, tt"),
         (entry([], layout="n"), "no layout 'n'"),
         (entry([], dtype="complex32"), "complex32"),

@@ -105,13 +105,13 @@ def test_what_does_not_fit_is_refused() -> None:
     call: Any = gpukern.scaled_product
     with pytest.raises(RuntimeError, match=r"row_scale of shape \[7\] is not of shape \[3\]"):
         call(a, b, columns)
-    with pytest.raises(TypeError, match="column_scale is Float beside Half, got Half"):
+    with pytest.raises(TypeError, match="column_scale must be Float for factors of Half, got Half"):
         call(a.half(), b.half(), rows, columns.half())
     with pytest.raises(TypeError, match="scales need float16, bfloat16, float32 or float64, got Int"):
         call(a.int(), b.int())
     with pytest.raises(TypeError, match="the factors have types Float and Double; convert one of them"):
         call(a, b.double())
-    with pytest.raises(RuntimeError, match="two matrices or two batches of them, got 2 and 3"):
+    with pytest.raises(RuntimeError, match="two matrices or two batches of matrices, got 2 and 3"):
         call(a, b[None])
     with pytest.raises(TypeError, match="bias has type Half, but the product has Float"):
         call(a, b, bias=torch.ones(7).half())
@@ -124,4 +124,4 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_explain_names_the_scales() -> None:
     meta = [t.to("meta") for t in operands(torch.bfloat16)]
     found = gpukern.explain("scaled_product", *meta, device="sm_90a")
-    assert found.problem.endswith("B by rows, rows scaled, columns scaled") and found.would_run
+    assert found.problem.endswith("B row-major, rows scaled, columns scaled") and found.would_run

@@ -160,7 +160,7 @@ def test_a_row_is_chosen_alike_whatever_the_other_rows_are() -> None:
 
 def test_costs_are_said() -> None:
     found = explain("bfloat16", 4096, 4096, 4096, "sm_80")
-    said = [why for _, why in found["refusals"] if "times the chosen row's" in why]
+    said = [why for _, why in found["refusals"] if "times the chosen configuration's" in why]
     assert said and all(float(why.split(": ")[1].split()[0]) >= 1 for why in said), found["refusals"]
     assert found["cost"] > 0 and explain("bfloat16", 64, 64, 65536, "sm_80")["splits"] > 1
 

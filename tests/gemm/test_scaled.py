@@ -168,10 +168,11 @@ def test_explanations() -> None:
     one, two = torch.empty(512, 8, device="meta"), torch.empty(8, 2, device="meta")
     found = gpukern.explain("scaled_mm", a, b, one, two, out_dtype=torch.bfloat16, device="sm_90a")
     assert (found.would_run or "").startswith("simt/q")
-    assert "float8_e4m3fn x float8_e5m2 to bfloat16" in found.problem and "1x128 and 128x128" in found.problem
+    assert "float8_e4m3fn x float8_e5m2 to bfloat16" in found.problem
+    assert "A scaled per 1x128 block, B scaled per 128x128 block" in found.problem
     refused = dict(found.refused)
     assert refused["sm_80"] in (
-        "products of 8-bit floats begin with sm_89's mma.sync", "no code was built for this device",
+        "it has no float8 kernel: mma.sync takes float8 from sm_89 on", "no code was built for this device",
     )  # fmt: skip
     here = gpukern.explain("scaled_mm", a, b, one, two, device="cpu")
     assert here.row == "host/blas"

@@ -108,8 +108,9 @@ def test_refusals_say_why() -> None:
         return dict(found["refusals"])
 
     not_built = "no code was built for this device"
-    tiles = "no side of the result is 8 or less, so tiles reuse more of what they read"
+    tiles = "it serves results of at most 8 rows or columns; for larger ones tiled kernels reuse each load more"
     assert reasons("float32", 9, 9)["gemv"] in (tiles, not_built)
     assert reasons("int32", 8, 9, "relu")["gemv"] in ("an activation needs a floating type", not_built)
     found = reasons("float32", 2, 900)
-    assert found.get("gemv") == not_built or found["gemv/r1"] == found["gemv/c1"] == "it is for one vector"
+    one = "it multiplies by one vector only; this product has more"
+    assert found.get("gemv") == not_built or found["gemv/r1"] == found["gemv/c1"] == one

@@ -40,12 +40,14 @@ constexpr bool turned(const Row& r, const Problem& p) { return thin(r) ? p.n < p
 constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p) ? transposed(p) : p; }
 
 constexpr Reason serves(const Device& d) {
-  return d.vendor == Vendor::nvidia && d.target >= 80 ? nullptr : "cp.async begins with NVIDIA's sm_80";
+  return d.vendor == Vendor::nvidia && d.target >= 80 ? nullptr
+                                                      : "it needs cp.async, which NVIDIA GPUs have from sm_80 on";
 }
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (p.type != Type::f32) return "it multiplies float32";
-  if (p.precision != Precision::strict) return "it multiplies float32 as it is, and tf32 or terms are asked for";
+  if (p.type != Type::f32) return "it multiplies float32 only";
+  if (p.precision != Precision::strict)
+    return "it multiplies in strict float32 only; this call allows tf32 or asks for bfloat16 terms";
   if (Reason why = refused_result(p)) return why;
   return refused_extents(p);
 }

@@ -38,11 +38,11 @@ constexpr bool turned(const Problem& p) { return mma::fourth_layout(p); }
 constexpr Problem oriented(const Problem& p) { return turned(p) ? transposed(p) : p; }
 
 constexpr Reason serves(const Device& d) {
-  return d.vendor == Vendor::nvidia && d.target == 90 ? nullptr : "it is compiled for Hopper (sm_90a)";
+  return d.vendor == Vendor::nvidia && d.target == 90 ? nullptr : "it is compiled for Hopper GPUs (sm_90a) only";
 }
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (p.type != Type::f64) return "its instruction multiplies float64";
+  if (p.type != Type::f64) return "it multiplies float64 only";
   if (Reason why = refused_result(p)) return why;
   return refused_extents(p);
 }

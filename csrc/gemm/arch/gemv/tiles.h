@@ -119,21 +119,24 @@ constexpr Reason serves(const Device& d) {
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (is_float8(p.type)) return "scaled products of 8-bit numbers are multiplied by tiles, whatever the shape";
-  if (bit(p.type) & kComplex) return "complex numbers are multiplied by tiles, whatever the shape";
+  if (is_float8(p.type)) return "it has no float8 kernel; tiled kernels serve scaled products of any shape";
+  if (bit(p.type) & kComplex) return "it has no complex kernel; tiled kernels serve complex products of any shape";
   const int64_t vectors = p.m < p.n ? p.m : p.n;
   if (Reason why = refused_result(p)) return why;
-  if (p.batch_invariant) return "the order of its sums is not that of products with more rows";
-  if (vectors > 1 && !(bit(p.type) & kSingle)) return "several vectors of this type are multiplied by tiles";
-  if (vectors > kMost) return "no side of the result is 8 or less, so tiles reuse more of what they read";
+  if (p.batch_invariant)
+    return "batch_invariant=True rules it out: it sums in another order than kernels for more rows";
+  if (vectors > 1 && !(bit(p.type) & kSingle))
+    return "it multiplies this type by one vector only; this product has more";
+  if (vectors > kMost)
+    return "it serves results of at most 8 rows or columns; for larger ones tiled kernels reuse each load more";
   if ((p.m > p.n ? p.m : p.n) / row_tile(kThreads) > kGridLimit) return kTooManyTiles;
   return nullptr;
 }
 
 constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
   if (!(r.types & bit(p.type))) return "it is not compiled for this type";
-  if ((p.m < p.n ? p.m : p.n) > r.bn) return "it is for one vector";
-  if (r.shared > d.shared_bytes) return "a block's sums do not fit this device's shared memory";
+  if ((p.m < p.n ? p.m : p.n) > r.bn) return "it multiplies by one vector only; this product has more";
+  if (r.shared > d.shared_bytes) return "a block's partial sums do not fit in this device's shared memory";
   return nullptr;
 }
 

@@ -82,7 +82,7 @@ void matrix(const Args& x, const Tensor& a, const Tensor& b, const Tensor& c, co
 // A BLAS serves complex numbers here, and keeps no such promise.
 void refuse_complex(const Args& x) {
   TORCH_CHECK_NOT_IMPLEMENTED(!x.a.is_complex(), "gpukern.", op_name(x),
-                              "(): batch_invariant=True is a promise of gpukern's own kernels, and ATen's BLAS serves ",
+                              "(): batch_invariant=True needs one of gpukern's own kernels, but ATen's BLAS serves ",
                               x.a.scalar_type(), " on the CPU.");
 }
 

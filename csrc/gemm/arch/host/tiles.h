@@ -21,7 +21,7 @@ constexpr Reason serves(const Device& d) {
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (is_float8(p.type)) return nullptr;
-  if (p.out != p.type) return "a result of another type than the operands is torch's own here";
+  if (p.out != p.type) return "on the CPU, torch computes results of another type than the operands";
   return refused_result(p);
 }
 constexpr Reason refuses(const Row&, const Problem&, const Device&) { return nullptr; }

@@ -64,7 +64,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
 
 constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
   if (!(r.types & bit(p.type))) return "it is not compiled for this type";
-  if (r.shared > d.shared_bytes) return "a block's tiles do not fit this device's shared memory";
+  if (r.shared > d.shared_bytes) return "a block's tiles do not fit in this device's shared memory";
   return nullptr;
 }
 

@@ -52,11 +52,11 @@ constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p)
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (p.type == Type::f32 && p.precision != Precision::tf32)
-    return "float32 is multiplied as it is, or in terms: neither torch's switches nor precision= allow tf32";
-  if (is_float8(p.type)) return "products of 8-bit floats begin with sm_89's mma.sync";
-  if (!(bit(p.type) & (kHalf | kTf32 | kDouble | kByte))) return "tensor cores have no products of this type";
+    return "it multiplies float32 as tf32 only; pass precision=\"tf32\" or set torch's allow_tf32 switch";
+  if (is_float8(p.type)) return "it has no float8 kernel: mma.sync takes float8 from sm_89 on";
+  if (!(bit(p.type) & (kHalf | kTf32 | kDouble | kByte))) return "tensor cores do not multiply this type";
   if (Reason why = refused_result(p)) return why;
-  if (p.type == Type::u8 && p.out != Type::u8) return "uint8 is multiplied modulo 256 only";
+  if (p.type == Type::u8 && p.out != Type::u8) return "its uint8 products have uint8 results only (modulo 256)";
   return refused_extents(p);
 }
 

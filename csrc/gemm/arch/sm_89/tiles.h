@@ -32,14 +32,15 @@ static_assert(all_fit(kRows, {.registers = 64}),
 
 constexpr Reason serves(const Device& d) {
   const bool own = d.vendor == Vendor::nvidia && (d.target == 89 || d.target >= 120);
-  return own ? nullptr : "mma.sync of 8-bit floats is sm_89's and sm_120's; others would unpack them for each product";
+  return own ? nullptr : "it needs float8 mma.sync of sm_89 or sm_120; other GPUs convert float8 before each product";
 }
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (!is_float8(p.type)) return "it multiplies 8-bit floats";
+  if (!is_float8(p.type)) return "it multiplies float8 only";
   if (!(bit(p.type) & kFormats) || !(bit(p.scaling.b_type) & kFormats))
-    return "tensor cores have e4m3fn and e5m2, and no fnuz format";
-  if (p.type == Type::e5m2 && p.scaling.b_type == Type::e5m2) return "two operands of e5m2 have no kernel, as in torch";
+    return "NVIDIA tensor cores take float8_e4m3fn and float8_e5m2, not the fnuz formats";
+  if (p.type == Type::e5m2 && p.scaling.b_type == Type::e5m2)
+    return "it has no kernel for two float8_e5m2 operands; torch has none either";
   if (Reason why = refused_result(p)) return why;
   return refused_extents(p);
 }

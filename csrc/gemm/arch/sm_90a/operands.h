@@ -61,7 +61,7 @@ constexpr Reason refused_copies(const Problem& p) {
   const auto size_of = [&](const Copy& c) { return double(c.matrices) * double(c.lines) * double(c.pitch) * size; };
   const Copy a = copy_of_a(p), b = copy_of_b(p);
   const bool fits = size_of(a) + size_of(b) < 4e18 && pack_tiles(a, size) + pack_tiles(b, size) <= kGridLimit;
-  return fits ? nullptr : "the copies of what TMA does not bring have more tiles than a grid has blocks";
+  return fits ? nullptr : "copying the operands for TMA takes more tiles than a grid can have blocks";
 }
 
 constexpr double kMemory = 4.3e12 / 1.7e9;  // bytes a cycle: an H200's

@@ -115,7 +115,8 @@ constexpr Extents extents_of(const Row& r, const Problem& p) {
 }
 
 constexpr Reason serves(const Device& d) {
-  return d.vendor == Vendor::nvidia && d.target == 90 ? nullptr : "wgmma is Hopper's alone (sm_90a)";
+  return d.vendor == Vendor::nvidia && d.target == 90 ? nullptr
+                                                      : "it needs wgmma, which only Hopper GPUs have (sm_90a)";
 }
 
 constexpr bool reached(const Scale& s, int64_t x, int64_t k) {
@@ -126,47 +127,52 @@ constexpr bool reached(const Scale& s, int64_t x, int64_t k) {
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
   if (p.type == Type::f32 && p.precision != Precision::tf32 && !in_terms(p))
-    return "float32 is multiplied as it is: neither torch's switches nor precision= allow tf32 or terms";
+    return "it multiplies float32 as tf32 or as bfloat16 terms only; pass precision=\"tf32\" or precision=\"bf16x3\"";
   const auto fnuz = [](Type t) { return t == Type::e4m3fnuz || t == Type::e5m2fnuz; };
   if (is_float8(p.type) && (fnuz(p.type) || fnuz(p.scaling.b_type)))
-    return "NVIDIA's float8 formats are e4m3fn and e5m2";
-  if (p.type == Type::e5m2 && p.scaling.b_type == Type::e5m2) return "two operands of e5m2 are not compiled";
-  if (!(bit(p.type) & kAll)) return "wgmma has no products of this type";
+    return "NVIDIA tensor cores take float8_e4m3fn and float8_e5m2, not the fnuz formats";
+  if (p.type == Type::e5m2 && p.scaling.b_type == Type::e5m2)
+    return "it has no kernel for two float8_e5m2 operands; torch has none either";
+  if (!(bit(p.type) & kAll)) return "wgmma does not multiply this type";
   if (Reason why = refused_result(p)) return why;
   if (is_float8(p.type) && !(reached(p.scaling.a, p.m, p.k) && reached(p.scaling.b, p.n, p.k)))
-    return "scales lie further apart than 32 bits reach";
-  if (p.type == Type::u8 && p.out != Type::u8) return "uint8 is multiplied modulo 256 only";
-  if (p.k == 0) return "there is no k to bring";
+    return "the offsets of the scales do not fit in 32 bits";
+  if (p.type == Type::u8 && p.out != Type::u8) return "its uint8 products have uint8 results only (modulo 256)";
+  if (p.k == 0) return "k is 0, so there is nothing to load";
   constexpr int64_t most = (int64_t{1} << 31) - 1024;  // a pair's tile beyond the edge
-  if (p.m >= most || p.n >= most || p.k >= most || p.batch >= most) return "TMA's coordinates have 31 bits";
-  if (in_terms(p)) return 3 * p.batch >= most ? "TMA's coordinates have 31 bits" : terms::refused_operands(p);
+  if (p.m >= most || p.n >= most || p.k >= most || p.batch >= most)
+    return "an extent is too large for TMA, whose coordinates have 31 bits";
+  if (in_terms(p))
+    return 3 * p.batch >= most ? "an extent is too large for TMA, whose coordinates have 31 bits"
+                               : terms::refused_operands(p);
   return packed(p) ? refused_copies(p) : nullptr;
 }
 // A single row may lie as TMA brings it and the same row among others not: what promises one order serves both.
 constexpr Reason yields(const Problem& p, const Device& d) {
   if (p.batch_invariant || !packed(p) || packing_pays(p, d)) return nullptr;
-  return "TMA does not bring the operands as they lie, and copies that it does would take longer than they save";
+  return "TMA cannot load the operands in their layout, and copying them first would take longer than it saves";
 }
 
 constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
   if (!(r.types & bit(given.type))) return "it is not compiled for this type";
   if (given.type == Type::f32 && adds_terms(r) != in_terms(given))
-    return adds_terms(r) ? "nobody asked for bfloat16 terms" : "it multiplies tf32, and terms were asked for";
+    return adds_terms(r) ? terms::kNoTerms : "it multiplies float32 as tf32, and this call asks for bfloat16 terms";
   if (is_float8(given.type)) {
     const bool fast = given.scaling.fast && !given.scaling.blocks();
-    if (promotes(r) && fast) return "it adds more exactly than was asked for";
-    if (!promotes(r) && !fast) return "its sums are as coarse as the tensor cores' own, which nobody allowed";
+    if (promotes(r) && fast) return "it promotes partial sums to float32, which use_fast_accum=True makes unnecessary";
+    if (!promotes(r) && !fast)
+      return "it accumulates in reduced precision, which needs use_fast_accum=True and no block scales";
   }
-  if (r.shared > d.shared_bytes) return "a block's stages do not fit this device's shared memory";
+  if (r.shared > d.shared_bytes) return "a block's stages do not fit in this device's shared memory";
   const bool t = turned(r, given);
   const Extents p = extents_of(r, given);
   const Scale& columns = t ? given.scaling.a : given.scaling.b;
   if (promotes(r) && r.tm > 64 && given.scaling.blocks() && columns.group == 1 && columns.x != 0)
-    return "it has no registers for a scale of each column and block of k";
+    return "it has too few registers for a scale per column and block of 128 along k";
   const bool along_k = t ? a_lies_along_k(given) : b_lies_along_k(given);  // of the columns
   if (r.bn % 64 != 0 && !along_k && !(t ? copy_of_a(given) : copy_of_b(given)).matrices)
-    return "its columns of B come in lines of k only";
-  if (thin(r) && p.n > 2 * r.bn) return "it is for results of few rows or columns";
+    return "its tile width is not a multiple of 64, so B (if transposed: A) must be contiguous along k";
+  if (thin(r) && p.n > 2 * r.bn) return "it serves skinny results only, with few rows or few columns";
   const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch);
   return tiles * kMaxSplits * 2 > double(kGridLimit) ? kTooManyTiles : nullptr;
 }

@@ -57,8 +57,8 @@ constexpr Problem oriented(const Problem& p) { return turned(p) ? transposed(p) 
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (p.type != Type::f32 || p.out != Type::f32) return "only float32 is split into terms";
-  if (!term_products(p.precision)) return "nobody asked for bfloat16 terms";
+  if (p.type != Type::f32 || p.out != Type::f32) return "it multiplies float32 only, split into bfloat16 terms";
+  if (!term_products(p.precision)) return kNoTerms;
   if (Reason why = refused_extents(p)) return why;
   return refused_operands(p);
 }
