@@ -17,7 +17,7 @@ import torch
 from gpukern import _C
 
 COUNT, TURNS = 2000, 9
-TYPES = {"float16": 0, "bfloat16": 1, "float32": 2, "float64": 3, "int8": 5}  # as csrc/gemm/problem.h numbers them
+TYPES = {"float16": 0, "bfloat16": 1, "float32": 2, "float64": 3, "int8": 5}  # as csrc/core/dtype.h numbers them
 DEVICES = ("sm_75", "sm_80", "sm_90", "gfx942")
 # (what, type, m, n, k, alignment in bytes): A by rows, B by columns.
 PRODUCTS = (

@@ -99,9 +99,11 @@ py::dict describe_device(const std::string& name) {
                   "shared_bytes"_a = d.shared_bytes, "l2_bytes"_a = d.l2_bytes, "wave"_a = d.wave);
 }
 
-gemm::Type type_named(const std::string& name) {
-  for (int t = 0; t < gemm::kTypes; ++t)
-    if (name == gemm::name(static_cast<gemm::Type>(t))) return static_cast<gemm::Type>(t);
+gpukern::DType type_named(const std::string& name) {
+  for (int t = 0; t < gpukern::kDTypes; ++t) {
+    const auto type = static_cast<gpukern::DType>(t);
+    if (type != gpukern::DType::b8 && name == gpukern::name(type)) return type;
+  }
   throw py::value_error("gpukern has no matrix product of " + name);
 }
 
@@ -166,8 +168,8 @@ py::array_t<int64_t> choose(const std::string& device, const Problems& problems)
   for (py::ssize_t i = 0; i < problems.shape(0); ++i) {
     const int64_t* x = problems.data(i, 0);
     gemm::Problem p;
-    p.type = static_cast<gemm::Type>(x[0]);
-    p.out = static_cast<gemm::Type>(x[1]);
+    p.type = static_cast<gpukern::DType>(x[0]);
+    p.out = static_cast<gpukern::DType>(x[1]);
     p.precision = static_cast<gemm::Precision>(x[2]);
     p.batch_invariant = x[3] != 0;
     p.batch = x[4], p.m = x[5], p.n = x[6], p.k = x[7];
@@ -210,7 +212,7 @@ std::vector<Measurement> ranking() {
   std::vector<Measurement> all;
   if (const gemm::Table* table = gemm::measured())
     for (const gemm::Measurement& m : table->all())
-      all.emplace_back(m.device, m.target, gemm::name(m.type), Extents{m.m, m.n, m.k, m.batch}, m.layout, m.rows,
+      all.emplace_back(m.device, m.target, gpukern::name(m.type), Extents{m.m, m.n, m.k, m.batch}, m.layout, m.rows,
                        m.said);
   return all;
 }

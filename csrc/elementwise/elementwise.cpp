@@ -16,6 +16,7 @@
 #include <limits>
 
 #include "../autograd/number.h"
+#include "../core/scalar_type.h"
 #include "gpu_path.h"
 #include "unaliased.h"
 
@@ -24,20 +25,10 @@ namespace {
 
 using c10::ScalarType;
 
+// Elementwise kernels have neither complex types nor those of 8-bit floats.
 std::optional<DType> storage(ScalarType t) {
-  switch (t) {
-    case ScalarType::Half: return DType::f16;
-    case ScalarType::BFloat16: return DType::bf16;
-    case ScalarType::Float: return DType::f32;
-    case ScalarType::Double: return DType::f64;
-    case ScalarType::Byte: return DType::u8;
-    case ScalarType::Char: return DType::i8;
-    case ScalarType::Short: return DType::i16;
-    case ScalarType::Int: return DType::i32;
-    case ScalarType::Long: return DType::i64;
-    case ScalarType::Bool: return DType::b8;
-    default: return std::nullopt;
-  }
+  const std::optional<DType> found = dtype_of(t);
+  return found && (bit(*found) & (kComplex | kFloat8)) == 0 ? found : std::nullopt;
 }
 
 bool is_float(ScalarType t) {

@@ -10,6 +10,7 @@
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include "../core/scalar_type.h"
 #include "../platform/device.h"
 #include "launch.h"
 #include "ops/families.h"
@@ -29,21 +30,6 @@ int launch(const Call& call, const Device& device, Stream stream) {
   static constexpr Launch families[] = {GPUKERN_FAMILIES(GPUKERN_LAUNCH)};
 #undef GPUKERN_LAUNCH
   return families[call.family](call, device, stream);
-}
-
-DType storage(c10::ScalarType t) {
-  switch (t) {
-    case c10::ScalarType::Half: return DType::f16;
-    case c10::ScalarType::BFloat16: return DType::bf16;
-    case c10::ScalarType::Float: return DType::f32;
-    case c10::ScalarType::Double: return DType::f64;
-    case c10::ScalarType::Byte: return DType::u8;
-    case c10::ScalarType::Char: return DType::i8;
-    case c10::ScalarType::Short: return DType::i16;
-    case c10::ScalarType::Int: return DType::i32;
-    case c10::ScalarType::Long: return DType::i64;
-    default: return DType::b8;
-  }
 }
 
 // The iterator's dimensions beyond kMaxDims are walked here, outermost last.
@@ -87,7 +73,7 @@ void run(at::TensorIteratorBase& iter, const Op& op, int variant, Compute comput
   for (int k = 0; k < iter.ntensors(); ++k) {
     Operand& operand = k == 0 ? call.out : call.in[k - 1];
     operand.data = iter.data_ptr(k);
-    operand.dtype = storage(iter.dtype(k));
+    operand.dtype = *dtype_of(iter.dtype(k));
     for (int d = 0; d < call.ndim; ++d) operand.stride[d] = iter.strides(k)[d];
   }
   for (int k = 0; k < op.spec->scalars; ++k) {

@@ -14,11 +14,11 @@ using Loop = void (*)(void* out, const void* const* in, int64_t n, const void* s
 using Load = void (*)(void* block, const char* memory, int64_t stride, int64_t n);
 using Store = void (*)(char* memory, const void* block, int64_t stride, int64_t n);
 
-constexpr int kComputes = 3, kDTypes = 10;
+constexpr int kComputes = 3, kStaged = 10;  // types up to bool, in the order of DType
 
 struct Stage {
-  Load load[kComputes][kDTypes];
-  Store store[kComputes][kDTypes];
+  Load load[kComputes][kStaged];
+  Store store[kComputes][kStaged];
 };
 
 }  // namespace gpukern::elementwise::host

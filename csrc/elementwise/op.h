@@ -12,15 +12,14 @@
 #pragma once
 #include <cstdint>
 
+#include "../core/dtype.h"
 #include "dual.h"
 #include "math.h"
 
 GPUKERN_ELEMENTWISE_BEGIN
 
-// Storage types.  The kernel reads and writes them at run time; a formula sees only its compute type.
-enum class DType : uint8_t { f16, bf16, f32, f64, u8, i8, i16, i32, i64, b8 };
-// Compute types: half types and float compute in float, integers and bool in int64_t and are narrowed on store
-// (two's complement, so that wraparound is torch's; bool is `!= 0`).
+// Compute types, all that a formula sees of the operands' types: half types and float compute in float, integers and
+// bool in int64_t and are narrowed on store (two's complement, so that wraparound is torch's; bool is `!= 0`).
 enum class Compute : uint8_t { f32, f64, i64 };
 
 enum class Types : uint8_t {

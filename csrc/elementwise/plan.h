@@ -12,6 +12,8 @@
 #pragma once
 #include <cstdint>
 
+#include "../core/divider.h"
+#include "../core/index.h"
 #include "launch.h"
 
 GPUKERN_ELEMENTWISE_BEGIN
@@ -24,36 +26,8 @@ constexpr int kTileThreads = kTile * kTile / kEach;
 constexpr int kPacket = 16;  // bytes of an access, where addresses allow
 constexpr int64_t kIndexLimit = int64_t{1} << 31;
 
-constexpr int size_of(DType t) {
-  switch (t) {
-    case DType::f16:
-    case DType::bf16:
-    case DType::i16: return 2;
-    case DType::f32:
-    case DType::i32: return 4;
-    case DType::f64:
-    case DType::i64: return 8;
-    default: return 1;
-  }
-}
-
 // Packets a thread has in flight for each input: 64 bytes over all of them (kernels with one input read four).
 constexpr int packets_for(int inputs) { return inputs == 1 ? 4 : 2; }
-
-// n / divisor for n < 2^31, as one multiplication: Granlund and Montgomery 1994, "Division by invariant integers using
-// multiplication", figure 4.1, where n + high(n magic) cannot overflow 32 bits because n < 2^31.
-struct Divider {
-  uint32_t divisor = 1, magic = 1, shift = 0;
-  constexpr Divider() = default;
-  constexpr explicit Divider(uint32_t d) : divisor(d) {
-    while (shift < 32 && (uint64_t{1} << shift) < d) ++shift;
-    magic = static_cast<uint32_t>((((uint64_t{1} << shift) - d) << 32) / d + 1);
-  }
-  GPUKERN_HD uint32_t quotient(uint32_t n) const {
-    const uint32_t high = static_cast<uint32_t>((static_cast<uint64_t>(n) * magic) >> 32);
-    return (high + n) >> shift;
-  }
-};
 
 enum class Path : uint8_t { rows, tile, strided };
 
@@ -92,7 +66,6 @@ constexpr void swap(int64_t& a, int64_t& b) {
   a = b;
   b = kept;
 }
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The largest of 16, 8, .. 1 that divides.
 constexpr int alignment(uint64_t bits) {
@@ -127,14 +100,14 @@ constexpr void spread(Plan& p, int64_t processors, int most) {
 // Bytes an element of the rows kernels, 0 where the call is not for them.  `conditions`: inputs of `where` that are
 // bool whatever the others are, as bits.
 constexpr int row_size(const Call& c, unsigned conditions) {
-  const int size = size_of(c.out.dtype);
+  const int size = bytes(c.out.dtype);
   if (!detail::native(c.out.dtype, c.compute)) return 0;
   if (c.ndim > 0 && c.out.stride[0] != size && c.shape[0] != 1) return 0;
   for (int k = 0; k < c.inputs; ++k) {
     const bool condition = conditions >> k & 1;
     if (condition ? c.in[k].dtype != DType::b8 : c.in[k].dtype != c.out.dtype) return 0;
     const int64_t step = c.ndim > 0 ? c.in[k].stride[0] : 0;
-    if (step != 0 && step != size_of(c.in[k].dtype) && c.shape[0] != 1) return 0;
+    if (step != 0 && step != bytes(c.in[k].dtype) && c.shape[0] != 1) return 0;
   }
   return size;
 }
@@ -144,7 +117,7 @@ constexpr int tile_dimension(const Call& c) {
   if (c.ndim < 2 || c.shape[0] < kTile / 2) return 0;
   for (int k = 0; k < c.inputs; ++k) {
     const Operand& x = c.in[k];
-    const int64_t size = size_of(x.dtype);
+    const int64_t size = bytes(x.dtype);
     if (x.stride[0] == 0 || (x.stride[0] <= 4 * size && x.stride[0] >= -4 * size)) continue;
     for (int d = 1; d < c.ndim; ++d)
       if (x.stride[d] == size && c.shape[d] >= kTile / 2) return d;
@@ -167,7 +140,7 @@ inline Plan make_plan(const Call& c, const Device& device, unsigned conditions, 
     Part& part = p.part[k];
     part.data = static_cast<char*>(x.data);
     part.dtype = x.dtype;
-    part.size = static_cast<uint8_t>(size_of(x.dtype));
+    part.size = static_cast<uint8_t>(bytes(x.dtype));
     part.unaliased = x.data != c.out.data;
     for (int d = 0; d < c.ndim; ++d) part.stride[d] = x.stride[d];
   }
@@ -195,7 +168,7 @@ inline Plan make_plan(const Call& c, const Device& device, unsigned conditions, 
       const int whole = static_cast<int>(each) * part.size, aligned = detail::alignment(bits);
       part.width = static_cast<uint8_t>(aligned < whole ? aligned : whole);
     }
-    const int64_t packets = detail::ceil_div(row + p.lead, each);
+    const int64_t packets = ceil_div(row + p.lead, each);
     p.count = packets * (elements / row);
     p.divide[0] = Divider(static_cast<uint32_t>(packets));
     for (int d = 1; d < p.ndim; ++d) p.divide[d] = Divider(static_cast<uint32_t>(p.shape[d]));
@@ -211,7 +184,7 @@ inline Plan make_plan(const Call& c, const Device& device, unsigned conditions, 
       detail::swap(part.stride[1], part.stride[other]);
       part.across = k > 0 && part.stride[1] == part.size && part.stride[0] != 0 && part.stride[0] != part.size;
     }
-    const int64_t down = detail::ceil_div(p.shape[0], kTile), along = detail::ceil_div(p.shape[1], kTile);
+    const int64_t down = ceil_div(p.shape[0], kTile), along = ceil_div(p.shape[1], kTile);
     p.tiles[0] = Divider(static_cast<uint32_t>(down));
     p.tiles[1] = Divider(static_cast<uint32_t>(along));
     p.threads = kTileThreads;
@@ -221,8 +194,8 @@ inline Plan make_plan(const Call& c, const Device& device, unsigned conditions, 
   if (p.path == Path::tile) return p;
   p.path = Path::strided;
   p.count = elements;
-  p.threads = detail::ceil_div(elements, kThreads * kEach) < 2 * device.sm_count ? kSmallThreads : kThreads;
-  p.blocks = detail::ceil_div(elements, int64_t{p.threads} * kEach);
+  p.threads = ceil_div(elements, kThreads * kEach) < 2 * device.sm_count ? kSmallThreads : kThreads;
+  p.blocks = ceil_div(elements, int64_t{p.threads} * kEach);
   return p;
 }
 

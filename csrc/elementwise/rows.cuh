@@ -74,7 +74,6 @@ GPUKERN_D void write(const Part& part, int64_t row, int64_t position, int64_t le
 
 // Copies of a formula in a kernel: one hides another's latency, and cheap ones are not drowned by the loop's own work.
 template <class K> constexpr int formulas() { return K::Op::spec.linear ? 4 : 2; }
-constexpr int min_of(int a, int b) { return a < b ? a : b; }
 
 template <int Size> GPUKERN_D Bits<Size> element(const Words& from, int j) {
   if constexpr (Size == 8) return from.v[2 * j] | static_cast<uint64_t>(from.v[2 * j + 1]) << 32;

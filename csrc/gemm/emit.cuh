@@ -83,7 +83,7 @@ GPUKERN_D void fetch(const O* from, const Layout& l, bool packets, bool down, in
 }
 
 // A scale in the type of the sums.
-template <class V> GPUKERN_D V scale_of(Type type, double x, double imaginary, int64_t integer) {
+template <class V> GPUKERN_D V scale_of(DType type, double x, double imaginary, int64_t integer) {
   if constexpr (is_complex<V>) return {static_cast<decltype(V::re)>(x), static_cast<decltype(V::re)>(imaginary)};
   else return whole(type) ? static_cast<V>(integer) : static_cast<V>(x);
 }
@@ -231,9 +231,10 @@ GPUKERN_D void emit_scaled(const Ending& w, int64_t batch, int64_t row, int64_t 
   }
   const int64_t offset = batch * p.d.batch + row * p.d.row + column * p.d.column;
   switch (p.out) {
-    case Type::f32: return put<float>(w, p.d, offset, left, v, [](float x) { return x; });
-    case Type::f16: return put<half_t>(w, p.d, offset, left, v, [](float x) { return from_float<half_t>(x); });
-    case Type::bf16: return put<bfloat16_t>(w, p.d, offset, left, v, [](float x) { return from_float<bfloat16_t>(x); });
+    case DType::f32: return put<float>(w, p.d, offset, left, v, [](float x) { return x; });
+    case DType::f16: return put<half_t>(w, p.d, offset, left, v, [](float x) { return from_float<half_t>(x); });
+    case DType::bf16:
+      return put<bfloat16_t>(w, p.d, offset, left, v, [](float x) { return from_float<bfloat16_t>(x); });
     default: {
       const Format8 format = format_of(p.out);
       put<float8_t>(w, p.d, offset, left, v, [&](float x) { return narrow(x, format); });

@@ -21,11 +21,11 @@ struct Format8 {
   uint32_t beyond;       // what is written for a number beyond it
   uint32_t nan_of_0x80;  // bits of the NaN that 0x80 is; 0 where it is -0
 };
-constexpr Format8 format_of(Type t) {
+constexpr Format8 format_of(DType t) {
   switch (t) {
-    case Type::e5m2: return {21, 15, 0x7b, 0x7c, 0};
-    case Type::e4m3fnuz: return {20, 8, 0x7f, 0x80, 0x7fc00000};
-    case Type::e5m2fnuz: return {21, 16, 0x7f, 0x80, 0x7fc00000};
+    case DType::e5m2: return {21, 15, 0x7b, 0x7c, 0};
+    case DType::e4m3fnuz: return {20, 8, 0x7f, 0x80, 0x7fc00000};
+    case DType::e5m2fnuz: return {21, 16, 0x7f, 0x80, 0x7fc00000};
     default: return {20, 7, 0x7e, 0x7e, 0};  // e4m3fn saturates
   }
 }

@@ -18,6 +18,7 @@
 #include <set>
 
 #include "../aliasing.h"
+#include "../core/scalar_type.h"
 #include "arch/host/products.h"
 #include "gpu_path.h"
 #include "introspect.h"
@@ -28,20 +29,8 @@ namespace gpukern::gemm {
 bool serves(c10::Device device) { return device.is_cpu() || gpu_path::serves(device); }
 
 bool takes(c10::ScalarType type) {
-  switch (type) {
-    case c10::ScalarType::Half:
-    case c10::ScalarType::BFloat16:
-    case c10::ScalarType::Float:
-    case c10::ScalarType::Double:
-    case c10::ScalarType::Byte:
-    case c10::ScalarType::Char:
-    case c10::ScalarType::Short:
-    case c10::ScalarType::Int:
-    case c10::ScalarType::Long:
-    case c10::ScalarType::ComplexFloat:
-    case c10::ScalarType::ComplexDouble: return true;
-    default: return false;
-  }
+  const std::optional<DType> found = dtype_of(type);
+  return found && (bit(*found) & (kFloating | kIntegers | kComplex)) != 0;
 }
 
 Precision precision_of(std::string_view text) {

@@ -9,6 +9,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <gpukern_built.h>
 
+#include "../core/scalar_type.h"
 #include "../platform/device.h"
 #include "../platform/device_name.h"
 #include "introspect.h"
@@ -17,36 +18,8 @@
 namespace gpukern::gemm {
 namespace {
 
-Type type_of(c10::ScalarType t) {
-  switch (t) {
-    case c10::ScalarType::Half: return Type::f16;
-    case c10::ScalarType::BFloat16: return Type::bf16;
-    case c10::ScalarType::Double: return Type::f64;
-    case c10::ScalarType::Byte: return Type::u8;
-    case c10::ScalarType::Char: return Type::i8;
-    case c10::ScalarType::Short: return Type::i16;
-    case c10::ScalarType::Int: return Type::i32;
-    case c10::ScalarType::Long: return Type::i64;
-    case c10::ScalarType::ComplexFloat: return Type::c64;
-    case c10::ScalarType::ComplexDouble: return Type::c128;
-    case c10::ScalarType::Float8_e4m3fn: return Type::e4m3;
-    case c10::ScalarType::Float8_e5m2: return Type::e5m2;
-    case c10::ScalarType::Float8_e4m3fnuz: return Type::e4m3fnuz;
-    case c10::ScalarType::Float8_e5m2fnuz: return Type::e5m2fnuz;
-    default: return Type::f32;
-  }
-}
-
-c10::ScalarType scalar_type_of(Type accumulator) {
-  switch (accumulator) {
-    case Type::f32: return c10::ScalarType::Float;
-    case Type::f64: return c10::ScalarType::Double;
-    case Type::i64: return c10::ScalarType::Long;
-    case Type::c64: return c10::ScalarType::ComplexFloat;
-    case Type::c128: return c10::ScalarType::ComplexDouble;
-    default: return c10::ScalarType::Int;
-  }
-}
+// No kernel has bool: what has no type here is refused as it is.
+DType type_of(c10::ScalarType t) { return dtype_of(t).value_or(DType::b8); }
 
 // What the call asks for, else torch's switches: torch.set_float32_matmul_precision, allow_tf32, fp32_precision.
 Precision precision_of(const Args& x) {

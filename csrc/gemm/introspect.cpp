@@ -130,8 +130,8 @@ std::vector<RowDescription> rows() {
       const Row& row = kFolders[f].rows[r];
       RowDescription d{full_name(f, r), kFolders[f].name, row.id, {},     "",          row.bm,
                        row.bn,          row.bk,           row.tm, row.tn, row.threads, row.shared};
-      for (int t = 0; t < kTypes; ++t)
-        if (row.types & bit(static_cast<Type>(t))) d.types.emplace_back(name(static_cast<Type>(t)));
+      for (int t = 0; t < kDTypes; ++t)
+        if (row.types & bit(static_cast<DType>(t))) d.types.emplace_back(name(static_cast<DType>(t)));
       const char* words = built().targets[f];
       d.targets = f == kHost ? "cpu" : words ? words : "";
       all.push_back(std::move(d));

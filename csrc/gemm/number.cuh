@@ -59,7 +59,6 @@ template <> struct Number<float> : Native<float> {};
 template <> struct Number<double> : Native<double> {};
 template <class R> struct Number<Complex<R>> : Native<Complex<R>> {};
 
-constexpr int min_of(int a, int b) { return a < b ? a : b; }
 // What a tile has of the elements that are left: one register, where the number itself takes two.
 GPUKERN_HD int left_of(int64_t left, int tile) { return left < tile ? static_cast<int>(left) : tile; }
 
@@ -69,37 +68,37 @@ template <> struct Number<float8_t> {
   using Wide = float;
 };
 
-template <class T> constexpr Type type_of();
-template <> constexpr Type type_of<half_t>() { return Type::f16; }
-template <> constexpr Type type_of<bfloat16_t>() { return Type::bf16; }
-template <> constexpr Type type_of<float>() { return Type::f32; }
-template <> constexpr Type type_of<double>() { return Type::f64; }
-template <> constexpr Type type_of<uint8_t>() { return Type::u8; }
-template <> constexpr Type type_of<int8_t>() { return Type::i8; }
-template <> constexpr Type type_of<int16_t>() { return Type::i16; }
-template <> constexpr Type type_of<int32_t>() { return Type::i32; }
-template <> constexpr Type type_of<int64_t>() { return Type::i64; }
-template <> constexpr Type type_of<Complex<float>>() { return Type::c64; }
-template <> constexpr Type type_of<Complex<double>>() { return Type::c128; }
-template <> constexpr Type type_of<float8_t>() { return Type::e4m3; }  // of any format
+template <class T> constexpr DType type_of();
+template <> constexpr DType type_of<half_t>() { return DType::f16; }
+template <> constexpr DType type_of<bfloat16_t>() { return DType::bf16; }
+template <> constexpr DType type_of<float>() { return DType::f32; }
+template <> constexpr DType type_of<double>() { return DType::f64; }
+template <> constexpr DType type_of<uint8_t>() { return DType::u8; }
+template <> constexpr DType type_of<int8_t>() { return DType::i8; }
+template <> constexpr DType type_of<int16_t>() { return DType::i16; }
+template <> constexpr DType type_of<int32_t>() { return DType::i32; }
+template <> constexpr DType type_of<int64_t>() { return DType::i64; }
+template <> constexpr DType type_of<Complex<float>>() { return DType::c64; }
+template <> constexpr DType type_of<Complex<double>>() { return DType::c128; }
+template <> constexpr DType type_of<float8_t>() { return DType::e4m3; }  // of any format
 
 // f of a value of the storage type.
-template <class F> int with_storage(Type t, F f) {
+template <class F> int with_storage(DType t, F f) {
   switch (t) {
-    case Type::f16: return f(half_t());
-    case Type::bf16: return f(bfloat16_t());
-    case Type::f32: return f(float());
-    case Type::f64: return f(double());
-    case Type::u8: return f(uint8_t());
-    case Type::i8: return f(int8_t());
-    case Type::i16: return f(int16_t());
-    case Type::i32: return f(int32_t());
-    case Type::c64: return f(Complex<float>());
-    case Type::c128: return f(Complex<double>());
-    case Type::e4m3:
-    case Type::e5m2:
-    case Type::e4m3fnuz:
-    case Type::e5m2fnuz: return f(float8_t());
+    case DType::f16: return f(half_t());
+    case DType::bf16: return f(bfloat16_t());
+    case DType::f32: return f(float());
+    case DType::f64: return f(double());
+    case DType::u8: return f(uint8_t());
+    case DType::i8: return f(int8_t());
+    case DType::i16: return f(int16_t());
+    case DType::i32: return f(int32_t());
+    case DType::c64: return f(Complex<float>());
+    case DType::c128: return f(Complex<double>());
+    case DType::e4m3:
+    case DType::e5m2:
+    case DType::e4m3fnuz:
+    case DType::e5m2fnuz: return f(float8_t());
     default: return f(int64_t());
   }
 }

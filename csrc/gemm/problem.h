@@ -8,45 +8,28 @@
 #pragma once
 #include <cstdint>
 
+#include "../core/dtype.h"
 #include "activations.h"
 
 namespace gpukern::gemm {
 
-enum class Type : uint8_t { f16, bf16, f32, f64, u8, i8, i16, i32, i64, c64, c128, e4m3, e5m2, e4m3fnuz, e5m2fnuz };
-constexpr int kTypes = 15;
-constexpr int bytes(Type t) {
-  constexpr int table[kTypes] = {2, 2, 4, 8, 1, 1, 2, 4, 8, 8, 16, 1, 1, 1, 1};
-  return table[static_cast<int>(t)];
-}
-constexpr const char* name(Type t) {
-  constexpr const char* table[kTypes] = {
-      "float16",    "bfloat16",      "float32",     "float64",         "uint8",
-      "int8",       "int16",         "int32",       "int64",           "complex64",
-      "complex128", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"};
-  return table[static_cast<int>(t)];
-}
-constexpr bool floating(Type t) { return t <= Type::f64; }
-
-// Sets of types, as bits.
-constexpr unsigned bit(Type t) { return 1u << static_cast<int>(t); }
-constexpr unsigned kSingle = bit(Type::f16) | bit(Type::bf16) | bit(Type::f32);  // accumulated in float32
-constexpr unsigned kDouble = bit(Type::f64);
-constexpr unsigned kWhole = bit(Type::u8) | bit(Type::i8) | bit(Type::i16) | bit(Type::i32) | bit(Type::i64);
-constexpr unsigned kComplex = bit(Type::c64) | bit(Type::c128);
-// Operands of scaled products only; widened in software, so any device has them.
-constexpr unsigned kFloat8 = bit(Type::e4m3) | bit(Type::e5m2) | bit(Type::e4m3fnuz) | bit(Type::e5m2fnuz);
-constexpr bool is_float8(Type t) { return (bit(t) & kFloat8) != 0; }
-constexpr bool whole(Type t) { return (bit(t) & kWhole) != 0; }
+constexpr bool floating(DType t) { return (bit(t) & kFloating) != 0; }
+constexpr unsigned kSingle = bit(DType::f16) | bit(DType::bf16) | bit(DType::f32);  // accumulated in float32
+constexpr unsigned kDouble = bit(DType::f64);
+constexpr unsigned kWhole = kIntegers;
+// float8: operands of scaled products only; widened in software, so any device has them.
+constexpr bool is_float8(DType t) { return (bit(t) & kFloat8) != 0; }
+constexpr bool whole(DType t) { return (bit(t) & kWhole) != 0; }
 
 // What products of a type are summed in, and the widest type a result can have.
-constexpr Type accumulator(Type t) {
-  if (bit(t) & (kSingle | kFloat8)) return Type::f32;
-  if (t == Type::f64 || t == Type::i64 || (bit(t) & kComplex)) return t;
-  return Type::i32;
+constexpr DType accumulator(DType t) {
+  if (bit(t) & (kSingle | kFloat8)) return DType::f32;
+  if (t == DType::f64 || t == DType::i64 || (bit(t) & kComplex)) return t;
+  return DType::i32;
 }
 
 // The results that a product of a type can have.
-constexpr bool gives(Type type, Type out) {
+constexpr bool gives(DType type, DType out) {
   if (is_float8(type)) return (bit(out) & (kSingle | kFloat8)) != 0;
   return out == type || out == accumulator(type);
 }
@@ -110,14 +93,14 @@ struct Scale {
 // D = result * (sum over the blocks of k of (scale_a scale_b) A B + bias), for operands of 8 bits.
 struct Scaling {
   Scale a, b;
-  Type b_type = Type::e4m3;  // A and B may have two formats
-  bool fast = false;         // sums may be as coarse as the tensor cores' own (use_fast_accum)
-  bool turned = false;       // the bias has a number a row: of the transposed problem
+  DType b_type = DType::e4m3;  // A and B may have two formats
+  bool fast = false;           // sums may be as coarse as the tensor cores' own (use_fast_accum)
+  bool turned = false;         // the bias has a number a row: of the transposed problem
   constexpr bool blocks() const { return a.k != 0 || b.k != 0; }  // the sum of each block has scales of its own
 };
 
 struct Problem {
-  Type type = Type::f32, out = Type::f32;
+  DType type = DType::f32, out = DType::f32;
   Precision precision = Precision::strict;
   bool batch_invariant = false;  // a row of D may not depend on how many other rows there are
   int64_t m = 0, n = 0, k = 0, batch = 1;
@@ -131,7 +114,7 @@ struct Problem {
 // What the rows of ordinary cores and of float64 leave to split/, which every such product then ends with: the formulas
 // of gradients would be 8 KB (13 of float64) in each of these kernels, and what the sums' way through memory costs is
 // little beside their slower multiplication, or beside the matrix that a thin product reads.
-constexpr bool ends_apart(Type t) { return t == Type::f64; }
+constexpr bool ends_apart(DType t) { return t == DType::f64; }
 constexpr bool ends_apart(const Problem& p) {
   return p.epilogue.derivative != Activation::none || p.epilogue.sums != Sums::none;
 }
@@ -185,7 +168,7 @@ constexpr Problem transposed(Problem p) {
   p.column_scale = transposed(p.column_scale);
   p.epilogue.sums = transposed(p.epilogue.sums);
   if (is_float8(p.type)) {
-    const Type type = p.type;
+    const DType type = p.type;
     p.type = p.scaling.b_type;
     p.scaling = {p.scaling.b, p.scaling.a, type, p.scaling.fast, !p.scaling.turned};
   }

@@ -15,7 +15,7 @@ namespace gpukern::gemm {
 // One product measured on one device.
 struct Measurement {
   std::string device, target;  // "NVIDIA H200", "sm_90"
-  Type type = Type::f32;
+  DType type = DType::f32;
   int64_t m = 0, n = 0, k = 0, batch = 1;
   std::string layout;             // "nt": A lies by rows (n), B by columns (t)
   std::vector<std::string> rows;  // "simt/s64x64", ..: fastest first
@@ -39,7 +39,7 @@ class Table {
 
  private:
   struct Key {
-    Type type;
+    DType type;
     int64_t m, n, k, batch;
     char a, b;
     auto operator<=>(const Key&) const = default;

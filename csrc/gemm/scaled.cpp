@@ -57,7 +57,7 @@ Scaling scaling_of(const Call& x) {
       "blocks of 128 of k, (m, k/128) or (m/128, k/128) and (k/128, n) or (k/128, n/128), rounded up; got ",
       x.scale_a.scalar_type(), " ", x.scale_a.sizes(), " and ", x.scale_b.scalar_type(), " ", x.scale_b.sizes(),
       " for m = ", x.m, ", n = ", x.n, ", k = ", x.k);
-  return {*a, *b, Type::e4m3};
+  return {*a, *b, DType::e4m3};
 }
 
 Call checked(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias, const Optional& scale_result, Out out,

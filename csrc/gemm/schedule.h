@@ -6,12 +6,12 @@
 #pragma once
 #include <cstdint>
 
+#include "../core/index.h"
+
 namespace gpukern::gemm {
 
 constexpr int kBand = 8;
 constexpr int64_t kGridLimit = 2147483647;  // blocks along x; y and z end at 65,535 and are not used
-
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 template <class I> struct TileIndexOf {
   I batch, row, column;

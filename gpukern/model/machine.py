@@ -255,7 +255,7 @@ def plan(out: Tensor, inputs: Sequence[Tensor], *, conditions: int = 0, processo
 # ---- products --------------------------------------------------------------------------------------------------------
 
 FLOAT8 = [torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz]
-PRODUCT_TYPES = [*DTYPES[:9], torch.complex64, torch.complex128, *FLOAT8]
+PRODUCT_TYPES = [*DTYPES, torch.complex64, torch.complex128, *FLOAT8]  # in the order of core/dtype.h; bool has none
 PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # in the order of problem.h
 ACTIVATIONS: list[str] = _C.gemm_activations()  # in the order of problem.h
 

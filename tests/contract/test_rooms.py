@@ -109,9 +109,10 @@ def test_vendor_conditions_stay_in_primitives_and_platform() -> None:
 
 
 def test_the_rooms_below_know_nothing_of_those_above() -> None:
-    """platform/ and primitives/ stand below: what they include lies in them."""
-    below = [p for p in sources(".h", ".cuh", ".cu") if in_room(p, "platform", "primitives")]
-    above = {name(p): [name(q) for q in included(p) if not in_room(q, "platform", "primitives")] for p in below}
+    """What core/, platform/ and primitives/ include lies in them."""
+    rooms = ("core", "platform", "primitives")
+    below = [p for p in sources(".h", ".cuh", ".cu") if in_room(p, *rooms)]
+    above = {name(p): [name(q) for q in included(p) if not in_room(q, *rooms)] for p in below}
     assert below and not {file: found for file, found in above.items() if found}
 
 
@@ -127,6 +128,7 @@ PURE = [
     *(f"elementwise/{word}.h" for word in ("op", "math", "capability", "dual", "plan", "launch")),
 ]
 PURE += [
+    *(f"core/{word}.h" for word in ("dtype", "index", "divider")),
     "platform",
     "primitives",
     "gemm/problem.h",
@@ -148,6 +150,7 @@ def test_formulas_plans_and_tables_are_plain_cpp() -> None:
 
 # What the .cpp files of a room share, tensors and all; the kernels beside them are told everything by plain structs.
 TORCH_SIDE = {
+    "core": ["scalar_type"],
     "elementwise": ["autograd", "elementwise", "gpu_path", "host_vector", "unaliased"],
     "gemm": ["autograd", "gemm"],
 }

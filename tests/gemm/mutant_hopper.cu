@@ -28,7 +28,7 @@ Compiled chosen(std::string_view id, const Problem& p) {
   constexpr Consumers together = Consumers::together, in_turns = Consumers::in_turns, promoting = Consumers::promoting;
   if (id == "t128x64") GPUKERN_PART(2, return compiled<T, 128, 64, Consumers::terms>(p));
   if (id == "t256x128") GPUKERN_PART(3, return compiled<T, 256, 128, Consumers::terms>(p));
-  if (p.type == Type::f32) GPUKERN_PART(4, return kernel<float, tf32_t, 64, 64, in_turns, k, k>());
+  if (p.type == DType::f32) GPUKERN_PART(4, return kernel<float, tf32_t, 64, 64, in_turns, k, k>());
   if (id == "q128x16") GPUKERN_PART(5, return kernel<float8_t, e4m3_t, 128, 16, promoting, k, k>());
   if (id == "q256x128") GPUKERN_PART(6, return kernel<float8_t, e4m3_t, 256, 128, promoting, k, k>());
   const Problem seen = as_brought(p);

@@ -70,6 +70,6 @@ SUM_FAULTS: list[tuple[str, str, str, str]] = [
     ("every line adds all parts", SPLIT, "int64_t part = line; part < w.count", "int64_t part = 0; part < w.count"),
     ("the last line is not added", SPLIT, "other < kLines; ++other", "other + 1 < kLines; ++other"),
     ("columns of the last block beyond D are written", SPLIT, "if (line > 0 || column >= w.length)", "if (line > 0)"),
-    ("sums are stored as bits of float32", SPLIT, "else if (w.out == Type::bf16)", "else if (w.out == Type::i8)"),
+    ("sums are stored as bits of float32", SPLIT, "else if (w.out == DType::bf16)", "else if (w.out == DType::i8)"),
     ("half of the parts are added", LAUNCH, "ceil_div(p.m, rows), p.n,", "ceil_div(p.m, 2 * rows), p.n,"),
 ]  # fmt: skip

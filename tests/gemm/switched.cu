@@ -15,14 +15,14 @@ namespace gpukern::gemm {
 
 namespace gemv {
 int launch(int row, const Problem& p, const Data& data, Stream stream) {
-  if (p.type == Type::f32) return run_row<float>(row, p, data, stream);
-  return p.type == Type::bf16 ? run_row<bfloat16_t>(row, p, data, stream) : -1;
+  if (p.type == DType::f32) return run_row<float>(row, p, data, stream);
+  return p.type == DType::bf16 ? run_row<bfloat16_t>(row, p, data, stream) : -1;
 }
 }  // namespace gemv
 
 namespace simt {
 int launch(int, const Problem& p, const Data& data, Stream stream) {
-  if (p.type == Type::f32) return run<float, 32, 32, 16, 4, 4>(p, data, stream);
+  if (p.type == DType::f32) return run<float, 32, 32, 16, 4, 4>(p, data, stream);
   return is_float8(p.type) ? run<float8_t, 32, 32, 8, 4, 4>(p, data, stream) : -1;
 }
 }  // namespace simt

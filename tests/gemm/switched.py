@@ -63,9 +63,8 @@ def planted(text: str, faults: Sequence[tuple[int, Fault]]) -> str:
 def _tree(faults: Sequence[Fault], to: Path) -> None:
     csrc = ROOT / "csrc"
     numbered = list(enumerate(faults, 1))
-    sources = [
-        p for part in ("gemm", "platform", "primitives", "elementwise") for p in (csrc / part).rglob("*") if p.is_file()
-    ]
+    rooms = ("core", "gemm", "platform", "primitives", "elementwise")
+    sources = [p for room in rooms for p in (csrc / room).rglob("*") if p.is_file()]
     assert not {f.file for f in faults} - {p.relative_to(csrc).as_posix() for p in sources}
     for source in sources:
         name = source.relative_to(csrc).as_posix()

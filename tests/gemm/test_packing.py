@@ -28,8 +28,8 @@ from tests.gemm.test_hopper_kernels import (
 )
 from tests.gemm.test_hopper_scaled_kernels import PROMOTING
 from tests.gemm.test_kernels import filled, place, precise
+from tests.gemm.test_rows import DTYPES as NAMES
 from tests.gemm.test_rows import PLACES
-from tests.gemm.test_rows import TYPES as NAMES
 from tests.oracle import fills, products
 from tests.oracle.float8 import FORMATS, scales, whole
 from tests.oracle.float8 import exact as exact_scaled

@@ -30,10 +30,11 @@ GPUS = [
     "gfx1100",
     "gfx1201",
 ]
-TYPES = [
-    "float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "complex64", "complex128",
-    "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz",
+DTYPES = [  # in the order of core/dtype.h
+    "float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool", "complex64",
+    "complex128", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz",
 ]  # fmt: skip
+TYPES = [name for name in DTYPES if name != "bool"]  # of which products are
 WIDE = {"float16": "float32", "bfloat16": "float32", "int8": "int32", "float8_e4m3fn": "bfloat16"}
 # Extents as they come: powers of two, their neighbours, primes, a vocabulary; 0 is for the launcher.
 SIDES = [
@@ -85,7 +86,7 @@ PLACES = [row.name for row in gpukern.available(built=False)]
 @cache
 def problems() -> NDArray[numpy.int64]:
     """About 10^5: (type, out, precision, batch-invariant, batch, m, n, k, how A lies, how B lies, alignment)."""
-    number = {name: k for k, name in enumerate(TYPES)}
+    number = {name: k for k, name in enumerate(DTYPES)}
     kinds = [(number[t], number[t], 0) for t in TYPES] + [(number[t], number[w], 0) for t, w in WIDE.items()]
     kinds += [(number["float32"], number["float32"], precision) for precision in (1, 2, 3, 4)]
     found = []
@@ -113,12 +114,12 @@ def test_every_problem_has_a_row_that_takes_it(device: str) -> None:
     for place in set(rows.tolist()):
         row = ROWS[PLACES[place]]
         mine = problems()[rows == place]
-        assert {TYPES[t] for t in set(mine[:, 0].tolist())} <= set(row.types) and not row.name.startswith("host/")
+        assert {DTYPES[t] for t in set(mine[:, 0].tolist())} <= set(row.types) and not row.name.startswith("host/")
         assert row.shared_bytes <= shared, row
         if adds_terms(row.name):
             assert (mine[:, 2] >= 2).all(), "float32 in terms, and nobody asked for it"
         elif row.name.startswith(("sm_80/t", "sm_90a/")):
-            single = mine[[TYPES[t] == "float32" for t in mine[:, 0]]]
+            single = mine[[DTYPES[t] == "float32" for t in mine[:, 0]]]
             assert (single[:, 2] == 1).all(), "float32 on tensor cores, and nobody allowed it"
     invariant = problems()[:, 3] == 1
     assert splits.min() >= 1 and splits.max() <= 64 and (splits[invariant] == 1).all()
@@ -151,7 +152,7 @@ def test_limits_hold() -> None:
 
 def test_a_row_is_chosen_alike_whatever_the_other_rows_are() -> None:
     """batch_invariant: the order of an element's sum depends on its own row and column, not on how many there are."""
-    number = TYPES.index("bfloat16")
+    number = DTYPES.index("bfloat16")
     for (device, folder), m in itertools.product((("sm_80", "sm_80/"), ("sm_90", "sm_90a/")), (1, 2, 8, 9, 64, 4096)):
         problem = [(number, number, 0, 1, 1, m, 4096, 16384, 0, 1, 16)]
         place, splits = _C.gemm_choose(device, numpy.array(problem))[0]
@@ -194,7 +195,7 @@ def choices() -> str:
         [(16, 16, 16), (128, 128, 128), (512, 512, 512), (1024, 1024, 1024), (4096, 4096, 4096), (8192, 8192, 8192),
          (1, 4096, 4096), (16, 8192, 4096), (16, 65536, 512), (65536, 16, 512), (64, 64, 65536), (8192, 8192, 16)],
     ):  # fmt: skip
-        number = TYPES.index("float32" if dtype == "tf32" else dtype)
+        number = DTYPES.index("float32" if dtype == "tf32" else dtype)
         problem = numpy.array([(number, number, dtype == "tf32", 0, 1, m, n, k, 0, 1, 16)])
         choices = [_C.gemm_choose(d, problem)[0] for d in devices]
         rows = [PLACES[place] + (f"*{splits}" if splits > 1 else "") for place, splits in choices]

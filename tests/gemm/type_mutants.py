@@ -49,7 +49,7 @@ COMPLEX = [
 ADD_BIAS = "if (bias && i < left) v[i] += bias[same ? 0 : i];"
 SCALE_RESULT = "if (w.data.scale_result) v[i] *= *w.data.scale_result;"
 FLOAT8 = [
-    Mutant("e5m2 is read as e4m3", FORMAT, "case Type::e5m2: return {21, 15,", "case Type::e5m2: return {20, 7,"),
+    Mutant("e5m2 is read as e4m3", FORMAT, "case DType::e5m2: return {21, 15,", "case DType::e5m2: return {20, 7,"),
     Mutant("B is read in A's format", KERNEL, "of_b ? p.scaling.b_type : p.type", "p.type"),
     Mutant("the NaN of e4m3 is 480", FORMAT, "{20, 7, 0x7e, 0x7e,", "{20, 7, 0x7f, 0x7e,"),
     Mutant(

@@ -9,13 +9,13 @@ namespace gpukern::gemm::sm_90a {
 extern "C" __attribute__((visibility("default"))) const char* bounded_product(const void* a, const void* b, void* d,
                                                                               int m, int n, int k, int starved) {
   Problem p;
-  p.type = p.out = Type::bf16;
+  p.type = p.out = DType::bf16;
   p.m = m, p.n = n, p.k = k;
   p.a = {k, 1, 0, 16}, p.b = {1, k, 0, 16}, p.d = {n, 1, 0, 16};
   Data data;
   data.a = a, data.b = b, data.d = d;
   const Compiled c{&product<bfloat16_t, bfloat16_t, bfloat16_t, 64, 64, Consumers::in_turns, Major::k, Major::k>,
-                   Major::k, Major::k, Type::bf16};
+                   Major::k, Major::k, DType::bf16};
   Work w{ending_of(p, data, 4, runs_down(p))};
   w.batches = 1;
   w.steps = w.range_steps = (k + 63) / 64;

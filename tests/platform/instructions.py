@@ -14,8 +14,9 @@ from gpukern.model import build
 
 ROOMS = ("platform", "primitives")
 # Whatever these say is no word: the headers are read without them.
-OTHERS = ("cuda.h", "cuda_bf16.h", "cuda_fp16.h", "cuda_runtime.h", "cstdint", "cstdio", "cstring", "memory", "set",
-          "string_view", "type_traits", "utility")  # fmt: skip
+CUDA = ("cuda.h", "cuda_bf16.h", "cuda_fp16.h", "cuda_runtime.h")
+HIP = ("hip/hip_bf16.h", "hip/hip_fp16.h", "hip/hip_runtime.h")
+OTHERS = (*CUDA, *HIP, "cstdint", "cstdio", "cstring", "memory", "set", "string_view", "type_traits", "utility")
 HEAD = re.compile(
     r"template <> struct (?P<struct>Wgmma\w*<[^>]*>) \{|"
     r"__device__ __forceinline__ (?!constexpr)[\w<>:]+ (?P<name>\w+)\((?P<rest>)"
@@ -32,15 +33,16 @@ class Instruction:
     memory: bool  # the compiler moves no access to memory across it
 
 
-def preprocessed(csrc: Path, scratch: Path) -> str:
-    """The primitives as nvcc reads them for sm_90a, without what they include of others'."""
+def preprocessed(csrc: Path, scratch: Path, hip: bool = False) -> str:
+    """The primitives as nvcc reads them for sm_90a, or clang as HIP, without what they include of others'."""
     nothing = scratch / "nothing"
-    nothing.mkdir(exist_ok=True)
     for name in OTHERS:
+        (nothing / name).parent.mkdir(parents=True, exist_ok=True)
         (nothing / name).touch()
+    headers = [csrc / "platform/hip.h"] if hip else sorted((csrc / "primitives").glob("*.h"))
     source = scratch / "all.cpp"
-    source.write_text("".join(f'#include "{header}"\n' for header in sorted((csrc / "primitives").glob("*.h"))))
-    macros = ["-D__CUDACC__", "-D__CUDA_ARCH__=900", "-D__CUDA_ARCH_FEAT_SM90_ALL"]
+    source.write_text("".join(f'#include "{header}"\n' for header in headers))
+    macros = ["-D__HIP__"] if hip else ["-D__CUDACC__", "-D__CUDA_ARCH__=900", "-D__CUDA_ARCH_FEAT_SM90_ALL"]
     command = [build.compiler(), "-E", "-P", "-nostdinc", f"-I{nothing}", *macros, str(source)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

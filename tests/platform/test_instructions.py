@@ -171,6 +171,21 @@ FUNCTIONS = {
 }
 
 
+# HIP's C++ language extensions: the same without masks, since lanes run in step; and clang's builtins of AMD GPUs.
+HIP_FUNCTIONS = {
+    "warp_size": "static_cast<int>(__builtin_amdgcn_wavefrontsize())",
+    "syncwarp": "__builtin_amdgcn_wave_barrier()",
+    "shfl": "__shfl(v, lane, group_of(width))",
+    "shfl_up": "__shfl_up(v, lanes, group_of(width))",
+    "shfl_down": "__shfl_down(v, lanes, group_of(width))",
+    "shfl_xor": "__shfl_xor(v, lanes, group_of(width))",
+    "ballot": "__ballot(yes)",
+    "vote_any": "__any(yes)",
+    "vote_all": "__all(yes)",
+    **{word: says for word, says in FUNCTIONS.items() if word.startswith("atomic_") or word == "syncthreads"},
+}
+
+
 @cache
 def model_words() -> str:
     return "".join(p.read_text() for p in sorted((PLATFORM / "model").glob("*.h")))
@@ -275,3 +290,31 @@ def test_a_fault_of_a_word_is_seen(file: str, right: str, wrong: str, word: str,
         for header in (tmp_path / "primitives").glob("wgmma_*.h"):
             header.write_text("")
     assert word in different(preprocessed(tmp_path, tmp_path))
+
+
+def different_in_hip(text: str) -> list[str]:
+    says = bodies(text)
+    return [word for word in HIP_FUNCTIONS if says.get(word) != HIP_FUNCTIONS[word]]
+
+
+def test_hips_primitives_are_the_manuals_functions(tmp_path: Path) -> None:
+    assert different_in_hip(preprocessed(CSRC, tmp_path, hip=True)) == []
+
+
+HIP_FAULTS = [
+    ("__shfl_down(v", "__shfl_up(v", "shfl_down"),
+    ("__any(yes)", "__all(yes)", "vote_any"),
+    ("atomicMax(p, v)", "atomicMin(p, v)", "atomic_max"),
+    ("atomicCAS(p, expected, v)", "atomicCAS(p, v, expected)", "atomic_cas"),
+    ("__builtin_amdgcn_wave_barrier();", ";", "syncwarp"),
+    ("__builtin_amdgcn_wavefrontsize()", "64", "warp_size"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "word"), HIP_FAULTS, ids=[fault[2] for fault in HIP_FAULTS])
+def test_a_fault_of_hips_is_seen(right: str, wrong: str, word: str, tmp_path: Path) -> None:
+    shutil.copytree(CSRC / "platform", tmp_path / "platform", ignore=shutil.ignore_patterns("model"))
+    text = (tmp_path / "platform/hip.h").read_text()
+    assert text.count(right) == 1
+    (tmp_path / "platform/hip.h").write_text(text.replace(right, wrong))
+    assert word in different_in_hip(preprocessed(tmp_path, tmp_path, hip=True))

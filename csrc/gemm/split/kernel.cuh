@@ -76,8 +76,8 @@ template <class V> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges_and_column
     V sum[each] = {};
     add_packets(now, row, column, sum);
     if constexpr (std::is_same_v<V, double>) emit_as<true, double>(now.ending, 0, row, column, sum);
-    else if (now.ending.p.out == Type::f16) emit_as<true, half_t>(now.ending, 0, row, column, sum);
-    else if (now.ending.p.out == Type::bf16) emit_as<true, bfloat16_t>(now.ending, 0, row, column, sum);
+    else if (now.ending.p.out == DType::f16) emit_as<true, half_t>(now.ending, 0, row, column, sum);
+    else if (now.ending.p.out == DType::bf16) emit_as<true, bfloat16_t>(now.ending, 0, row, column, sum);
     else emit_as<true, float>(now.ending, 0, row, column, sum);
 #pragma unroll
     for (int i = 0; i < each; ++i) total[i] += sum[i];
@@ -96,7 +96,7 @@ struct Parts {
   const void* from;  // [count][length]
   void* to;
   int64_t count, length;
-  Type out;
+  DType out;
 };
 
 // The sums of all parts: every kLines-th by one thread, then those sums, in their order.
@@ -115,8 +115,8 @@ template <class V> GPUKERN_KERNEL GPUKERN_BOUNDS(kLine* kLines) sum_parts(GPUKER
   if (line > 0 || column >= w.length) return;
   for (int other = 1; other < kLines; ++other) sum += shared[other * kLine + thread];
   if constexpr (std::is_same_v<V, double>) static_cast<double*>(w.to)[column] = sum;
-  else if (w.out == Type::f16) static_cast<half_t*>(w.to)[column] = from_float<half_t>(sum);
-  else if (w.out == Type::bf16) static_cast<bfloat16_t*>(w.to)[column] = from_float<bfloat16_t>(sum);
+  else if (w.out == DType::f16) static_cast<half_t*>(w.to)[column] = from_float<half_t>(sum);
+  else if (w.out == DType::bf16) static_cast<bfloat16_t*>(w.to)[column] = from_float<bfloat16_t>(sum);
   else static_cast<float*>(w.to)[column] = sum;
 }
 

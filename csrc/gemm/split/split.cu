@@ -34,23 +34,23 @@ template <class V> int run_parts(const Problem& p, const Data& data, int rows, S
 }  // namespace
 
 int add_parts(const Problem& p, const Data& data, int rows, Stream stream) {
-  return p.type == Type::f64 ? run_parts<double>(p, data, rows, stream) : run_parts<float>(p, data, rows, stream);
+  return p.type == DType::f64 ? run_parts<double>(p, data, rows, stream) : run_parts<float>(p, data, rows, stream);
 }
 
 // Integers of one size wrap alike, whatever their sign.
 int add_ranges(const Problem& p, const Data& data, Stream stream) {
   if (is_float8(p.type)) return run<float8_t>(p, data, stream);
   switch (p.out) {
-    case Type::f16: return run<half_t>(p, data, stream);
-    case Type::bf16: return run<bfloat16_t>(p, data, stream);
-    case Type::f32: return run<float>(p, data, stream);
-    case Type::f64: return run<double>(p, data, stream);
-    case Type::u8:
-    case Type::i8: return run<uint8_t>(p, data, stream);
-    case Type::i16: return run<int16_t>(p, data, stream);
-    case Type::i32: return run<int32_t>(p, data, stream);
-    case Type::c64: return run<Complex<float>>(p, data, stream);
-    case Type::c128: return run<Complex<double>>(p, data, stream);
+    case DType::f16: return run<half_t>(p, data, stream);
+    case DType::bf16: return run<bfloat16_t>(p, data, stream);
+    case DType::f32: return run<float>(p, data, stream);
+    case DType::f64: return run<double>(p, data, stream);
+    case DType::u8:
+    case DType::i8: return run<uint8_t>(p, data, stream);
+    case DType::i16: return run<int16_t>(p, data, stream);
+    case DType::i32: return run<int32_t>(p, data, stream);
+    case DType::c64: return run<Complex<float>>(p, data, stream);
+    case DType::c128: return run<Complex<double>>(p, data, stream);
     default: return run<int64_t>(p, data, stream);
   }
 }

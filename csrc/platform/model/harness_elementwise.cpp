@@ -30,7 +30,7 @@ ew::Call elementwise_call(const int* which, const int64_t* shape, void* const* d
   for (int k = 0; k <= call.inputs; ++k) {
     ew::Operand& x = k == 0 ? call.out : call.in[k - 1];
     x.data = data[k];
-    x.dtype = static_cast<ew::DType>(dtypes[k]);
+    x.dtype = static_cast<gpukern::DType>(dtypes[k]);
     for (int d = 0; d < call.ndim; ++d) x.stride[d] = strides[k * ew::kMaxDims + d];
   }
   for (int s = 0; s < ew::kMaxScalars; ++s) {
@@ -73,4 +73,6 @@ GPUKERN_EXPORT void gpukern_model_plan(const int* which, const int64_t* shape, v
   }
 }
 
-GPUKERN_EXPORT uint32_t gpukern_model_divide(uint32_t divisor, uint32_t n) { return ew::Divider(divisor).quotient(n); }
+GPUKERN_EXPORT uint32_t gpukern_model_divide(uint32_t divisor, uint32_t n) {
+  return gpukern::Divider(divisor).quotient(n);
+}

@@ -9,8 +9,8 @@ gemm::Layout layout(const int64_t* l) { return {l[0], l[1], l[2], static_cast<in
 
 gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* layouts) {
   gemm::Problem p;
-  p.type = static_cast<gemm::Type>(which[2]);
-  p.out = static_cast<gemm::Type>(which[6]);
+  p.type = static_cast<gpukern::DType>(which[2]);
+  p.out = static_cast<gpukern::DType>(which[6]);
   p.precision = static_cast<gemm::Precision>(which[7]);
   p.batch = extents[0];
   p.m = extents[1];
@@ -93,7 +93,7 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
   if (scales) {
     p.scaling = {{static_cast<int>(scales[0]), scales[1], scales[2]},
                  {static_cast<int>(scales[3]), scales[4], scales[5]},
-                 static_cast<gemm::Type>(scales[6]),
+                 static_cast<gpukern::DType>(scales[6]),
                  scales[7] != 0};
   }
   gemm::Data d{data[0], data[1], data[2], data[3], data[4], data[5], which[8], data[6], data[7], data[8], data[9]};

@@ -8,7 +8,7 @@ namespace gpukern::gemm::f32 {
 
 constexpr const char* kName = "f32";
 using namespace mma;
-constexpr unsigned kFloat = bit(Type::f32);
+constexpr unsigned kFloat = bit(DType::f32);
 constexpr int kStep = 16;  // bytes of k that one read of shared memory brings
 
 // deep: bytes of k a tile; wm x wn: a warp's part, of which lane 4 g + q has every eighth row and every fourth pair of
@@ -45,7 +45,7 @@ constexpr Reason serves(const Device& d) {
 }
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (p.type != Type::f32) return "it multiplies float32 only";
+  if (p.type != DType::f32) return "it multiplies float32 only";
   if (p.precision != Precision::strict)
     return "it multiplies in strict float32 only; this call allows tf32 or asks for bfloat16 terms";
   if (Reason why = refused_result(p)) return why;

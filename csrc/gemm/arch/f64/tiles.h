@@ -42,7 +42,7 @@ constexpr Reason serves(const Device& d) {
 }
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (p.type != Type::f64) return "it multiplies float64 only";
+  if (p.type != DType::f64) return "it multiplies float64 only";
   if (Reason why = refused_result(p)) return why;
   return refused_extents(p);
 }

@@ -46,11 +46,11 @@ constexpr Problem upright(const Problem& p) { return turned(p) ? transposed(p) :
 
 // Elements of a packet: 16 bytes, but 8 elements at most, because by columns each is a sum for each of 8 vectors: 64
 // registers.
-constexpr int width_of(Type t) { return bytes(t) > 1 ? 16 / bytes(t) : 8; }
-constexpr int packet_bytes(Type t) { return width_of(t) * bytes(t); }
+constexpr int width_of(DType t) { return bytes(t) > 1 ? 16 / bytes(t) : 8; }
+constexpr int packet_bytes(DType t) { return width_of(t) * bytes(t); }
 
 // Whether a matrix can be read by packets along a unit stride.
-constexpr bool in_packets(Type t, const Layout& l, int64_t along) { return along == 1 && l.align >= packet_bytes(t); }
+constexpr bool in_packets(DType t, const Layout& l, int64_t along) { return along == 1 && l.align >= packet_bytes(t); }
 // By rows x is read by packets too.
 constexpr bool row_packets(const Problem& p) {
   return in_packets(p.type, p.a, p.a.column) && in_packets(p.type, p.b, p.b.row);
@@ -62,7 +62,7 @@ constexpr bool column_packets(const Problem& p) { return in_packets(p.type, p.a,
 constexpr int kRowBlocks = 528, kColumnBlocks = 264;
 
 constexpr int64_t row_tile(int threads) { return kThreads / threads * kRowsEach; }
-constexpr int64_t column_tile(Type t, int across) { return across * width_of(t); }
+constexpr int64_t column_tile(DType t, int across) { return across * width_of(t); }
 constexpr bool too_few(const Problem& p, int64_t tile, int blocks) {
   return double(ceil_div(p.m, tile)) * double(p.batch) < blocks;
 }

@@ -91,7 +91,7 @@ constexpr double cost(const Row& r, const Problem& p, const Device& d) {
   const int ranges = splits(r, p, d);
   const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch) * ranges;
   const double turns = tiles <= sms ? 1 : tiles / sms;  // tiles of one SM share it, so a last uneven turn costs little
-  const double wide = p.type == Type::c128 ? 4 : r.types & (kSingle | kFloat8) ? 1 : 2, warps = r.threads / 32.0;
+  const double wide = p.type == DType::c128 ? 4 : r.types & (kSingle | kFloat8) ? 1 : 2, warps = r.threads / 32.0;
   const double multiplied = r.types == kComplex ? 2 * wide : wide;  // four of half as wide numbers
   const double loaded = double(r.bm + r.bn) / r.threads;
   const double issue = warps / 4 * (r.tm * r.tn * multiplied + (r.tm + r.tn) / 2.0 + 4 * loaded + 2);

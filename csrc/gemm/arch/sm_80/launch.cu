@@ -9,10 +9,10 @@ extern template int run_row<bfloat16_t>(int, const Problem&, const Data&, Stream
 int launch(int row, const Problem& p, const Data& data, Stream stream) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) return 0;
   switch (p.type) {
-    case Type::f16: return run_row<half_t>(row, p, data, stream);
-    case Type::bf16: return run_row<bfloat16_t>(row, p, data, stream);
-    case Type::f32: return run_row<float>(row, p, data, stream);
-    case Type::f64: return run_row<double>(row, p, data, stream);
+    case DType::f16: return run_row<half_t>(row, p, data, stream);
+    case DType::bf16: return run_row<bfloat16_t>(row, p, data, stream);
+    case DType::f32: return run_row<float>(row, p, data, stream);
+    case DType::f64: return run_row<double>(row, p, data, stream);
     default: return run_row<int8_t>(row, p, data, stream);
   }
 }

@@ -9,9 +9,9 @@ constexpr const char* kName = "sm_80";
 using namespace mma;
 using mma::serves;
 
-constexpr unsigned kHalf = bit(Type::f16) | bit(Type::bf16);
-constexpr unsigned kTf32 = bit(Type::f32);  // only where the problem allows tf32
-constexpr unsigned kByte = bit(Type::u8) | bit(Type::i8);
+constexpr unsigned kHalf = bit(DType::f16) | bit(DType::bf16);
+constexpr unsigned kTf32 = bit(DType::f32);  // only where the problem allows tf32
+constexpr unsigned kByte = bit(DType::u8) | bit(DType::i8);
 
 // deep: bytes of k a tile; wm x wn: a warp's part.  64x64 a warp reads 64 bytes of shared memory for 4096 multiply-adds
 // of 16 bits, half of what it can; 32x32 reads as fast as it multiplies and is for results too small for more.
@@ -51,12 +51,12 @@ constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p)
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (p.type == Type::f32 && p.precision != Precision::tf32)
+  if (p.type == DType::f32 && p.precision != Precision::tf32)
     return "it multiplies float32 as tf32 only; pass precision=\"tf32\" or set torch's allow_tf32 switch";
   if (is_float8(p.type)) return "it has no float8 kernel: mma.sync takes float8 from sm_89 on";
   if (!(bit(p.type) & (kHalf | kTf32 | kDouble | kByte))) return "tensor cores do not multiply this type";
   if (Reason why = refused_result(p)) return why;
-  if (p.type == Type::u8 && p.out != Type::u8) return "its uint8 products have uint8 results only (modulo 256)";
+  if (p.type == DType::u8 && p.out != DType::u8) return "its uint8 products have uint8 results only (modulo 256)";
   return refused_extents(p);
 }
 

@@ -8,9 +8,9 @@ namespace gpukern::gemm::sm_89 {
 using sm_80::Compiled;
 
 // The kernel for a pair of formats; `supports` leaves no other.
-template <int BM, int BN, int WM, int WN, int Stages> Compiled compiled(Type a, Type b) {
-  if (a == Type::e5m2) return {&product<BM, BN, WM, WN, Stages, true, false>, true, true};
-  if (b == Type::e5m2) return {&product<BM, BN, WM, WN, Stages, false, true>, true, true};
+template <int BM, int BN, int WM, int WN, int Stages> Compiled compiled(DType a, DType b) {
+  if (a == DType::e5m2) return {&product<BM, BN, WM, WN, Stages, true, false>, true, true};
+  if (b == DType::e5m2) return {&product<BM, BN, WM, WN, Stages, false, true>, true, true};
   return {&product<BM, BN, WM, WN, Stages, false, false>, true, true};
 }
 

@@ -9,7 +9,7 @@ namespace gpukern::gemm::sm_89 {
 
 constexpr const char* kName = "sm_89";
 using namespace mma;
-constexpr unsigned kFormats = bit(Type::e4m3) | bit(Type::e5m2);
+constexpr unsigned kFormats = bit(DType::e4m3) | bit(DType::e5m2);
 
 // A tile of k is a block of scales, after which sums go to float32: tensor cores may cut what they add.  So there are
 // two sets of sums, and a warp has half of what a row of 16 bits has: 64 x 32 is 64 + 64 registers a lane. wm x wn: a
@@ -39,7 +39,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   if (!is_float8(p.type)) return "it multiplies float8 only";
   if (!(bit(p.type) & kFormats) || !(bit(p.scaling.b_type) & kFormats))
     return "NVIDIA tensor cores take float8_e4m3fn and float8_e5m2, not the fnuz formats";
-  if (p.type == Type::e5m2 && p.scaling.b_type == Type::e5m2)
+  if (p.type == DType::e5m2 && p.scaling.b_type == DType::e5m2)
     return "it has no kernel for two float8_e5m2 operands; torch has none either";
   if (Reason why = refused_result(p)) return why;
   return refused_extents(p);

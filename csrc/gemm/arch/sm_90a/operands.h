@@ -5,7 +5,7 @@
 
 namespace gpukern::gemm::sm_90a {
 
-constexpr bool in_terms(const Problem& p) { return p.type == Type::f32 && term_products(p.precision) > 0; }
+constexpr bool in_terms(const Problem& p) { return p.type == DType::f32 && term_products(p.precision) > 0; }
 
 // A matrix as TMA sees it: lines of neighbours, `lines` of them, `step` elements apart.
 struct Lines {

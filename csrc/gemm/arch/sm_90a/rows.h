@@ -44,7 +44,7 @@ inline bool ends_by_tma(const Problem& p) {
 struct Compiled {
   void (*kernel)(Work);
   Major a, b;
-  Type type;  // of the operands as they are brought
+  DType type;  // of the operands as they are brought
 };
 
 // An operand as it is brought: as it lies, or what a pass has made of it.
@@ -60,7 +60,7 @@ inline bool describe_tile(const Matrix& from, const Lines& m, const Compiled& c,
                           Operand& o) {
   const int span = kSpan / bytes(c.type), lines = (major == Major::k ? x : span) / (half ? 2 : 1);
   if (!describe(from.at, from.layout, m, from.batch, bytes(c.type), static_cast<uint32_t>(span),
-                static_cast<uint32_t>(lines), c.type == Type::f32, o))
+                static_cast<uint32_t>(lines), c.type == DType::f32, o))
     return false;
   o.term = from.term;
   if (from.term) o.batched = from.term > 1;
@@ -143,10 +143,10 @@ inline int run(const Row& row, const Compiled& c, const Problem& given, const Pr
 // The kernel for the layouts as they lie, of a tile or of a pair of float8 formats.
 template <class T, int BM, int BN, Consumers Way> Compiled compiled(const Problem& p) {
   constexpr Major k = Major::k, mn = Major::mn;
-  constexpr Type type = type_of<T>();
+  constexpr DType type = type_of<T>();
   const bool along_a = a_lies_along_k(p), along_b = b_lies_along_k(p);
   if constexpr (std::is_same_v<T, float8_t>) {
-    const bool wide_a = p.type == Type::e5m2, wide_b = p.scaling.b_type == Type::e5m2;  // in exponents
+    const bool wide_a = p.type == DType::e5m2, wide_b = p.scaling.b_type == DType::e5m2;  // in exponents
     if (!wide_a && !wide_b) return {&product<T, e4m3_t, e4m3_t, BM, BN, Way, k, k>, k, k, type};
     if (!wide_a) return {&product<T, e4m3_t, e5m2_t, BM, BN, Way, k, k>, k, k, type};
     if (!wide_b) return {&product<T, e5m2_t, e4m3_t, BM, BN, Way, k, k>, k, k, type};

@@ -13,11 +13,11 @@ constexpr const char* kName = "sm_90a";
 // terms: the same of float32 as bfloat16 terms (../../terms.h), of which tensor cores add every product.
 enum class Consumers : uint8_t { together, in_turns, promoting, terms };
 
-constexpr unsigned kHalf = bit(Type::f16) | bit(Type::bf16);
-constexpr unsigned kTf32 = bit(Type::f32);  // only where the problem allows tf32
-constexpr unsigned kByte = bit(Type::u8) | bit(Type::i8);
-constexpr unsigned kEight = bit(Type::e4m3) | bit(Type::e5m2);  // both, but not e5m2 twice
-constexpr unsigned kTerms = bit(Type::f32);                     // only where the problem asks for bfloat16 terms
+constexpr unsigned kHalf = bit(DType::f16) | bit(DType::bf16);
+constexpr unsigned kTf32 = bit(DType::f32);  // only where the problem allows tf32
+constexpr unsigned kByte = bit(DType::u8) | bit(DType::i8);
+constexpr unsigned kEight = bit(DType::e4m3) | bit(DType::e5m2);  // both, but not e5m2 twice
+constexpr unsigned kTerms = bit(DType::f32);                      // only where the problem asks for bfloat16 terms
 constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
 
 // Sums a thread: 128 of them leave room for what else it needs, more do not (160 spill as soon as anything happens to
@@ -126,18 +126,18 @@ constexpr bool reached(const Scale& s, int64_t x, int64_t k) {
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (p.type == Type::f32 && p.precision != Precision::tf32 && !in_terms(p))
+  if (p.type == DType::f32 && p.precision != Precision::tf32 && !in_terms(p))
     return "it multiplies float32 as tf32 or as bfloat16 terms only; pass precision=\"tf32\" or precision=\"bf16x3\"";
-  const auto fnuz = [](Type t) { return t == Type::e4m3fnuz || t == Type::e5m2fnuz; };
+  const auto fnuz = [](DType t) { return t == DType::e4m3fnuz || t == DType::e5m2fnuz; };
   if (is_float8(p.type) && (fnuz(p.type) || fnuz(p.scaling.b_type)))
     return "NVIDIA tensor cores take float8_e4m3fn and float8_e5m2, not the fnuz formats";
-  if (p.type == Type::e5m2 && p.scaling.b_type == Type::e5m2)
+  if (p.type == DType::e5m2 && p.scaling.b_type == DType::e5m2)
     return "it has no kernel for two float8_e5m2 operands; torch has none either";
   if (!(bit(p.type) & kAll)) return "wgmma does not multiply this type";
   if (Reason why = refused_result(p)) return why;
   if (is_float8(p.type) && !(reached(p.scaling.a, p.m, p.k) && reached(p.scaling.b, p.n, p.k)))
     return "the offsets of the scales do not fit in 32 bits";
-  if (p.type == Type::u8 && p.out != Type::u8) return "its uint8 products have uint8 results only (modulo 256)";
+  if (p.type == DType::u8 && p.out != DType::u8) return "its uint8 products have uint8 results only (modulo 256)";
   if (p.k == 0) return "k is 0, so there is nothing to load";
   constexpr int64_t most = (int64_t{1} << 31) - 1024;  // a pair's tile beyond the edge
   if (p.m >= most || p.n >= most || p.k >= most || p.batch >= most)
@@ -155,7 +155,7 @@ constexpr Reason yields(const Problem& p, const Device& d) {
 
 constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
   if (!(r.types & bit(given.type))) return "it is not compiled for this type";
-  if (given.type == Type::f32 && adds_terms(r) != in_terms(given))
+  if (given.type == DType::f32 && adds_terms(r) != in_terms(given))
     return adds_terms(r) ? terms::kNoTerms : "it multiplies float32 as tf32, and this call asks for bfloat16 terms";
   if (is_float8(given.type)) {
     const bool fast = given.scaling.fast && !given.scaling.blocks();

@@ -25,7 +25,7 @@ constexpr bool apart(const Problem&) { return false; }
 
 // ---- the table ----------------------------------------------------------------------------------
 
-constexpr unsigned kFloat = bit(Type::f32);
+constexpr unsigned kFloat = bit(DType::f32);
 
 // Two sets of sums, so a warp has half of what a bfloat16 row's has: 64 x 32 is 64 + 64 registers a thread.
 // deep: bytes of k a tile; wm x wn: a warp's part.  128x128: 8 warps, one block an SM.  64x64: results too small for
@@ -57,7 +57,7 @@ constexpr Problem oriented(const Problem& p) { return turned(p) ? transposed(p) 
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
-  if (p.type != Type::f32 || p.out != Type::f32) return "it multiplies float32 only, split into bfloat16 terms";
+  if (p.type != DType::f32 || p.out != DType::f32) return "it multiplies float32 only, split into bfloat16 terms";
   if (!term_products(p.precision)) return kNoTerms;
   if (Reason why = refused_extents(p)) return why;
   return refused_operands(p);
