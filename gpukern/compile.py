@@ -89,7 +89,8 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
                 return elementwise_result(tensors, dtype, numbers)
             except RuntimeError:
                 pass  # shapes: torch's op has the words
-        result: Tensor = reduce(theirs, operands) if fused else theirs(*args, **kwargs)
+        call: Any = torch.where if numbers and name == "where" else theirs  # aten has overloads of numbers
+        result: Tensor = reduce(call, operands) if fused else call(*args, **kwargs)
         return result
 
     return fake
@@ -183,7 +184,8 @@ def _fake_product(name: str, theirs: Callable[..., Tensor]) -> Callable[..., Ten
         if len(args) > 2:
             _refuse_addend(*args[:3])
         factors = {key: value for key, value in kwargs.items() if key not in _TAIL}
-        seen = None if _is_plain(args, kwargs) else probe(name, args, kwargs)
+        tail = any(kwargs.get(key) is not None for key in ("activation", "residual", "precision"))
+        seen = None if _is_plain(args, kwargs) and not tail else probe(name, args, kwargs)
         if seen is None or seen.is_complex():
             return theirs(*args, **factors)
         # a type or a number that torch's own fake has no words for: shape and strides are those of float32

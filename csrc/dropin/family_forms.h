@@ -40,6 +40,7 @@ struct Dot {
 
 // vec1 vec2^T as a product with k = 1.
 struct Addr {
+  static constexpr int64_t dims = 1;
   static Reason refuse(const Tensor& a, const Tensor& b, const Scalar& alpha) {
     const Reason reason = refuse_operands(a, b, 1);
     // For alpha = 0 a product reads no factor, and torch multiplies NaN by it.
@@ -51,6 +52,7 @@ struct Addr {
 };
 
 struct Addbmm {
+  static constexpr int64_t dims = 3;
   static Reason refuse(const Tensor& a, const Tensor& b, const Scalar&) {
     const Reason reason = refuse_operands(a, b, 3);
     if (reason != Reason::none) return reason;
@@ -91,6 +93,11 @@ template <class Op> struct FactorSumOut {
     if (has_names(*out.unsafeGetTensorImpl())) return Reason::names;
     return at::has_internal_overlap(out) == at::MemOverlap::Yes ? Reason::overlap : Reason::none;
   }
+  // One that is no matrix is refused because it is the same.
+  static bool keeps(const Tensor& out, const Tensor& a, const Tensor& b) {
+    const int64_t dims = Op::dims;
+    return out.dim() != 2 || (a.dim() == dims && b.dim() == dims && has_shape(out, Op::rows(a), Op::columns(b), false));
+  }
   static Tensor& run(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
                      Tensor& out) {
     const gemm::Factors f = Op::factors(a, b);
@@ -100,6 +107,7 @@ template <class Op> struct FactorSumOut {
 };
 
 template <class Op> struct FactorSumInPlace {
+  static bool keeps(const Tensor&, const Tensor&, const Tensor&) { return true; }
   using Signature = Tensor&(Tensor&, const Tensor&, const Tensor&, const Scalar&, const Scalar&);
   static Reason refuse(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
     return FactorSumOut<Op>::refuse(self, a, b, beta, alpha, self);

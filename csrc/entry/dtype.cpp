@@ -35,7 +35,7 @@ at::Scalar number(PyObject* object) {
 
 PyObject* elementwise_dtype(const std::string& name, const std::string& choice, PyObject* operands, PyObject* numbers) {
   const elementwise::Op* op = elementwise::find(name, choice);
-  TORCH_CHECK(op, "gpukern: there is no op ", name, " ", choice);
+  if (!op) Py_RETURN_NONE;  // a choice that the kernel refuses
   std::array<at::Tensor, elementwise::kMaxInputs> tensors;
   elementwise::Inputs in{};
   for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(operands) && k < op->spec->inputs; ++k) {

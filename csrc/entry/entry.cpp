@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "../autograd/number.h"
+#include "../core/scalar_type.h"
 #include "../elementwise/elementwise.h"
 #include "fast.h"
 
@@ -205,7 +206,8 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
         if (equals(exponent, power)) return find_op(root, "out");
   }
   if (name == "pow" && is("input", torch::ParameterType::SCALAR) &&
-      (number("input").isComplex() || unsigned_beside(number("input"), tensor("exponent"))))
+      (number("input").isComplex() || unsigned_beside(number("input"), tensor("exponent")) ||
+       !dtype_of(tensor("exponent").scalar_type()) || c10::isFloat8Type(tensor("exponent").scalar_type())))
     return find_op("pow", "self_Scalar");
   if (name == "lerp" && is("weight", torch::ParameterType::SCALAR)) {
     const Tensor input = tensor("input");
@@ -219,7 +221,10 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
     if (first && second) {
       const at::Scalar a = number("input"), b = number("other");
       const at::ScalarType type = at::result_type(a, b);
-      if (a.isComplex() || b.isComplex() || !holds(type, a) || !holds(type, b)) return find_op("where", "Scalar");
+      // under a mode too: a number there needs a tensor whose type it may take
+      const bool recorded = c10::impl::TorchDispatchModeTLS::any_modes_set();
+      if (recorded || a.isComplex() || b.isComplex() || !holds(type, a) || !holds(type, b))
+        return find_op("where", "Scalar");
     }
     if (first != second) {
       const at::Scalar s = number(first ? "input" : "other");
@@ -229,11 +234,13 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
   return std::nullopt;
 }
 
-void refuse_zero_divisor(torch::PythonArgs& args) {
+void refuse_zero_divisor(torch::PythonArgs& args, bool in_place) {
   const int other = index_of(args, "other"), mode = index_of(args, "rounding_mode");
   const auto is_tensor = [&](int k) { return THPVariable_Check(args.args[k]); };
   if (mode < 0 || args.isNone(mode) || args.isNone(other) || is_tensor(other) || !is_tensor(0)) return;
-  elementwise::refuse_zero_divisor(args.tensor(0), args.scalar(other), args.stringViewOptional(mode));
+  const Tensor x = args.tensor(0);
+  if (in_place && x.scalar_type() == c10::kBool) return;  // refused by its type first
+  elementwise::refuse_zero_divisor(x, args.scalar(other), args.stringViewOptional(mode));
 }
 
 PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
@@ -253,7 +260,7 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   if (f.flagged && parsed.toBool(index_of(parsed, f.flag))) op = *f.flagged;
   if (index_of(parsed, "out_dtype") >= 0 && !op.schema().argumentIndexWithName("out_dtype"))  // else an overload's
     op = *find_op(f.name, own_out ? "dtype_out" : "dtype");
-  if (f.name == "div" || f.name == "div_") refuse_zero_divisor(parsed);
+  if (f.name == "div" || f.name == "div_") refuse_zero_divisor(parsed, f.name == "div_");
   torch::jit::Stack stack;
   for (const c10::Argument& arg : op.schema().arguments()) {
     const int k = index_of(parsed, arg.name());
@@ -262,11 +269,12 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   }
   const bool returns_first = f.name.back() == '_' || in_place;
   const c10::IValue first = stack[0];
+  const c10::IValue written = own_out ? stack.back() : c10::IValue();  // `out`, which may be made of a number
   {
     const ReleaseGil no_gil;
     op.callBoxed(&stack);
   }
-  if (own_out || returns_first) return THPVariable_Wrap(own_out ? parsed.tensor(out_at) : first.toTensor());
+  if (own_out || returns_first) return THPVariable_Wrap((own_out ? written : first).toTensor());
   if (stack.size() == 2) {
     PyObject* const first_of_two = THPVariable_Wrap(stack[0].toTensor());
     PyObject* const second = THPVariable_Wrap(stack[1].toTensor());

@@ -255,7 +255,8 @@ namespace {
 // alpha = 0 reads no factor, as in BLAS: what is not a number in them does not reach the result.  torch's kernels of
 // 16-bit floats read them on some CPUs, and on others leave the result as it was in memory.
 bool reads_nothing(const Args& x) {
-  return x.c && !x.ends && x.alpha->equal(0) && x.a.dim() > 0 && x.a.sizes().back() > 0 && well_formed(x);
+  return x.c && !x.ends && x.alpha->equal(0) && takes(x.a.scalar_type()) && x.a.dim() > 0 && x.a.sizes().back() > 0 &&
+         well_formed(x);
 }
 // The same with k = 0.
 Replaced without_factors(const Args& x) {

@@ -175,6 +175,8 @@ void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, co
     at::linear_out(theirs, input, weight, bias);
     return;
   }
+  const Tensor none;
+  autograd::refuse_out_with_grad("linear", out, input, weight, has_bias ? *bias : none, residual ? *residual : none);
   if (input.dim() == 2 && weight.dim() == 2 && (!has_bias || bias->dim() == 1)) {
     static const auto mm = handle<void(Ref, Ref, Name, const Optional&, Name, bool, Ref)>("gpukern::mm", "out");
     static const auto addmm =
@@ -182,8 +184,6 @@ void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, co
     return has_bias ? addmm.call(*bias, input, weight.t(), 1, 1, activation, residual, precision, invariant, out)
                     : mm.call(input, weight.t(), activation, residual, precision, invariant, out);
   }
-  const Tensor none;
-  autograd::refuse_out_with_grad("linear", out, input, weight, has_bias ? *bias : none, residual ? *residual : none);
   const Tensor result = call::linear(input, weight, bias, activation, residual, {precision, invariant});
   TORCH_CHECK(out.scalar_type() == result.scalar_type(), "Expected out tensor to have dtype ", result.dtype(),
               ", but got ", out.dtype(), " instead");

@@ -207,6 +207,26 @@ def test_a_routed_output_that_takes_another_shape(dtype: torch.dtype) -> None:
         assert torch.equal(torch.mm(a, b, out=out), expected)
 
 
+GROWING = {
+    "addmv": ((1,), (3, 4), (4,)), "addmm": ((1, 3), (2, 4), (4, 3)), "addr": ((2, 1), (2,), (2,)),
+    "addbmm": ((1, 3), (5, 2, 4), (5, 4, 3)), "baddbmm": ((1, 2, 3), (5, 2, 4), (5, 4, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int32], ids=str)
+@pytest.mark.parametrize("name", GROWING)
+def test_a_routed_addend_that_is_the_output_and_grows(name: str, dtype: torch.dtype) -> None:
+    """torch gives it the result's shape, and then reads what lay behind it."""
+    addend, *factors = (torch.arange(1, 201)[: prod(shape)].view(shape).to(dtype) for shape in GROWING[name])
+    theirs = getattr(torch, name)
+    expected = theirs(addend.clone(), *factors)
+    out = torch.arange(1, 201).to(dtype)[: addend.numel()].view(addend.shape)
+    with gpukern.enable():
+        assert torch.equal(theirs(out, *factors, out=out), expected)
+    out = torch.arange(1, 201).to(dtype)[: addend.numel()].view(addend.shape)
+    assert torch.equal(getattr(gpukern, name)(out, *factors, out=out), expected)
+
+
 @pytest.mark.parametrize("p", PRODUCTS + IN_PLACE, ids=names)
 def test_products(p: Product) -> None:
     check_product(p, torch.float32)

@@ -13,6 +13,7 @@ import numpy
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 import gpukern
@@ -160,6 +161,31 @@ ODD: dict[str, Callable[[], Tensor]] = {
 @pytest.mark.parametrize("case", ODD)
 def test_odd_arguments_are_what_torchs_parser_makes_of_them(case: str) -> None:
     assert outcomes.of(ODD[case]) == outcomes.of(lambda: parsed(ODD[case]))
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div"])
+def test_a_number_for_out_is_a_tensor_of_the_result(name: str) -> None:
+    """It was returned as it came."""
+    x, y = torch.rand(2, 2), torch.rand(2, 2)
+    for number in (2.5, numpy.float64(2.5)):
+        ours, theirs = getattr(gpukern, name)(x, y, out=number), getattr(torch, name)(x, y, out=number)
+        assert ours.dtype == theirs.dtype and torch.equal(ours, theirs)
+
+
+def test_where_of_two_numbers_under_a_mode() -> None:
+    """It ended the process."""
+    with FakeTensorMode() as mode:
+        condition = mode.from_tensor(torch.ones(2, 3) > 0)
+        for numbers in ((1, 2.5), (True, 2), (1, 2j)):
+            assert gpukern.where(condition, *numbers).dtype == torch.where(condition, *numbers).dtype
+
+
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.uint64, torch.float8_e4m3fn, torch.complex32], ids=str)
+def test_powers_with_a_number_of_types_without_a_kernel_are_torchs(dtype: torch.dtype) -> None:
+    x = torch.ones(2).to(dtype)
+    for number in (0, 1, True, False, 0.0, 1.0, 2):
+        assert outcomes.of(lambda: gpukern.pow(x, number)) == outcomes.of(lambda: torch.pow(x, number))  # noqa: B023
+        assert outcomes.of(lambda: gpukern.pow(number, x)) == outcomes.of(lambda: torch.pow(number, x))  # noqa: B023
 
 
 def test_the_argument_of_an_in_place_call_is_its_result() -> None:

@@ -269,6 +269,33 @@ def test_products_of_lists(name: str, form: str) -> None:
             assert found == kernel, f"{dtype}, {other}: {found}, kernel {kernel}"
 
 
+TAILS: dict[str, dict[str, Any]] = {
+    "activation": {"activation": "relu"}, "no activation": {"activation": "foo"}, "no precision": {"precision": "x"},
+    "residual": {"residual": torch.ones(4)}, "a residual that does not broadcast": {"residual": torch.ones(7)},
+    "a residual of another type": {"residual": torch.ones(4).double()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_what_follows_a_product_is_checked(tail: str) -> None:
+    calls: list[Call] = []
+    for name in ("mm", "addmm", "bmm", "baddbmm", "linear", "matmul"):
+        shapes = [shape_of(text, {"b": 2, "n": 3, "k": 5, "m": 4}) for text in PRODUCTS[name]]
+        tensors: list[Any] = [torch.ones(shape) for shape in shapes]
+        calls.append((name, tensors[:2] if name == "linear" else tensors, TAILS[tail]))
+    check(calls)
+
+
+def test_odd_calls() -> None:
+    """Each was accepted, or refused in other words."""
+    condition, x = torch.ones(2, 3) > 0, torch.ones(2, 3)
+    calls: list[Call] = [("where", [condition, x.to(torch.complex64), 2], {})]
+    calls += [("where", [condition, 2, x.to(torch.complex64)], {})]
+    calls += [("div", [x, other], {"rounding_mode": "foo"}) for other in (x, 2)]
+    calls += [("div_", [condition, 0], {"rounding_mode": "floor"})]
+    check(calls)
+
+
 @pytest.mark.parametrize("form", ["functional", "out", "in place"])
 @pytest.mark.parametrize("mode", ["trunc", "floor"])
 def test_a_divisor_that_its_type_makes_zero(mode: str, form: str) -> None:

@@ -123,6 +123,20 @@ def test_alpha_zero_reads_no_factor(name: str, dtype: torch.dtype) -> None:
                     assert torch.equal(theirs(c, a, b, beta=beta, alpha=0), beta * c)
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint16, torch.complex32], ids=str)
+@pytest.mark.parametrize("name", ["addmm", "baddbmm", "addmv"])
+def test_alpha_zero_of_types_without_a_product_is_torchs(name: str, dtype: torch.dtype) -> None:
+    m = torch.ones(2, 2).to(dtype)
+    args = (m[0], m, m[0]) if name == "addmv" else (m, m, m) if name == "addmm" else (m[None], m[None], m[None])
+    for beta in (0, 1):
+        refused = []
+        for function in (getattr(gpukern, name), getattr(torch, name)):
+            with pytest.raises(RuntimeError, match="not implemented for") as caught:
+                function(*args, beta=beta, alpha=0)
+            refused.append(str(caught.value))
+        assert refused[0] == refused[1]
+
+
 def test_nan_and_infinity_go_where_they_belong() -> None:
     a, b = torch.randn(5, 6), torch.randn(6, 4)
     a[2, 3], b[1, 1] = float("nan"), float("inf")
