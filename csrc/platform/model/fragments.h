@@ -1,13 +1,8 @@
 // Which element of a matrix a register of a lane holds, for mma.sync and ldmatrix (PTX ISA, "Matrix fragments").
 // In the manual's words: g is lane / 4, the groupID, and t is lane % 4, the threadID_in_group.
 #pragma once
-#include "machine.h"
 
 namespace gpukern::model {
-
-inline void need_a_warp_of_32(Place at) {
-  if (wave() != 32) fail(at, "a word of warps of 32 lanes; here they have %d", wave());
-}
 
 struct Element {
   int row, column;

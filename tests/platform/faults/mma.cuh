@@ -1,6 +1,9 @@
 // C = A B' in bfloat16: A is m x k and B n x k, row by row.  Tiles of 64 x 64 x 32 in two stages that cp.async fills,
 // ldmatrix and mma.sync, and an epilogue that turns the tile through shared memory with stmatrix.
 #pragma once
+#include "primitives/cp_async.h"
+#include "primitives/ldmatrix.h"
+#include "primitives/mma.h"
 #include "simt.cuh"
 
 namespace gpukern::faults {

@@ -1,5 +1,6 @@
 // The kernels of overlaps.cu.
 #pragma once
+#include "platform/cluster_launch.h"
 #include "primitives/cluster.h"
 #include "primitives/cp_async.h"
 #include "primitives/dependent_launch.h"

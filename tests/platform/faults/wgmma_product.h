@@ -5,6 +5,7 @@
 // and 2 multiply 64 rows each and store through swizzled shared memory.  The C blocks of a cluster work below each
 // other, so that each loads a share of B and sends it to all.
 #pragma once
+#include "platform/cluster_launch.h"
 #include "primitives/cluster.h"
 #include "primitives/mbarrier.h"
 #include "primitives/named_barrier.h"
