@@ -90,8 +90,7 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
             except RuntimeError:
                 pass  # shapes: torch's op has the words
         call: Any = torch.where if numbers and name == "where" else theirs  # aten has overloads of numbers
-        result: Tensor = reduce(call, operands) if fused else call(*args, **kwargs)
-        return result
+        return reduce(call, operands) if fused else call(*args, **kwargs)  # type: ignore[no-any-return]
 
     return fake
 
@@ -184,7 +183,7 @@ def _fake_product(name: str, theirs: Callable[..., Tensor]) -> Callable[..., Ten
         if len(args) > 2:
             _refuse_addend(*args[:3])
         factors = {key: value for key, value in kwargs.items() if key not in _TAIL}
-        tail = any(kwargs.get(key) is not None for key in ("activation", "residual", "precision"))
+        tail = any(kwargs.get(key) is not None for key in _TAIL[:3])
         seen = None if _is_plain(args, kwargs) and not tail else probe(name, args, kwargs)
         if seen is None or seen.is_complex():
             return theirs(*args, **factors)
