@@ -1,20 +1,7 @@
 // Barriers of some warps of a block, by number; from sm_80 on.  `threads` is a multiple of 32.
 #pragma once
-#include "../platform/gpu.h"
-#include "../platform/waits.h"
 #if defined(GPUKERN_MODEL)
 #include "../platform/model/named_barrier.h"
 #else
-namespace gpukern {
-
-GPUKERN_D void barrier_sync(int id, int threads) {
-  GPUKERN_NOTE(waits::Word::named_barrier, static_cast<uint32_t>(id), static_cast<uint32_t>(threads));
-  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
-}
-// Does not wait; what came before is seen by those who do.
-GPUKERN_D void barrier_arrive(int id, int threads) {
-  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
-}
-
-}  // namespace gpukern
+#include "../platform/cuda/named_barrier.h"
 #endif

@@ -1,14 +1,7 @@
 // setmaxnreg, sm_90a: how many registers a thread has.
 #pragma once
-#include "../platform/gpu.h"
 #if defined(GPUKERN_MODEL)
 #include "../platform/model/registers.h"
 #else
-namespace gpukern {
-
-// A warpgroup takes or gives back registers, N a thread afterwards.
-template <int N> GPUKERN_D void setmaxnreg_inc() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }
-template <int N> GPUKERN_D void setmaxnreg_dec() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
-
-}  // namespace gpukern
+#include "../platform/cuda/registers.h"
 #endif

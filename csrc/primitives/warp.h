@@ -1,24 +1,8 @@
 // Reductions and matches over the lanes of a warp (int and unsigned, by the lanes of the mask; from sm_80 on), and a
 // leader (sm_90a).
 #pragma once
-#include "../platform/gpu.h"
 #if defined(GPUKERN_MODEL)
 #include "../platform/model/warp.h"
 #else
-namespace gpukern {
-
-template <class T> GPUKERN_D T reduce_add(T v, LaneMask mask = kAllLanes) { return __reduce_add_sync(mask, v); }
-template <class T> GPUKERN_D T reduce_min(T v, LaneMask mask = kAllLanes) { return __reduce_min_sync(mask, v); }
-template <class T> GPUKERN_D T reduce_max(T v, LaneMask mask = kAllLanes) { return __reduce_max_sync(mask, v); }
-// The lanes of the mask whose value is the caller's.
-template <class T> GPUKERN_D LaneMask match_any(T v, LaneMask mask = kAllLanes) { return __match_any_sync(mask, v); }
-
-// True in one lane of the warp, and every time in the same.
-GPUKERN_D bool elect_sync() {
-  uint32_t elected;
-  asm volatile("{\n.reg .pred p;\nelect.sync _|p, 0xffffffff;\nselp.u32 %0, 1, 0, p;\n}" : "=r"(elected));
-  return elected;
-}
-
-}  // namespace gpukern
+#include "../platform/cuda/warp.h"
 #endif

@@ -4,6 +4,6 @@
 #if defined(GPUKERN_MODEL)
 #include "../platform/model/wgmma.h"
 #else
-#include "wgmma_16_bits.h"
-#include "wgmma_along_k.h"
+#include "../platform/cuda/wgmma_16_bits.h"
+#include "../platform/cuda/wgmma_along_k.h"
 #endif

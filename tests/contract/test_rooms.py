@@ -98,14 +98,14 @@ def test_there_are_sources() -> None:
     assert len(sources()) > 20 and sources(".cu") and sources(".cpp")
 
 
-def test_assembly_and_vendor_builtins_stay_in_primitives_and_platform() -> None:
-    paths = [p for p in sources() if p.name != "isa.h" and not in_room(p, "platform", "primitives")]
+def test_assembly_and_vendor_builtins_stay_in_isa_and_platform() -> None:
+    paths = [p for p in sources() if p.name != "isa.h" and not in_room(p, "platform")]
     assert not hits(r"\basm(\s+volatile)?\s*\(|__asm__|__builtin_amdgcn|__nvvm_", paths)
 
 
-def test_vendor_conditions_stay_in_primitives_and_platform() -> None:
+def test_vendor_conditions_stay_in_platform() -> None:
     vendor = r"#\s*(if|ifdef|ifndef|elif).*(__HIP|USE_ROCM|__CUDACC__|__CUDA_ARCH__|__NVCC__|__AMDGCN|__gfx)"
-    assert not hits(vendor, [p for p in sources() if not in_room(p, "platform", "primitives")])
+    assert not hits(vendor, [p for p in sources() if not in_room(p, "platform")])
 
 
 def test_the_rooms_below_know_nothing_of_those_above() -> None:

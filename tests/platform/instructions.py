@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gpukern.model import build
 
-ROOMS = ("platform", "primitives")
+ROOMS = ("platform", "platform/cuda", "primitives")
 # Whatever these say is no word: the headers are read without them.
 CUDA = ("cuda.h", "cuda_bf16.h", "cuda_fp16.h", "cuda_runtime.h")
 HIP = ("hip/hip_bf16.h", "hip/hip_fp16.h", "hip/hip_runtime.h")

@@ -208,86 +208,96 @@ FAULTS = [
     ("platform/cuda.h", "atomicMax(p, v)", "atomicMin(p, v)", "atomic_max"),
     ("platform/cuda.h", "atomicCAS(p, expected, v)", "atomicCAS(p, v, expected)", "atomic_cas"),
     ("platform/cuda.h", '"=r"(v.z), "=r"(v.w)', '"=r"(v.w), "=r"(v.z)', "load_streaming"),
-    ("primitives/named_barrier.h", "bar.arrive %0", "bar.sync %0", "barrier_arrive"),
+    ("platform/cuda/named_barrier.h", "bar.arrive %0", "bar.sync %0", "barrier_arrive"),
     (
-        "primitives/named_barrier.h",
+        "platform/cuda/named_barrier.h",
         '"r"(id), "r"(threads) : "memory");\n}\n// Does',
         '"r"(id), "r"(threads));\n}\n// Does',
         "barrier_sync",
     ),
-    ("primitives/cp_async.h", "[%0], [%1], 16, %2;", "[%0], [%1], 16;", "cp_async"),
-    ("primitives/ldmatrix.h", 'ldmatrix_trans, ".trans")', 'ldmatrix_trans, "")', "ldmatrix_trans"),
-    ("primitives/ldmatrix.h", "{%1, %2, %3, %4};", "{%1, %3, %2, %4};", "stmatrix"),
-    ("primitives/mma.h", "m16n8k16.row.col.f32.bf16.bf16.f32", "m16n8k16.row.col.f32.f16.f16.f32", "mma_m16n8k16_bf16"),
-    ("primitives/mma.h", "{%4, %5, %6, %7}, {%8, %9}", "{%4, %6, %5, %7}, {%8, %9}", "mma_m16n8k8_tf32"),
-    ("primitives/mma.h", "cvt.rna.tf32", "cvt.rz.tf32", "round_to_tf32"),
+    ("platform/cuda/cp_async.h", "[%0], [%1], 16, %2;", "[%0], [%1], 16;", "cp_async"),
+    ("platform/cuda/ldmatrix.h", 'ldmatrix_trans, ".trans")', 'ldmatrix_trans, "")', "ldmatrix_trans"),
+    ("platform/cuda/ldmatrix.h", "{%1, %2, %3, %4};", "{%1, %3, %2, %4};", "stmatrix"),
     (
-        "primitives/mbarrier.h",
+        "platform/cuda/mma.h",
+        "m16n8k16.row.col.f32.bf16.bf16.f32",
+        "m16n8k16.row.col.f32.f16.f16.f32",
+        "mma_m16n8k16_bf16",
+    ),
+    ("platform/cuda/mma.h", "{%4, %5, %6, %7}, {%8, %9}", "{%4, %6, %5, %7}, {%8, %9}", "mma_m16n8k8_tf32"),
+    ("platform/cuda/mma.h", "cvt.rna.tf32", "cvt.rz.tf32", "round_to_tf32"),
+    (
+        "platform/cuda/mbarrier.h",
         "mbarrier.arrive.expect_tx.shared::cta.b64",
         "mbarrier.arrive.shared::cta.b64",
         "mbarrier_arrive_expect_tx",
     ),
     (
-        "primitives/mbarrier.h",
+        "platform/cuda/mbarrier.h",
         "arrive.release.cluster.shared::cluster",
         "arrive.relaxed.cluster.shared::cluster",
         "mbarrier_arrive_cluster",
     ),
-    ("primitives/mbarrier.h", '"r"(barrier), "r"(parity)', '"r"(parity), "r"(barrier)', "mbarrier_try_wait_parity"),
+    ("platform/cuda/mbarrier.h", '"r"(barrier), "r"(parity)', '"r"(parity), "r"(barrier)', "mbarrier_try_wait_parity"),
     (
-        "primitives/mbarrier.h",
+        "platform/cuda/mbarrier.h",
         "fence.proxy.async.shared::cta;",
         "fence.proxy.async.global;",
         "fence_proxy_async_shared",
     ),
-    ("primitives/cluster.h", "barrier.cluster.arrive.release", "barrier.cluster.arrive.relaxed", "cluster_arrive"),
-    ("primitives/cluster.h", "barrier.cluster.wait.acquire.aligned", "barrier.cluster.wait.aligned", "cluster_wait"),
-    ("primitives/cluster.h", "%%cluster_ctarank", "%%cluster_ctaid.x", "cluster_rank"),
-    ("primitives/cluster.h", '"r"(address), "r"(rank)', '"r"(rank), "r"(address)', "mapa"),
-    ("primitives/tma.h", 'DO(3, "{%2, %3, %4}"', 'DO(3, "{%3, %2, %4}"', "tma_load"),
-    ("primitives/tma.h", '"%7", "%8", "%9"', '"%7", "%9", "%8"', "tma_load_multicast_hint"),
-    ("primitives/tma.h", "cp.async.bulk.wait_group.read", "cp.async.bulk.wait_group", "bulk_wait_group_read"),
-    ("primitives/registers.h", "setmaxnreg.dec", "setmaxnreg.inc", "setmaxnreg_dec"),
+    ("platform/cuda/cluster.h", "barrier.cluster.arrive.release", "barrier.cluster.arrive.relaxed", "cluster_arrive"),
+    ("platform/cuda/cluster.h", "barrier.cluster.wait.acquire.aligned", "barrier.cluster.wait.aligned", "cluster_wait"),
+    ("platform/cuda/cluster.h", "%%cluster_ctarank", "%%cluster_ctaid.x", "cluster_rank"),
+    ("platform/cuda/cluster.h", '"r"(address), "r"(rank)', '"r"(rank), "r"(address)', "mapa"),
+    ("platform/cuda/tma.h", 'DO(3, "{%2, %3, %4}"', 'DO(3, "{%3, %2, %4}"', "tma_load"),
+    ("platform/cuda/tma.h", '"%7", "%8", "%9"', '"%7", "%9", "%8"', "tma_load_multicast_hint"),
+    ("platform/cuda/tma.h", "cp.async.bulk.wait_group.read", "cp.async.bulk.wait_group", "bulk_wait_group_read"),
+    ("platform/cuda/registers.h", "setmaxnreg.dec", "setmaxnreg.inc", "setmaxnreg_dec"),
     (
-        "primitives/dependent_launch.h",
+        "platform/cuda/dependent_launch.h",
         "griddepcontrol.wait;",
         "griddepcontrol.launch_dependents;",
         "griddepcontrol_wait",
     ),
     (
-        "primitives/wgmma_16_bits.h",
+        "platform/cuda/wgmma_16_bits.h",
         "wgmma.wait_group.sync.aligned %0;",
         "wgmma.wait_group.sync.aligned 0;",
         "wgmma_wait_group",
     ),
     (
-        "primitives/wgmma_16_bits.h",
+        "platform/cuda/wgmma_16_bits.h",
         '"n"(TransposeA), "n"(TransposeB))',
         '"n"(TransposeB), "n"(TransposeA))',
         "Wgmma<half_t, 64>::shared",
     ),
-    ("primitives/wgmma_16_bits.h", "DO(24, 12, 12, 13, 14,", "DO(24, 12, 13, 12, 14,", "Wgmma<bfloat16_t, 24>::shared"),
     (
-        "primitives/wgmma_along_k.h",
+        "platform/cuda/wgmma_16_bits.h",
+        "DO(24, 12, 12, 13, 14,",
+        "DO(24, 12, 13, 12, 14,",
+        "Wgmma<bfloat16_t, 24>::shared",
+    ),
+    (
+        "platform/cuda/wgmma_along_k.h",
         "k32.f32.e4m3.e5m2",
         "k32.f32.e5m2.e4m3",
         "WgmmaAlongK<e4m3_t, e5m2_t, 128>::shared",
     ),
-    ("primitives/wgmma_along_k.h", "k32.s32.s8.s8", "k32.s32.u8.s8", "WgmmaAlongK<int8_t, int8_t, 16>::shared"),
+    ("platform/cuda/wgmma_along_k.h", "k32.s32.s8.s8", "k32.s32.u8.s8", "WgmmaAlongK<int8_t, int8_t, 16>::shared"),
 ]
 
 
 @pytest.mark.parametrize(("file", "right", "wrong", "word"), FAULTS, ids=[f"{n} {f[3]}" for n, f in enumerate(FAULTS)])
 def test_a_fault_of_a_word_is_seen(file: str, right: str, wrong: str, word: str, tmp_path: Path) -> None:
     for room in ROOMS:
-        (tmp_path / room).mkdir()
+        (tmp_path / room).mkdir(exist_ok=True)
         for header in (CSRC / room).glob("*.h"):
             shutil.copy(header, tmp_path / room)
     text = (tmp_path / file).read_text()
     assert text.count(right) == 1
     (tmp_path / file).write_text(text.replace(right, wrong))
     if "wgmma" not in file:  # which would only take time
-        for header in (tmp_path / "primitives").glob("wgmma_*.h"):
+        for header in (tmp_path / "platform/cuda").glob("wgmma_*.h"):
             header.write_text("")
     assert word in different(preprocessed(tmp_path, tmp_path))
 

@@ -5,7 +5,7 @@
 #include "primitives/ldmatrix.h"
 #include "primitives/mma.h"
 #include "primitives/named_barrier.h"
-#include "primitives/target.h"
+#include "platform/target.h"
 #include "primitives/warp.h"
 
 namespace gpukern::conformance {

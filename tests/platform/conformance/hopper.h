@@ -7,7 +7,7 @@
 #include "primitives/mbarrier.h"
 #include "primitives/named_barrier.h"
 #include "primitives/registers.h"
-#include "primitives/target.h"
+#include "platform/target.h"
 #include "primitives/tma.h"
 #include "primitives/warp.h"
 #include "primitives/wgmma.h"

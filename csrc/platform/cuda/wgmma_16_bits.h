@@ -2,8 +2,8 @@
 // written out: the lists below grow by one row of four a step, and each width takes the list that ends at its own.
 // 16-bit types here; those that lie along k only (tf32, float8, int8) are in wgmma_along_k.h.
 #pragma once
-#include "../platform/gpu.h"
-#include "tensor_map.h"
+#include "../../primitives/tensor_map.h"
+#include "../gpu.h"
 
 namespace gpukern {
 

@@ -1,6 +1,6 @@
 // What this pass of the compiler compiles for: code for other devices does not keep the primitives that it asks for.
 #pragma once
-#include "../platform/gpu.h"
+#include "gpu.h"
 
 #if defined(GPUKERN_MODEL)
 #define GPUKERN_SM89 1

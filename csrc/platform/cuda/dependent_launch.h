@@ -1,0 +1,15 @@
+// The instructions of ../../primitives/dependent_launch.h.
+#pragma once
+#include "../gpu.h"
+#include "../waits.h"
+
+namespace gpukern {
+
+// Until the kernels before this one have ended; and: the next kernel may start.
+GPUKERN_D void griddepcontrol_wait() {
+  GPUKERN_NOTE(waits::Word::earlier_kernels, 0, 0);
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+}
+GPUKERN_D void griddepcontrol_launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+
+}  // namespace gpukern
