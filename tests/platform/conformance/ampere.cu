@@ -1,11 +1,11 @@
 // The words of sm_80, and those of sm_90 that belong beside them.
 
 #include "harness.h"
+#include "platform/target.h"
 #include "primitives/cp_async.h"
 #include "primitives/ldmatrix.h"
 #include "primitives/mma.h"
 #include "primitives/named_barrier.h"
-#include "platform/target.h"
 #include "primitives/warp.h"
 
 namespace gpukern::conformance {

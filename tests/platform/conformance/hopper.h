@@ -2,12 +2,12 @@
 #pragma once
 #include "harness.h"
 #include "platform/cluster_launch.h"
+#include "platform/target.h"
 #include "primitives/cluster.h"
 #include "primitives/dependent_launch.h"
 #include "primitives/mbarrier.h"
 #include "primitives/named_barrier.h"
 #include "primitives/registers.h"
-#include "platform/target.h"
 #include "primitives/tma.h"
 #include "primitives/warp.h"
 #include "primitives/wgmma.h"
