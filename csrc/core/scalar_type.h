@@ -2,6 +2,7 @@
 #pragma once
 #include <c10/core/ScalarType.h>
 
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -28,11 +29,20 @@ inline constexpr std::pair<c10::ScalarType, DType> kScalarTypes[] = {
     {c10::ScalarType::Float8_e5m2fnuz, DType::e5m2fnuz},
 };
 
+namespace detail {
+constexpr int kNone = -1;
+constexpr auto kByScalarType = [] {
+  std::array<int8_t, static_cast<size_t>(c10::ScalarType::NumOptions) + 1> table{};
+  table.fill(kNone);
+  for (const auto& [theirs, ours] : kScalarTypes) table[static_cast<size_t>(theirs)] = static_cast<int8_t>(ours);
+  return table;
+}();
+}  // namespace detail
+
 // Nothing for a type that no kernel here has.
 constexpr std::optional<DType> dtype_of(c10::ScalarType type) {
-  for (const auto& [theirs, ours] : kScalarTypes)
-    if (theirs == type) return ours;
-  return std::nullopt;
+  const int8_t found = detail::kByScalarType[static_cast<size_t>(type)];
+  return found == detail::kNone ? std::nullopt : std::optional(static_cast<DType>(found));
 }
 
 constexpr c10::ScalarType scalar_type_of(DType type) {

@@ -93,7 +93,7 @@ template <class Op> struct FactorSumOut {
     if (has_names(*out.unsafeGetTensorImpl())) return Reason::names;
     return at::has_internal_overlap(out) == at::MemOverlap::Yes ? Reason::overlap : Reason::none;
   }
-  // One that is no matrix is refused because it is the same.
+  // As in SumOut; torch finds an addend that is no matrix wrong by comparing it with `out`.
   static bool keeps(const Tensor& out, const Tensor& a, const Tensor& b) {
     const int64_t dims = Op::dims;
     return out.dim() != 2 || (a.dim() == dims && b.dim() == dims && has_shape(out, Op::rows(a), Op::columns(b), false));
@@ -107,7 +107,6 @@ template <class Op> struct FactorSumOut {
 };
 
 template <class Op> struct FactorSumInPlace {
-  static bool keeps(const Tensor&, const Tensor&, const Tensor&) { return true; }
   using Signature = Tensor&(Tensor&, const Tensor&, const Tensor&, const Scalar&, const Scalar&);
   static Reason refuse(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
     return FactorSumOut<Op>::refuse(self, a, b, beta, alpha, self);

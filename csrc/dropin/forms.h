@@ -161,7 +161,7 @@ template <class Op> struct SumOut {
     if (reason != Reason::none) return reason;
     return refuse_out(out, a, b);
   }
-  // Whether an addend that is `out` itself may stay so where torch's kernel serves the call.
+  // Whether torch's kernel is right where the addend is `out` itself: not where it has to grow.
   static bool keeps(const Tensor& out, const Tensor& a, const Tensor& b) {
     return a.dim() == Op::A && b.dim() == Op::B && fits(out, a, b, false);
   }
@@ -173,7 +173,6 @@ template <class Op> struct SumOut {
 };
 
 template <class Op> struct SumInPlace {
-  static bool keeps(const Tensor&, const Tensor&, const Tensor&) { return true; }
   using Signature = Tensor&(Tensor&, const Tensor&, const Tensor&, const Scalar&, const Scalar&);
   static Reason refuse(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
     return SumOut<Op>::refuse(self, a, b, beta, alpha, self);

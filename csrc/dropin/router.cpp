@@ -106,11 +106,10 @@ template <class Form, c10::DispatchKey Key, class Result, class... Args> struct 
     }
     counters.fallbacks[static_cast<size_t>(reason)].fetch_add(1, std::memory_order_relaxed);
     if constexpr (std::is_same_v<Result, Tensor&>) {
-      constexpr bool has_addend = (std::is_same_v<Args, const Scalar&> || ...);
       const auto all = std::tie(args...);
       const Tensor& written = std::get<Tensor&>(all);
       const void* addend = nullptr;
-      if constexpr (has_addend)
+      if constexpr (requires { Form::keeps(written, written, written); })
         if (Form::keeps(written, std::get<1>(all), std::get<2>(all))) addend = &std::get<0>(all);
       return replaced.template call<Result, Args...>(op(), keys,
                                                      ReadApart<Args>(args, written, &args == addend).get()...);

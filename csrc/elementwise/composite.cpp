@@ -11,7 +11,6 @@
 #include <torch/library.h>
 
 #include "../autograd/number.h"
-#include "../core/scalar_type.h"
 #include "../without_data.h"
 #include "elementwise.h"
 
@@ -89,14 +88,10 @@ Tensor div_scalar(Ref x, Num y, std::optional<std::string_view> mode) {
 bool is_root(Ref x, Num y, double exponent) {
   return at::isFloatingType(x.scalar_type()) && (x.scalar_type() != at::kHalf || !x.is_cpu()) && equals(y, exponent);
 }
-// Whether some kernel here has the type: of others torch has numbers as exponents, which copy or fill.
-bool has_kernel(Ref x) {
-  const std::optional<DType> type = dtype_of(x.scalar_type());
-  return type && (bit(*type) & kFloat8) == 0;
-}
-// A complex power, a power of bool, what torch refuses of numbers only, and an exponent that its type would make 0.
+// A power of a type without a kernel, which torch may copy or fill; a complex power, a power of bool, what torch
+// refuses of numbers only, and an exponent that its type would make 0.
 bool is_torchs_power(Ref x, Num y) {
-  if (y.isComplex() || x.scalar_type() == at::kBool || !has_kernel(x) || !held_beside(y, x)) return true;
+  if (y.isComplex() || x.scalar_type() == at::kBool || !has_kernel(x.scalar_type()) || !held_beside(y, x)) return true;
   if (y.isIntegral(true)) return at::isIntegralType(x.scalar_type(), true) && y.toSymInt() < 0;
   return !y.isSymbolic() && y.toDouble() != 0 && static_cast<float>(y.toDouble()) == 0;
 }
@@ -118,7 +113,7 @@ void pow_inplace(Ref x, Num y) {
   else write<Ref, Ref>("pow_", "", x, like_number(y, x));
 }
 Tensor pow_self(Num x, Ref y) {
-  return x.isComplex() || !has_kernel(y) ? at::pow(x, y) : invoke<Ref, Ref>("pow", like_number(x, y), y);
+  return x.isComplex() || !has_kernel(y.scalar_type()) ? at::pow(x, y) : invoke<Ref, Ref>("pow", like_number(x, y), y);
 }
 Tensor where_self(Ref c, Num x, Ref y) {
   return x.isComplex() || held_beside(x, y) ? invoke<Ref, Ref, Ref>("where", c, like_number(x, y), y)

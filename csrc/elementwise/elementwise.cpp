@@ -283,6 +283,8 @@ bool stores(ScalarType dtype, ScalarType out) {
 
 }  // namespace
 
+bool has_kernel(ScalarType type) { return storage(type).has_value(); }
+
 std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Scalars& scalars) {
   for (int k = 0; k < op.spec->scalars; ++k)
     if (scalars[k] && scalars[k]->isComplex()) return std::nullopt;

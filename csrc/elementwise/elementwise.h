@@ -43,6 +43,9 @@ Tensor twin(const Op& op, const Inputs& in, const Scalars& scalars);
 void twin_out(const Op& op, const Inputs& in, const Scalars& scalars, const Tensor& out);
 void twin_inplace(const Op& op, const Inputs& in, const Scalars& scalars);
 
+// Whether a kernel here computes with elements of that type.
+bool has_kernel(c10::ScalarType type);
+
 // A rounded division of integers by a number that their type makes 0, refused in torch's words where x has no data:
 // there the number becomes a tensor without a value.
 void refuse_zero_divisor(const Tensor& x, const at::Scalar& y, std::optional<std::string_view> mode);

@@ -10,7 +10,6 @@
 #include <memory>
 
 #include "../autograd/number.h"
-#include "../core/scalar_type.h"
 #include "../elementwise/elementwise.h"
 #include "fast.h"
 
@@ -207,7 +206,7 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
   }
   if (name == "pow" && is("input", torch::ParameterType::SCALAR) &&
       (number("input").isComplex() || unsigned_beside(number("input"), tensor("exponent")) ||
-       !dtype_of(tensor("exponent").scalar_type()) || c10::isFloat8Type(tensor("exponent").scalar_type())))
+       !elementwise::has_kernel(tensor("exponent").scalar_type())))
     return find_op("pow", "self_Scalar");
   if (name == "lerp" && is("weight", torch::ParameterType::SCALAR)) {
     const Tensor input = tensor("input");

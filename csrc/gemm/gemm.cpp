@@ -254,7 +254,7 @@ bool well_formed(const Args& x) {
 namespace {
 // alpha = 0 reads no factor, as in BLAS: what is not a number in them does not reach the result.  torch's kernels of
 // 16-bit floats read them on some CPUs, and on others leave the result as it was in memory.
-bool reads_nothing(const Args& x) {
+bool reads_no_factor(const Args& x) {
   return x.c && !x.ends && x.alpha->equal(0) && takes(x.a.scalar_type()) && x.a.dim() > 0 && x.a.sizes().back() > 0 &&
          well_formed(x);
 }
@@ -268,7 +268,7 @@ Replaced without_factors(const Args& x) {
 }  // namespace
 
 Tensor run(const Args& x) {
-  if (reads_nothing(x)) return run(without_factors(x).args);
+  if (reads_no_factor(x)) return run(without_factors(x).args);
   if (conjugate_first(x)) return run(resolved(x).args);
   if (x.how.precision) check_how(x);
   if (!x.plain()) check_tail(x);
@@ -309,7 +309,7 @@ void run_out(const Args& x, const Tensor& out) {
     out.copy_(result);
     return;
   }
-  if (reads_nothing(x)) return run_out(without_factors(x).args, out);
+  if (reads_no_factor(x)) return run_out(without_factors(x).args, out);
   if (conjugate_first(x)) return run_out(resolved(x).args, out);
   if (const Overlap overlap(x, out, !x.a.is_cpu()); overlap.any()) return run_out(overlap.unaliased().args, out);
   if (x.how.precision) check_how(x);

@@ -1,4 +1,4 @@
-// What this pass of the compiler compiles for: code for other devices does not keep the primitives that it asks for.
+// The device that this pass of the compiler compiles for, so that code for others leaves out instructions they lack.
 #pragma once
 #include "gpu.h"
 

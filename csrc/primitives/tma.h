@@ -11,14 +11,14 @@
 
 namespace gpukern::platform {
 
-// encode_tensor_map, which asks the driver, for maps that were not asked for of late.  A thread keeps its own.
+// encode_tensor_map behind a cache of each thread: the driver is asked only for maps that are not in it.
 inline const char* tensor_map(const TensorMapFields& f, TensorMap& map) {
   struct Entry {
     TensorMapFields fields;
     TensorMap map;
   };
   constexpr int entries = 64;
-  thread_local const std::unique_ptr<Entry[]> known(new Entry[entries]);  // not in the thread's own little room
+  thread_local const std::unique_ptr<Entry[]> known(new Entry[entries]);  // on the heap: thread-local storage is small
   uint64_t mix = reinterpret_cast<uint64_t>(f.address) >> 4;
   for (int d = 0; d < f.rank; ++d) mix = (mix ^ f.extent[d] ^ f.stride[d] << 16) * 0x9E3779B97F4A7C15 + f.box[d];
   Entry& entry = known[mix >> 58];

@@ -122,9 +122,9 @@ uint32_t random();  // of the schedule
 
 // Ends the launch with a sentence that names kernel, block, thread and line.
 [[noreturn]] void fail(Place at, const char* format, ...) __attribute__((format(printf, 2, 3)));
-// Of primitives that no GPU with other waves has.
+// Some primitives are NVIDIA's, whose warps have 32 lanes.
 inline void need_a_warp_of_32(Place at) {
-  if (wave() != 32) fail(at, "a word of warps of 32 lanes; here they have %d", wave());
+  if (wave() != 32) fail(at, "a primitive of warps of 32 lanes; here they have %d", wave());
 }
 
 // The running thread stops until `wake`.

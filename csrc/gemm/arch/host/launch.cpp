@@ -14,7 +14,7 @@
 namespace gpukern::gemm::host {
 namespace {
 // The addend of a vector.  For k = 0 torch's kernel gives the result the shape of an addend that broadcasts.
-Tensor row_of(const Args& x) {
+Tensor vector_addend(const Args& x) {
   const auto a = x.a.sizes();
   const bool broadcasts = a.size() == 2 && a[1] == 0 && x.c->numel() == 1 && x.c->dim() < 2;
   return broadcasts ? x.c->expand(a[0]) : *x.c;
@@ -27,7 +27,7 @@ Tensor product(const Args& x) {
     case Kind::bmm: return x.c ? at::cpu::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::bmm(x.a, x.b);
     default: break;
   }
-  if (x.c) return at::cpu::addmv(row_of(x), x.a, x.b, *x.beta, *x.alpha);
+  if (x.c) return at::cpu::addmv(vector_addend(x), x.a, x.b, *x.beta, *x.alpha);
   Tensor out = at::cpu::empty({x.a.dim() ? x.a.sizes()[0] : 0}, x.b.options());
   product_out(x, out);
   return out;
@@ -44,7 +44,7 @@ void product_out(const Args& x, const Tensor& result) {
       break;
     default:
       if (x.c) {
-        at::cpu::addmv_out(out, row_of(x), x.a, x.b, *x.beta, *x.alpha);
+        at::cpu::addmv_out(out, vector_addend(x), x.a, x.b, *x.beta, *x.alpha);
         break;
       }
       // mv is addmv with a beta of 0, which reads nothing of its addend; the addend only has to have the shape.
