@@ -147,8 +147,9 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   const gemm::Explanation e = gemm::explain(p, named.device, named.name);
   return py::dict("problem"_a = e.problem, "device"_a = e.device, "row"_a = e.row, "would_run"_a = e.would_run,
                   "refusals"_a = e.refusals, "cost"_a = e.cost, "splits"_a = e.splits, "inside"_a = e.inside,
-                  "parts"_a = e.parts.count, "workspace"_a = e.workspace, "parts_apart"_a = e.parts.apart,
-                  "ranked"_a = e.ranked, "measurement"_a = e.measurement);
+                  "parts"_a = e.parts.count, "workspace"_a = e.workspace, "terms"_a = e.terms,
+                  "tensor_cores"_a = e.tensor_cores, "parts_apart"_a = e.parts.apart, "ranked"_a = e.ranked,
+                  "measurement"_a = e.measurement);
 }
 
 // Many choices at once: (type, out, precision, batch-invariant, batch, m, n, k, how A lies, how B lies, alignment) a
@@ -188,9 +189,11 @@ py::array_t<int64_t> choose(const std::string& device, const Problems& problems)
 py::list gemm_rows() {
   py::list all;
   for (const gemm::RowDescription& r : gemm::rows())
-    all.append(py::dict("name"_a = r.name, "types"_a = r.types, "targets"_a = r.targets,
+    all.append(py::dict("name"_a = r.name, "source"_a = r.source, "types"_a = r.types, "targets"_a = r.targets,
                         "tile"_a = py::make_tuple(r.bm, r.bn, r.bk), "threads"_a = r.threads,
-                        "shared_bytes"_a = r.shared));
+                        "shared_bytes"_a = r.shared, "lanes"_a = r.traits.lanes, "precisions"_a = r.precisions,
+                        "tensor_cores"_a = r.traits.tensor_cores, "multiplier"_a = r.traits.multiplier,
+                        "clock"_a = r.traits.clock));
   return all;
 }
 

@@ -1,8 +1,8 @@
 """What setup.py compiles, and for what: pure functions of the tree and of what was found on the machine.
 
 A `targets` file beside a .cu lists the words it is compiled for (`sm_80 sm_90a ptx gfx942`; `ptx`: also PTX, which the
-driver compiles for whatever is newer), and elementwise/ops/families.h the families of the catalogue. No second table
-exists.
+driver compiles for whatever is newer); a line `name.cu ..: sm_89 ptx` is of these sources alone. The families of the
+catalogue are those of elementwise/ops/families.h. No second table exists.
 """
 
 from __future__ import annotations
@@ -65,13 +65,25 @@ class Gpu:
 
 
 @cache
-def words_of(folder: Path) -> tuple[str, ...]:
-    """The `targets` file of a folder: compiler words, `#` starts a comment; () where there is none."""
+def words_in(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The `targets` file of a folder: compiler words by stem of a source, "" for the others; `#` starts a comment."""
     try:
         text = (ROOT / folder / "targets").read_text()
     except OSError:
-        return ()
-    return tuple(re.sub(r"#.*", "", text).split())
+        return {}
+    found: dict[str, tuple[str, ...]] = {"": ()}
+    for line in re.sub(r"#.*", "", text).splitlines():
+        sources, _, words = line.rpartition(":")
+        for stem in [name.removesuffix(".cu") for name in sources.split()] or [""]:
+            found[stem] = (*found.get(stem, ()), *words.split())
+    return found
+
+
+def words_of(place: Path) -> tuple[str, ...]:
+    """The words of a folder's sources, or of one source with targets of its own (`arch/mma_sync/float8`)."""
+    if words := words_in(place):
+        return words[""]
+    return words_in(place.parent).get(place.name, ())
 
 
 def capability(word: str) -> tuple[int, int, str]:
@@ -151,7 +163,8 @@ class Object:
 @dataclass
 class Plan:
     objects: list[Object] = field(default_factory=list)
-    targets: dict[str, list[str]] = field(default_factory=dict)  # folder below csrc -> words compiled
+    # folder below csrc, or source of one (without .cu) that has targets of its own -> words compiled
+    targets: dict[str, list[str]] = field(default_factory=dict)
 
 
 def families() -> list[str]:
@@ -195,7 +208,8 @@ def plan_objects(gpu: Gpu | None) -> Plan:
         else:
             plan.objects.append(Object(source, "cxx", (), stem, reads_torch(ROOT / source)))
     for folder in sorted({p.parent for p in (ROOT / CSRC).rglob("targets")}):
-        plan.targets[folder.relative_to(ROOT / CSRC).as_posix()] = []
+        name = folder.relative_to(ROOT / CSRC).as_posix()
+        plan.targets |= {"/".join(filter(None, (name, stem))): [] for stem in words_in(folder.relative_to(ROOT))}
     if gpu:
         plan_gpu(plan, gpu)
     # The longest first: where one of several compilers is still at work at the end, it is a short one.
@@ -205,22 +219,25 @@ def plan_objects(gpu: Gpu | None) -> Plan:
 
 def plan_gpu(plan: Plan, gpu: Gpu) -> None:
     sources = below("*.cu")
-    for folder in plan.targets:
-        words = words_of(CSRC / folder)
-        select = select_cuda if gpu.backend == "cuda" else select_hip
-        if any(source.parent == CSRC / folder for source in sources):
-            plan.targets[folder] = select(words, gpu)
+    select = select_cuda if gpu.backend == "cuda" else select_hip
+    for place in plan.targets:
+        if any(CSRC / place in (source.parent, source.with_suffix("")) for source in sources):
+            plan.targets[place] = select(words_of(CSRC / place), gpu)
     # No `targets` beside it: host code that talks to the runtime, the same for every device.
     any_one = next((words[:1] for words in plan.targets.values() if words), [])
     for source in sources:
-        compiled = plan.targets.get(source.parent.relative_to(CSRC).as_posix(), any_one)
+        folder, alone = (path.relative_to(CSRC).as_posix() for path in (source.parent, source.with_suffix("")))
+        compiled = plan.targets.get(alone, plan.targets.get(folder, any_one))
         if not compiled:
             continue
+        # Sources beside it that are compiled for no device: a launcher leaves their kernels out.
+        absent = [p.rpartition("/")[2] for p, w in plan.targets.items() if p.rpartition("/")[0] == folder and not w]
         stem = "_".join(source.relative_to(CSRC).with_suffix("").parts)
         for family in families() if source == CSRC / "elementwise" / "gpu.cu" else [""]:
             named = [f"-DGPUKERN_FAMILY={family}"] if family else []
+            named += [f"-DGPUKERN_WITHOUT_{name}" for name in absent]
             name = "_".join(filter(None, (stem, family, "gpu")))
-            flags = target_flags(compiled, words_of(source.parent), gpu)
+            flags = target_flags(compiled, words_of(CSRC / (alone if alone in plan.targets else folder)), gpu)
             plan.objects.append(Object(source, "gpu", (*flags, *named), name))
 
 

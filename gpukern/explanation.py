@@ -57,11 +57,6 @@ class Explanation:
         return f"<{self.op} on {self.device}: {self.row or 'torch'}>"
 
 
-def adds_terms(name: str) -> bool:
-    """Whether a configuration multiplies float32 as bfloat16 terms."""
-    return name.startswith(("terms/", "sm_90a/t"))
-
-
 Layout = tuple[int, int, int, int]  # row, column and batch stride in elements, and alignment in bytes
 NO_LAYOUT: Layout = (0, 0, 0, 1)
 
@@ -121,7 +116,7 @@ def pass_notes(found: dict[str, Any]) -> tuple[str, ...]:
     if not found["workspace"]:
         return ()
     what = "operands are copied into a layout that TMA can load"
-    if adds_terms(found["would_run"]):
+    if found["terms"]:
         what = "float32 operands are split into bfloat16 terms"
     return (f"{what} before the product, {found['workspace'] / 1e6:.3g} MB",)
 

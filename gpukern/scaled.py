@@ -50,10 +50,9 @@ def explain_scaled(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -
         types[0], (1, a.shape[0], b.shape[1], a.shape[1]), layouts, 1.0, 0.0, False, "none", False, device,
         out=types[2], b_type=types[1], scales=kinds,
     )  # fmt: skip
-    row = found["row"] or found["would_run"] or ""
     exact = not kinds[6] or kinds[2] or kinds[5]
     how = "emulated: float8 is converted in software and summed in float32, with or without use_fast_accum"
-    if row.startswith(("sm_90a/", "sm_89/")):
+    if found["tensor_cores"]:
         sums = (
             "partial sums over 128 of k are added in float32"
             if exact

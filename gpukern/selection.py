@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from types import TracebackType
 from typing import Any
 
@@ -360,7 +361,11 @@ class Row:
 
     name: what `force` takes.  types: its element types.  targets: the architectures it was built for (sm_80, gfx942),
     empty if it was not built.  tile: the (m, n, k) that a thread block computes at a time; threads and shared_bytes:
-    per thread block.
+    per thread block.  lanes: of the warps that its code is for, 0 if it serves any.  precisions: how it multiplies
+    float32 ("strict", "tf32", "bf16x3" ..), empty if it has no float32.  tensor_cores: whether they multiply, and so
+    may cut what they add.  multiplier: a name for what multiplies ("mma", "wgmma", "multiply-add"); configurations of
+    one folder that share it add the products of an element in one order.  clock: of the device that its modelled
+    cycles are made for, in hertz; 0 if they only rank configurations.
     """
 
     name: str
@@ -369,6 +374,16 @@ class Row:
     tile: tuple[int, int, int]
     threads: int
     shared_bytes: int
+    lanes: int = 0
+    precisions: tuple[str, ...] = ()
+    tensor_cores: bool = False
+    multiplier: str = ""
+    clock: float = 0.0
+
+    @property
+    def adds_terms(self) -> bool:
+        """Whether it multiplies float32 as bfloat16 terms."""
+        return any(precision.startswith("bf16x") for precision in self.precisions)
 
     def __str__(self) -> str:
         where = " ".join(self.targets) or "not built"
@@ -380,11 +395,23 @@ class Row:
 
 def available(*, built: bool = True) -> list[Row]:
     """The configurations of this build, most preferred first; built=False adds those that a full build would have."""
-    rows = [
-        Row(r["name"], tuple(r["types"]), tuple(r["targets"].split()), r["tile"], r["threads"], r["shared_bytes"])
-        for r in _C.gemm_rows()
-    ]
+    rows = [Row(**_attributes(r)) for r in _C.gemm_rows()]
     return [row for row in rows if row.targets or not built]
+
+
+def _attributes(facts: dict[str, Any]) -> dict[str, Any]:
+    facts = {**facts, "targets": facts["targets"].split()}
+    return {f.name: tuple(facts[f.name]) if isinstance(facts[f.name], list) else facts[f.name] for f in fields(Row)}
+
+
+def named(name: str) -> Row:
+    """The configuration of that name, built or not; behind a "*" may stand ranges of k.  KeyError for any other."""
+    return _by_name()[name.partition("*")[0]]
+
+
+@cache
+def _by_name() -> dict[str, Row]:
+    return {row.name: row for row in available(built=False)}
 
 
 class Forced(FunctionContext):

@@ -17,8 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gpukern import _C
 from tests.gpu import launches
 from tests.platform import record
+from tests.platform.toolchains import rules
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "validation.md"
@@ -111,12 +113,12 @@ def results() -> list[dict[str, Any]]:
 # ---- cells -----------------------------------------------------------------------------------------------------------
 
 
-def compiled_for(folder: str, compiled: dict[str, Any]) -> str:
-    """Compilers and their words; HIP is named where the folder wants it and no compiler of it is among them."""
+def compiled_for(place: str, compiled: dict[str, Any]) -> str:
+    """Compilers and targets; HIP is named where the folder (or source) wants it and no compiler of it is among them."""
     cells = [f"{compiler}: {' '.join(words)}"
-             for compiler, folders in compiled["gpu"].items() if (words := folders.get(folder))]  # fmt: skip
-    wanted = (ROOT / "csrc" / folder / "targets").read_text()
-    if "gfx" in wanted and not any("gfx" in cell for cell in cells):
+             for compiler, folders in compiled["gpu"].items() if (words := folders.get(place))]  # fmt: skip
+    wanted = rules.words_of(rules.CSRC / place)
+    if any(word.startswith("gfx") for word in wanted) and not any("gfx" in cell for cell in cells):
         cells.append(f"HIP: **{NOT_YET}**")
     return "; ".join(cells) or f"**{NOT_YET}**"
 
@@ -184,6 +186,12 @@ def environments() -> str:
     return "\n".join(lines) + "\n"
 
 
+def place_of(row: str) -> str:
+    """The folder of a configuration, or the source of it that has targets of its own."""
+    sources = {r["name"]: r["source"] for r in _C.gemm_rows()}
+    return "/".join(filter(None, ("gemm/arch", row.partition("/")[0], sources[row])))
+
+
 def riskiest() -> str:
     """The launches of tests/gpu/launches.py, in their order."""
     lines = [
@@ -200,7 +208,7 @@ def document() -> str:
         BEGINNING,
         CPU.format(cxx=", ".join(compiled["cxx"]) or f"**{NOT_YET}**"),
         f"## Matrix products on GPUs\nOne line a compiled row.{at}\n\n"
-        + table("row", "rows", record.rows(), lambda n: f"gemm/arch/{n.split('/')[0]}", compiled, ran, runs),
+        + table("row", "rows", record.rows(), place_of, compiled, ran, runs),
         "## Elementwise ops on GPUs\nOne line a family; its kernels serve each op, type, layout and gradient.\n\n"
         + table("family", "families", record.families(), lambda n: "elementwise", compiled, ran, runs),
         "## Devices\n" + device_section(runs),

@@ -22,7 +22,7 @@ std::string full_name(int folder, int row) {
 
 Force parse(const std::string& name) {
   if (name.empty()) return {};
-  const size_t end = name.find('*');  // "sm_80/h64x64*4": in four ranges of k
+  const size_t end = name.find('*');  // "mma_sync/h64x64*4": in four ranges of k
   if (end != name.npos && end > 0) {
     const std::string ranges = name.substr(end + 1);
     const bool number = !ranges.empty() && ranges.size() < 4 && ranges.find_first_not_of("0123456789") == ranges.npos;
@@ -31,7 +31,7 @@ Force parse(const std::string& name) {
     if (f.row >= 0 && f.splits >= 1 && f.splits <= kMaxSplits) return f;
     throw std::invalid_argument("'" + name +
                                 "' does not name a split-K to force: write a configuration, then * and 1 to " +
-                                std::to_string(kMaxSplits) + ", as in sm_80/h64x64*4");
+                                std::to_string(kMaxSplits) + ", as in mma_sync/h64x64*4");
   }
   std::string known;
   for (int f = 0; f < kFolderCount; ++f) {
@@ -112,12 +112,14 @@ std::string reason_text(const Refusal& r, Choice chosen, const Problem& p, const
 const Built& built() {
   static const Built all = [] {
     Built b;
-    for (const BuiltFolder* f = kBuiltFolders; f->folder; ++f) {
-      const std::string_view path = f->folder, room = "gemm/arch/";
-      if (!path.starts_with(room)) continue;
-      const int index = folder_index(path.substr(room.size()));
-      if (index >= 0) b.targets[index] = f->targets;
-    }
+    for (int f = 0; f < kFolderCount; ++f)
+      for (int r = 0; r < kFolders[f].count; ++r) {
+        const char* const source = kFolders[f].rows[r].source;
+        const std::string path =
+            std::string("gemm/arch/") + kFolders[f].name + (source ? std::string("/") + source : "");
+        for (const BuiltFolder* one = kBuiltFolders; one->folder; ++one)
+          if (path == one->folder) b.targets[f][r] = one->targets;
+      }
     return b;
   }();
   return all;
@@ -128,11 +130,28 @@ std::vector<RowDescription> rows() {
   for (int f = 0; f < kFolderCount; ++f)
     for (int r = 0; r < kFolders[f].count; ++r) {
       const Row& row = kFolders[f].rows[r];
-      RowDescription d{full_name(f, r), kFolders[f].name, row.id, {},     "",          row.bm,
-                       row.bn,          row.bk,           row.tm, row.tn, row.threads, row.shared};
+      RowDescription d{full_name(f, r),
+                       kFolders[f].name,
+                       row.id,
+                       row.source ? row.source : "",
+                       {},
+                       "",
+                       row.bm,
+                       row.bn,
+                       row.bk,
+                       row.tm,
+                       row.tn,
+                       row.threads,
+                       row.shared,
+                       kFolders[f].traits(row),
+                       {}};
       for (int t = 0; t < kDTypes; ++t)
         if (row.types & bit(static_cast<DType>(t))) d.types.emplace_back(name(static_cast<DType>(t)));
-      const char* words = built().targets[f];
+      if (row.types & bit(DType::f32))
+        for (int i = 0; i < kPrecisions; ++i)
+          if (d.traits.precisions & bit(static_cast<Precision>(i)))
+            d.precisions.emplace_back(name(static_cast<Precision>(i)));
+      const char* words = built().targets[f][r];
       d.targets = f == kHost ? "cpu" : words ? words : "";
       all.push_back(std::move(d));
     }
@@ -166,6 +185,9 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
     e.parts = parts_of(best, p, e.splits);
     e.workspace = kFolders[best.folder].workspace(p);
   }
+  e.terms = p.type == DType::f32 && term_products(p.precision) > 0;
+  if (const Choice one = chosen ? chosen : best)
+    e.tensor_cores = kFolders[one.folder].traits(kFolders[one.folder].rows[one.row]).tensor_cores;
   e.ranked = wanted.folder < 0 && first_able(p, d, e.row.empty() ? built_for_all() : built(), ranking);
   if (e.ranked) e.measurement = found->said;
   e.problem = problem_text(p);

@@ -16,10 +16,13 @@ namespace gpukern::gemm {
 struct RowDescription {
   std::string name;                // "simt/s128x128": what force() takes
   std::string folder, row;         // "simt", "s128x128"
+  std::string source;              // the .cu of its kernel, where that one has targets of its own; else ""
   std::vector<std::string> types;  // "float16", ..
   std::string targets;
   int bm, bn, bk, tm, tn, threads;
   int64_t shared;  // bytes of shared memory a block takes
+  Traits traits;
+  std::vector<std::string> precisions;  // of float32: "strict", "tf32", ..
 };
 std::vector<RowDescription> rows();  // best folder first, rows in the table's order
 
@@ -33,6 +36,8 @@ struct Explanation {
   int splits = 1;                                             // ranges of k that it adds up
   bool inside = false;                                        // in its own kernel, the blocks of a cluster
   int64_t workspace = 0;                                      // bytes that a pass writes before it
+  bool terms = false;                                         // that pass writes bfloat16 terms
+  bool tensor_cores = false;                                  // multiply in the row, else in `would_run`
   Parts parts;                                                // in which it sums D's columns
   bool ranked = false;                                        // a stored measurement decided
   std::string measurement;                                    // what it said

@@ -194,7 +194,21 @@ struct Row {
   int threads;
   int64_t shared;  // bytes of shared memory a block takes, for the widest of its types
   int stages = 2;  // tiles of k in shared memory at a time
+  int policy = 0;  // the folder's own: what multiplies.  In a table's order; the first that takes a problem has it
+  const char* source = nullptr;  // the .cu that has its kernel, where that one has targets of its own (build_rules.py)
 };
+
+// What others than selection need to know of a configuration: tests, `bench predict`, explain().
+struct Traits {
+  int lanes = 0;                // of the warps that its code is for; 0: whatever the device has
+  unsigned precisions = 0;      // how it multiplies float32, bit(Precision) each
+  bool tensor_cores = false;    // what multiplies is one, and may cut what it adds
+  const char* multiplier = "";  // a name for what multiplies, the same for configurations that add in one order
+  double clock = 0;             // hertz of the device that its modelled cycles were made for; 0: they only rank
+};
+constexpr unsigned bit(Precision p) { return 1u << static_cast<int>(p); }
+constexpr unsigned kInTerms = bit(Precision::bf16x3) | bit(Precision::bf16x6) | bit(Precision::bf16x9);
+constexpr double kClock = 1.7e9, kBandwidth = 4.3e12;  // an H200's: hertz, and bytes a second
 
 // Why something cannot serve a problem: a sentence, or null where it can.
 using Reason = const char*;

@@ -3,20 +3,16 @@
 #pragma once
 #include <string_view>
 
-#include "arch/f32/tiles.h"
-#include "arch/f64/tiles.h"
 #include "arch/gemv/tiles.h"
 #include "arch/host/tiles.h"
+#include "arch/mma_sync/tiles.h"
 #include "arch/simt/tiles.h"
-#include "arch/sm_80/tiles.h"
-#include "arch/sm_89/tiles.h"
 #include "arch/sm_90a/tiles.h"
-#include "arch/terms/tiles.h"
 #include "problem.h"
 
 namespace gpukern::gemm {
 
-#define GPUKERN_GEMM_GPU_FOLDERS(F) F(gemv) F(sm_90a) F(f64) F(sm_89) F(sm_80) F(terms) F(f32) F(simt)
+#define GPUKERN_GEMM_GPU_FOLDERS(F) F(gemv) F(sm_90a) F(mma_sync) F(simt)
 #define GPUKERN_GEMM_FOLDERS(F) GPUKERN_GEMM_GPU_FOLDERS(F) F(host)
 
 // What a tiles.h offers, seen alike for every folder.
@@ -35,11 +31,12 @@ struct Folder {
   bool (*apart)(const Problem&);         // the sums go through memory and end in split/, though k is in one range
   // Rows of D that a part of its columns' sums is of, where the folder's own kernels end it; 0: then they never do.
   int (*part_rows)(const Row&, const Problem&);
+  Traits (*traits)(const Row&);
 };
 
-#define GPUKERN_FOLDER(f)                                                                          \
-  Folder{f::kName, f::kRows,   f::kCount,  &f::serves,    &f::supports, &f::yields,   &f::refuses, \
-         &f::cost, &f::splits, &f::inside, &f::workspace, &f::apart,    &f::part_rows},
+#define GPUKERN_FOLDER(f)                                                                           \
+  Folder{f::kName, f::kRows,   f::kCount,  &f::serves,    &f::supports, &f::yields,    &f::refuses, \
+         &f::cost, &f::splits, &f::inside, &f::workspace, &f::apart,    &f::part_rows, &f::traits},
 inline constexpr Folder kFolders[] = {GPUKERN_GEMM_FOLDERS(GPUKERN_FOLDER)};
 #undef GPUKERN_FOLDER
 constexpr int kFolderCount = sizeof(kFolders) / sizeof(Folder);

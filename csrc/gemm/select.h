@@ -10,16 +10,18 @@
 
 namespace gpukern::gemm {
 
-// What was compiled: the compiler's words of each folder, as setup.py bakes them in ("sm_80 sm_90 ptx_90", "gfx942").
+// What was compiled: the targets of each configuration, as setup.py bakes them in ("sm_80 sm_90 ptx_90", "gfx942").
+// Configurations of one source share the address of their text.
 struct Built {
-  const char* targets[kFolderCount] = {};
+  const char* targets[kFolderCount][kMaxRows] = {};
 };
 
 // A build of everything, for questions about devices that nobody built for.
 constexpr const char* kEverything = "*";
 constexpr Built built_for_all() {
   Built b;
-  for (auto& t : b.targets) t = kEverything;
+  for (auto& folder : b.targets)
+    for (auto& t : folder) t = kEverything;
   return b;
 }
 
@@ -69,10 +71,20 @@ constexpr bool runs_on(std::string_view words, const Device& d) {
 }
 
 constexpr Reason kNotBuilt = "no code was built for this device";
-constexpr Reason not_built(int folder, const Device& d, const Built& built) {
+constexpr Reason not_built(int folder, int row, const Device& d, const Built& built) {
   if (d.vendor == Vendor::host) return nullptr;  // the CPU's code is always there
-  const char* words = built.targets[folder];
+  const char* words = built.targets[folder][row];
   return words && runs_on(words, d) ? nullptr : kNotBuilt;
+}
+// Of a whole folder: no configuration of it was built.
+constexpr Reason not_built(int folder, const Device& d, const Built& built) {
+  const char* last = nullptr;
+  for (int r = 0; r < kFolders[folder].count; ++r) {
+    if (r > 0 && built.targets[folder][r] == last) continue;
+    last = built.targets[folder][r];
+    if (!not_built(folder, r, d, built)) return nullptr;
+  }
+  return kNotBuilt;
 }
 
 struct Choice {
@@ -93,6 +105,7 @@ struct Refusal {
 
 constexpr Reason kOtherForced = "another configuration is forced";
 constexpr Reason kOtherMeasured = "a stored measurement prefers another configuration";
+constexpr Reason kOtherPolicy = "another configuration multiplies this type with a faster instruction";
 constexpr Reason kCostsMore = "the cost model expects it to take longer";
 
 // The first of a measured order that can serve the problem: it may have an alignment that the measured one had not.
@@ -102,7 +115,7 @@ constexpr Choice first_able(const Problem& p, const Device& d, const Built& buil
   if (p.batch_invariant || term_products(p.precision)) return {};
   for (const Choice c : ranking) {
     const Folder& folder = kFolders[c.folder];
-    if (!folder.serves(d) && !not_built(c.folder, d, built) && !folder.supports(p, d) && !folder.yields(p, d) &&
+    if (!folder.serves(d) && !not_built(c.folder, c.row, d, built) && !folder.supports(p, d) && !folder.yields(p, d) &&
         !folder.refuses(folder.rows[c.row], p, d))
       return c;
   }
@@ -134,7 +147,10 @@ constexpr Choice select(const Problem& p, const Device& d, const Built& built, F
     }
     double least = 0;
     for (int r = 0; r < folder.count; ++r) {
-      if (Reason no = folder.refuses(folder.rows[r], p, d)) {
+      Reason no = folder.refuses(folder.rows[r], p, d);
+      if (!no) no = not_built(f, r, d, built);
+      if (!no && best && folder.rows[r].policy != folder.rows[best.row].policy) no = kOtherPolicy;
+      if (no) {
         refuse(f, r, no);
         continue;
       }

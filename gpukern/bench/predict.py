@@ -25,9 +25,6 @@ from .statistics import geometric_mean
 from .suites import Spec
 from .table import aligned, microseconds
 
-# Folders whose cost says of which clock its cycles are; the others' only say "cycles".
-CLOCKED = ("sm_90a", "f64", "gemv")
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -49,7 +46,7 @@ class Prediction:
 
     @property
     def clocked(self) -> bool:
-        return self.row.split("/")[0] in CLOCKED
+        return selection.named(self.row).clock > 0
 
 
 def explained(case: cases.Case, target: str) -> Explanation:

@@ -17,8 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import _C
-from ..explanation import adds_terms
+from .. import _C, selection
 from ..scaled import scale_kind
 from .build import library
 from .memory import Memory, guarded, name_buffer, unwritten, watch
@@ -295,12 +294,21 @@ def row_at(folder: int, row: int) -> str:
     return [name for name in names if name.startswith(folders[folder] + "/")][row]
 
 
-def _precision_for(folder: int, row: int, dtype: torch.dtype) -> str:
+@cache
+def place_of(name: str) -> tuple[int, int]:
+    """The place of a configuration's folder, and its own in the folder's table: what the model is told."""
+    names = [str(r["name"]) for r in _C.gemm_rows()]
+    folder = name.split("/")[0]
+    mine = [other for other in names if other.startswith(folder + "/")]
+    return list(dict.fromkeys(other.split("/")[0] for other in names)).index(folder), mine.index(name)
+
+
+def _precision_for(folder: int, place: int, dtype: torch.dtype) -> str:
     """One that the row is for, not what the selection would say."""
-    name = row_at(folder, row)
-    if dtype != torch.float32 or name.startswith(("gemv/", "f32/", "simt/")):
+    row = selection.named(row_at(folder, place))
+    if dtype != torch.float32:
         return "strict"
-    return "bf16x6" if adds_terms(name) else "tf32"
+    return "bf16x6" if row.adds_terms else row.precisions[0]
 
 
 def product(

@@ -91,10 +91,10 @@ def test_it_is_what_selection_says_over_the_clock() -> None:
 
 
 def test_the_clock_is_that_of_the_cost_model() -> None:
-    arch = Path(__file__).resolve().parents[2] / "csrc" / "gemm" / "arch"
-    for file in ("sm_90a/operands.h", "f64/tiles.h"):  # bytes a cycle: the bandwidth over the clock
-        clocks = re.findall(r"4\.3e12 / ([\d.e]+)[;)]", (arch / file).read_text())
-        assert clocks and {float(clock) for clock in clocks} == {H200.clock} and H200.bandwidth == 4.3e12
+    problem = Path(__file__).resolve().parents[2] / "csrc" / "gemm" / "problem.h"
+    (found,) = re.findall(r"kClock = ([\d.e]+), kBandwidth = ([\d.e]+);", problem.read_text())
+    assert (float(found[0]), float(found[1])) == (H200.clock, H200.bandwidth)
+    assert {row.clock for row in gpukern.available(built=False)} == {0, H200.clock}
 
 
 def test_ranges_of_k_stand_behind_the_row() -> None:
@@ -174,8 +174,8 @@ def test_a_summary_by_hand() -> None:
 
 def test_a_stored_measurement_is_printed_as_one(capsys: pytest.CaptureFixture[str]) -> None:
     """With its device and date, and of the other cases that they are predicted."""
-    said = "2030-01-02 on NVIDIA H200 (simt/s32x32 812.5 us, next simt/s64x64 900.0 us)"
-    order = ["simt/s32x32", "simt/s64x64"]
+    said = "2030-01-02 on NVIDIA H200 (mma_sync/f32x32 812.5 us, next mma_sync/f16x128 900.0 us)"
+    order = ["mma_sync/f32x32", "mma_sync/f16x128"]
     facts = ("NVIDIA H200", "sm_90", "float32", (1024, 1024, 1024, 1), "nn", order, said)
     call = ["predict", "mm", "--dtype", "float32", "--shapes", "1024,1024,1024"]
     predicted = "predicted, not measured on a GPU; `bench tune`"
@@ -183,7 +183,11 @@ def test_a_stored_measurement_is_printed_as_one(capsys: pytest.CaptureFixture[st
         gpukern._C.gemm_set_ranking([facts])
         assert bench.main(call) == 0
         out = capsys.readouterr().out
-        assert f"measured, mm 1024x1024x1024 float32: {said}" in out and predicted not in out and " simt/s32x32 " in out
+        assert (
+            f"measured, mm 1024x1024x1024 float32: {said}" in out
+            and predicted not in out
+            and " mma_sync/f32x32 " in out
+        )
         a = torch.empty(1024, 1024, device="meta")
         text = str(gpukern.explain("mm", a, a, device="sm_90a"))
         assert f"measured  {said}" in text and "predicted" not in text
@@ -201,7 +205,7 @@ def test_another_device_is_one_entry() -> None:
     slow = Device("sm_80", 1e9, {"bfloat16": 1e12}, 1e12)
     (spec,) = asked(["mm"], [(1024, 1024, 1024)], ["bfloat16"])
     found = predict.predict(spec, slow)
-    assert found.row.startswith("sm_80/") and found.floor == pytest.approx(2 * 1024**3 / 1e12)
+    assert found.row.startswith("mma_sync/") and found.floor == pytest.approx(2 * 1024**3 / 1e12)
     assert predict.title("slow", slow)[1] == "slow (sm_80): the model's cycles at 1 GHz"
 
 
@@ -240,4 +244,4 @@ def test_forced_ranges_have_no_cost(capsys: pytest.CaptureFixture[str]) -> None:
 def test_float32_is_strict_whatever_torchs_switch_says(capsys: pytest.CaptureFixture[str]) -> None:
     torch.backends.cuda.matmul.allow_tf32 = True
     assert bench.main(["predict", "mm", "--shapes", "1024,1024,1024", "--dtype", "float32"]) == 0
-    assert " f32/" in capsys.readouterr().out
+    assert " mma_sync/f" in capsys.readouterr().out

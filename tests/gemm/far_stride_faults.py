@@ -7,14 +7,14 @@ from __future__ import annotations
 from tests.gemm.switched import Fault
 
 GEMV, GEMV_RUN = "gemm/arch/gemv/kernel.cuh", "gemm/arch/gemv/rows.h"
-SIMT, LOOP, TILE, RUN = (
-    f"gemm/arch/{name}" for name in ("simt/kernel.cuh", "sm_80/kernel.cuh", "sm_80/tile.cuh", "sm_80/launch.cuh")
+SIMT = "gemm/arch/simt/kernel.cuh"
+LOOP, TILE, RUN, ADA, F32 = (
+    f"gemm/arch/mma_sync/{name}"
+    for name in ("mainloop.cuh", "tile.cuh", "launch.cuh", "promotion.cuh", "multiply_add.cuh")
 )
-ADA, DIVIDE, PACK, HOPPER = (
-    "gemm/arch/sm_89/kernel.cuh", "gemm/divide.cuh", "gemm/arch/sm_90a/pack.cuh", "gemm/arch/sm_90a/rows.h",
-)  # fmt: skip
+DIVIDE, PACK, HOPPER = "gemm/divide.cuh", "gemm/arch/sm_90a/pack.cuh", "gemm/arch/sm_90a/rows.h"
 EMIT, SPLIT, RANGES = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/arch/sm_90a/ranges.cuh"
-F32, OPERANDS = "gemm/arch/f32/fragments.cuh", "gemm/arch/sm_90a/operands.h"
+OPERANDS = "gemm/arch/sm_90a/operands.h"
 
 
 def narrow(what: str, file: str, right: str) -> Fault:
@@ -69,13 +69,13 @@ ORDINARY_SCALES = [
     narrow("scales of A's blocks", SIMT, "a.x + «block * a.k»]"),
     narrow("scales of B's blocks", SIMT, "b.x + «block * b.k»]"),
 ]
-RING = [  # which sm_80, f32, f64 and sm_89 have
-    narrow("A's matrices in the ring", LOOP, "«batch * p.a.batch» + row0"),
-    narrow("B's matrices in the ring", LOOP, "«batch * p.b.batch» + column0"),
-    narrow("A's tile in the ring", LOOP, "+ «row0 * p.a.row» + range"),
-    narrow("B's tile in the ring", LOOP, "+ «column0 * p.b.column» + range"),
-    narrow("A's range in the ring", LOOP, "«range.first * p.a.column», w.a"),
-    narrow("B's range in the ring", LOOP, "«range.first * p.b.row», w.b"),
+RING = [  # of all multipliers but terms
+    narrow("A's matrices in the ring", LOOP, "«block.batch * p.a.batch» + block.row"),
+    narrow("B's matrices in the ring", LOOP, "«block.batch * p.b.batch» + block.column"),
+    narrow("A's tile in the ring", LOOP, "+ «block.row * p.a.row» + range"),
+    narrow("B's tile in the ring", LOOP, "+ «block.column * p.b.column» + range"),
+    narrow("A's range in the ring", LOOP, "«range.first * p.a.column»,\n            w.a"),
+    narrow("B's range in the ring", LOOP, "«range.first * p.b.row»,\n            w.b"),
     narrow("a thread's line of a tile", TILE, "(corner + «line * s.line» +"),
     narrow("a thread's place in a line", TILE, "+ «column * s.unit»);"),
     narrow("the line step of chunks", TILE, "step = «s.line * (hop * size)»;"),
@@ -188,8 +188,8 @@ ONE_SIMT = [
     *one_for_all("simt", SIMT, "«batch * p.b.batch» + column0")[1:],
 ]
 ONE_RING = [
-    *one_for_all("the ring", LOOP, "«batch * p.a.batch» + row0")[:1],
-    *one_for_all("the ring", LOOP, "«batch * p.b.batch» + column0")[1:],
+    *one_for_all("the ring", LOOP, "«block.batch * p.a.batch» + block.row")[:1],
+    *one_for_all("the ring", LOOP, "«block.batch * p.b.batch» + block.column")[1:],
 ]
 ONE_TMA = [
     Fault("the one matrix of a map is walked", HOPPER, "o.batched = «batch > 1 && l.batch != 0»;", "batch > 1"),

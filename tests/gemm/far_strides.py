@@ -313,7 +313,7 @@ RANGES = 5
 
 def order_cases(row: Row) -> Iterator[tuple[str, Case, Tensor]]:
     """Sums whose order is said somewhere: of ranges of k (split/kernel.cuh, sm_90a/ranges.cuh), of k on ordinary cores
-    (f32/fragments.cuh), of groups of lanes (gemv/kernel.cuh), of blocks of scales, and of the end (problem.h)."""
+    (mma_sync/multiply_add.cuh), of groups of lanes (gemv/kernel.cuh), of blocks of scales, of the end (problem.h)."""
     if row.dtype in FORMATS:
         yield from _blocks_in_order(row)
         return
@@ -325,7 +325,7 @@ def order_cases(row: Row) -> Iterator[tuple[str, Case, Tensor]]:
     yield "ranges", *placed(few, step * RANGES, middles, splits=RANGES)
     if row.folder == "sm_90a":
         yield "ranges of a cluster", *placed(few, step * RANGES, middles, splits=RANGES, cluster=-1)
-    if row.folder in ("simt", "f32"):
+    if row.folder == "simt" or row.name.startswith("mma_sync/f"):
         yield "k", *placed(few, 75, list(range(75)))
     if row.name.startswith("gemv/r"):  # a thread has a packet, and 32 of them a warp
         width = 16 // row.dtype.itemsize

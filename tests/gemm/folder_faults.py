@@ -1,26 +1,34 @@
-"""Faults planted in the folders that have sm_80's loop with what multiplies changed: f64, f32 and sm_89."""
+"""Faults planted in the other multipliers of the mainloop: wide float64, multiply-adds and 8-bit floats."""
 
 from __future__ import annotations
 
-from tests.gemm.mutants import FRAGMENTS, Mutant, Plant
-from tests.gemm.mutants import KERNEL as LOOP
+from tests.gemm.mutants import CONFIGURATIONS, FRAGMENTS, LOOP, STORE, Mutant, Plant
 
 # What is wrong, file, the right text and the wrong one.
 Fault = tuple[str, str, str, str]
 
-F64 = "gemm/arch/f64/rows.h"
 DOUBLE: list[Fault] = [
     ("every second product of A's rows is of the first", FRAGMENTS, "x + lane / 4 + i % 2 * 8", "x + lane / 4"),
     ("A's k is in another order", FRAGMENTS, "lane % 4 + i / 2 * 4)", "lane % 4 + i % 2 * 4)"),
     ("B's k is in another order", FRAGMENTS, "lane % 4 + i * 4)", "lane % 4 + (i ^ 1) * 4)"),
     ("B's second columns are the first", FRAGMENTS, "x + part * 8 + lane / 4", "x + lane / 4"),
     ("B's other columns are A's other rows", FRAGMENTS, "mma_m16n8k16_f64(d, a, b)", "mma_m16n8k16_f64(d, a, {b[0]})"),
-    ("the layouts of A and B are exchanged", F64, "true, false>, true, false}", "false, false>, true, false}"),
-    ("the transposed product is not turned back", F64, "turned(given), apart(p)", "false, apart(p)"),
-    ("ends of gradients are left to the kernel", F64, "turned(given), apart(p)", "turned(given), false"),
+    (
+        "the layouts of A and B are exchanged",
+        CONFIGURATIONS,
+        "true, false>, true, false}",
+        "false, false>, true, false}",
+    ),
+    (
+        "the transposed product is not turned back",
+        CONFIGURATIONS,
+        "turned(kRows[row], given), apart(p)",
+        "false, apart(p)",
+    ),
+    ("ends of gradients are left to the kernel", CONFIGURATIONS, "given), apart(p)", "given), false"),
 ]
 
-PARTS, F32 = "gemm/arch/f32/fragments.cuh", "gemm/arch/f32/rows.h"
+PARTS = "gemm/arch/mma_sync/multiply_add.cuh"
 FLOAT: list[Fault] = [
     ("both rows of lines along k are the first", PARTS, "x + row(g, half), k)", "x + row(g, 0), k)"),
     ("rows of lines along x are eight apart", PARTS, "g + half * 8 : 2 * g + half;", "g + half * 8 : g + half * 8;"),
@@ -34,14 +42,24 @@ FLOAT: list[Fault] = [
     ("one k of four is left out", PARTS, "for (int k = 0; k < kDeep; ++k)", "for (int k = 1; k < kDeep; ++k)"),
     ("a product is taken for eight of k", PARTS, "bytes = kDeep * 4;", "bytes = kDeep * 8;"),
     ("columns side by side are stored two by two", PARTS, "side = AlongB ? 1 : 2;", "side = 1;"),
-    ("parts side by side are the first", LOOP, "sum[0][j + e / 2][2 * half + e % 2]", "sum[0][j][2 * half + e % 2]"),
-    ("a slab's rows are the first eight", LOOP, "At::row(lane / 4, half) * pitch", "At::row(lane / 4, 0) * pitch"),
-    ("the layouts of A and B are exchanged", F32, "true, false>, true, false}", "false, false>, true, false}"),
-    ("the transposed product is not turned back", F32, "turned(r, given), apart(given)", "false, apart(given)"),
-    ("ends of gradients are left to the kernel", F32, "apart(given), data", "false, data"),
+    ("parts side by side are the first", STORE, "sum[0][j + e / 2][2 * half + e % 2]", "sum[0][j][2 * half + e % 2]"),
+    ("a slab's rows are the first eight", STORE, "At::row(lane / 4, half) * pitch", "At::row(lane / 4, 0) * pitch"),
+    (
+        "the layouts of A and B are exchanged",
+        CONFIGURATIONS,
+        "true, false>, true, false}",
+        "false, false>, true, false}",
+    ),
+    (
+        "the transposed product is not turned back",
+        CONFIGURATIONS,
+        "turned(kRows[row], given), apart(p)",
+        "false, apart(p)",
+    ),
+    ("ends of gradients are left to the kernel", CONFIGURATIONS, "given), apart(p)", "given), false"),
 ]
 
-ADA, PAIRS = "gemm/arch/sm_89/kernel.cuh", "gemm/arch/sm_89/rows.h"
+ADA = "gemm/arch/mma_sync/promotion.cuh"
 EIGHT: list[Fault] = [
     ("A is in B's format", ADA, "if constexpr (WideA) mma", "if constexpr (WideB) mma"),
     ("e5m2 of B is read as e4m3", ADA, "mma_m16n8k32_e4m3_e5m2(d", "mma_m16n8k32_e4m3_e4m3(d"),
@@ -64,11 +82,26 @@ EIGHT: list[Fault] = [
     ),
     ("a group's rows have scales of their own", ADA, "step(s.group > 1 ? 0 : s.x)", "step(s.x)"),
     ("scales beyond the matrices are read", ADA, "i < left ? first[i * step] : 0", "first[i * step]"),
-    ("A's format is asked of B", PAIRS, "if (a == DType::e5m2)", "if (a == DType::e5m2 || b == DType::e5m2)"),
-    ("B's format is not asked", PAIRS, "if (b == DType::e5m2)", "if (false)"),
-    ("a range begins with the first block", LOOP, "after(here, range.first + k * BK,", "after(here, k * BK,"),
-    ("no tile of k is the last", LOOP, "k + 1 == tiles, sum)", "k == tiles, sum)"),
-    ("a warp's rows are the block's", LOOP, "{slice, row0 + warp_row, column", "{slice, row0, column"),
+    (
+        "A's format is asked of B",
+        CONFIGURATIONS,
+        "if (p.type == DType::e5m2)",
+        "if (p.type == DType::e5m2 || p.scaling.b_type == DType::e5m2)",
+    ),
+    ("B's format is not asked", CONFIGURATIONS, "if (p.scaling.b_type == DType::e5m2)", "if (false)"),
+    (
+        "a range begins with the first block",
+        LOOP,
+        "after(here, block.range.first + k * Loop::BK,",
+        "after(here, k * Loop::BK,",
+    ),
+    ("no tile of k is the last", LOOP, "k * Loop::BK, last(), sum)", "k * Loop::BK, k == block.tiles, sum)"),
+    (
+        "a warp's rows are the block's",
+        LOOP,
+        "{block.slice, block.row + warp_row, block",
+        "{block.slice, block.row, block",
+    ),
 ]
 
 

@@ -1,13 +1,13 @@
-// A row of f64 under the machine model, compiled from a tree in which one line is wrong (test_folder_mutants.py).
-#include "gemm/arch/f64/rows.h"
+// A configuration of wide float64 under the machine model, compiled from a tree in which one line is wrong
+// (test_folder_mutants.py).
+#include "mutant_row.h"
 #include "mutant_split.h"
 
-namespace gpukern::gemm::f64 {
+namespace gpukern::gemm::mma_sync {
 
-int launch(int row, const Problem& given, const Data& data, Stream stream) {
+int launch(int row, const Problem& p, const Data& data, Stream stream) {
   ask_for_split(data);
-  const Problem p = oriented(given);
-  return run(row, compiled<32, 32, 16, 16, 4>(a_lies_along_k(p), b_lies_along_k(p)), given, data, stream);
+  return run_one<m32x32, double>(row, p, data, stream);
 }
 
-}  // namespace gpukern::gemm::f64
+}  // namespace gpukern::gemm::mma_sync

@@ -6,9 +6,9 @@ namespace gpukern::gemm::simt {
 
 int launch(int, const Problem& p, const Data& data, Stream stream) {
   ask_for_split(data);
-  if (p.type == DType::c64) GPUKERN_PART(1, return run<Complex<float>, 32, 32, 8, 4, 4>(p, data, stream));
-  if (p.type == DType::c128) GPUKERN_PART(2, return run<Complex<double>, 32, 32, 8, 4, 4>(p, data, stream));
-  if (is_float8(p.type)) GPUKERN_PART(3, return run<float8_t, 32, 32, 8, 4, 4>(p, data, stream));
+  if (p.type == DType::c64) GPUKERN_PART(1, return run<z32x32, Complex<float>>(p, data, stream));
+  if (p.type == DType::c128) GPUKERN_PART(2, return run<z32x32, Complex<double>>(p, data, stream));
+  if (is_float8(p.type)) GPUKERN_PART(3, return run<q32x32, float8_t>(p, data, stream));
   return -1;
 }
 

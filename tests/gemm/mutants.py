@@ -1,4 +1,4 @@
-"""Faults planted in the sources of the sm_80 product: one line each, compiled for the machine model
+"""Faults planted in the sources of the mma_sync product: one line each, compiled for the machine model
 (type_mutants.py has those of other types).
 
 A mutant is the tree with one text replaced by another.  The text must occur exactly once, so that a fault cannot be
@@ -22,8 +22,9 @@ from tests.gemm.term_faults import FAULTS
 from tests.platform.includes import headers_of
 from tests.platform.library import FOLDER, MACHINE, ROOT, load, machine_rules, run_ninja, sources_read
 
-KERNEL, TILE, FRAGMENTS, LAUNCH = (
-    f"gemm/arch/sm_80/{name}" for name in ("kernel.cuh", "tile.cuh", "fragments.cuh", "launch.cuh")
+LOOP, STORE, KERNEL, TILE, FRAGMENTS, LAUNCH, CONFIGURATIONS = (
+    f"gemm/arch/mma_sync/{name}"
+    for name in ("mainloop.cuh", "store.cuh", "kernel.cuh", "tile.cuh", "fragments.cuh", "launch.cuh", "rows.h")
 )
 EMIT, SPLIT, SCHEDULE = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/schedule.h"
 
@@ -52,100 +53,103 @@ TERM_MUTANTS = [Mutant(*fault, terms=True) for fault in FAULTS]
 MUTANTS = [
     Mutant(
         "no barrier behind the wait",
-        KERNEL,
-        "cp_async_wait<Stages - 2>();\n        syncthreads();\n      }",
-        "cp_async_wait<Stages - 2>();\n      }",
+        LOOP,
+        "cp_async_wait<Stages - 2>();\n          syncthreads();\n        }",
+        "cp_async_wait<Stages - 2>();\n        }",
     ),
     Mutant(
         "a warp's barrier where the block's is needed",
-        KERNEL,
-        "cp_async_wait<Stages - 2>();\n        syncthreads();\n      }",
-        "cp_async_wait<Stages - 2>();\n        syncwarp();\n      }",
+        LOOP,
+        "cp_async_wait<Stages - 2>();\n          syncthreads();\n        }",
+        "cp_async_wait<Stages - 2>();\n          syncwarp();\n        }",
     ),
     Mutant(
         "the wait lets one group too many be under way",
-        KERNEL,
-        "cp_async_wait<Stages - 2>();\n        syncthreads();\n      }",
-        "cp_async_wait<Stages - 1>();\n        syncthreads();\n      }",
+        LOOP,
+        "cp_async_wait<Stages - 2>();\n          syncthreads();\n        }",
+        "cp_async_wait<Stages - 1>();\n          syncthreads();\n        }",
     ),
     Mutant(
         "no barrier before the first fragments",
-        KERNEL,
-        "cp_async_wait<Stages - 2>();\n  syncthreads();\n  if",
-        "cp_async_wait<Stages - 2>();\n  if",
+        LOOP,
+        "cp_async_wait<Stages - 2>();\n    syncthreads();\n    if",
+        "cp_async_wait<Stages - 2>();\n    if",
     ),
     Mutant(
         "the first tile is not waited for",
-        KERNEL,
-        "cp_async_wait<Stages - 2>();\n  syncthreads();\n  if",
-        "syncthreads();\n  if",
+        LOOP,
+        "cp_async_wait<Stages - 2>();\n    syncthreads();\n    if",
+        "syncthreads();\n    if",
     ),
     Mutant(
-        "only a tile that is there is committed",
-        KERNEL,
-        "ask(k + Stages - 1);\n        cp_async_commit();",
-        "ask(k + Stages - 1), cp_async_commit();",
+        "nothing is committed where the ring closes",
+        LOOP,
+        "before(slot));\n          cp_async_commit();",
+        "before(slot));\n          if (slot < Stages - 1) cp_async_commit();",
     ),
     Mutant(
-        "a tile is asked for into the next slot",
-        KERNEL,
-        "static_cast<int>(k % Stages)",
-        "static_cast<int>((k + 1) % Stages)",
+        "a tile is loaded into the stage in use",
+        LOOP,
+        "return slot == 0 ? Stages - 1 : slot - 1;",
+        "return slot;",
     ),
     Mutant(
-        "the slot in use is asked for",
-        KERNEL,
-        "if (k + Stages - 1 < tiles) ask(k + Stages - 1);",
-        "if (k + Stages < tiles) ask(k + Stages);",
+        "the tile after the next is loaded",
+        LOOP,
+        "tiles.load_ahead(shared, Stages - 1, before(slot));",
+        "tiles.load_ahead(shared, Stages, slot);",
     ),
     Mutant(
         "no barrier before the epilogue takes the stages",
-        KERNEL,
-        "  syncthreads();  // the last fragments are read; now the stages are the epilogue's\n",
+        LOOP,
+        "    syncthreads();  // the last fragments are read; now the stages are the epilogue's\n",
         "",
     ),
     Mutant(
         "no barrier between a slab's writes and its reads",
-        KERNEL,
+        STORE,
         "    syncwarp();\n#pragma unroll 1\n    for (int q",
         "#pragma unroll 1\n    for (int q",
     ),
-    Mutant("no barrier before the slab is written again", KERNEL, "    syncwarp();\n    turn(sum);", "    turn(sum);"),
-    Mutant("the ring does not close", KERNEL, "slot + 1 == Stages ? 0 : slot + 1", "slot + 1"),
+    Mutant("no barrier before the slab is written again", STORE, "    syncwarp();\n    turn(sum);", "    turn(sum);"),
+    Mutant("the ring does not close", LOOP, "slot + 1 == Stages ? 0 : slot + 1", "slot + 1"),
     Mutant(
-        "the last step reads on in its own slot", KERNEL, "const int from = last ? next : slot", "const int from = slot"
+        "the last step reads on in its own slot", LOOP, "const int from = last ? next : slot", "const int from = slot"
     ),
     Mutant(
         "A is read one step too early",
-        KERNEL,
-        "read_a(i, from, then);\n      }\n    };",
-        "read_a(i, from, step);\n      }\n    };",
+        LOOP,
+        "read_a(i, from, then);\n        }\n      };",
+        "read_a(i, from, step);\n        }\n      };",
     ),
-    Mutant("the sets of B do not take turns", KERNEL, "take(step + 1, odd, even);", "take(step + 1, even, odd);"),
+    Mutant("the sets of B do not take turns", LOOP, "take(step + 1, odd, even);", "take(step + 1, even, odd);"),
     Mutant(
         "warps stand the other way",
-        KERNEL,
-        "warp / (BN / WN) * WM, warp_column = warp % (BN / WN) * WN",
-        "warp % (BN / WN) * WM, warp_column = warp % (BN / WN) * WN",
+        LOOP,
+        "warp / (C::bn / C::wn) * C::wm, warp_column = warp % (C::bn / C::wn) * C::wn",
+        "warp % (C::bn / C::wn) * C::wm, warp_column = warp % (C::bn / C::wn) * C::wn",
     ),
     Mutant(
-        "a range of k begins at 0 for B", KERNEL, "column0 * p.b.column + range.first * p.b.row", "column0 * p.b.column"
+        "a range of k begins at 0 for B",
+        LOOP,
+        "block.column * p.b.column + range.first * p.b.row",
+        "block.column * p.b.column",
     ),
     Mutant(
         "the range's matrix, not the batch's",
-        KERNEL,
-        "static_cast<const T*>(data.a) + batch * p.a.batch",
-        "static_cast<const T*>(data.a) + slice * p.a.batch",
+        LOOP,
+        "static_cast<const T*>(data.a) + block.batch * p.a.batch",
+        "static_cast<const T*>(data.a) + block.slice * p.a.batch",
     ),
     Mutant(
         "a fragment's lower half goes to the upper rows",
-        KERNEL,
+        STORE,
         "At::row(lane / 4, half) * pitch",
         "At::row(lane / 4, half) * (pitch - 1)",
     ),
     Mutant(
         "a column of D is handed over as a row",
-        KERNEL,
+        STORE,
         "row = q % (16 / each) * each, column = q / (16 / each);",
         "row = q / (16 / each) % 16, column = q % (16 / each);",
     ),
@@ -315,7 +319,7 @@ class Plant:
         return f"{self.name}/{mutant.what}"
 
 
-SM80 = Plant("mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *MUTANTS, *TERM_MUTANTS))
+MMA_SYNC = Plant("mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *MUTANTS, *TERM_MUTANTS))
 SUMS = Plant("sum-mutants", "tests/gemm/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *SUM_MUTANTS))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 KERNEL, RUN, EMIT, PROBLEM = (
-    "gemm/arch/sm_80/kernel.cuh", "gemm/arch/sm_80/launch.cuh", "gemm/emit.cuh", "gemm/problem.h",
+    "gemm/arch/mma_sync/store.cuh", "gemm/arch/mma_sync/launch.cuh", "gemm/emit.cuh", "gemm/problem.h",
 )  # fmt: skip
 PARTS, SPLIT, LAUNCH = "gemm/parts.cuh", "gemm/split/kernel.cuh", "gemm/split/split.cu"
 

@@ -1,15 +1,12 @@
 // A small row of every folder under the machine model, compiled from a tree that has many faults, one of which is on at
 // a time (switched.py).
-#include "gemm/arch/f32/rows.h"
-#include "gemm/arch/f64/rows.h"
 #include "gemm/arch/gemv/rows.h"
+#include "gemm/arch/mma_sync/term_rows.h"
 #include "gemm/arch/simt/rows.h"
-#include "gemm/arch/sm_80/rows.h"
-#include "gemm/arch/sm_89/rows.h"
 #include "gemm/arch/sm_90a/pack.cuh"
 #include "gemm/arch/sm_90a/rows.h"
-#include "gemm/arch/terms/rows.h"
 #include "gemm/split/split.cu"
+#include "mutant_row.h"
 
 namespace gpukern::gemm {
 
@@ -22,45 +19,22 @@ int launch(int row, const Problem& p, const Data& data, Stream stream) {
 
 namespace simt {
 int launch(int, const Problem& p, const Data& data, Stream stream) {
-  if (p.type == DType::f32) return run<float, 32, 32, 16, 4, 4>(p, data, stream);
-  return is_float8(p.type) ? run<float8_t, 32, 32, 8, 4, 4>(p, data, stream) : -1;
+  if (p.type == DType::f32) return run<s32x32, float>(p, data, stream);
+  return is_float8(p.type) ? run<q32x32, float8_t>(p, data, stream) : -1;
 }
 }  // namespace simt
 
-namespace f32 {
-int launch(int row, const Problem& given, const Data& data, Stream stream) {
-  const Problem p = oriented(kRows[row], given);
-  return run(row, compiled<32, 32, 32, 16, 32, 3>(a_along_k(p), b_along_k(p)), given, data, stream);
-}
-}  // namespace f32
-
-namespace f64 {
-int launch(int row, const Problem& given, const Data& data, Stream stream) {
-  const Problem p = oriented(given);
-  return run(row, compiled<32, 32, 16, 16, 4>(a_lies_along_k(p), b_lies_along_k(p)), given, data, stream);
-}
-}  // namespace f64
-
-namespace sm_80 {
-int launch(int number, const Problem& given, const Data& data, Stream stream) {
-  const Row& row = kRows[number];
-  const Problem p = oriented(row, given);
-  const Compiled c = compiled<bfloat16_t, 64, 64, 64, 32, 32, 3>(a_along_k(p), b_along_k(p));
-  return run<bfloat16_t>(row, c, given, p, turned(row, given), apart(p), data, stream);
-}
-}  // namespace sm_80
-
-namespace sm_89 {
+namespace mma_sync {
 int launch(int row, const Problem& p, const Data& data, Stream stream) {
-  return run(row, compiled<64, 64, 32, 32, 3>(p.type, p.scaling.b_type), p, data, stream);
+  switch (multiplier_of(kRows[row])) {
+    case Multiplier::wide_double: return run_one<m32x32, double>(row, p, data, stream);
+    case Multiplier::float8: return run_one<o64x64, float8_t>(row, p, data, stream);
+    case Multiplier::terms: return run_terms<e64x64>(kRows[row], p, data, stream);
+    case Multiplier::multiply_add: return run_one<f32x32, float>(row, p, data, stream);
+    default: return run_one<h64x64, bfloat16_t>(row, p, data, stream);
+  }
 }
-}  // namespace sm_89
-
-namespace terms {
-int launch(int, const Problem& p, const Data& data, Stream stream) {
-  return run_layout<64, 64, 64, 32, 32, 3>(p, data, stream);
-}
-}  // namespace terms
+}  // namespace mma_sync
 
 namespace sm_90a {
 struct Here;

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-DIVIDE, TERMS, KERNEL, ROWS = (
+DIVIDE, TERMS, KERNEL, ROWS, LOOP = (
     "gemm/divide.cuh",
     "gemm/terms.h",
-    "gemm/arch/terms/kernel.cuh",
-    "gemm/arch/terms/rows.h",
+    "gemm/arch/mma_sync/terms.cuh",
+    "gemm/arch/mma_sync/term_rows.h",
+    "gemm/arch/mma_sync/mainloop.cuh",
 )
 
 FAULTS = [
@@ -30,18 +31,23 @@ FAULTS = [
     (
         "sums that are not finite are kept",
         KERNEL,
-        "return (bits_of(sum) & ~kSign) < kInfinity ? sum * (1.0f / (1 << kShift)) : 0.0f;",
-        "return sum * (1.0f / (1 << kShift));",
+        "return (terms::bits_of(sum) & ~terms::kSign) < terms::kInfinity ? sum * (1.0f / (1 << terms::kShift)) : 0.0f;",
+        "return sum * (1.0f / (1 << terms::kShift));",
     ),
-    ("a tile behind the end of k", KERNEL, "left_of(range.end - range.first - k, BK)", "BK"),
+    ("a tile behind the end of k", KERNEL, "left_of(block.range.end - block.range.first - k, Loop::BK)", "Loop::BK"),
     ("B's term is the one of A", KERNEL, "pair.b * w.b.term", "pair.a * w.b.term"),
     (
-        "a slot is asked for while it is read",
-        KERNEL,
-        "ask(asked, slot == 0 ? Stages - 1 : slot - 1);",
-        "ask(asked, slot);",
+        "a stage is loaded while it is read",
+        LOOP,
+        "tiles.load_ahead(shared, Stages - 1, before(slot));",
+        "tiles.load_ahead(shared, Stages - 1, slot);",
     ),
-    ("every range of k begins at B's first", KERNEL, "range.first * along_b, from_b", "0, from_b"),
+    (
+        "every range of k begins at B's first",
+        KERNEL,
+        "block.range.first * along_b,\n            from_b",
+        "0,\n            from_b",
+    ),
     (
         "a last chunk that is not whole is left out",
         KERNEL,

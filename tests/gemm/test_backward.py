@@ -162,4 +162,4 @@ def test_explain_says_what_follows_the_product() -> None:
     meta = [torch.empty(*s, device="meta", dtype=torch.bfloat16) for s in shapes]
     found = gpukern.explain("mm_activation_backward", *meta, "gelu", device="sm_80")
     assert found.problem == "(64, 512) @ (512, 256), bfloat16, A row-major, B row-major, gelu'(saved)"
-    assert found.would_run == "sm_80/h64x64"
+    assert found.would_run == "mma_sync/h64x64"

@@ -18,9 +18,9 @@ F32, BF16, F64 = torch.float32, torch.bfloat16, torch.float64
 R1, R8, C1, C8, SIMT, SM80, ORDINARY, DOUBLE, TERMS, HOPPER, ADA, EIGHT = (
     row_of("gemv/r1", F32, 70, 1, 270), row_of("gemv/r8", BF16, 70, 5, 150), row_of("gemv/c1", F32, 140, 1, 100),
     row_of("gemv/c8", BF16, 70, 5, 100), row_of("simt/s32x32", F32, 35, 33, 20),
-    row_of("sm_80/h64x64", BF16, 67, 66, 72), row_of("f32/f32x32", F32, 35, 33, 40),
-    row_of("f64/m32x32", F64, 35, 33, 40), row_of("terms/e64x64", F32, 67, 66, 72),
-    row_of("sm_90a/p64x64", BF16, 67, 66, 140), row_of("sm_89/o64x64", FORMATS[0], 67, 66, 140),
+    row_of("mma_sync/h64x64", BF16, 67, 66, 72), row_of("mma_sync/f32x32", F32, 35, 33, 40),
+    row_of("mma_sync/m32x32", F64, 35, 33, 40), row_of("mma_sync/e64x64", F32, 67, 66, 72),
+    row_of("sm_90a/p64x64", BF16, 67, 66, 140), row_of("mma_sync/o64x64", FORMATS[0], 67, 66, 140),
     row_of("simt/q32x32", FORMATS[0], 35, 33, 140),
 )  # fmt: skip
 ROWS = (R1, R8, C1, C8, SIMT, SM80, ORDINARY, DOUBLE, TERMS, HOPPER, ADA, EIGHT)
@@ -44,11 +44,11 @@ def order(row: Row) -> Iterator[str]:
     return (f"{what}: {words}" for what, case, expects in order_cases(row) if (words := said(row, case, expects)))
 
 
-PARTS = {"sm_80": 32, "terms": 32, "sm_90a": 16}  # rows of a part of columns' sums that a folder's warps make
+PARTS = {SM80: 32, TERMS: 32, HOPPER: 16}  # rows of a part of columns' sums that a warp makes
 
 
 def sums(row: Row) -> Iterator[str]:
-    for part_rows, splits in [(4, 2)] + ([(PARTS[row.folder], 1)] if row.folder in PARTS else []):
+    for part_rows, splits in [(4, 2)] + ([(PARTS[row], 1)] if row in PARTS else []):
         if words := said_of_sums(row, part_rows, splits):
             yield f"{part_rows} rows a part: {words}"
 

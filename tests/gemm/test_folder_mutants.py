@@ -1,4 +1,4 @@
-"""Faults of folder_faults.py: each is seen in the smallest row of its folder; without them all is quiet."""
+"""Faults of folder_faults.py: each is seen in a small configuration of its multiplier; without them all is quiet."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ from functools import partial
 import pytest
 import torch
 
-from gpukern import _C
+from gpukern.model.machine import place_of
 from tests.gemm.folder_faults import DOUBLE, EIGHT, FLOAT, planted
 from tests.gemm.mutants import Mutant
 from tests.gemm.search import Case, is_seen, loaded
 from tests.gemm.test_mutants import SEEDS, cases, wrong
 from tests.gemm.test_type_mutants import scaled_cases, wrong_scaled
 from tests.oracle.float8 import FORMATS, scales, whole
-
-ROWS = [r["name"] for r in _C.gemm_rows()]
-FOLDERS = list(dict.fromkeys(name.split("/")[0] for name in ROWS))
-
-
-def place(row: str) -> tuple[int, int]:
-    folder = row.split("/")[0]
-    return FOLDERS.index(folder), [name for name in ROWS if name.startswith(f"{folder}/")].index(row)
 
 
 def double_cases() -> Iterator[Case]:
@@ -50,13 +42,13 @@ def eight_cases() -> Iterator[Case]:
 
 
 def wrong_of(row: str, case: Case, seed: int) -> str:
-    return (wrong_scaled if "scales" in case else wrong)(case, seed, *place(row))
+    return wrong_scaled(case, seed, *place_of(row)) if "scales" in case else wrong(case, seed, row)
 
 
 KINDS = {
-    "double": (planted("double", "mutant_double.cu", DOUBLE), double_cases, partial(wrong_of, "f64/m32x32")),
-    "float": (planted("float", "mutant_float.cu", FLOAT), float_cases, partial(wrong_of, "f32/f32x32")),
-    "eight": (planted("eight", "mutant_eight.cu", EIGHT), eight_cases, partial(wrong_of, "sm_89/o64x64")),
+    "double": (planted("double", "mutant_double.cu", DOUBLE), double_cases, partial(wrong_of, "mma_sync/m32x32")),
+    "float": (planted("float", "mutant_float.cu", FLOAT), float_cases, partial(wrong_of, "mma_sync/f32x32")),
+    "eight": (planted("eight", "mutant_eight.cu", EIGHT), eight_cases, partial(wrong_of, "mma_sync/o64x64")),
 }
 EVERY = [(kind, mutant) for kind, ((_, mutants, _), _, _) in KINDS.items() for mutant in mutants]
 

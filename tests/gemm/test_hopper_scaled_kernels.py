@@ -223,5 +223,5 @@ def test_choices() -> None:
         assert refused in (why, "no code was built for this device"), refused
     for device in ("sm_89", "sm_120"):
         row, said, _ = chosen(a, b, device=device)
-        assert row.startswith("sm_89/o"), row
+        assert row.startswith("mma_sync/o"), row
         assert said.endswith("partial sums over 128 of k are added in float32"), said

@@ -131,12 +131,12 @@ def test_torchs_switch_is_what_none_means() -> None:
     a = torch.empty(512, 512, device="meta")
     before = torch.backends.cuda.matmul.allow_tf32
     try:
-        for allowed, row in ((False, "f32/"), (True, "sm_80/")):
+        for allowed, row in ((False, "mma_sync/f"), (True, "mma_sync/t")):
             torch.backends.cuda.matmul.allow_tf32 = allowed
             found = gpukern.selection.explain_quietly("mm", a, a, device="sm_90").would_run
             assert found and found.startswith(row)
             strict = gpukern.selection.explain_quietly("mm", a, a, precision="strict", device="sm_90").would_run
-            assert strict and strict.startswith("f32/")
+            assert strict and strict.startswith("mma_sync/f")
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
 

@@ -32,13 +32,9 @@ FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
 FLOATING_IDS = [f"{row.name}-{t}" for row, t in FLOATING]
 
 
-TENSOR_CORES = ("f64", "sm_80", "terms")  # folders whose sums may be cut where ordinary cores round
-NVIDIA = (*TENSOR_CORES, "f32")  # whose warps have 32 lanes
-
-
 def multiplied(row: gpukern.selection.Row, t: Tensor) -> Tensor:
     """What the row multiplies: float32 rounded to 11 bits where it runs on tensor cores."""
-    return fills.tf32(t) if t.dtype == torch.float32 and row.name.startswith("sm_80") else t
+    return fills.tf32(t) if t.dtype == torch.float32 and "tf32" in row.precisions else t
 
 
 def place(row: gpukern.selection.Row) -> tuple[int, int]:
@@ -90,7 +86,7 @@ def test_ragged_shapes_under_every_schedule(row: gpukern.selection.Row, dtype: t
         a, b = filled(dtype, batch, m, k, k=k), filled(dtype, batch, k, n, k=k)
         for order, seed in SCHEDULES if (m, n) != (row.tile[0], row.tile[1]) or k > row.tile[2] else SCHEDULES[:2]:
             exact(row, a, b, schedule=Schedule(order, seed))
-    if not row.name.startswith(NVIDIA):
+    if row.lanes == 0:
         a, b = filled(dtype, 1, 9, 20, k=20), filled(dtype, 1, 20, side(row, 11), k=20)
         exact(row, a, b, schedule=Schedule("pct", 9, wave=64))
 
@@ -156,7 +152,7 @@ def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.d
     n = side(row, 35)
     a, b = fills.FILLS[fill](1, 33, 300, dtype=dtype), fills.FILLS[fill](1, 300, n, dtype=dtype)
     got = machine.product(*place(row), torch.empty(1, 33, n, dtype=dtype), a, b)
-    accumulator = "truncating" if row.name.startswith(TENSOR_CORES) and dtype != torch.float64 else "fma"
+    accumulator = "truncating" if row.tensor_cores and dtype != torch.float64 else "fma"
     products.check_product(got[0], multiplied(row, a)[0], multiplied(row, b)[0], accumulator=accumulator)
 
 
@@ -285,11 +281,11 @@ def test_float32_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_t
     assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
 
 
-@pytest.mark.parametrize("name", [row.name for row in GPU_ROWS if row.name.startswith(("f32/", "f64/"))])
+@pytest.mark.parametrize("name", [row.name for row in GPU_ROWS if row.name.startswith(("mma_sync/f", "mma_sync/m"))])
 @pytest.mark.parametrize(("a_turned", "b_turned"), [(False, False), (False, True), (True, False)])
 def test_tiles_of_other_products_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
-    """Copies, fragments and the way out; D down its columns (both turned) does meet some, as in sm_80."""
-    dtype = torch.float32 if name.startswith("f32/") else torch.float64
+    """Copies, fragments and the way out; D down its columns (both turned) does meet some, as mma does."""
+    dtype = torch.float32 if name.startswith("mma_sync/f") else torch.float64
     a, b = torch.randn(128, 64, dtype=dtype), torch.randn(64, 128, dtype=dtype)
     a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
     assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
@@ -297,13 +293,14 @@ def test_tiles_of_other_products_keep_off_each_others_banks(name: str, a_turned:
 
 ALIKE = [
     (folder, t)
-    for folder in ("f32", "f64", "sm_80", "simt")
-    for t in dict.fromkeys(t for r, t in CASES if folder in r.name)
+    for folder in dict.fromkeys((r.name.split("/")[0], r.multiplier) for r, _ in CASES)
+    for t in dict.fromkeys(t for r, t in CASES if folder == (r.name.split("/")[0], r.multiplier))
+    if folder[0] != "gemv" and "terms" not in folder[1]  # gemv: of how many lanes is a row's; terms: test_terms.py
 ]
 
 
-@pytest.mark.parametrize(("folder", "dtype"), ALIKE)
-def test_rows_of_one_folder_agree_to_the_last_bit(folder: str, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("folder", "dtype"), ALIKE, ids=[f"{f[0]}-{f[1]}-{t}" for f, t in ALIKE])
+def test_configurations_of_one_multiplier_agree_to_the_last_bit(folder: tuple[str, str], dtype: torch.dtype) -> None:
     """Each element is the sum of the same steps of k in the same order, whatever the tile: a row of the result does not
     depend on how many other rows there are."""
     k = 200
@@ -311,7 +308,7 @@ def test_rows_of_one_folder_agree_to_the_last_bit(folder: str, dtype: torch.dtyp
         fills.normal(1, *s, dtype=dtype) if dtype.is_floating_point else filled(dtype, 1, *s, k=k)
         for s in ((70, k), (k, 90))
     )
-    rows = [row for row, t in CASES if t == dtype and row.name.startswith(folder + "/")]
+    rows = [row for row, t in CASES if t == dtype and (row.name.split("/")[0], row.multiplier) == folder]
     results = [machine.product(*place(row), torch.empty(1, 70, 90, dtype=dtype), a, b) for row in rows]
     for row, got in zip(rows, results):
         assert torch.equal(got, results[0]), row.name

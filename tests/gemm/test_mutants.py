@@ -1,4 +1,4 @@
-"""Faults planted in the sm_80 product, one at a time: each is seen within ten schedules; without them all is quiet."""
+"""Faults planted in the mma_sync product, one at a time: each is seen within ten schedules; without, all is quiet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from torch import Tensor
 
 import gpukern.model.machine
 import gpukern.reference
-from gpukern import _C
-from tests.gemm.mutants import MUTANTS, NONE, NONE_TF32, Mutant
-from tests.gemm.mutants import SM80 as PLANT
-from tests.gemm.search import Case, is_seen, loaded, row_for
+from tests.gemm.mutants import MMA_SYNC, MUTANTS, NONE, NONE_TF32, Mutant
+from tests.gemm.search import Case, is_seen, loaded
 from tests.oracle import fills
 
-SM80 = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows())).index("sm_80")
+# What mutant.cu compiles.
+SMALL = {torch.bfloat16: "mma_sync/h64x64", torch.float32: "mma_sync/t64x64"}
 SEEDS = 10
 
 
@@ -79,7 +78,7 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
         yield {"a": fills.normal(1, 40, 70), "b": fills.normal(1, 70, 40), "rounded": True}
 
 
-def wrong(case: Case, seed: int, folder: int = SM80, row: int | None = None) -> str:
+def wrong(case: Case, seed: int, name: str = "") -> str:
     """What the model says, or that a result is wrong, or ""."""
     case = dict(case)
     a, b, c, residual = case["a"], case["b"], case.get("c"), case.get("residual")
@@ -87,7 +86,7 @@ def wrong(case: Case, seed: int, folder: int = SM80, row: int | None = None) -> 
     out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype)
     try:
         got = gpukern.model.machine.product(
-            folder, row_for(folder, a.dtype) if row is None else row, out, case.pop("a"), case.pop("b"), **case,
+            *gpukern.model.machine.place_of(name or SMALL[a.dtype]), out, case.pop("a"), case.pop("b"), **case,
             schedule=gpukern.model.machine.Schedule("pct", seed), aligned=True,
         )  # fmt: skip
     except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
@@ -115,12 +114,12 @@ def dtype_of(mutant: Mutant) -> torch.dtype:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_planted_fault_is_seen(mutant: Mutant) -> None:
-    assert is_seen(mutant, PLANT, partial(cases, dtype_of(mutant)), wrong, SEEDS), mutant.what
+    assert is_seen(mutant, MMA_SYNC, partial(cases, dtype_of(mutant)), wrong, SEEDS), mutant.what
 
 
 @pytest.mark.parametrize("mutant", [NONE, NONE_TF32], ids=lambda m: m.name)
 def test_no_false_alarm(mutant: Mutant) -> None:
-    with loaded(mutant, PLANT):
+    with loaded(mutant, MMA_SYNC):
         for seed in (1, 2, 3):  # test_kernels.py has more
             for number, case in enumerate(cases(dtype_of(mutant))):
                 said = wrong(case, seed)

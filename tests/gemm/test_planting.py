@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.gemm import mutants, seen
-from tests.gemm.mutants import FIRST_LINES, SM80, SUMS, Mutant, Plant
+from tests.gemm.mutants import FIRST_LINES, MMA_SYNC, SUMS, Mutant, Plant
 from tests.gemm.test_folder_mutants import KINDS
 from tests.gemm.test_hopper_mutants import PLANT as HOPPER
 from tests.gemm.test_type_mutants import PLANT as TYPES
 from tests.platform.includes import CSRC, headers_of
 from tests.platform.library import ROOT
 
-PLANTS = [SM80, SUMS, TYPES, *(plant for (_, _, plant), _, _ in KINDS.values()), HOPPER]
+PLANTS = [MMA_SYNC, SUMS, TYPES, *(plant for (_, _, plant), _, _ in KINDS.values()), HOPPER]
 # Every file in which some fault is planted, with one of its faults and the plant; and headers compiled beforehand.
 FILES = {mutant.file: (plant, mutant) for plant in PLANTS for mutant in plant.mutants if mutant.right}
 BEFOREHAND = ("platform/gpu.h", "primitives/tma.h", "platform/model/words.h")
@@ -50,8 +50,8 @@ def test_a_header_that_a_mutant_does_not_read_is_refused(monkeypatch: pytest.Mon
 
 def test_headers_that_are_compiled_beforehand_are_known() -> None:
     """By their #include lines they are at least those that the compiler says it read."""
-    mutants._build(SM80, f"{mutants.FIRST.as_posix()}.gch")
-    read = mutants.sources_read(SM80.name, f"{mutants.FIRST.as_posix()}.gch")
+    mutants._build(MMA_SYNC, f"{mutants.FIRST.as_posix()}.gch")
+    read = mutants.sources_read(MMA_SYNC.name, f"{mutants.FIRST.as_posix()}.gch")
     mine = {file.removeprefix("csrc/") for file in read if file.startswith("csrc/")}
     assert len(mine) > 10 and mine <= headers_of(FIRST_LINES)
     assert (ROOT / mutants.FIRST).read_text() == FIRST_LINES
@@ -59,6 +59,6 @@ def test_headers_that_are_compiled_beforehand_are_known() -> None:
 
 @pytest.mark.parametrize("file", ["platform/model/tma.cpp", "platform/no_such.h"])
 def test_a_file_that_no_mutant_is_compiled_from_is_refused(file: str) -> None:
-    plant = alone(SM80, Mutant("nowhere", file, "x", "y"))
+    plant = alone(MMA_SYNC, Mutant("nowhere", file, "x", "y"))
     with pytest.raises(AssertionError, match=f"{file} is no header of the trees"):
         mutants._build(plant)

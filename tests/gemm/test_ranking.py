@@ -22,8 +22,8 @@ from gpukern import _C, tuning
 from .test_rows import GOLDEN, GPUS, TYPES, choices, explain
 
 MEASURED = "a stored measurement prefers another configuration"
-PLAIN = "f32/f128x128"  # what no measurement decides
-ALL = "2026-11-24 on NVIDIA H200 (simt/s32x32 12.3 us, next simt/s128x128 15.0 us)"
+PLAIN = "mma_sync/f128x128"  # what no measurement decides
+ALL = "2026-11-24 on NVIDIA H200 (mma_sync/f32x32 12.3 us, next mma_sync/f64x64 15.0 us)"
 
 
 @pytest.fixture(autouse=True)
@@ -55,14 +55,16 @@ def would(
 
 def test_a_measured_order_decides_and_explain_says_why() -> None:
     assert would() == PLAIN and not explain("float32", 4096, 4096, 4096, "sm_90")["ranked"]
-    _C.gemm_set_ranking([entry(["simt/s32x32", "simt/s128x128"])])
+    _C.gemm_set_ranking([entry(["mma_sync/f32x32", "mma_sync/f64x64"])])
     found = explain("float32", 4096, 4096, 4096, "sm_90")
-    assert found["would_run"] == "simt/s32x32" and found["ranked"] and found["measurement"] == ALL
+    assert found["would_run"] == "mma_sync/f32x32" and found["ranked"] and found["measurement"] == ALL
     if found["row"]:  # this build has code for the device
         refused = dict(found["refusals"])
-        assert found["row"] == "simt/s32x32" and refused["simt/s128x128"] == refused["simt/s64x64"] == MEASURED
-        assert refused["simt/w64x64"] == "it is not compiled for this type"  # a reason of its own stays
-        assert "simt/s32x32" not in refused
+        assert (
+            found["row"] == "mma_sync/f32x32" and refused["mma_sync/f64x64"] == refused["mma_sync/f16x128"] == MEASURED
+        )
+        assert refused["mma_sync/h64x64"] == "it is not compiled for this type"  # a reason of its own stays
+        assert "mma_sync/f32x32" not in refused
     a = torch.empty(4096, 4096, device="meta")
     said = gpukern.explain("mm", a, a, device="sm_90a")  # the same target
     assert said.notes == (f"chosen by a stored measurement of {ALL}; GPUKERN_TUNING=off ignores it",)
@@ -111,11 +113,11 @@ def test_rows_that_cannot_serve_are_passed_over() -> None:
 
 def test_a_row_that_would_copy_for_nothing_is_passed_over() -> None:
     """A measurement is of aligned operands, and its key has no alignment: once it had misaligned weights copied."""
-    _C.gemm_set_ranking([entry(["sm_90a/p64x64", "sm_80/h64x64"], m=64, dtype="bfloat16")])
+    _C.gemm_set_ranking([entry(["sm_90a/p64x64", "mma_sync/h64x64"], m=64, dtype="bfloat16")])
     layouts = by("nn", 64, 4096, 4096)
     assert would(64, dtype="bfloat16", layouts=layouts) == "sm_90a/p64x64"
     layouts[1] = (4097, 1, 0, 2)
-    assert would(64, dtype="bfloat16", layouts=layouts) == "sm_80/h64x64"
+    assert would(64, dtype="bfloat16", layouts=layouts) == "mma_sync/h64x64"
 
 
 def test_what_is_forced_comes_first() -> None:
@@ -183,14 +185,14 @@ def stored(rows: list[tuple[str, float]], device: str = "NVIDIA H200", dtype: st
     return path
 
 
-TWO = [("simt/s32x32", 12.34), ("simt/s128x128", 15.0)]
+TWO = [("mma_sync/f32x32", 12.34), ("mma_sync/f64x64", 15.0)]
 
 
 def test_a_file_reaches_selection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUKERN_TUNING", str(tmp_path))
     stored(TWO)
     assert would() == PLAIN  # not before it is read
-    assert tuning.activate() == 1 and would() == "simt/s32x32"
+    assert tuning.activate() == 1 and would() == "mma_sync/f32x32"
     assert explain("float32", 4096, 4096, 4096, "sm_90")["measurement"] == ALL
     monkeypatch.setenv("GPUKERN_TUNING", "off")
     assert tuning.activate() == 0 and would() == PLAIN
@@ -198,7 +200,7 @@ def test_a_file_reaches_selection(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_single_row_decides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUKERN_TUNING", str(tmp_path))
-    stored([("simt/s32x32", 12.3)])
+    stored([("mma_sync/f32x32", 12.3)])
     assert tuning.activate() == 0 and would() == PLAIN
 
 
@@ -231,5 +233,5 @@ def test_import_reads_what_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setenv("GPUKERN_TUNING", str(tmp_path))
     stored(TWO)
-    assert table(str(tmp_path)) == ([entry(["simt/s32x32", "simt/s128x128"])], False)
+    assert table(str(tmp_path)) == ([entry(["mma_sync/f32x32", "mma_sync/f64x64"])], False)
     assert table(str(tmp_path / "nowhere")) == table("off") == table("0") == ([], False)

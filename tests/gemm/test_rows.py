@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import gpukern
 from gpukern import _C
-from gpukern.explanation import adds_terms
+from tests.platform.toolchains import rules
 
 GPUS = [
     "sm_75",
@@ -116,9 +116,9 @@ def test_every_problem_has_a_row_that_takes_it(device: str) -> None:
         mine = problems()[rows == place]
         assert {DTYPES[t] for t in set(mine[:, 0].tolist())} <= set(row.types) and not row.name.startswith("host/")
         assert row.shared_bytes <= shared, row
-        if adds_terms(row.name):
+        if row.adds_terms:
             assert (mine[:, 2] >= 2).all(), "float32 in terms, and nobody asked for it"
-        elif row.name.startswith(("sm_80/t", "sm_90a/")):
+        elif "tf32" in row.precisions:
             single = mine[[DTYPES[t] == "float32" for t in mine[:, 0]]]
             assert (single[:, 2] == 1).all(), "float32 on tensor cores, and nobody allowed it"
     invariant = problems()[:, 3] == 1
@@ -138,22 +138,41 @@ def test_no_row_is_dead() -> None:
     assert reached | {"host/blas"} == set(ROWS), set(ROWS) - reached
 
 
+RUNS_ON = {"sm_80": ("sm_80", "sm_86", "sm_89"), "gfx11-generic": ("gfx1100",), "gfx12-generic": ("gfx1201",)}
+
+
+def test_nothing_is_compiled_for_a_target_that_never_chooses_it() -> None:
+    """simt's floating types were compiled for devices that have them in mma_sync."""
+    targets = sorted({w for place in rules.plan_objects(None).targets for w in rules.words_of(rules.CSRC / place)})
+    sources = {r["name"]: r["source"] for r in _C.gemm_rows()}
+    dead = []
+    for target in (t for t in targets if not t.startswith("ptx")):
+        reached = {PLACES[p] for device in RUNS_ON.get(target, (target,)) for p in set(chosen(device)[:, 0].tolist())}
+        for name in set(ROWS) - reached - {"host/blas"}:
+            place = Path("csrc/gemm/arch", name.split("/")[0], sources[name])
+            if target in rules.words_of(place):
+                dead.append(f"{target}: {name}")
+    assert not dead, sorted(dead)
+
+
 def test_limits_hold() -> None:
     for row in ROWS.values():
         if row.name.startswith(("simt/", "gemv/")):
             assert row.shared_bytes <= 48 * 1024 and 64 <= row.threads <= 256
         if row.name.startswith("simt/"):
             assert row.tile[0] * row.tile[2] % row.threads == 0 and row.tile[1] * row.tile[2] % row.threads == 0
-        if row.name.startswith("f64/"):  # Hopper gives a block 227 KB
-            assert row.shared_bytes <= 227 * 1024 and 128 <= row.threads <= 256
-        if row.name.startswith(("sm_80/", "terms/", "f32/")):  # sm_86, sm_89 and sm_120 give a block 99 KB
-            assert row.shared_bytes <= 99 * 1024 and (64 if "f32" in row.name else 128) <= row.threads <= 256
+        if row.name.startswith("mma_sync/"):  # Hopper gives a block 227 KB; sm_86, sm_89 and sm_120 give it 99
+            hopper = row.name.startswith("mma_sync/m")
+            assert row.shared_bytes <= (227 if hopper else 99) * 1024
+            assert (128 if row.tensor_cores else 64) <= row.threads <= 256
 
 
 def test_a_row_is_chosen_alike_whatever_the_other_rows_are() -> None:
     """batch_invariant: the order of an element's sum depends on its own row and column, not on how many there are."""
     number = DTYPES.index("bfloat16")
-    for (device, folder), m in itertools.product((("sm_80", "sm_80/"), ("sm_90", "sm_90a/")), (1, 2, 8, 9, 64, 4096)):
+    for (device, folder), m in itertools.product(
+        (("sm_80", "mma_sync/"), ("sm_90", "sm_90a/")), (1, 2, 8, 9, 64, 4096)
+    ):
         problem = [(number, number, 0, 1, 1, m, 4096, 16384, 0, 1, 16)]
         place, splits = _C.gemm_choose(device, numpy.array(problem))[0]
         assert PLACES[place].startswith(folder) and splits == 1, (m, PLACES[place])
@@ -189,7 +208,7 @@ def test_a_device_with_more_processors_takes_smaller_tiles() -> None:
 def choices() -> str:
     """The table in choices.txt: a line a problem, a column a device."""
     devices = ["sm_75", "sm_80", "sm_89", "sm_90", "gfx942"]
-    lines = [f"{'problem':32}" + " ".join(f"{d:16}" for d in devices)]
+    lines = [f"{'problem':32}" + " ".join(f"{d:19}" for d in devices)]
     for dtype, (m, n, k) in itertools.product(
         ["float32", "tf32", "bfloat16", "float64", "int8"],
         [(16, 16, 16), (128, 128, 128), (512, 512, 512), (1024, 1024, 1024), (4096, 4096, 4096), (8192, 8192, 8192),
@@ -199,7 +218,7 @@ def choices() -> str:
         problem = numpy.array([(number, number, dtype == "tf32", 0, 1, m, n, k, 0, 1, 16)])
         choices = [_C.gemm_choose(d, problem)[0] for d in devices]
         rows = [PLACES[place] + (f"*{splits}" if splits > 1 else "") for place, splits in choices]
-        lines.append(f"{f'{dtype} {m} x {n} x {k}':32}" + " ".join(f"{r:16}" for r in rows))
+        lines.append(f"{f'{dtype} {m} x {n} x {k}':32}" + " ".join(f"{r:19}" for r in rows))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

@@ -34,7 +34,7 @@ from tests.platform.machine import SCHEDULES, Schedule
 # (test_hopper_scaled_kernels.py).
 EIGHT = [row for row in GPU_ROWS if "float8_e4m3fn" in row.types]
 ORDINARY = [row for row in EIGHT if row.name.startswith("simt/")]
-ADA = [row for row in EIGHT if row.name.startswith("sm_89/")]
+ADA = [row for row in EIGHT if row.name.startswith("mma_sync/")]
 ROWS = ADA + ORDINARY
 by_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 

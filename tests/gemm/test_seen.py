@@ -12,7 +12,7 @@ import torch
 
 from tests.gemm import search, seen
 from tests.gemm.folder_faults import FLOAT, planted
-from tests.gemm.mutants import SM80, SUMS, Mutant
+from tests.gemm.mutants import MMA_SYNC, SUMS, Mutant
 from tests.gemm.search import Case, is_seen
 from tests.gemm.test_folder_mutants import KINDS, float_cases, wrong_of
 from tests.gemm.test_hopper_mutants import PLANT as HOPPER
@@ -21,7 +21,7 @@ from tests.gemm.test_type_mutants import PLANT as TYPES
 
 def every_key() -> set[str]:
     """Of every fault that is planted."""
-    plants = [SM80, SUMS, HOPPER, TYPES, *(plant for (_, _, plant), _, _ in KINDS.values())]
+    plants = [MMA_SYNC, SUMS, HOPPER, TYPES, *(plant for (_, _, plant), _, _ in KINDS.values())]
     return {plant.key(mutant) for plant in plants for mutant in plant.mutants}
 
 
@@ -45,7 +45,7 @@ def test_a_fault_is_seen_whatever_is_written_down(mutant: Mutant, case: int, mon
         yield {**next(float_cases()), "splits": 2}
 
     def said(case: Case, seed: int) -> str:
-        tried.append((seed, wrong_of("f32/f32x32", case, seed)))
+        tried.append((seed, wrong_of("mma_sync/f32x32", case, seed)))
         return tried[-1][1]
 
     assert is_seen(mutant, TRIED, cases, said, 1) == (mutant is FAULT)

@@ -8,12 +8,11 @@ from functools import partial
 import pytest
 import torch
 
-import gpukern
 import gpukern.model.machine
 from tests.gemm.mutants import NONE, NONE_TERMS, NONE_TF32, SUM_MUTANTS, SUMS, Mutant
 from tests.gemm.search import Case, is_seen, loaded
-from tests.gemm.test_mutants import SM80, dtype_of
-from tests.gemm.test_term_mutants import TERMS
+from tests.gemm.test_mutants import SMALL, dtype_of
+from tests.gemm.test_term_mutants import SMALL as TERMS
 from tests.oracle import fills
 
 SEEDS = 5
@@ -38,10 +37,7 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
 
 def compiled(mutant: Mutant) -> tuple[int, int]:
     """The row of mutant.cu."""
-    names = [row.name for row in gpukern.available(built=False)]
-    name = "terms/e64x64" if mutant.terms else "sm_80/t64x64" if mutant.tf32 else "sm_80/h64x64"
-    folder = [n for n in names if n.split("/")[0] == name.split("/")[0]]
-    return TERMS if mutant.terms else SM80, folder.index(name)
+    return gpukern.model.machine.place_of(TERMS if mutant.terms else SMALL[dtype_of(mutant)])
 
 
 def wrong(row: tuple[int, int], case: Case, seed: int) -> str:

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor
 
 import gpukern
-from gpukern.explanation import adds_terms
 from tests.gemm.test_kernels import GPU_ROWS, laid_out, place
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 
-ROWS = [row for row in GPU_ROWS if adds_terms(row.name)]
-FOLDERS = [[row for row in ROWS if row.name.startswith(f"{folder}/")] for folder in ("terms", "sm_90a")]
-SMALL, HOPPER = (next(row for row in ROWS if row.name == name) for name in ("terms/e64x64", "sm_90a/t128x64"))
+ROWS = [row for row in GPU_ROWS if row.adds_terms]
+FOLDERS = [[row for row in ROWS if row.name.startswith(f"{folder}/")] for folder in ("mma_sync", "sm_90a")]
+SMALL, HOPPER = (next(row for row in ROWS if row.name == name) for name in ("mma_sync/e64x64", "sm_90a/t128x64"))
 EITHER = pytest.mark.parametrize("row", [SMALL, HOPPER], ids=lambda row: row.name)
 STRICT = next(row for row in GPU_ROWS if row.name == "simt/s64x64")
 PRECISIONS = ("bf16x3", "bf16x6", "bf16x9")
@@ -187,9 +186,9 @@ def test_the_transposed_product_agrees_to_the_last_bit() -> None:
 def test_who_serves_them() -> None:
     a = torch.empty(512, 512, device="meta")
     for device, row in (
-        ("sm_80", "terms/"),
+        ("sm_80", "mma_sync/e"),
         ("sm_90", "sm_90a/t"),
-        ("sm_120", "terms/"),
+        ("sm_120", "mma_sync/e"),
         ("sm_75", "simt/"),
         ("gfx942", "simt/"),
     ):
@@ -197,7 +196,7 @@ def test_who_serves_them() -> None:
             found = gpukern.selection.explain_quietly("mm", a, a, precision=precision, device=device)
             assert found.would_run and found.would_run.startswith(row), (device, found)
             assert ("more exact" in str(found)) == (row == "simt/")
-    for precision, row in (("strict", "f32/"), ("tf32", "sm_80/"), (None, "f32/")):
+    for precision, row in (("strict", "mma_sync/f"), ("tf32", "mma_sync/t"), (None, "mma_sync/f")):
         found = gpukern.selection.explain_quietly("mm", a, a, precision=precision, device="sm_90")
         assert found.would_run and found.would_run.startswith(row)
     assert "strict float32" in str(gpukern.selection.explain_quietly("mm", a, a, precision="bf16x6", device="cpu"))

@@ -10,8 +10,6 @@ from typing import Any
 
 import torch
 
-from gpukern.explanation import adds_terms
-
 RHO: dict[str, float] = {}  # the worst that the tests met of each row and type, published with the results
 
 
@@ -63,9 +61,9 @@ def takes_float8(row: Any) -> bool:
 
 def how(row: Any, dtype: Any) -> dict[str, str]:
     """What a call must ask for so that a row of float32 can be forced."""
-    folder = row.name.split("/")[0]
-    precision = "bf16x6" if adds_terms(row.name) else {"sm_80": "tf32", "sm_90a": "tf32"}.get(folder)
-    return {"precision": precision} if precision and str(dtype) == "torch.float32" else {}
+    if str(dtype) != "torch.float32" or "strict" in row.precisions:
+        return {}
+    return {"precision": "bf16x6" if row.adds_terms else "tf32"}
 
 
 def lined(row: Any, m: int, n: int, k: int) -> tuple[int, int, int]:

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 import gpukern
-from gpukern.explanation import adds_terms
 from gpukern.model.machine import row_at
+from gpukern.selection import named
 from tests.gpu import device
 from tests.oracle.ops import CASES, Case
 from tests.platform import machine, record
@@ -170,7 +170,7 @@ def product(
     if activation != "none":
         options["activation"] = activation
     wide = () if out.dtype == a.dtype else (out.dtype,)
-    if precision or adds_terms(name):
+    if precision or named(name).adds_terms:
         options["precision"] = precision or "bf16x6"  # as the model takes it
     forced = "host" if DEVICE == "cpu" else f"{name}*{splits}"
     with gpukern.force(forced), tf32_allowed(name):
@@ -210,7 +210,7 @@ def scaled(
 def tf32_allowed(row: str) -> Iterator[None]:
     """Tensor cores multiply float32 only where torch's switch lets them round it."""
     before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = row.startswith(("sm_80/", "sm_90a/")) and not adds_terms(row)
+    torch.backends.cuda.matmul.allow_tf32 = "tf32" in named(row).precisions
     yield
     torch.backends.cuda.matmul.allow_tf32 = before
 
@@ -242,7 +242,7 @@ def left_to_devices(item: pytest.Item) -> bool:
         "to_the_last_bit" in item.name
         or item.name.startswith(("test_float32_is_rounded", "test_promoted_sums", "test_only_fast_sums"))
         or re.match(r"test_(ends|rounding_is_within_the_bound)\[sm_90a/\w+-float32", item.name) is not None
-        or item.name.startswith("test_rounding_is_within_the_bound[sm_80/t")
+        or item.name.startswith("test_rounding_is_within_the_bound[mma_sync/t")
         or (item.name.startswith("test_epilogues[") and steep)
     )
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import gpukern
-from gpukern.explanation import adds_terms
 from tests.gemm.test_hopper_kernels import lines
 from tests.gemm.test_kernels import filled, precise
 from tests.gemm.test_packing import odd, odd_columns, sparse
@@ -22,7 +21,7 @@ from tests.oracle.float8 import FORMATS, SCALES, exact, scales, values, whole
 ROWS = [row for row in device.rows() if row.name.startswith("sm_90a/")]
 ALONG_K = (torch.float32, torch.int8, torch.uint8)
 CASES = [(row, t) for row in ROWS for t in ALONG_K if str(t).removeprefix("torch.") in row.types]
-TF32 = [row for row in ROWS if "float32" in row.types and not adds_terms(row.name)]
+TF32 = [row for row in ROWS if "float32" in row.types and not row.adds_terms]
 FLOAT8 = [row for row in ROWS if "float8_e4m3fn" in row.types]
 PAIRS = list(itertools.product(FORMATS[:2], repeat=2))[:3]
 
@@ -46,7 +45,7 @@ def test_types_along_k(row: Any, dtype: torch.dtype) -> None:
         products.exactly_equal(got, (a.to(whole_type) @ b.to(whole_type)).to(dtype))
 
 
-COPIED = [(row, t) for row in ROWS for t in device.types(row) if not adds_terms(row.name)]
+COPIED = [(row, t) for row in ROWS for t in device.types(row) if not row.adds_terms]
 
 
 @pytest.mark.parametrize(("row", "dtype"), COPIED, ids=[f"{row.name}-{t}" for row, t in COPIED])

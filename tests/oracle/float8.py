@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from gpukern import selection
+
 FORMATS = [torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz]
 # exponent bits, fraction bits, bias, and which patterns are no numbers
 LAYOUT = {FORMATS[0]: (4, 3, 7), FORMATS[1]: (5, 2, 15), FORMATS[2]: (4, 3, 8), FORMATS[3]: (5, 2, 16)}
@@ -31,7 +33,7 @@ def value(pattern: int, dtype: torch.dtype) -> float:
 
 def paired(row: str, first: torch.dtype, second: torch.dtype) -> tuple[torch.dtype, torch.dtype]:
     """The formats, or such as the row has in their place: Ada's tensor cores have no fnuz, and no e5m2 twice here."""
-    if not row.startswith("sm_89/"):
+    if not selection.named(row).tensor_cores:
         return first, second
     kept = [t if t in FORMATS[:2] else FORMATS[0] for t in (first, second)]
     return (kept[0], FORMATS[0]) if kept == [FORMATS[1]] * 2 else (kept[0], kept[1])

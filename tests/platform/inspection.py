@@ -84,10 +84,7 @@ def unkept(found: Inspection) -> list[str]:
 
 def texts(found: Inspection) -> dict[str, str]:
     """The golden text of each target."""
-    return {
-        target: kernels.golden(target, found.compiler, group, found.by_target.get(target, 0))
-        for target, group in found.kernels.items()
-    }
+    return {target: kernels.golden(target, found.compiler, group) for target, group in found.kernels.items()}
 
 
 def differences(found: Inspection) -> list[str]:
@@ -95,8 +92,8 @@ def differences(found: Inspection) -> list[str]:
     result: list[str] = []
     for target, text in texts(found).items():
         path = kernels.GOLDEN / f"{target}.txt"
-        old = kernels.compared(path.read_text()) if path.exists() else []
-        new = kernels.compared(text)
+        old = path.read_text().splitlines() if path.exists() else []
+        new = text.splitlines()
         diff = difflib.unified_diff(old, new, f"golden/{target}.txt", "this build", lineterm="", n=0)
         result += list(diff)
     return result

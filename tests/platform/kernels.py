@@ -70,25 +70,13 @@ def room_of(name: str) -> str:
 
 def key_of(name: str) -> str:
     """`simt/s128x128 f16`, `elementwise/blend rows<Value,f32,4>`, or the name where it is neither."""
-    terms = re.search(r"gemm::terms::product<(\d+), (\d+), (\d+),", name)
-    if terms:
-        row = row_of("terms", "f32", (int(terms[1]), int(terms[2]), int(terms[3])))
-        return f"{row.name if row else name} f32"
-    ada = re.search(r"gemm::sm_89::product<(\d+), (\d+),", name)
-    if ada:
-        return f"sm_89/o{ada[1]}x{ada[2]} f8"
-    float_ = re.search(r"gemm::(f32|f64)::product<(\d+), (\d+),", name)
-    if float_:  # of one type, which is not said
-        return f"{float_[1]}/{'f' if float_[1] == 'f32' else 'm'}{float_[2]}x{float_[3]} {float_[1]}"
+    named = re.search(r"gemm::(\w+)::\w+<gpukern::gemm::\1::(\w+), ([\w :]+(?:<\w+>)?) ?[,>]", name)
+    if named:  # a kernel that says its configuration
+        return f"{named[1]}/{named[2]} {TYPES[named[3]]}"
     hopper = re.search(r"gemm::sm_90a::product<([\w :]+), [\w :]+, [\w :]+, (\d+), (\d+), \(.*?\)(\d),", name)
     if hopper:  # a tile may be there twice: for two warpgroups together, and for each in turns
         way = ("d" if int(hopper[3]) <= 32 else "w", "p", "q", "t")[int(hopper[4])]
         return f"sm_90a/{way}{hopper[2]}x{hopper[3]} {'f32' if way == 't' else TYPES[hopper[1]]}"
-    product = re.search(r"gemm::(\w+)::\w+<([\w :]+(?:<\w+>)?), (\d+), (\d+), (\d+),", name)
-    if product:
-        folder, kind, tile = product[1], TYPES[product[2]], (int(product[3]), int(product[4]), int(product[5]))
-        row = row_of(folder, kind, tile)
-        return f"{row.name if row else f'{folder}/{tile}'} {kind}"
     divided = re.search(r"divide_operands<gpukern::gemm::(\w+)::Here>", name)
     copied = re.search(r"gemm::(\w+)::pack_operands<([\w ]+)>", name)
     if divided or copied:
@@ -107,24 +95,6 @@ def key_of(name: str) -> str:
         return f"elementwise/{rows[2]} rows<{what},{TYPES[rows[3]]},{rows[4]}>"
     other = re.search(r"::any<.*List<gpukern::elementwise::common::(\w+)::.*>, ([\w ]+), (\d)>", name)
     return f"elementwise/{other[1]} any<{TYPES[other[2]]},{other[3]}>" if other else name
-
-
-@cache
-def row_of(folder: str, kind: str, tile: tuple[int, int, int]) -> gpukern.selection.Row | None:
-    """The row of the table that a kernel is; it says how many threads and bytes a launch asks for."""
-    names = {
-        "f16": "float16",
-        "bf16": "bfloat16",
-        "u8": "uint8",
-        "c64": "complex64",
-        "c128": "complex128",
-        "f8": "float8_e4m3fn",
-    }
-    full = names.get(kind, kind.replace("f", "float").replace("i", "int"))
-    for row in gpukern.available(built=False):
-        if row.name.startswith(folder + "/") and row.tile == tile and full in row.types:
-            return row
-    return None
 
 
 @cache
@@ -196,7 +166,7 @@ def complaints_of_log(name: str, log: str) -> list[str]:
 # ---- the golden file -------------------------------------------------------------------------------------------------
 
 
-def golden(target: str, compiler: str, kernels: list[Kernel], seconds: float) -> str:
+def golden(target: str, compiler: str, kernels: list[Kernel]) -> str:
     """One line a key: the most registers, the fewest warps, sums of bytes and instructions."""
     groups: dict[str, list[Kernel]] = {}
     for kernel in kernels:  # products of float16 and of bfloat16 differ by one conversion
@@ -207,8 +177,6 @@ def golden(target: str, compiler: str, kernels: list[Kernel], seconds: float) ->
         f"# {target} by {compiler}; written by `make inspect-golden`, compared by tests/platform/test_inspection.py",
         f"# {len(entries)} kernels, {total} bytes of instructions; a line is a kernel or all that differ by formula or",
         "# 16-bit type: most registers, most shared bytes, fewest warps a processor holds, sums of bytes, instructions",
-        # Not compared: seconds are a machine's.  The budget of all targets is a gate.
-        f"#~ about {seconds:.0f} CPU seconds of the compiler, {seconds / max(len(entries), 1):.2f} a kernel",
     ]
     for key, group in sorted(groups.items()):
         first = [k for k in group if k.entry]
@@ -224,7 +192,3 @@ def golden(target: str, compiler: str, kernels: list[Kernel], seconds: float) ->
         facts += [f"{label} {sums[label]}" for label in order if sums[label]]
         lines.append(f"{key}: {', '.join(facts)}")
     return "\n".join(lines) + "\n"
-
-
-def compared(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith("#~")]

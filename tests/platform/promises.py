@@ -8,7 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+
+from gpukern import _C
+from tests.platform.toolchains import ROOT, rules
 
 # Instructions that matter: a label, which is a column of the golden files, and what the disassembler writes.
 CUDA = {
@@ -78,11 +82,16 @@ def known_lanes(name: str) -> int:
     return max((most for pattern, most in KNOWN_LANES if re.search(pattern, name)), default=0)
 
 
-def words_of_folder(name: str) -> list[str]:
-    """What the `targets` file of a folder of kernels lists."""
-    csrc = Path(__file__).resolve().parents[2] / "csrc"
-    paths = (csrc / room / name / "targets" for room in ("gemm/arch", "gemm", "."))
-    return next((path.read_text().split() for path in paths if path.exists()), [])
+@cache
+def places_of(pattern: str) -> set[Path]:
+    """Where `targets` files say what kernels of that pattern are compiled for: the folder, or sources of it."""
+    folder, _, rest = pattern.partition("/")
+    room = next((r for r in ("csrc/gemm/arch", "csrc/gemm", "csrc") if (ROOT / r / folder / "targets").exists()), None)
+    if room is None:
+        return set()
+    names = f"{folder}/{rest.split()[0]}"
+    rows = [r for r in _C.gemm_rows() if re.fullmatch(names, r["name"])]
+    return {Path(room, folder, r["source"]) for r in rows} or {Path(room, folder)}
 
 
 @dataclass(frozen=True)
@@ -95,9 +104,9 @@ class Promise:
     unless: str = r"(?!)"
 
     def asked_of(self, target: str) -> bool:
-        """Whether a folder named in `kernels` is compiled for the target; any other pattern is asked of all."""
-        words = words_of_folder(self.kernels.partition("/")[0])
-        return not words or target in words
+        """Whether what `kernels` names is compiled for the target; a pattern that names no folder is asked of all."""
+        places = places_of(self.kernels)
+        return not places or any(target in rules.words_of(place) for place in places)
 
     def broken(self, key: str, name: str, backend: str, counts: dict[str, int]) -> list[str]:
         if not re.fullmatch(self.kernels, key) or re.search(self.unless, name):
@@ -140,31 +149,31 @@ PROMISES = [
 # steps a tile of 64 bytes, four of 128 (the smallest parts are a loop of two).  Copies of 16 bytes for the prologue's
 # tiles and the loop's.
 PROMISES += [
-    Promise(r"sm_80/h128x(128|256) b?f16", {"MMA": 64, "LDSM": 16, "LDGSTS.128": 12, "STG": 2}),
-    Promise(r"sm_80/h64x128 b?f16", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 12}),
-    Promise(r"sm_80/h64x64 b?f16", {"MMA": 32, "LDSM": 16, "LDGSTS.128": 16}),
-    Promise(r"sm_80/h16x128 b?f16", {"MMA": 8, "LDSM": 9, "LDGSTS.128": 18}),
-    Promise(r"sm_80/t128x128 f32", {"MMA": 32, "LDGSTS.128": 8}),
-    Promise(r"sm_80/t64x64 f32", {"MMA": 32, "LDGSTS.128": 16}),
-    Promise(r"sm_80/d\w+ f64", {"MMA": 8, "LDGSTS.128": 8}),
+    Promise(r"mma_sync/h128x(128|256) b?f16", {"MMA": 64, "LDSM": 16, "LDGSTS.128": 12, "STG": 2}),
+    Promise(r"mma_sync/h64x128 b?f16", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 12}),
+    Promise(r"mma_sync/h64x64 b?f16", {"MMA": 32, "LDSM": 16, "LDGSTS.128": 16}),
+    Promise(r"mma_sync/h16x128 b?f16", {"MMA": 8, "LDSM": 9, "LDGSTS.128": 18}),
+    Promise(r"mma_sync/t128x128 f32", {"MMA": 32, "LDGSTS.128": 8}),
+    Promise(r"mma_sync/t64x64 f32", {"MMA": 32, "LDGSTS.128": 16}),
+    Promise(r"mma_sync/d\w+ f64", {"MMA": 8, "LDGSTS.128": 8}),
     # A warp's 32 x 32 by 16 of k is 8 products, twice a tile; 8 reads of 8 bytes for 16 rows, 4 for 8 columns.
-    Promise(r"f64/m(128|64)x64 f64", {"MMA": 16, "LDGSTS.128": 16, "LDS": 96, "BAR": 3}),
-    Promise(r"f64/m32x32 f64", {"MMA": 4, "LDGSTS.128": 16, "LDS": 48, "BAR": 3}),
+    Promise(r"mma_sync/m(128|64)x64 f64", {"MMA": 16, "LDGSTS.128": 16, "LDS": 96, "BAR": 3}),
+    Promise(r"mma_sync/m32x32 f64", {"MMA": 4, "LDGSTS.128": 16, "LDS": 48, "BAR": 3}),
     # A step is four k: 16 multiply-adds for each 16 x 8 of a warp's part; four steps a tile of 64 bytes, of 128 a loop
     # of two.
-    Promise(r"f32/f128x128 f32", {"FFMA": 1024, "LDS.128": 32, "LDGSTS.128": 8}),
-    Promise(r"f32/f64x64 f32", {"FFMA": 512, "LDS.128": 32, "LDGSTS.128": 8}),
-    Promise(r"f32/f(32x32|16x128) f32", {"FFMA": 128, "LDS.128": 16, "LDGSTS.128": 10}),
-    Promise(r"f32/f\w+ f32", {"LDGSTS": 8, "BAR": 3, "STG.128": 1, "STS": 2}),
+    Promise(r"mma_sync/f128x128 f32", {"FFMA": 1024, "LDS.128": 32, "LDGSTS.128": 8}),
+    Promise(r"mma_sync/f64x64 f32", {"FFMA": 512, "LDS.128": 32, "LDGSTS.128": 8}),
+    Promise(r"mma_sync/f(32x32|16x128) f32", {"FFMA": 128, "LDS.128": 16, "LDGSTS.128": 10}),
+    Promise(r"mma_sync/f\w+ f32", {"LDGSTS": 8, "BAR": 3, "STG.128": 1, "STS": 2}),
     # Four steps of 32 k a tile, whose sums are scaled and added once.
-    Promise(r"sm_89/o128x128 f8", {"MMA": 64, "LDSM": 24, "LDGSTS.128": 16, "FFMA": 64, "BAR": 3}),
-    Promise(r"sm_89/o64x64 f8", {"MMA": 32, "LDSM": 16, "LDGSTS.128": 16, "FFMA": 32, "BAR": 3}),
-    Promise(r"sm_80/i\w+ i8", {"LDSM": 16, "LDGSTS.128": 16}),
-    Promise(r"sm_80/\w+ \w+", {"LDGSTS": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
-    Promise(r"terms/e\w+ f32", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
+    Promise(r"mma_sync/o128x128 f8", {"MMA": 64, "LDSM": 24, "LDGSTS.128": 16, "FFMA": 64, "BAR": 3}),
+    Promise(r"mma_sync/o64x64 f8", {"MMA": 32, "LDSM": 16, "LDGSTS.128": 16, "FFMA": 32, "BAR": 3}),
+    Promise(r"mma_sync/i\w+ i8", {"LDSM": 16, "LDGSTS.128": 16}),
+    Promise(r"mma_sync/[htdi]\w+ \w+", {"LDGSTS": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
+    Promise(r"mma_sync/e\w+ f32", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
     Promise(r"split/sum <\w+>", {"LDG.128": 1}, {"load128": 1}),
     # The passes before a product: a store of 16 bytes for each term; for what is copied, and what is turned.
-    Promise(r"terms/divide", {"LDG.128": 2, "once": 2, "STG.128": 3}),
+    Promise(r"mma_sync/divide", {"LDG.128": 2, "once": 2, "STG.128": 3}),
     Promise(r"sm_90a/divide", {"LDG.128": 2, "once": 2, "STG.128": 3}),
     Promise(r"sm_90a/pack <\d bytes>", {"once": 1, "STG.128": 2, "LDS.128": 1, "BAR": 1}),
     # By rows: four packets past L1 before the loop and four in it, which are on their way together; x through L1.

@@ -204,9 +204,11 @@ def test_faults_in_hip_code_are_found(tmp_path: Path, target: str) -> None:
 
 
 def test_a_changed_figure_is_a_diff() -> None:
-    one = Kernel("sm_80", "void gpukern::gemm::simt::product<float, 128, 128, 16, 8, 8>(W)", 163, arch="sm_80")
+    one = Kernel(
+        "sm_80", "void gpukern::gemm::simt::product<gpukern::gemm::simt::s128x128, float>(W)", 163, arch="sm_80"
+    )
     other = replace(one, registers=168)
-    old, new = (kernels.compared(kernels.golden("sm_80", "nvcc 0", [k], 1.0)) for k in (one, other))
+    old, new = (kernels.golden("sm_80", "nvcc 0", [k]).splitlines() for k in (one, other))
     assert one.key == "simt/s128x128 f32"
     assert [(a, b) for a, b in zip(old, new) if a != b and "regs 163" in a and "regs 168" in b]
 
@@ -216,11 +218,11 @@ def test_a_promise_that_no_kernel_answers_to_is_found() -> None:
     said = inspection.unkept(found)
     assert [p.kernels for p in promises.PROMISES if not any(f" is named {p.kernels}," in text for text in said)] == []
     assert not [text for text in said if "sm_80: " in text and "sm_90a/" in text]
-    found = inspect_cuda.Inspection("nvcc 0", {"sm_75": []})  # has no kernels of sm_80
-    assert {s for s in inspection.unkept(found) if "sm_80/" in s} == set()
+    found = inspect_cuda.Inspection("nvcc 0", {"sm_75": []})  # has no kernels of mma_sync
+    assert {s for s in inspection.unkept(found) if "mma_sync/" in s} == set()
     found = inspect_cuda.Inspection("nvcc 0", {"sm_90a": []})  # has those of the two folders for it, and no others
     folders = {re.search(r"is named (\w+)/", text)[1] for text in inspection.unkept(found)}  # type: ignore[index]
-    assert folders == {"sm_90a", "f64"}
+    assert folders == {"sm_90a", "mma_sync"}
 
 
 def test_a_budget_that_is_spent_is_found() -> None:

@@ -74,7 +74,7 @@ def test_the_sample() -> None:
 def test_every_kind_of_refusal_is_one_sentence() -> None:
     a, b = torch.randn(4, 4), torch.randn(4, 4)
     for row, x, y, how, words in (
-        ("sm_80/t64x64", a, b, {"wave": 64}, "it needs mma.sync, which NVIDIA GPUs have for these types from sm_80 on"),
+        ("mma_sync/t64x64", a, b, {"wave": 64}, "it needs cp.async and mma.sync, which NVIDIA GPUs have from sm_80 on"),
         ("gemv/r1", a, b, {}, "it multiplies by one vector only; this product has more"),
         (
             "gemv/r8", a, b, {"batch_invariant": True},
@@ -82,7 +82,7 @@ def test_every_kind_of_refusal_is_one_sentence() -> None:
         ),
         ("sm_90a/w256x128", a.half()[:, :0], b.half()[:0], {}, "k is 0, so there is nothing to load"),
         (
-            "terms/e64x64", a, b, {"precision": "strict"},
+            "mma_sync/e64x64", a, b, {"precision": "strict"},
             'this call does not ask for bfloat16 terms (precision="bf16x3", "bf16x6" or "bf16x9")',
         ),
         ("simt/w64x64", a.int(), b.int(), {"activation": "relu"}, "an activation needs a floating type"),
@@ -180,7 +180,7 @@ def test_elements_that_no_kernel_wrote_are_named(lazy: Lazy) -> None:
     elements and not what lies between them."""
     a, b = torch.randn(9, 12), torch.randn(12, 20)
     x = torch.randn(9, 20)[:, ::2]
-    for row in ("simt/s32x32", "sm_90a/p64x64", "terms/e64x64"):
+    for row in ("simt/s32x32", "sm_90a/p64x64", "mma_sync/e64x64"):
         lazy.rows = 2
         with pytest.raises(model.ModelError) as said:
             model.run("mm", a, b, row=row)

@@ -141,6 +141,9 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
 }
 
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
+constexpr Traits traits(const Row&) {
+  return {.precisions = bit(Precision::strict), .multiplier = "multiply-add", .clock = kClock};
+}
 constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p); }

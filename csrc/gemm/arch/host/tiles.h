@@ -30,6 +30,7 @@ constexpr double cost(const Row&, const Problem& p, const Device&) {
 }
 
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
+constexpr Traits traits(const Row&) { return {.precisions = bit(Precision::strict), .multiplier = "ATen"}; }
 constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem&) { return false; }

@@ -15,6 +15,7 @@
 #include "../../emit.cuh"
 #include "../../schedule.h"
 #include "../../turn.cuh"
+#include "tiles.h"
 
 namespace gpukern::gemm::simt {
 
@@ -171,10 +172,17 @@ GPUKERN_D void add_scaled(const Ending& w, int64_t row0, int64_t column0, int64_
   }
 }
 
-template <class T, int BM, int BN, int BK, int TM, int TN>
-GPUKERN_KERNEL GPUKERN_BOUNDS((BM / TM) * (BN / TN)) product(GPUKERN_GRID_CONST const Work w) {
+template <int BM, int BN, int BK, int TM, int TN> struct Configuration {
+  static constexpr int bm = BM, bn = BN, bk = BK, tm = TM, tn = TN, threads = (BM / TM) * (BN / TN);
+};
+#define GPUKERN_ROW(ID, TYPES, ...) \
+  struct ID : Configuration<__VA_ARGS__> {};
+GPUKERN_SIMT_TILES(GPUKERN_ROW)
+#undef GPUKERN_ROW
+
+template <class C, class T> GPUKERN_KERNEL GPUKERN_BOUNDS(C::threads) product(GPUKERN_GRID_CONST const Work w) {
   using V = typename Number<T>::V;
-  constexpr int threads = (BM / TM) * (BN / TN);
+  constexpr int BM = C::bm, BN = C::bn, BK = C::bk, TM = C::tm, TN = C::tn, threads = C::threads;
   // Steps of k whose operands may be on their way to registers together; more of 16 bytes are more than there are.
   constexpr int deep = sizeof(V) > 8 ? 2 : 8;
   using LoadA = Loader<T, BM, BK, threads>;

@@ -3,7 +3,6 @@
 #pragma once
 #include "../../split/split.h"
 #include "kernel.cuh"
-#include "tiles.h"
 
 namespace gpukern::gemm::simt {
 
@@ -16,15 +15,15 @@ constexpr bool along_k(int64_t k_stride, int64_t x_stride) {
   return k_stride == 1 || (x_stride != 1 && k <= x);
 }
 
-template <class T, int BM, int BN, int BK, int TM, int TN> int run(const Problem& p, const Data& data, Stream stream) {
-  constexpr int threads = (BM / TM) * (BN / TN), size = sizeof(T);
+template <class C, class T> int run(const Problem& p, const Data& data, Stream stream) {
+  constexpr int size = sizeof(T);
   using V = typename Number<T>::V;
-  using LoadA = Loader<T, BM, BK, threads>;
-  using LoadB = Loader<T, BN, BK, threads>;
-  constexpr size_t shared = 2 * BK * (LoadA::line + LoadB::line) * sizeof(V);
+  using LoadA = Loader<T, C::bm, C::bk, C::threads>;
+  using LoadB = Loader<T, C::bn, C::bk, C::threads>;
+  constexpr size_t shared = 2 * C::bk * (LoadA::line + LoadB::line) * sizeof(V);
   const bool split = data.splits > 1 || ends_apart(p);
   const Problem stored = split ? partial_of(p) : p;
-  Work w{ending_of(stored, split ? partial_of(data) : data, Place<V, TM, TN, BN / (8 * TN)>::gn),
+  Work w{ending_of(stored, split ? partial_of(data) : data, Place<V, C::tm, C::tn, C::bn / (8 * C::tn)>::gn),
          0,
          p.batch,
          data.splits,
@@ -34,11 +33,11 @@ template <class T, int BM, int BN, int BK, int TM, int TN> int run(const Problem
          false};
   w.a_packets = packets_fit(w.a_along_k ? p.a.column : p.a.row, p.a.align, LoadA::width, size);
   w.b_packets = packets_fit(w.b_along_k ? p.b.row : p.b.column, p.b.align, LoadB::width, size);
-  const int64_t tiles = ceil_div(p.m, BM) * ceil_div(p.n, BN), at_once = batches_per_launch(tiles);
+  const int64_t tiles = ceil_div(p.m, C::bm) * ceil_div(p.n, C::bn), at_once = batches_per_launch(tiles);
   for (int64_t left = p.batch * data.splits; left > 0; left -= at_once, w.first_batch += at_once) {
     const int64_t blocks = tiles * (left < at_once ? left : at_once);
-    if (const int error = platform::launch(&product<T, BM, BN, BK, TM, TN>, dim3(static_cast<unsigned>(blocks)),
-                                           dim3(threads), shared, stream, w))
+    if (const int error =
+            platform::launch(&product<C, T>, dim3(static_cast<unsigned>(blocks)), dim3(C::threads), shared, stream, w))
       return error;
   }
   return split::end(p, data, split, 0, stream);
@@ -46,9 +45,9 @@ template <class T, int BM, int BN, int BK, int TM, int TN> int run(const Problem
 
 template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {
   int index = 0;
-#define GPUKERN_ROW(ID, TYPES, BM, BN, BK, TM, TN)                        \
-  if constexpr ((TYPES & bit(type_of<T>())) != 0)                         \
-    if (index == row) return run<T, BM, BN, BK, TM, TN>(p, data, stream); \
+#define GPUKERN_ROW(ID, TYPES, ...)                       \
+  if constexpr ((TYPES & bit(type_of<T>())) != 0)         \
+    if (index == row) return run<ID, T>(p, data, stream); \
   ++index;
   GPUKERN_SIMT_TILES(GPUKERN_ROW)
 #undef GPUKERN_ROW

@@ -34,8 +34,11 @@ constexpr int64_t shared_bytes(unsigned types, int bm, int bn, int bk) {
   return 2 * bk * ((bm + bn) * element(types) + 32);
 }
 
+// Where `targets` has a line of its own for them.
+constexpr const char* source(unsigned types) { return types & (kSingle | kDouble) ? "float" : nullptr; }
+
 #define GPUKERN_ROW(ID, TYPES, BM, BN, BK, TM, TN) \
-  Row{#ID, TYPES, BM, BN, BK, TM, TN, (BM / TM) * (BN / TN), shared_bytes(TYPES, BM, BN, BK)},
+  Row{#ID, TYPES, BM, BN, BK, TM, TN, (BM / TM) * (BN / TN), shared_bytes(TYPES, BM, BN, BK), 2, 0, source(TYPES)},
 inline constexpr Row kRows[] = {GPUKERN_SIMT_TILES(GPUKERN_ROW)};
 #undef GPUKERN_ROW
 constexpr int kCount = sizeof(kRows) / sizeof(Row);
@@ -72,6 +75,7 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
 constexpr int64_t blocks_an_sm(const Row& r) { return r.tm * r.tn > 16 ? 1 : 2; }
 
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
+constexpr Traits traits(const Row&) { return {.precisions = bit(Precision::strict), .multiplier = "multiply-add"}; }
 constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
 constexpr bool apart(const Problem& p) { return ends_apart(p); }

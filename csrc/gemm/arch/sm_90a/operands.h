@@ -64,7 +64,7 @@ constexpr Reason refused_copies(const Problem& p) {
   return fits ? nullptr : "copying the operands for TMA takes more tiles than a grid can have blocks";
 }
 
-constexpr double kMemory = 4.3e12 / 1.7e9;  // bytes a cycle: an H200's
+constexpr double kMemory = kBandwidth / kClock;  // bytes a cycle: an H200's
 // Modelled cycles of the copies: a launch, and each byte read and written.
 constexpr double packing_cost(const Problem& p) { return packed(p) ? 3000 + 2 * double(packed_bytes(p)) / kMemory : 0; }
 // Whether they pay, where the next folder's rows would take longer by a part of the time that wgmma takes: mma.sync

@@ -87,6 +87,15 @@ constexpr bool fits(const Row& r) {
          (!promotes(r) || kScaleBlock % r.bn == 0);
 }
 constexpr bool adds_terms(const Row& r) { return r.types == kTerms; }
+constexpr Traits traits(const Row& r) {
+  return {.lanes = 32,
+          .precisions = adds_terms(r) ? kInTerms : bit(Precision::tf32),
+          .tensor_cores = true,
+          .multiplier = adds_terms(r) ? "wgmma of bfloat16 terms"
+                        : promotes(r) ? "wgmma, promoted"
+                                      : "wgmma",
+          .clock = kClock};
+}
 // k of a stage, and of a step: what consumers take at a time, and ranges of k are multiples of.
 constexpr int kTermStep = 128;
 constexpr int stage_of(const Problem& p) { return kSpan / (in_terms(p) ? 2 : bytes(p.type)); }

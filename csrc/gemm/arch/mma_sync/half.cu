@@ -1,0 +1,5 @@
+#include "rows.h"
+
+namespace gpukern::gemm::mma_sync {
+template int run_row<half_t, Multiplier::mma>(int, const Problem&, const Data&, Stream);
+}  // namespace gpukern::gemm::mma_sync

@@ -1,0 +1,84 @@
+// What the mainloop multiplies by where there is no tensor core's product: multiply-adds of 16 rows x 8 columns and
+// four k, of which lane 4 g + q has two rows and two columns, as it has of mma.sync's.
+//
+// Reads of shared memory are 16 bytes wide whichever way a tile's lines run, so all layouts are brought as they lie:
+//
+//     lines along k:  four k of one row or column                    rows g, g + 8        columns 2 q, 2 q + 1 (+ 8)
+//     lines along x:  two rows of one k, or four columns of one k    rows 2 g, 2 g + 1    columns 4 q .. 4 q + 3
+//
+// Only the slab (store.cuh) has to know which rows and columns a lane has; they are chosen so that the lanes of one
+// read are in different banks: eight lines that lie behind one another, or neighbours of one line.
+//
+// What it has before simt's: no register holds what is on its way from global memory, three tiles are under way instead
+// of one, and what is read from shared memory for the next four k comes while the present ones are multiplied.
+// Predicted, not yet measured: 0.95 of cuBLAS at 4096^3, whose kernel of the same tile it resembles.
+#pragma once
+#include "fragments.cuh"
+
+namespace gpukern::gemm::mma_sync {
+
+constexpr int kDeep = 4;  // k of one product
+
+template <bool AlongA, bool AlongB> struct MultiplyAdd {
+  using A = float[2][kDeep];  // [row][k]
+  using B = float[2][kDeep];  // [column][k] of 8 columns
+  using Sum = float;
+  static constexpr int bytes = kDeep * 4;
+  static constexpr bool gradients = false;  // as others of ordinary cores: problem.h, ends_apart
+  static constexpr int side = AlongB ? 1 : 2;
+  // A slab's line, in banks, that 16 lanes' packets of 8 bytes or 8 lanes' of 16 keep off each other with.
+  static constexpr int pad = AlongB ? (AlongA ? 8 : 4) : (AlongA ? 16 : 8);
+  static GPUKERN_HD int row(int g, int half) { return AlongA ? g + half * 8 : 2 * g + half; }
+  static GPUKERN_HD int column(int part, int q) { return part * 8 + q * (AlongB ? 2 : 4); }
+
+  template <class Tile> static GPUKERN_D void read_a(A& r, const char* tile, int x, int step, int lane) {
+    const int g = lane / 4, k = step * kDeep;
+    if constexpr (AlongA) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const auto packet = read<Packet<float, 4>, Tile>(tile, x + row(g, half), k);
+#pragma unroll
+        for (int i = 0; i < kDeep; ++i) r[half][i] = packet.v[i];
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kDeep; ++i) {
+        const auto packet = read<Packet<float, 2>, Tile>(tile, x + row(g, 0), k + i);
+#pragma unroll
+        for (int half = 0; half < 2; ++half) r[half][i] = packet.v[half];
+      }
+    }
+  }
+
+  // Two parts of 8 columns from x on.
+  template <class Tile> static GPUKERN_D void read_b(B (&r)[2], const char* tile, int x, int step, int lane) {
+    const int q = lane % 4, k = step * kDeep;
+    if constexpr (AlongB) {
+#pragma unroll
+      for (int part = 0; part < 2; ++part)
+#pragma unroll
+        for (int e = 0; e < 2; ++e) {
+          const auto packet = read<Packet<float, 4>, Tile>(tile, x + column(part, q) + e, k);
+#pragma unroll
+          for (int i = 0; i < kDeep; ++i) r[part][e][i] = packet.v[i];
+        }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kDeep; ++i) {
+        const auto packet = read<Packet<float, 4>, Tile>(tile, x + column(0, q), k + i);
+#pragma unroll
+        for (int e = 0; e < 4; ++e) r[e / 2][e % 2][i] = packet.v[e];
+      }
+    }
+  }
+
+  // k in its order, so that every row of every folder of ordinary cores adds alike.
+  static GPUKERN_D void product(float (&d)[4], const A& a, const B& b) {
+#pragma unroll
+    for (int k = 0; k < kDeep; ++k)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) multiply_add(d[i], a[i / 2][k], b[i % 2][k]);
+  }
+};
+
+}  // namespace gpukern::gemm::mma_sync

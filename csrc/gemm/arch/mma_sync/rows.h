@@ -1,0 +1,40 @@
+// The kernels of one type and multiplier, and the switch that launches them.  They are in a few .cu, which compile side
+// by side; more would each pay for the front end.
+#pragma once
+#include "launch.cuh"
+
+namespace gpukern::gemm::mma_sync {
+
+// The kernel for the layouts as they lie.
+template <class C, class T> Compiled compiled(const Problem& p) {
+  if constexpr (C::multiplier == Multiplier::float8) {
+    if (p.type == DType::e5m2) return {&scaled_product<C, T, true, false>, true, true};
+    if (p.scaling.b_type == DType::e5m2) return {&scaled_product<C, T, false, true>, true, true};
+    return {&scaled_product<C, T, false, false>, true, true};
+  } else {
+    const bool along_a = a_along_k(p), along_b = b_along_k(p);
+    if (along_a && along_b) return {&product<C, T, true, true>, true, true};
+    if constexpr (sizeof(T) > 1) {
+      if (along_a) return {&product<C, T, true, false>, true, false};
+      if (!along_b) return {&product<C, T, false, false>, false, false};
+      if constexpr (C::bm == 16) return {&product<C, T, false, true>, false, true};
+    }
+    return {};  // `oriented` leaves no such layout
+  }
+}
+
+template <class T, Multiplier M> int run_row(int row, const Problem& given, const Data& data, Stream stream) {
+  const Problem p = oriented(kRows[row], given);
+  Compiled c{};
+  int index = 0;
+#define GPUKERN_ROW(ID, MULTIPLIER, TYPES, ...)                                  \
+  if constexpr (Multiplier::MULTIPLIER == M && (TYPES & bit(type_of<T>())) != 0) \
+    if (index == row) c = compiled<ID, T>(p);                                    \
+  ++index;
+  GPUKERN_MMA_SYNC_TILES(GPUKERN_ROW)
+#undef GPUKERN_ROW
+  if (!c.kernel) return platform::kNoKernel;  // selection names no such row
+  return run<T>(kRows[row], c, given, p, turned(kRows[row], given), apart(p), data, stream);
+}
+
+}  // namespace gpukern::gemm::mma_sync

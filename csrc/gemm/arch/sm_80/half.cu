@@ -1,5 +1,0 @@
-#include "rows.h"
-
-namespace gpukern::gemm::sm_80 {
-template int run_row<half_t>(int, const Problem&, const Data&, Stream);
-}  // namespace gpukern::gemm::sm_80
