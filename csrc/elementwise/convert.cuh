@@ -2,9 +2,9 @@
 //
 // Reads and conversions are apart, so that all of a thread's reads are under way before the first conversion waits.
 #pragma once
-#include <cstring>
 #include <type_traits>
 
+#include "../core/bits.h"
 #include "../platform/gpu.h"
 #include "plan.h"
 
@@ -24,13 +24,6 @@ template <> struct BitsOf<8> {
   using type = uint64_t;
 };
 template <int Size> using Bits = typename BitsOf<Size>::type;
-
-template <class To, class From> GPUKERN_HD To bits_as(From from) {
-  static_assert(sizeof(To) == sizeof(From));
-  To to;
-  memcpy(&to, &from, sizeof(To));
-  return to;
-}
 
 // A packet of 16 bytes as it is kept: four registers, whatever its elements are. As elements of a byte each would have
 // its own, in a kernel and in calls of the functions below.

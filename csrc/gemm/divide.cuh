@@ -37,32 +37,22 @@ struct Division {
   int terms;
 };
 
-GPUKERN_HD uint32_t bits_of(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, 4);
-  return bits;
-}
-GPUKERN_HD float float_of(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, 4);
-  return x;
-}
 constexpr uint32_t kSign = 0x80000000u, kInfinity = 0x7f800000u, kLargest = 0x7f7f0000u, kSmallest = 0x00010000u;
 
 // The nearest bfloat16, as a float; of a finite number finite, of a number that is not 0 not 0.
 GPUKERN_HD float leading(float x) {
-  const uint32_t bits = bits_of(x), sign = bits & kSign, size = bits & ~kSign;
+  const uint32_t bits = bits_as<uint32_t>(x), sign = bits & kSign, size = bits & ~kSign;
   if (size >= kInfinity) return x;
   const uint32_t rounded = (size + 0x7fffu + (size >> 16 & 1u)) & 0xffff0000u;
-  if (rounded >= kInfinity) return float_of(sign | kLargest);
-  if (rounded == 0 && size != 0) return float_of(sign | kSmallest);
-  return float_of(sign | rounded);
+  if (rounded >= kInfinity) return bits_as<float>(sign | kLargest);
+  if (rounded == 0 && size != 0) return bits_as<float>(sign | kSmallest);
+  return bits_as<float>(sign | rounded);
 }
 
 // term 0, 1, 2 of x, each by itself exact in bfloat16.
 GPUKERN_HD void divide(float x, float (&term)[3]) {
   term[0] = leading(x);
-  const bool finite = (bits_of(x) & ~kSign) < kInfinity;
+  const bool finite = (bits_as<uint32_t>(x) & ~kSign) < kInfinity;
   const float rest = finite ? x - term[0] : 0.0f;
   term[1] = finite ? leading(rest * 256.0f) : 0.0f;
   term[2] = (rest - term[1] * (1.0f / 256)) * 65536.0f;

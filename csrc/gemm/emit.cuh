@@ -3,9 +3,9 @@
 // A thread hands over P neighbours of D at a time, along a row or down a column.  They are loaded and stored as one
 // packet where addresses allow, else one by one; what lies outside D is dropped.
 #pragma once
+#include "../core/number.h"
+#include "../primitives/rotate.h"
 #include "epilogue.h"
-#include "number.cuh"
-#include "turn.cuh"
 
 namespace gpukern::gemm {
 
@@ -146,7 +146,7 @@ GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t col
 #pragma unroll 1
       for (int i = 0; i < P; ++i) {
         v[0] = activated<Backward>(kind, step == 2, v[0], step == 2 ? x[0] : v[0]);
-        turn(v), turn(x);
+        rotate(v), rotate(x);
       }
     }
   }
@@ -182,7 +182,7 @@ GPUKERN_D void put(const Ending& w, const Layout& l, int64_t offset, int left, c
 }
 
 // What of P neighbours from (row, column) on is in D.
-template <int P> GPUKERN_D int left_of(const Ending& w, const Problem& p, int64_t row, int64_t column) {
+template <int P> GPUKERN_D int packet_left(const Ending& w, const Problem& p, int64_t row, int64_t column) {
   const int64_t along = w.down ? p.m - row : p.n - column;
   return along < P ? static_cast<int>(along) : P;
 }
@@ -193,7 +193,7 @@ template <bool Backward, class O, class Wide = O, class V, int P>
 GPUKERN_D bool emit_as(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
   const Problem& p = argument(w).p;
   if (row >= p.m || column >= p.n) return false;
-  const int left = left_of<P>(w, p, row, column);
+  const int left = packet_left<P>(w, p, row, column);
   if (!w.plain) {
     if constexpr (Backward) {  // the tensor cores' rows and split: many kernels, or a large end
       Several<V, P> sums;
@@ -221,7 +221,7 @@ template <int P>
 GPUKERN_D void emit_scaled(const Ending& w, int64_t batch, int64_t row, int64_t column, float (&v)[P]) {
   const Problem& p = argument(w).p;
   if (column >= p.n || row >= p.m) return;
-  const int left = left_of<P>(w, p, row, column);
+  const int left = packet_left<P>(w, p, row, column);
   const bool same = p.scaling.turned != w.down;  // one number of the bias for all of them
   const float* const bias = w.data.bias ? w.data.bias + (p.scaling.turned ? row : column) : nullptr;
 #pragma unroll

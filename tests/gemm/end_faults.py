@@ -40,7 +40,7 @@ END_FAULTS: list[tuple[str, str, str, str]] = [
         "v[0], v[0]);",
     ),
     ("S itself goes through the activation", EMIT, "<Backward>(kind, step == 2,", "<Backward>(kind, false,"),
-    ("the elements of S do not move along", EMIT, "turn(v), turn(x);", "turn(v);"),
+    ("the elements of S do not move along", EMIT, "rotate(v), rotate(x);", "rotate(v);"),
     ("a formula of the result is given S", EPILOGUE, "Saves::result ? y : x", "Saves::result ? x : x"),
     (
         "every matrix has the first one's scales",

@@ -8,10 +8,10 @@ from tests.gemm.switched import Fault
 
 GEMV, GEMV_RUN = "gemm/arch/gemv/kernel.cuh", "gemm/arch/gemv/rows.h"
 SIMT = "gemm/arch/simt/kernel.cuh"
-LOOP, TILE, RUN, ADA, F32 = (
-    f"gemm/arch/mma_sync/{name}"
-    for name in ("mainloop.cuh", "tile.cuh", "launch.cuh", "promotion.cuh", "multiply_add.cuh")
+LOOP, RUN, ADA, F32 = (
+    f"gemm/arch/mma_sync/{name}" for name in ("block.cuh", "launch.cuh", "promotion.cuh", "multiply_add.cuh")
 )
+TILE = "primitives/tile.h"
 DIVIDE, PACK, HOPPER = "gemm/divide.cuh", "gemm/arch/sm_90a/pack.cuh", "gemm/arch/sm_90a/rows.h"
 EMIT, SPLIT, RANGES = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/arch/sm_90a/ranges.cuh"
 OPERANDS = "gemm/arch/sm_90a/operands.h"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.gemm.mutants import CONFIGURATIONS, FRAGMENTS, LOOP, STORE, Mutant, Plant
+from tests.gemm.mutants import BLOCK, CONFIGURATIONS, FRAGMENTS, LOOP, STORE, Mutant, Plant
 
 # What is wrong, file, the right text and the wrong one.
 Fault = tuple[str, str, str, str]
@@ -91,14 +91,14 @@ EIGHT: list[Fault] = [
     ("B's format is not asked", CONFIGURATIONS, "if (p.scaling.b_type == DType::e5m2)", "if (false)"),
     (
         "a range begins with the first block",
-        LOOP,
+        BLOCK,
         "after(here, block.range.first + k * Loop::BK,",
         "after(here, k * Loop::BK,",
     ),
-    ("no tile of k is the last", LOOP, "k * Loop::BK, last(), sum)", "k * Loop::BK, k == block.tiles, sum)"),
+    ("no tile of k is the last", BLOCK, "k * Loop::BK, last(), sum)", "k * Loop::BK, k == block.tiles, sum)"),
     (
         "a warp's rows are the block's",
-        LOOP,
+        BLOCK,
         "{block.slice, block.row + warp_row, block",
         "{block.slice, block.row, block",
     ),

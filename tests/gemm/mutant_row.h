@@ -5,9 +5,8 @@
 namespace gpukern::gemm::mma_sync {
 
 template <class C, class T> int run_one(int number, const Problem& given, const Data& data, Stream stream) {
-  const Row& row = kRows[number];
-  const Problem p = oriented(row, given);
-  return run<T>(row, compiled<C, T>(p), given, p, turned(row, given), apart(p), data, stream);
+  const Problem p = oriented(kRows[number], given);
+  return run_kernel<T>(number, compiled<C, T>(p), given, p, data, stream);
 }
 
 }  // namespace gpukern::gemm::mma_sync

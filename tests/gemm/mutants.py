@@ -22,9 +22,9 @@ from tests.gemm.term_faults import FAULTS
 from tests.platform.includes import headers_of
 from tests.platform.library import FOLDER, MACHINE, ROOT, load, machine_rules, run_ninja, sources_read
 
-LOOP, STORE, KERNEL, TILE, FRAGMENTS, LAUNCH, CONFIGURATIONS = (
-    f"gemm/arch/mma_sync/{name}"
-    for name in ("mainloop.cuh", "store.cuh", "kernel.cuh", "tile.cuh", "fragments.cuh", "launch.cuh", "rows.h")
+LOOP, TILE, FRAGMENTS = (f"primitives/{name}.h" for name in ("mainloop", "tile", "fragments"))
+BLOCK, STORE, KERNEL, LAUNCH, CONFIGURATIONS = (
+    f"gemm/arch/mma_sync/{name}" for name in ("block.cuh", "store.cuh", "kernel.cuh", "launch.cuh", "rows.h")
 )
 EMIT, SPLIT, SCHEDULE = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/schedule.h"
 
@@ -111,7 +111,9 @@ MUTANTS = [
         "    syncwarp();\n#pragma unroll 1\n    for (int q",
         "#pragma unroll 1\n    for (int q",
     ),
-    Mutant("no barrier before the slab is written again", STORE, "    syncwarp();\n    turn(sum);", "    turn(sum);"),
+    Mutant(
+        "no barrier before the slab is written again", STORE, "    syncwarp();\n    rotate(sum);", "    rotate(sum);"
+    ),
     Mutant("the ring does not close", LOOP, "slot + 1 == Stages ? 0 : slot + 1", "slot + 1"),
     Mutant(
         "the last step reads on in its own slot", LOOP, "const int from = last ? next : slot", "const int from = slot"
@@ -125,19 +127,19 @@ MUTANTS = [
     Mutant("the sets of B do not take turns", LOOP, "take(step + 1, odd, even);", "take(step + 1, even, odd);"),
     Mutant(
         "warps stand the other way",
-        LOOP,
+        BLOCK,
         "warp / (C::bn / C::wn) * C::wm, warp_column = warp % (C::bn / C::wn) * C::wn",
         "warp % (C::bn / C::wn) * C::wm, warp_column = warp % (C::bn / C::wn) * C::wn",
     ),
     Mutant(
         "a range of k begins at 0 for B",
-        LOOP,
+        BLOCK,
         "block.column * p.b.column + range.first * p.b.row",
         "block.column * p.b.column",
     ),
     Mutant(
         "the range's matrix, not the batch's",
-        LOOP,
+        BLOCK,
         "static_cast<const T*>(data.a) + block.batch * p.a.batch",
         "static_cast<const T*>(data.a) + block.slice * p.a.batch",
     ),

@@ -7,7 +7,7 @@ DIVIDE, TERMS, KERNEL, ROWS, LOOP = (
     "gemm/terms.h",
     "gemm/arch/mma_sync/terms.cuh",
     "gemm/arch/mma_sync/term_rows.h",
-    "gemm/arch/mma_sync/mainloop.cuh",
+    "primitives/mainloop.h",
 )
 
 FAULTS = [
@@ -31,8 +31,8 @@ FAULTS = [
     (
         "sums that are not finite are kept",
         KERNEL,
-        "return (terms::bits_of(sum) & ~terms::kSign) < terms::kInfinity ? sum * (1.0f / (1 << terms::kShift)) : 0.0f;",
-        "return sum * (1.0f / (1 << terms::kShift));",
+        "? sum * (1.0f / (1 << terms::kShift)) : 0.0f;",
+        "? sum * (1.0f / (1 << terms::kShift)) : sum * (1.0f / (1 << terms::kShift));",
     ),
     ("a tile behind the end of k", KERNEL, "left_of(block.range.end - block.range.first - k, Loop::BK)", "Loop::BK"),
     ("B's term is the one of A", KERNEL, "pair.b * w.b.term", "pair.a * w.b.term"),
@@ -58,13 +58,13 @@ FAULTS = [
     (
         "hi is rounded to infinity",
         DIVIDE,
-        "  if (rounded >= kInfinity) return float_of(sign | kLargest);\n",
+        "  if (rounded >= kInfinity) return bits_as<float>(sign | kLargest);\n",
         "",
     ),
     (
         "hi of the smallest numbers is 0",
         DIVIDE,
-        "  if (rounded == 0 && size != 0) return float_of(sign | kSmallest);\n",
+        "  if (rounded == 0 && size != 0) return bits_as<float>(sign | kSmallest);\n",
         "",
     ),
     ("infinity is cut to the largest number", DIVIDE, "  if (size >= kInfinity) return x;\n", ""),

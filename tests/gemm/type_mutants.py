@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.gemm.mutants import EMIT, Mutant, Plant
 
 NUMBER, FORMAT, PROBLEM, KERNEL = (
-    "gemm/number.cuh", "gemm/float8.cuh", "gemm/problem.h", "gemm/arch/simt/kernel.cuh",
+    "core/number.h", "core/float8.h", "gemm/problem.h", "gemm/arch/simt/kernel.cuh",
 )  # fmt: skip
 
 NONE = Mutant("nothing of types", KERNEL, "", "")
@@ -72,7 +72,7 @@ FLOAT8 = [
         "  bits |= ones_below_0(f.largest - magnitude)",
         "  if (magnitude >> (23 - f.shift) == 0) bits = 0;\n  bits |= ones_below_0(f.largest - magnitude)",
     ),
-    Mutant("no number is negative", FORMAT, "float_of_bits(bits | sign << 24)", "float_of_bits(bits)"),
+    Mutant("no number is negative", FORMAT, "bits_as<float>(bits | sign << 24)", "bits_as<float>(bits)"),
     Mutant("results are cut, not rounded", FORMAT, "(magnitude + half + odd -", "(magnitude -"),
     Mutant("ties go away from zero", FORMAT, "(magnitude + half + odd -", "(magnitude + half + 1 -"),
     Mutant(
@@ -81,7 +81,7 @@ FLOAT8 = [
         "if (bits > f.largest && magnitude <= 0x7f800000) bits",
         "if (false) bits",
     ),
-    Mutant("subnormal results are flushed", FORMAT, "+ float_of_bits(many)) - many;", "+ float_of_bits(many)) * 0;"),
+    Mutant("subnormal results are flushed", FORMAT, "+ bits_as<float>(many)) - many;", "+ bits_as<float>(many)) * 0;"),
     Mutant(
         "the scale of the row above",
         KERNEL,

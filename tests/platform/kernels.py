@@ -16,7 +16,7 @@ GOLDEN = ROOT / "tests" / "platform" / "golden"
 TYPES = {
     "float": "f32", "double": "f64", "__half": "f16", "__nv_bfloat16": "bf16", "__hip_bfloat16": "bf16",
     "unsigned char": "u8", "signed char": "i8", "short": "i16", "int": "i32", "long": "i64",
-    "gpukern::gemm::Complex<float>": "c64", "gpukern::gemm::Complex<double>": "c128", "gpukern::gemm::float8_t": "f8",
+    "gpukern::Complex<float>": "c64", "gpukern::Complex<double>": "c128", "gpukern::float8_t": "f8",
 }  # fmt: skip
 
 

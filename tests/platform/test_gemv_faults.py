@@ -95,7 +95,7 @@ FAULTS = [
     Fault("columns: a warp writes over another's sums", "c1", "(warp * side + lane) * width", "lane * width"),
     Fault("columns: every lane stores", "c8", "if (lane < side) {", "{"),
     Fault("columns: the last warp is left out", "c1", "g < warps; ++g", "g + 1 < warps; ++g"),
-    Fault("columns: sums of the first vector for all", "c8", "turn(sum);", ""),
+    Fault("columns: sums of the first vector for all", "c8", "rotate(sum);", ""),
     Fault("columns: the last columns are not guarded", "c1", "row0 < p.m ? left_of(p.m - row0, width) : 0", "width"),
     Fault("columns: a packet where less is left", "c8", "w.packets && left == width", "w.packets"),
     Fault(

@@ -5,9 +5,9 @@
 #include "gemm/emit.cuh"
 #include "gemm/refusals.h"
 #include "gemm/split/split.cu"
-#include "gemm/turn.cuh"
 #include "platform/device.h"
 #include "platform/model/memory.h"
+#include "primitives/rotate.h"
 
 #include GPUKERN_FAULTS_HEADER
 

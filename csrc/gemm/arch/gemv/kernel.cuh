@@ -22,8 +22,8 @@
 // What does not lie in packets is read element by element with any strides, neighbouring threads side by side.  All
 // sums are added in an order that the problem alone decides.
 #pragma once
+#include "../../../primitives/rotate.h"
 #include "../../emit.cuh"
-#include "../../turn.cuh"
 #include "tiles.h"
 
 namespace gpukern::gemm::gemv {
@@ -246,7 +246,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUK
 #pragma unroll
         for (int j = 0; j < width; ++j) sum[v][j] += N::widen(element.v[j]) * factor;
       }
-      turn(held);
+      rotate(held);
     }
     from += n * w.step;
     k += n * slices;
@@ -285,7 +285,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUK
       for (int g = 1; g < warps; ++g) all += partial[g * side * width + thread];
       finish<T>(w, place.slice, tile0 + thread, v, all);
     }
-    turn(sum);
+    rotate(sum);
   }
 }
 

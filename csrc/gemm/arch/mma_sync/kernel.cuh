@@ -1,6 +1,6 @@
 // The kernels: one a configuration, type and layout.  The demangled name of each says which: product<h128x256, ..>.
 #pragma once
-#include "mainloop.cuh"
+#include "block.cuh"
 #include "multiply_add.cuh"
 #include "promotion.cuh"
 #include "tiles.h"

@@ -13,7 +13,7 @@
 // of one, and what is read from shared memory for the next four k comes while the present ones are multiplied.
 // Predicted, not yet measured: 0.95 of cuBLAS at 4096^3, whose kernel of the same tile it resembles.
 #pragma once
-#include "fragments.cuh"
+#include "mma.cuh"
 
 namespace gpukern::gemm::mma_sync {
 

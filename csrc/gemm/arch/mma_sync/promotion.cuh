@@ -1,7 +1,7 @@
 // Products of 8-bit floats.  Each tile of k (128, a block of scales) is added to float32 accumulators: tensor cores may
 // keep 14 bits of what they add (docs/numerics.md), and float32 rounds to nearest.
 #pragma once
-#include "mainloop.cuh"
+#include "block.cuh"
 
 namespace gpukern::gemm::mma_sync {
 

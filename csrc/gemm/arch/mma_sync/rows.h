@@ -23,6 +23,13 @@ template <class C, class T> Compiled compiled(const Problem& p) {
   }
 }
 
+// p: `given` as the kernel multiplies it.
+template <class T>
+int run_kernel(int row, const Compiled& c, const Problem& given, const Problem& p, const Data& data, Stream stream) {
+  if (!c.kernel) return platform::kNoKernel;  // selection names no such row
+  return run<T>(kRows[row], c, given, p, turned(kRows[row], given), apart(p), data, stream);
+}
+
 template <class T, Multiplier M> int run_row(int row, const Problem& given, const Data& data, Stream stream) {
   const Problem p = oriented(kRows[row], given);
   Compiled c{};
@@ -33,8 +40,7 @@ template <class T, Multiplier M> int run_row(int row, const Problem& given, cons
   ++index;
   GPUKERN_MMA_SYNC_TILES(GPUKERN_ROW)
 #undef GPUKERN_ROW
-  if (!c.kernel) return platform::kNoKernel;  // selection names no such row
-  return run<T>(kRows[row], c, given, p, turned(kRows[row], given), apart(p), data, stream);
+  return run_kernel<T>(row, c, given, p, data, stream);
 }
 
 }  // namespace gpukern::gemm::mma_sync

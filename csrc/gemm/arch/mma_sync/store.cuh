@@ -1,8 +1,8 @@
 // From accumulators to D: what a kernel of this folder does with what its mainloop returns.
 #pragma once
 #include "../../parts.cuh"
-#include "../../turn.cuh"
-#include "fragments.cuh"
+#include "../../schedule.h"
+#include "mma.cuh"
 
 namespace gpukern::gemm::mma_sync {
 
@@ -62,7 +62,7 @@ GPUKERN_D void store(const Params& w, int64_t slice, int64_t row0, int64_t colum
         }
     }
     syncwarp();
-    turn(sum);
+    rotate(sum);
     if constexpr (can_sum)
       if (w.ending.data.parts && (w.ending.down || i + 1 == MI))
         store_part<16 * MI, WN>(w.ending, row0 + (w.ending.down ? i * 16 : 0), column0,

@@ -65,7 +65,7 @@ GPUKERN_D Turn after(Turn t, int64_t tiles, int most, int pairs) {
 
 // From products of one order to those of the next.
 GPUKERN_D float lowered(float sum) {
-  return (terms::bits_of(sum) & ~terms::kSign) < terms::kInfinity ? sum * (1.0f / (1 << terms::kShift)) : 0.0f;
+  return (bits_as<uint32_t>(sum) & ~terms::kSign) < terms::kInfinity ? sum * (1.0f / (1 << terms::kShift)) : 0.0f;
 }
 
 // The turns in their order, and the second set of accumulators.

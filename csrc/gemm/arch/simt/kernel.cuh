@@ -12,9 +12,9 @@
 // barrier a step -> bands of tiles that share L2 (schedule.h).  Layouts are a run-time matter: each operand is walked
 // along its unit stride with packets where addresses allow, element by element with any strides where they do not.
 #pragma once
+#include "../../../primitives/rotate.h"
 #include "../../emit.cuh"
 #include "../../schedule.h"
-#include "../../turn.cuh"
 #include "tiles.h"
 
 namespace gpukern::gemm::simt {
@@ -144,7 +144,7 @@ GPUKERN_D void finish(const Work& w, int64_t batch, int64_t row0, int64_t column
       for (int j = 0; j < At::gn; ++j) v[j] = sum[0][g + j];
       emit<T>(w.ending, batch, row, column0 + place.column_of(g), v);
     }
-    turn(sum);
+    rotate(sum);
   }
 }
 

@@ -15,7 +15,7 @@ namespace gpukern::gemm::sm_90a {
 // 64 instructions less, and took more registers than 128 + 64 sums leave.
 template <int N> GPUKERN_D void add_product(int order, const float (&part)[N], float (&total)[N]) {
   constexpr float largest = 3.40282347e38f;
-  const float by = terms::float_of((127u - terms::kShift * order) << 23);
+  const float by = bits_as<float>((127u - terms::kShift * order) << 23);
 #pragma unroll
   for (int i = 0; i < N; ++i)
     if (order == 0 || fabsf(part[i]) <= largest) total[i] += by * part[i];  // a comparison and a multiply-add under it

@@ -3,10 +3,10 @@
 #include <type_traits>
 
 #include "../platform/gpu.h"
-#include "float8.cuh"
-#include "problem.h"
+#include "dtype.h"
+#include "float8.h"
 
-namespace gpukern::gemm {
+namespace gpukern {
 
 // Storage T, accumulator V.  Integers wrap, which unsigned arithmetic does by definition.
 template <class T> struct Number {
@@ -62,7 +62,7 @@ template <class R> struct Number<Complex<R>> : Native<Complex<R>> {};
 // What a tile has of the elements that are left: one register, where the number itself takes two.
 GPUKERN_HD int left_of(int64_t left, int tile) { return left < tile ? static_cast<int>(left) : tile; }
 
-// How it is read is the Problem's to say (float8.cuh).
+// Which format it has is said at run time (float8.h).
 template <> struct Number<float8_t> {
   using V = float;
   using Wide = float;
@@ -103,4 +103,4 @@ template <class F> int with_storage(DType t, F f) {
   }
 }
 
-}  // namespace gpukern::gemm
+}  // namespace gpukern

@@ -8,11 +8,10 @@
 //     line 1   c1 c0 c3 c2 ..         64-byte lines:                                c ^ (l / 2 & 3)
 //     line 2   c2 c3 c0 c1 ..
 #pragma once
-#include "../../../primitives/cp_async.h"
-#include "../../number.cuh"
-#include "../../schedule.h"
+#include "../core/number.h"
+#include "cp_async.h"
 
-namespace gpukern::gemm::mma_sync {
+namespace gpukern::primitives {
 
 // How an operand is brought: by chunks of 16 bytes; by pieces of one cp.async (4 bytes, or an element of 8); or element
 // by element through registers, where not even 4 bytes of neighbours are aligned.
@@ -122,4 +121,4 @@ template <class T> Bring bring_of(int64_t unit, int align) {
   return Bring::elements;
 }
 
-}  // namespace gpukern::gemm::mma_sync
+}  // namespace gpukern::primitives

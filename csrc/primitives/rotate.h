@@ -1,18 +1,18 @@
-// An array in registers, walked by a loop that is not unrolled: the element in turn is always the first, and behind it
-// the array moves on.  An index that moves would put the array into memory.
+// An array in registers under a loop that is not unrolled: the loop always takes the first element and rotates the
+// array.  An index that moves would put the array into local memory.
 #pragma once
 #include "../platform/gpu.h"
 
-namespace gpukern::gemm {
+namespace gpukern {
 
-// The first of N goes to the end; after N turns all are back in their places.
-template <class V, int N> GPUKERN_D void turn(V (&x)[N]) {
+// The first of N goes to the end; after N rotations all are back in their places.
+template <class V, int N> GPUKERN_D void rotate(V (&x)[N]) {
   const V first = x[0];
 #pragma unroll
   for (int i = 0; i + 1 < N; ++i) x[i] = x[i + 1];
   x[N - 1] = first;
 }
-template <class V, int M, int N> GPUKERN_D void turn(V (&x)[M][N]) {
+template <class V, int M, int N> GPUKERN_D void rotate(V (&x)[M][N]) {
 #pragma unroll
   for (int j = 0; j < N; ++j) {
     const V first = x[0][j];
@@ -21,7 +21,7 @@ template <class V, int M, int N> GPUKERN_D void turn(V (&x)[M][N]) {
     x[M - 1][j] = first;
   }
 }
-template <class V, int M, int N, int L> GPUKERN_D void turn(V (&x)[M][N][L]) {
+template <class V, int M, int N, int L> GPUKERN_D void rotate(V (&x)[M][N][L]) {
 #pragma unroll
   for (int j = 0; j < N; ++j)
 #pragma unroll
@@ -33,4 +33,4 @@ template <class V, int M, int N, int L> GPUKERN_D void turn(V (&x)[M][N][L]) {
     }
 }
 
-}  // namespace gpukern::gemm
+}  // namespace gpukern

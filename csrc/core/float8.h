@@ -3,12 +3,10 @@
 // A number's 7 bits of magnitude, moved to where float32 has its exponent, are the number but for the exponent's bias:
 // one multiplication by a power of two makes it right, subnormal numbers too (float32's own are not flushed).
 #pragma once
-#include <cstring>
+#include "bits.h"
+#include "dtype.h"
 
-#include "../platform/gpu.h"
-#include "problem.h"
-
-namespace gpukern::gemm {
+namespace gpukern {
 
 struct float8_t {
   uint8_t bits;
@@ -30,39 +28,29 @@ constexpr Format8 format_of(DType t) {
   }
 }
 
-GPUKERN_HD float float_of_bits(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, 4);
-  return x;
-}
 GPUKERN_HD uint32_t ones_below_0(uint32_t x) { return static_cast<uint32_t>(static_cast<int32_t>(x) >> 31); }
-GPUKERN_HD uint32_t bits_of_float(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, 4);
-  return bits;
-}
 
 // No branch and no condition: each would be a mask for every element that is on its way.
 GPUKERN_HD float widen(float8_t x, const Format8& f) {
   const uint32_t magnitude = x.bits & 0x7f, sign = x.bits & 0x80;
-  const float unit = float_of_bits(static_cast<uint32_t>(254 - f.bias) << 23);  // 2^(127 - bias)
-  uint32_t bits = bits_of_float(float_of_bits(magnitude << f.shift) * unit);
+  const float unit = bits_as<float>(static_cast<uint32_t>(254 - f.bias) << 23);  // 2^(127 - bias)
+  uint32_t bits = bits_as<uint32_t>(bits_as<float>(magnitude << f.shift) * unit);
   // Beyond the largest: the fraction with float32's largest exponent, which is infinity where it is 0, else NaN.
   bits |= ones_below_0(f.largest - magnitude) & 0x7f800000;
   bits |= ones_below_0((x.bits ^ 0x80u) - 1) & f.nan_of_0x80;
-  return float_of_bits(bits | sign << 24);
+  return bits_as<float>(bits | sign << 24);
 }
 
 // To nearest, ties to even; beyond the largest number as torch converts: saturated, infinite or NaN.
 GPUKERN_HD float8_t narrow(float x, const Format8& f) {
-  const uint32_t u = bits_of_float(x), sign = u >> 24 & 0x80, magnitude = u & 0x7fffffff;
+  const uint32_t u = bits_as<uint32_t>(x), sign = u >> 24 & 0x80, magnitude = u & 0x7fffffff;
   uint32_t bits;
   if (magnitude > 0x7f800000) {
     bits = f.nan_of_0x80 ? 0x80 : 0x7f;
   } else if (magnitude < static_cast<uint32_t>(128 - f.bias) << 23) {
     // Subnormal: a multiple of the smallest one, which an addition of 2^23 of them rounds to.
     const uint32_t many = static_cast<uint32_t>(128 - f.bias + f.shift) << 23;
-    bits = bits_of_float(float_of_bits(magnitude) + float_of_bits(many)) - many;
+    bits = bits_as<uint32_t>(bits_as<float>(magnitude) + bits_as<float>(many)) - many;
   } else {
     const uint32_t odd = magnitude >> f.shift & 1, half = (1u << (f.shift - 1)) - 1;
     bits = (magnitude + half + odd - (static_cast<uint32_t>(127 - f.bias) << 23)) >> f.shift;
@@ -72,4 +60,4 @@ GPUKERN_HD float8_t narrow(float x, const Format8& f) {
   return {static_cast<uint8_t>(unsigned_ ? bits : bits | sign)};
 }
 
-}  // namespace gpukern::gemm
+}  // namespace gpukern

@@ -4,11 +4,11 @@
 // In a 16 x 8 part of D lane l holds (row, columns) = (l / 4, 2 (l % 4) + {0, 1}) and (l / 4 + 8, the same): the layout
 // of every accumulator here.
 #pragma once
-#include "../../../primitives/ldmatrix.h"
-#include "../../../primitives/mma.h"
-#include "tile.cuh"
+#include "ldmatrix.h"
+#include "mma.h"
+#include "tile.h"
 
-namespace gpukern::gemm::mma_sync {
+namespace gpukern::primitives {
 
 // Registers of 16 rows of A, of 8 columns of B, and of the part of D, for `Bytes` of k.
 template <class T, int Bytes> struct Step {
@@ -104,26 +104,4 @@ GPUKERN_D void load_b(typename Step<T, Bytes>::B (&r)[2], const char* tile, int 
   }
 }
 
-// What the loop of kernel.cuh asks of whatever multiplies: the registers of one product, how a part's 16 rows and 16
-// columns are read from the tiles, and where lane 4 g + q has them in its slab (`side` parts of 8 columns lie side by
-// side; `pad` keeps the slab's lines off each other's banks).
-template <class T, int Bytes> struct Mma : Step<T, Bytes> {
-  using typename Step<T, Bytes>::A;
-  using typename Step<T, Bytes>::B;
-  using typename Step<T, Bytes>::Sum;
-  static constexpr int bytes = Bytes;                           // of k that one product takes
-  static constexpr bool gradients = !ends_apart(type_of<T>());  // it ends products of backward itself
-  static constexpr int side = 1, pad = 8;
-  static GPUKERN_HD int row(int g, int half) { return g + half * 8; }
-  static GPUKERN_HD int column(int part, int q) { return part * 8 + q * 2; }
-
-  template <class Tile> static GPUKERN_D void read_a(A& r, const char* tile, int x, int step, int lane) {
-    load_a<T, Bytes, Tile>(r, tile, x, step, lane);
-  }
-  template <class Tile> static GPUKERN_D void read_b(B (&r)[2], const char* tile, int x, int step, int lane) {
-    load_b<T, Bytes, Tile>(r, tile, x, step, lane);
-  }
-  static GPUKERN_D void product(Sum (&d)[4], const A& a, const B& b) { multiply(d, a, b, T()); }
-};
-
-}  // namespace gpukern::gemm::mma_sync
+}  // namespace gpukern::primitives
