@@ -92,13 +92,13 @@ def find_gpu(torch: Any, mode: str) -> Gpu | None:
     if mode in ("auto", "cuda") and not (mode == "auto" and torch.version.hip):
         compiler = find_nvcc()
         if compiler:
-            words, why = wanted_cuda()
+            wanted, why = wanted_cuda()
             known = tuple(output_of(compiler, "--list-gpu-code").split())
             home = Path(compiler).resolve().parent.parent
             if not (home / "include" / "cuda_runtime.h").exists():
                 home = next((p for p in cuda_homes() if (p / "include" / "cuda_runtime.h").exists()), home)
             version = first_number(output_of(compiler, "--version").split("release")[-1])
-            return Gpu("cuda", compiler, version, home, words, why, known)
+            return Gpu("cuda", compiler, version, home, wanted, why, known)
         if mode == "cuda":
             stop("GPUKERN_BUILD=cuda, but nvcc is neither in CUDA_HOME nor on PATH nor in /usr/local/cuda/bin")
     say("no nvcc or hipcc found: building for the CPU only (set CUDA_HOME to build the CUDA kernels; no GPU is needed)")
@@ -125,16 +125,16 @@ def wanted_cuda() -> tuple[tuple[str, ...], str]:
     """Compute capabilities: those of the environment, else of the GPUs present, else none."""
     names = {"Turing": "7.5", "Ampere": "8.0 8.6", "Ada": "8.9", "Hopper": "9.0", "Blackwell": "10.0 12.0"}
     text = os.environ.get("TORCH_CUDA_ARCH_LIST", "").replace(";", " ").replace(",", " ")
-    words: list[str] = []
-    for word in text.split():
-        name, plus, ptx = word.partition("+")
+    wanted: list[str] = []
+    for capability in text.split():
+        name, plus, ptx = capability.partition("+")
         expanded = names.get(name, name).split()
-        words += [*expanded[:-1], expanded[-1] + plus + ptx]
-    if words and words != ["native"]:
-        for word in words:
-            if not re.fullmatch(r"\d+\.\d[af]?(\+PTX)?", word):
-                stop(f"TORCH_CUDA_ARCH_LIST has {word!r}; write capabilities like '8.0;9.0a;12.0+PTX'")
-        return tuple(words), "TORCH_CUDA_ARCH_LIST"
+        wanted += [*expanded[:-1], expanded[-1] + plus + ptx]
+    if wanted and wanted != ["native"]:
+        for capability in wanted:
+            if not re.fullmatch(r"\d+\.\d[af]?(\+PTX)?", capability):
+                stop(f"TORCH_CUDA_ARCH_LIST has {capability!r}; write capabilities like '8.0;9.0a;12.0+PTX'")
+        return tuple(wanted), "TORCH_CUDA_ARCH_LIST"
     present = output_of("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader").split()
     found = tuple(sorted({p for p in present if re.fullmatch(r"\d+\.\d", p)}))
     return found, "the GPUs present" if found else "all targets"
@@ -341,8 +341,8 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
     def summary(plan: Plan, gpu: Gpu | None) -> str:
         if not gpu:
             return "CPU only"
-        words = dict.fromkeys(w for words in plan.targets.values() for w in words)
-        return f"{gpu.backend} {gpu.version} for {' '.join(words) or 'no target'} ({gpu.why})"
+        compiled = dict.fromkeys(target for targets in plan.targets.values() for target in targets)
+        return f"{gpu.backend} {gpu.version} for {' '.join(compiled) or 'no target'} ({gpu.why})"
 
     @staticmethod
     def find_cxx() -> str:
@@ -379,8 +379,8 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
             modes = "compress-mode" in output_of(gpu.compiler, "--help")
             small = "--compress-mode=balance -Xfatbin=-compress-all" if modes else ""
             bounded = "-DGPUKERN_BOUNDED_WAITS" if os.environ.get("GPUKERN_BOUNDED_WAITS") == "1" else ""
-            words = f"{host} {ccbin} {small} {bounded} -Wno-deprecated-gpu-targets --expt-relaxed-constexpr"
-            rules["gpu"] = f"{common} -O3 {words}".split()
+            options = f"{host} {ccbin} {small} {bounded} -Wno-deprecated-gpu-targets --expt-relaxed-constexpr"
+            rules["gpu"] = f"{common} -O3 {options}".split()
         elif gpu:
             rules["gpu"] = f"-x hip {common} -O3 {hidden}".split()
         return rules

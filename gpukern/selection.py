@@ -274,7 +274,7 @@ def _explain_elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any],
             notes = (f"{', '.join(converted)} is converted in blocks of 512 elements",)
         return Explanation(op, f"{problem}, {kind} access", f"cpu, {capability}", f"host/{capability}", notes=notes)
     _C.describe_device(device)
-    built = any(words for folder, words in _targets().items() if folder.startswith("elementwise"))
+    built = any(targets for folder, targets in _targets().items() if folder.startswith("elementwise"))
     return Explanation(
         op, f"{problem}, {kind} access", device, "elementwise/gpu" if built else None, would_run="elementwise/gpu"
     )

@@ -85,9 +85,9 @@ def left_out(lines: Iterable[Line]) -> list[str]:
     reasons = Counter(line.verdict.removeprefix("left out: ") for line in lines if line.verdict.startswith("left out"))
     grouped: Counter[str] = Counter()
     for reason, count in reasons.items():  # group reasons that differ in amounts only
-        words = "a call would take too long here (--slow measures them)" if "--slow" in reason else reason
-        words = "they need more memory than this device has free" if "GiB" in reason else words
-        grouped[words] += count
+        group = "a call would take too long here (--slow measures them)" if "--slow" in reason else reason
+        group = "they need more memory than this device has free" if "GiB" in reason else group
+        grouped[group] += count
     return [f"{count} left out: {reason}" for reason, count in grouped.items()]
 
 

@@ -39,10 +39,10 @@ def types() -> list[str]:
 
 
 def _shape(text: str) -> tuple[int, int, int]:
-    words = text.split(",")
-    if len(words) != 3 or not all(word.isdecimal() and int(word) > 0 for word in words):
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise Refused(f"--shapes: {text!r} is not a shape M,N,K of positive numbers, as in 4096,4096,1024")
-    m, n, k = map(int, words)
+    m, n, k = map(int, parts)
     return m, n, k
 
 
@@ -54,10 +54,10 @@ def _count(text: str) -> int:
 
 def _listed(known: Sequence[str]) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
-        words = text.split(",")
-        if unknown := [word for word in words if word not in known]:
+        parts = text.split(",")
+        if unknown := [part for part in parts if part not in known]:
             raise Refused(f"{unknown[0]!r} is not known; choose from {', '.join(known)}")
-        return words
+        return parts
 
     return parse
 

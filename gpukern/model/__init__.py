@@ -172,13 +172,13 @@ def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: S
         raise ValueError(f"{op} is made of other ops; run those")
     like = getattr(ops, op)(*map(on_meta, args), **{k: on_meta(v) for k, v in kwargs.items()})
     entries = [e for e in _C.elementwise_catalogue() if e["name"] == op]
-    words = [w.strip() for w in entries[0]["args"].replace("*,", "").split(",")]
+    parameters = [w.strip() for w in entries[0]["args"].replace("*,", "").split(",")]
     tensors: list[Tensor] = []
     numbers: list[float] = []
     choice = None
     positional = list(args)
-    for word in words:
-        kind, name, default = re.match(r"(\w+\??) (\w+)(?:=(.*))?", word).groups()  # type: ignore[union-attr]
+    for parameter in parameters:
+        kind, name, default = re.match(r"(\w+\??) (\w+)(?:=(.*))?", parameter).groups()  # type: ignore[union-attr]
         value = positional.pop(0) if positional else kwargs.get(name, default)
         if kind == "Tensor":
             dtype = torch.bool if name == "condition" else like.dtype
@@ -205,6 +205,6 @@ def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: S
     result = machine.elementwise(place, out, tensors, numbers, schedule=plan)
     if not out.numel():
         return result, f"elementwise/{op}, nothing"
-    conditions = int(words[0] == "Tensor condition")
+    conditions = int(parameters[0] == "Tensor condition")
     path = machine.plan(out, tensors, conditions=conditions).path
     return result, f"elementwise/{op}, {path}"
