@@ -1,12 +1,12 @@
-"""Builds gpukern._C: C++ against the torch that is installed, CUDA or HIP where a compiler for it is found.
+"""Builds gpukern._C: C++ against the installed torch, and CUDA or HIP where a compiler for it is found.
 
-Every object is compiled by one ninja file that this script writes: one flag list a source, dependency files, so that a
-changed header recompiles what includes it and nothing else. setuptools links. What the folders say is all there is to
-know: a `targets` file beside a .cu lists the words it is compiled for, and elementwise/ops/families.h the families.
+This script writes one ninja file, which compiles every object: with its own flags, and with dependency files, so that
+a changed header recompiles only what includes it. setuptools links. The build is described in the source folders: a
+`targets` file beside a .cu lists its compiler targets, and elementwise/ops/families.h lists the families.
 
 Environment: GPUKERN_BUILD=auto|cpu|cuda|hip, TORCH_CUDA_ARCH_LIST, PYTORCH_ROCM_ARCH, CUDA_HOME, ROCM_HOME, CXX,
-MAX_JOBS, GPUKERN_BOUNDED_WAITS=1 (a wait that never ends says who waits: csrc/platform/waits.h), GPUKERN_BUILD_TIMES=1
-(seconds per object at the end), GPUKERN_BUILD_VERBOSE=1 (every command).
+MAX_JOBS, GPUKERN_BOUNDED_WAITS=1 (a wait that never ends reports who waits: csrc/platform/waits.h),
+GPUKERN_BUILD_TIMES=1 (seconds per object at the end), GPUKERN_BUILD_VERBOSE=1 (every command).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ INSTALL = "pip install --no-build-isolation ."
 
 
 def require_torch() -> Any:
-    """torch, or one line that says what to run."""
+    """Imports torch, or stops with one line that says what to run."""
     try:
         import torch
     except ImportError as error:
@@ -73,7 +73,7 @@ def require_torch() -> Any:
 
 
 def find_gpu(torch: Any, mode: str) -> Gpu | None:
-    """nvcc or hipcc, as GPUKERN_BUILD allows; None is the CPU build, said in one line."""
+    """nvcc or hipcc, as GPUKERN_BUILD allows; None for the CPU build, with one line that says why."""
     if mode not in ("auto", "cpu", "cuda", "hip"):
         stop(f"GPUKERN_BUILD={mode} is unknown; choose auto, cpu, cuda or hip")
     if mode == "cpu":
@@ -92,13 +92,13 @@ def find_gpu(torch: Any, mode: str) -> Gpu | None:
     if mode in ("auto", "cuda") and not (mode == "auto" and torch.version.hip):
         compiler = find_nvcc()
         if compiler:
-            words, why = wanted_cuda()
+            wanted, why = wanted_cuda()
             known = tuple(output_of(compiler, "--list-gpu-code").split())
             home = Path(compiler).resolve().parent.parent
             if not (home / "include" / "cuda_runtime.h").exists():
                 home = next((p for p in cuda_homes() if (p / "include" / "cuda_runtime.h").exists()), home)
             version = first_number(output_of(compiler, "--version").split("release")[-1])
-            return Gpu("cuda", compiler, version, home, words, why, known)
+            return Gpu("cuda", compiler, version, home, wanted, why, known)
         if mode == "cuda":
             stop("GPUKERN_BUILD=cuda, but nvcc is neither in CUDA_HOME nor on PATH nor in /usr/local/cuda/bin")
     say("no nvcc or hipcc found: building for the CPU only (set CUDA_HOME to build the CUDA kernels; no GPU is needed)")
@@ -122,19 +122,19 @@ def find_nvcc() -> str | None:
 
 
 def wanted_cuda() -> tuple[tuple[str, ...], str]:
-    """Compute capabilities: the environment's, else those of the GPUs present, else none named."""
+    """Compute capabilities: those of the environment, else of the GPUs present, else none."""
     names = {"Turing": "7.5", "Ampere": "8.0 8.6", "Ada": "8.9", "Hopper": "9.0", "Blackwell": "10.0 12.0"}
     text = os.environ.get("TORCH_CUDA_ARCH_LIST", "").replace(";", " ").replace(",", " ")
-    words: list[str] = []
-    for word in text.split():
-        name, plus, ptx = word.partition("+")
+    wanted: list[str] = []
+    for capability in text.split():
+        name, plus, ptx = capability.partition("+")
         expanded = names.get(name, name).split()
-        words += [*expanded[:-1], expanded[-1] + plus + ptx]
-    if words and words != ["native"]:
-        for word in words:
-            if not re.fullmatch(r"\d+\.\d[af]?(\+PTX)?", word):
-                stop(f"TORCH_CUDA_ARCH_LIST has {word!r}; write capabilities like '8.0;9.0a;12.0+PTX'")
-        return tuple(words), "TORCH_CUDA_ARCH_LIST"
+        wanted += [*expanded[:-1], expanded[-1] + plus + ptx]
+    if wanted and wanted != ["native"]:
+        for capability in wanted:
+            if not re.fullmatch(r"\d+\.\d[af]?(\+PTX)?", capability):
+                stop(f"TORCH_CUDA_ARCH_LIST has {capability!r}; write capabilities like '8.0;9.0a;12.0+PTX'")
+        return tuple(wanted), "TORCH_CUDA_ARCH_LIST"
     present = output_of("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader").split()
     found = tuple(sorted({p for p in present if re.fullmatch(r"\d+\.\d", p)}))
     return found, "the GPUs present" if found else "all targets"
@@ -153,7 +153,7 @@ def jobs() -> int:
 
 
 def free_memory() -> float:
-    """Bytes: what the kernel says is available, within the control group's limit."""
+    """Free memory in bytes, within the limit of the control group."""
     free = 8e9
     try:
         meminfo = Path("/proc/meminfo").read_text()
@@ -185,7 +185,7 @@ class Command:
 
 
 def compile_all(commands: dict[str, Command], temp: Path, count: int) -> None:
-    """commands: output -> how it is made. Runs those whose inputs changed."""
+    """commands: output -> its command. Runs those whose inputs changed."""
     ninja = ninja_command()
     if not ninja:
         say(
@@ -251,8 +251,8 @@ def print_times(temp: Path) -> None:
 
 
 class BuildPy(build_py):  # type: ignore[misc]  # setuptools has no types
-    """Takes along what is read where it lies: the kernels' sources, which gpukern.model compiles for the CPU where they
-    are first executed, and the suites of gpukern bench."""
+    """Copies files that are used at run time into the package: the kernels' sources, which gpukern.model compiles for
+    the CPU on first use, and the suites of gpukern bench."""
 
     def sources(self) -> list[Path]:
         wanted = (".h", ".cuh", ".cu", ".py")
@@ -307,11 +307,10 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
         commands: dict[str, Command] = {}
         gch = ""
         if ninja_command() and "Free Software Foundation" in output_of(*shlex.split(cxx), "--version"):
-            # GCC reads torch_headers.h.gch where the named header stands; the empty one is what it finds otherwise.
+            # GCC reads torch_headers.h.gch in place of the header of that name, which is empty.
             stand_in = (temp / "generated" / "torch_headers.h").as_posix()
             write_if_changed(ROOT / stand_in, "")
-            # By way of a file that includes it: of a header compiled alone GCC warns that its #pragma once is in the
-            # main file.
+            # Compile a file that includes the header: compiled alone, GCC warns about #pragma once in the main file.
             header = (temp / "generated" / "precompiled.h").as_posix()
             write_if_changed(ROOT / header, "#include <torch_headers.h>\n")
             gch = f"{stand_in}.gch"
@@ -325,7 +324,7 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
             # A source's own flags come last, so that its -O3 wins.
             text = line(compiler, [*rules[obj.rule], *headers, *obj.flags], obj.source.as_posix(), out)
             if obj.rule == "gpu":
-                # What the compiler says is kept, with the seconds that it took: `make inspect` reads both.
+                # Keep the compiler's output and its CPU seconds: `make inspect` reads both.
                 text = f"{{ {text}; }} >{out}.log 2>&1; code=$?; cat {out}.log >&2; times >>{out}.log; exit $code"
             commands[out] = Command(obj.source.as_posix(), text, f"{obj.rule} {obj.name}", gch if headers else "")
         return commands
@@ -342,8 +341,8 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
     def summary(plan: Plan, gpu: Gpu | None) -> str:
         if not gpu:
             return "CPU only"
-        words = dict.fromkeys(w for words in plan.targets.values() for w in words)
-        return f"{gpu.backend} {gpu.version} for {' '.join(words) or 'no target'} ({gpu.why})"
+        compiled = dict.fromkeys(target for targets in plan.targets.values() for target in targets)
+        return f"{gpu.backend} {gpu.version} for {' '.join(compiled) or 'no target'} ({gpu.why})"
 
     @staticmethod
     def find_cxx() -> str:
@@ -375,13 +374,13 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
         if gpu and gpu.backend == "cuda":
             host = f"-Xcompiler={','.join(hidden.split())},-O2,-Wno-psabi"
             ccbin = f"-ccbin={shlex.split(os.environ['CXX'])[0]}" if os.environ.get("CXX") else ""
-            # A fifth of the size; `size` takes another fifth off, and a fifteenth of the compiler's time.  nvcc has it
-            # since 12.8, and the driver that reads it is older.
+            # `balance` gives a fifth of the size; `size` would save another fifth, and costs a fifteenth of the compile
+            # time.  nvcc has the option since 12.8; the driver's support is older.
             modes = "compress-mode" in output_of(gpu.compiler, "--help")
             small = "--compress-mode=balance -Xfatbin=-compress-all" if modes else ""
             bounded = "-DGPUKERN_BOUNDED_WAITS" if os.environ.get("GPUKERN_BOUNDED_WAITS") == "1" else ""
-            words = f"{host} {ccbin} {small} {bounded} -Wno-deprecated-gpu-targets --expt-relaxed-constexpr"
-            rules["gpu"] = f"{common} -O3 {words}".split()
+            options = f"{host} {ccbin} {small} {bounded} -Wno-deprecated-gpu-targets --expt-relaxed-constexpr"
+            rules["gpu"] = f"{common} -O3 {options}".split()
         elif gpu:
             rules["gpu"] = f"-x hip {common} -O3 {hidden}".split()
         return rules
@@ -406,7 +405,7 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
 if __name__ == "__main__":
     if int(setuptools.__version__.split(".")[0]) < 77:
         stop(f"setuptools {setuptools.__version__} is too old; run: pip install 'setuptools>=77' ninja && {INSTALL}")
-    # Where something will be compiled, say what is missing before anything is downloaded; an sdist needs no torch.
+    # If something will be compiled, report missing parts before anything is downloaded; an sdist needs no torch.
     if {"build", "build_ext", "bdist_wheel", "dist_info", "editable_wheel", "develop", "install"} & set(sys.argv):
         require_torch()
     setup(ext_modules=[Extension("gpukern._C", [], language="c++")], cmdclass={"build_ext": Build, "build_py": BuildPy})

@@ -1,8 +1,8 @@
-"""What gpukern costs on a CPU, as ratios to torch in one run: `python -m benchmarks.cpu_cost [--quick]`.
+"""The cost of gpukern on a CPU, as ratios to torch in one run: `python -m benchmarks.cpu_cost [--quick]`.
 
-Ours and torch's are timed by turns (A B A B ..), so that a change of the machine's speed meets both; a ratio is the
-median over the turns, with its 20th and 80th percentile.  Calls are timed on one thread, 16M elements on all.
-Inputs are random normal numbers.  Figures of this kind move with load: run it on an idle machine.
+Ours and torch's calls alternate (A B A B ..), so that a change of the machine's speed affects both; a ratio is the
+median over the turns, with its 20th and 80th percentile.  Small calls are timed on one thread, 16M elements on all.
+Inputs are random normal numbers.  The figures depend on load: run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Call = Callable[[], object]
 
 @dataclass
 class Line:
-    """One comparison: microseconds of each, and the ratio that was asked for (`goal` lines only inform)."""
+    """One comparison: microseconds of each, and the ratio that is required (`goal` lines only inform)."""
 
     name: str
     ours: float
@@ -59,7 +59,7 @@ def compare(name: str, ours: Call, theirs: Call, limit: float, count: int, turns
     for call in (ours, theirs):
         seconds(call, max(1, count // 4))
     mine, other = [], []
-    for turn in range(turns):  # who goes first alternates too
+    for turn in range(turns):  # the first one alternates too
         first, second = (ours, theirs) if turn % 2 else (theirs, ours)
         a, b = seconds(first, count), seconds(second, count)
         mine.append(a if turn % 2 else b)
@@ -79,7 +79,7 @@ def compare(name: str, ours: Call, theirs: Call, limit: float, count: int, turns
 
 
 def calls(count: int, turns: int) -> Iterator[Line]:
-    """Sixteen elements: what a call costs."""
+    """Calls on sixteen elements: the cost of a call."""
     a, b = torch.randn(4, 4), torch.randn(4, 4)
     out = torch.empty(4, 4)
     x, y = torch.randn(4, 4, requires_grad=True), torch.randn(4, 4, requires_grad=True)
@@ -115,9 +115,9 @@ def calls(count: int, turns: int) -> Iterator[Line]:
 
 
 def routes(count: int, turns: int) -> Iterator[Line]:
-    """torch's own call with a route on, against the same call with it off; switched between the turns."""
+    """torch's own call with a route on, against the same call with the route off; switched between the turns."""
     a, b = torch.randn(4, 4), torch.randn(4, 4)
-    whole = torch.ones(4, 4, dtype=torch.int64)  # integers are left to torch: a route that is not taken
+    whole = torch.ones(4, 4, dtype=torch.int64)  # the route leaves integers to torch
     for name, left, right in (("route taken, mm", a, b), ("route not taken, mm of int64", whole, whole)):
         on, off = [], []
         for _ in range(turns):
@@ -127,7 +127,7 @@ def routes(count: int, turns: int) -> Iterator[Line]:
         ratios = sorted(x / y for x, y in zip(on, off, strict=True))
         mine, theirs = 1e6 * statistics.median(on), 1e6 * statistics.median(off)
         low, high = ratios[len(ratios) // 5], ratios[-1 - len(ratios) // 5]
-        limit = 1.15 if "route taken" in name else round(1 + 0.15 / theirs, 2)  # 0.15 us on top of torch's own
+        limit = 1.15 if "route taken" in name else round(1 + 0.15 / theirs, 2)  # 0.15 us more than torch's own
         yield Line(name, mine, theirs, low, statistics.median(ratios), high, limit)
 
 
@@ -173,7 +173,7 @@ def of_torch(name: str) -> Callable[..., Tensor]:
 
 
 def large(turns: int) -> Iterator[Line]:
-    """16M elements: what memory and arithmetic allow."""
+    """Calls on 16M elements: the cost of memory and arithmetic."""
     x, y, z = (torch.randn(LARGE) for _ in range(3))
     out = torch.empty(LARGE)
     positive = x.abs() + 0.1
@@ -209,7 +209,7 @@ def large(turns: int) -> Iterator[Line]:
 
 
 def fused(turns: int) -> Iterator[Line]:
-    """One pass against torch's two: torch's time over ours."""
+    """One fused pass against torch's two: torch's time over ours."""
     rows = torch.randn(4096, LARGE // 4096)
     bias, x, y = torch.randn(LARGE // 4096), torch.randn(LARGE), torch.randn(LARGE)
     pairs: list[tuple[str, Call, Call]] = [

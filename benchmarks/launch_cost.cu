@@ -1,5 +1,5 @@
-// What a launch of Hopper's rows costs the host until the runtime is asked (launch_cost.py): their own launcher, with a
-// runtime whose calls return at once.  No device, no driver.
+// The host's cost of launching a Hopper configuration, up to the call of the runtime (launch_cost.py): the real
+// launcher, with a runtime whose calls return at once.  No device, no driver.
 #include <chrono>
 #include <cstdio>
 

@@ -1,8 +1,8 @@
-"""What a launch of Hopper's rows costs the host: `python -m benchmarks.launch_cost`.
+"""The host's cost of launching a Hopper configuration: `python -m benchmarks.launch_cost`.
 
-launch_cost.cu is their own launcher over a runtime whose calls return at once: nanoseconds from the chosen row to its
-call, the least of several turns of 20,000.  Beside what choosing takes (selection_cost.py) that is what gpukern
-adds to a bare launch.  It needs nvcc and no GPU.
+launch_cost.cu has the real launcher with a CUDA runtime whose calls return at once.  It prints nanoseconds from the
+chosen configuration to the runtime's call, the least of several turns of 20,000.  Together with the cost of selection
+(selection_cost.py) this is what gpukern adds to a bare launch.  It needs nvcc and no GPU.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     benchmarks/results/<device>/*.json   runs of `python -m gpukern bench`; files of other formats are passed over
     docs/performance/<device>/<run>/     the pictures of each run; a picture that no run has is removed
 
---check writes nothing; its status is 1 if the document is not what the runs say, or a picture is not there.  The same
-runs give the same document: neither the clock nor the machine is asked.
+--check writes nothing; its exit status is 1 if the document differs from the runs, or a picture is missing.  The same
+runs give the same document: it depends neither on the clock nor on the machine.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ Stored = tuple[Path, Run]
 
 
 def stored(root: Path) -> list[Stored]:
-    """Every run: by device, and of a device the newest first.  Unreadable for one that is damaged."""
+    """Every run, by device, the newest first.  Unreadable for a damaged file."""
     paths = [path for path in sorted((root / RUNS).glob("*/*.json")) if not _foreign(path)]
     newest = sorted(((path, load(path)) for path in paths), key=lambda entry: (entry[1].date, entry[0]), reverse=True)
     return sorted(newest, key=lambda entry: entry[0].parent)
 
 
 def _foreign(path: Path) -> bool:
-    """`make gpu-check` keeps its facts in the same folders: they name no schema."""
+    """Whether a file is a run: `make gpu-check` stores its facts in the same folders, without a schema."""
     try:
         facts = json.loads(path.read_text())
     except ValueError:
@@ -91,7 +91,7 @@ def _wrong(line: Line) -> bool:
 
 
 def rate(run: Run, line: Line) -> str:
-    """What the task needs over the time taken: operations where arithmetic bounds it, bytes where memory does."""
+    """The work of the task over the time: operations where arithmetic bounds it, bytes where memory does."""
     seconds = 1e-6 * line.spread.p50
     if line.kind == "overhead":  # the time is the host's
         return NONE
@@ -128,7 +128,7 @@ def table(run: Run, lines: list[Line], rivals: list[str]) -> str:
 
 
 def summary(lines: list[Line], rival: str) -> str:
-    """ "torch: geometric mean 1.10 of 40 cases; 30 faster, 4 slower, 6 neither"; what an interval with 1 in it is."""
+    """ "torch: geometric mean 1.10 of 40 cases; 30 faster, 4 slower, 6 neither": for those the interval has 1."""
     ratios = [line.faster(rival) for line in lines if line.timed and rival in line.rivals]
     faster, slower = sum(r.low > 1 for r in ratios), sum(r.high < 1 for r in ratios)
     mean = geometric_mean([r.value for r in ratios])
@@ -145,7 +145,7 @@ def worst(lines: list[Line], rival: str) -> str:
 
 
 def left_out(lines: list[Line]) -> list[str]:
-    """Why cases have no line of their own, most frequent first; amounts differ from case to case, reasons do not."""
+    """Why cases have no line of their own, most frequent reason first; reasons that differ in amounts are grouped."""
     reasons: dict[str, list[str]] = {}
     for line in lines:
         if line.verdict.startswith("left out"):
@@ -161,7 +161,7 @@ def _cases(count: int) -> str:
 
 
 def section(root: Path, stored_run: Stored, suite: str) -> str:
-    """A suite: what it comes to, its pictures, its table."""
+    """A suite: its summary, its pictures, its table."""
     run = stored_run[1]
     lines = select(run.lines, suite)
     shown = [line for line in lines if not line.verdict.startswith("left out")]
@@ -184,7 +184,7 @@ def section(root: Path, stored_run: Stored, suite: str) -> str:
 
 
 def origin(run: Run) -> str:
-    """Device, date and commit, and who was measured beside."""
+    """Device, date, commit and baselines."""
     against = f"against {', '.join(run.rivals)}" if run.rivals else "against nobody"
     device = run.machine.get("device", "unknown device")
     return f"{device}, {plots.moment(run)}, commit {run.commit or 'unknown'}, {against}"
@@ -239,7 +239,7 @@ def document(root: Path = ROOT) -> str:
 
 
 def write(root: Path = ROOT) -> None:
-    """Pictures first: a document never shows one that is not there."""
+    """Writes the pictures before the document, so that it never refers to a missing one."""
     text, wanted = document(root), set(pictures(root))
     for path, run in stored(root):
         plots.draw(run, _folder(root, path))
@@ -250,7 +250,7 @@ def write(root: Path = ROOT) -> None:
 
 
 def stale(root: Path = ROOT) -> str:
-    """What is not as the runs say, "" if all is."""
+    """What differs from the runs, or ""."""
     target = root / DOCUMENT
     if not target.exists() or target.read_text() != document(root):
         return f"{DOCUMENT} is not what the runs say"

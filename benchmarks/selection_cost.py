@@ -1,8 +1,8 @@
-"""What it costs the host to choose a kernel: `python -m benchmarks.selection_cost`.
+"""The host's cost of choosing a kernel: `python -m benchmarks.selection_cost`.
 
-Nanoseconds a choice, the least of several turns of 2,000, for products as they come on devices that need not be here;
-beside them, in the same run, an empty tensor of torch's, which every call that makes a result pays for too.  What a
-launch costs beyond a bare one is the suite `overhead` on a GPU.
+Nanoseconds per choice, the least of several turns of 2,000, for typical products on devices that need not be present.
+For comparison it times torch.empty in the same run, which every call with a new result pays for too.  The suite
+`overhead` measures whole calls on a GPU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gpukern import _C
 COUNT, TURNS = 2000, 9
 TYPES = {"float16": 0, "bfloat16": 1, "float32": 2, "float64": 3, "int8": 5}  # as csrc/core/dtype.h numbers them
 DEVICES = ("sm_75", "sm_80", "sm_90", "gfx942")
-# (what, type, m, n, k, alignment in bytes): A by rows, B by columns.
+# (name, type, m, n, k, alignment in bytes): A row-major, B column-major.
 PRODUCTS = (
     ("a large product", "bfloat16", 4096, 4096, 4096, 16),
     ("16 rows (decoding)", "bfloat16", 16, 4096, 4096, 16),
@@ -31,7 +31,7 @@ PRODUCTS = (
 
 
 def nanoseconds(call: Callable[[], object], count: int) -> float:
-    """Of one of the `count` things that a call does, in the fastest turn: what else runs only adds."""
+    """Nanoseconds of one of the `count` operations of a call, in the fastest turn: other load only adds."""
     best = float("inf")
     for _ in range(TURNS):
         started = time.perf_counter()

@@ -9,10 +9,10 @@ namespace {
 
 using at::Tensor;
 
-// Where a tensor's elements lie, in bytes: [first, end) holds them all.
+// The memory of a tensor, in bytes: [first, end) has all its elements.
 struct Place {
   c10::StorageImpl* storage = nullptr;    // null: it has no memory
-  uint64_t base = 0, first = 0, end = 0;  // of the storage; of the elements.  Without data (meta) from 0 on
+  uint64_t base = 0, first = 0, end = 0;  // of the storage; of the elements.  Without data (meta) base is 0
 
   explicit Place(const Tensor& t) {
     if (!t.defined() || t.layout() != c10::kStrided || !t.has_storage()) return;
@@ -31,16 +31,16 @@ struct Place {
   }
 };
 
-// stride * x for some whole x of [low, high].
+// stride * x for an integer x in [low, high].
 struct Term {
   int64_t stride, low, high;
 };
 
-// Whether terms of falling stride can add up to `target`.  Few x of a term leave a rest that the ones behind it reach,
-// as their strides are shorter; `budget` ends a search in which that fails.
+// Whether terms of decreasing stride can add up to `target`.  For each term only few x leave a rest that the following
+// terms can reach, because their strides are shorter; `budget` ends a search where this does not hold.
 struct Search {
   std::array<Term, 130> terms;           // 64 dimensions of each tensor at most, and the bytes of an element
-  std::array<int64_t, 131> lows, highs;  // reach of the terms from here on
+  std::array<int64_t, 131> lows, highs;  // least and greatest sum of the terms from an index on
   int count = 0, budget = 4096;
 
   void add(int64_t stride, int64_t low, int64_t high) {
@@ -63,7 +63,7 @@ struct Search {
   }
   bool from(int k, int64_t target) {
     if (target < lows[k] || target > highs[k]) return false;
-    if (k == count) return true;  // the reach of no term is 0
+    if (k == count) return true;  // no terms are left, and the rest is 0
     if (--budget <= 0) return true;
     const auto& [stride, low, high] = terms[k];
     const int64_t begin = std::max(low, floor_div(target - highs[k + 1] + stride - 1, stride));

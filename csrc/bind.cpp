@@ -1,4 +1,4 @@
-// Every registration of the extension: the dispatcher's library, and what Python introspects.  No logic.
+// All registrations of the extension: the dispatcher's library, and Python's introspection.  No logic.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -36,12 +36,12 @@ TORCH_LIBRARY_IMPL(gpukern, CUDA, m) {
   elementwise::implement(m);
   gemm::implement(m);
 }
-// Everything else: sparse, quantised, a device that nothing is built for.  Torch's own ops serve it.
+// All other tensors: sparse, quantised, on a device that nothing is built for.  torch's own ops serve them.
 TORCH_LIBRARY_IMPL(gpukern, CompositeExplicitAutograd, m) {
-  elementwise::implement(m);  // they find that they do not take it
+  elementwise::implement(m);  // these kernels find that they do not serve the call
   gemm::implement_elsewhere(m);
 }
-// Nested tensors have keys of their own, which the one above leaves out.
+// Nested tensors have dispatch keys of their own, which CompositeExplicitAutograd does not include.
 TORCH_LIBRARY_IMPL(gpukern, NestedTensorCPU, m) {
   elementwise::implement(m);
   gemm::implement_elsewhere(m);
@@ -81,7 +81,7 @@ using py::operator""_a;
 
 namespace {
 
-// "cuda:1" is a device that is here; any other name describes one, and the runtime has no name for it.
+// "cuda:1" is a present device; any other name describes a device, which then has no name from the runtime.
 struct Named {
   gpukern::Device device;
   std::string name;
@@ -152,8 +152,9 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
                   "measurement"_a = e.measurement);
 }
 
-// Many choices at once: (type, out, precision, batch-invariant, batch, m, n, k, how A lies, how B lies, alignment) a
-// problem, with 0 by rows, 1 by columns, 2 with no unit stride; (place in gemm_rows() or -1, ranges of k) of each.
+// Many selections at once.  Each problem is (type, out, precision, batch-invariant, batch, m, n, k, layout of A, layout
+// of B, alignment), with layouts 0 row-major, 1 column-major, 2 without a unit stride.  The result for each is (index
+// in gemm_rows() or -1, ranges of k).
 using Problems = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
 py::array_t<int64_t> choose(const std::string& device, const Problems& problems) {
   constexpr int kFacts = 11;

@@ -1,8 +1,8 @@
-"""What setup.py compiles, and for what: pure functions of the tree and of what was found on the machine.
+"""The objects that setup.py compiles, and their targets: pure functions of the tree and of the machine.
 
-A `targets` file beside a .cu lists the words it is compiled for (`sm_80 sm_90a ptx gfx942`; `ptx`: also PTX, which the
-driver compiles for whatever is newer); a line `name.cu ..: sm_89 ptx` is of these sources alone. The families of the
-catalogue are those of elementwise/ops/families.h. No second table exists.
+A `targets` file beside a .cu lists its compiler targets (`sm_80 sm_90a ptx gfx942`; `ptx`: also PTX, which the driver
+compiles for newer GPUs); a line `name.cu ..: sm_89 ptx` is of these sources alone. elementwise/ops/families.h lists
+the families of the catalogue. No other table exists. Identifiers here call a compiler target a word.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 CSRC = Path("csrc")
-# The CPU loops are compiled once for each, and chosen at run time: never -march=native. On x86 the baseline serves
-# processors from before 2013; -Os compiles it in 10 s a family where -O3 takes 26.
+# The CPU loops are compiled once per capability and chosen at run time: never -march=native. On x86 DEFAULT serves
+# processors from before 2013; -Os compiles it in 10 s per family where -O3 takes 26.
 CAPABILITIES = {
     "DEFAULT": ["-Os"],
     "AVX2": ["-O3", "-mavx2", "-mfma", "-mf16c"],
@@ -53,20 +53,20 @@ def first_number(text: str) -> str:
 
 @dataclass(frozen=True)
 class Gpu:
-    """A device compiler and what it is asked for."""
+    """A device compiler and the targets that it is to compile for."""
 
     backend: str  # "cuda" or "hip"
     compiler: str
     version: str
     home: Path
-    wanted: tuple[str, ...]  # "8.0", "9.0a", "9.0+PTX" or gfx words; empty: everything the folders name
+    wanted: tuple[str, ...]  # "8.0", "9.0a", "9.0+PTX" or gfx targets; empty: everything the folders name
     why: str
-    known: tuple[str, ...] = ()  # words the compiler knows; empty: not asked
+    known: tuple[str, ...] = ()  # targets that the compiler knows; empty: unknown
 
 
 @cache
 def words_in(folder: Path) -> dict[str, tuple[str, ...]]:
-    """The `targets` file of a folder: compiler words by stem of a source, "" for the others; `#` starts a comment."""
+    """The `targets` file of a folder by stem of a source, "" for all others; `#` starts a comment."""
     try:
         text = (ROOT / folder / "targets").read_text()
     except OSError:
@@ -94,14 +94,14 @@ def capability(word: str) -> tuple[int, int, str]:
     return int(found[1]), int(found[2]), found[3]
 
 
-# A folder's words without a letter use nothing that came after the oldest of them (sm_75 aside): one pass of the
-# compiler's front end serves all of them, and their PTX every device from that one on.  Where `targets` says ptx_75 and
-# not ptx, nothing that is newer than sm_75 either: one pass then serves that one too.
+# The targets of a folder without a letter use no feature newer than the oldest of them (sm_75 aside).  So one pass of
+# the compiler's front end serves all of them, and its PTX every device from the oldest on.  If `targets` has ptx_75
+# instead of ptx, the code uses no feature newer than sm_75, and one pass serves sm_75 too.
 OLDEST_SHARED = 80
 
 
 def front_end(word: str, folder: Sequence[str]) -> str:
-    """The virtual architecture of a word in a folder from sm_75 on: 80 for sm_120, 75 for sm_75, 90a for sm_90a."""
+    """The virtual architecture of a target in a folder from sm_75 on: 80 for sm_120, 75 for sm_75, 90a for sm_90a."""
     number = word.partition("_")[2]
     plain = [int(w[3:]) for w in folder if re.fullmatch(r"sm_\d+", w)]
     said = [int(w[4:]) for w in folder if re.fullmatch(r"ptx_\d+", w)]
@@ -110,7 +110,7 @@ def front_end(word: str, folder: Sequence[str]) -> str:
 
 
 def select_cuda(words: Sequence[str], gpu: Gpu) -> list[str]:
-    """The words of a folder to compile: what is wanted and nvcc knows; `ptx_N` means PTX of that capability."""
+    """The targets of a folder to compile: those that are wanted and that nvcc knows; `ptx_N`: PTX for sm_N."""
     bases = [w for w in words if w.startswith("sm_") and (not gpu.known or w.rstrip("af") in gpu.known)]
     bases.sort(key=capability)
     plain = [w for w in bases if not capability(w)[2]]
@@ -143,7 +143,7 @@ def select_hip(words: Sequence[str], gpu: Gpu) -> list[str]:
 
 
 def generic_of(word: str) -> str:
-    """gfx1100 is served by code for gfx11-generic."""
+    """The generic target that serves a device: gfx11-generic for gfx1100."""
     found = re.fullmatch(r"gfx(1[0-9])[0-9a-f]{2}", word)
     return f"gfx{found[1]}-generic" if found else word
 
@@ -157,13 +157,13 @@ class Object:
     rule: str  # "cxx" or "gpu"
     flags: tuple[str, ...]
     name: str
-    torch: bool = False  # reads torch's headers, so the precompiled ones serve it
+    torch: bool = False  # includes torch's headers, so it uses the precompiled ones
 
 
 @dataclass
 class Plan:
     objects: list[Object] = field(default_factory=list)
-    # folder below csrc, or source of one (without .cu) that has targets of its own -> words compiled
+    # folder below csrc, or source of one (without .cu) that has targets of its own -> targets compiled
     targets: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -178,7 +178,7 @@ def capabilities() -> dict[str, list[str]]:
 
 
 def below(pattern: str) -> list[Path]:
-    """Sources, without the machine model: tests compile that one."""
+    """Sources, without the machine model, which gpukern.model compiles."""
     found = (p.relative_to(ROOT) for p in (ROOT / CSRC).rglob(pattern))
     return sorted(p for p in found if "model" not in p.parts)
 
@@ -212,7 +212,7 @@ def plan_objects(gpu: Gpu | None) -> Plan:
         plan.targets |= {"/".join(filter(None, (name, stem))): [] for stem in words_in(folder.relative_to(ROOT))}
     if gpu:
         plan_gpu(plan, gpu)
-    # The longest first: where one of several compilers is still at work at the end, it is a short one.
+    # GPU objects first, because they take longest: near the end only short jobs run, and no compiler waits for long.
     plan.objects.sort(key=lambda o: o.rule != "gpu")
     return plan
 
@@ -223,7 +223,7 @@ def plan_gpu(plan: Plan, gpu: Gpu) -> None:
     for place in plan.targets:
         if any(CSRC / place in (source.parent, source.with_suffix("")) for source in sources):
             plan.targets[place] = select(words_of(CSRC / place), gpu)
-    # No `targets` beside it: host code that talks to the runtime, the same for every device.
+    # A .cu without `targets` beside it is host code for the runtime, the same for every device: any target will do.
     any_one = next((words[:1] for words in plan.targets.values() if words), [])
     for source in sources:
         folder, alone = (path.relative_to(CSRC).as_posix() for path in (source.parent, source.with_suffix("")))
@@ -242,7 +242,7 @@ def plan_gpu(plan: Plan, gpu: Gpu) -> None:
 
 
 def target_flags(words: Sequence[str], folder: Sequence[str], gpu: Gpu) -> list[str]:
-    """What the compiler is told of the words chosen from a folder's."""
+    """The compiler flags for the chosen targets of a folder."""
     if gpu.backend == "hip":
         return [f"--offload-arch={w}" for w in words]
     flags = []
@@ -257,7 +257,7 @@ def target_flags(words: Sequence[str], folder: Sequence[str], gpu: Gpu) -> list[
 
 
 def facts(plan: Plan, gpu: Gpu | None, torch: Any, cxx: str, rules: dict[str, list[str]]) -> dict[str, Any]:
-    """What `python -m gpukern info` prints. No dates and no paths: the same sources give the same bytes."""
+    """The facts that `python -m gpukern info` prints. No dates and no paths: the same sources give the same bytes."""
 
     def without_paths(flags: list[str]) -> str:
         return " ".join(f for f in flags if "/" not in f and f != "-isystem")

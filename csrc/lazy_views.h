@@ -1,4 +1,4 @@
-// Tensors with the negative or the conjugate bit, in ops that write into an argument.
+// Tensors with the negative or conjugate bit, in ops that write into an argument.
 #pragma once
 
 namespace torch {
@@ -7,8 +7,8 @@ class Library;
 
 namespace gpukern {
 
-// For the dispatch key `Negative` or `Conjugate`: every op of ours that is defined by now and writes into an argument,
-// but for those whose kernels read and write such tensors as they are.  Every file that defines ops calls them.
+// Implements the dispatch key `Negative` or `Conjugate` for every op of ours that is already defined and writes into an
+// argument, except those whose kernels handle such tensors.  Every file that defines ops calls these functions.
 void implement_negative(torch::Library& m);
 void implement_conjugate(torch::Library& m);
 

@@ -1,5 +1,5 @@
-// What most torch-side files read, compiled once before them (setup.py, GCC): it halves their time. A file still
-// includes what it uses, so that it compiles without this one too.
+// The torch headers that most files include, precompiled (setup.py, GCC): this halves their compile time. A file still
+// includes what it uses, so that it compiles without this header too.
 #pragma once
 #include <ATen/ExpandUtils.h>
 #include <ATen/TensorIterator.h>

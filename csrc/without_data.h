@@ -1,7 +1,7 @@
-// Calls of torch's own ops on tensors without data: meta tensors, and fakes of a CPU.
+// Calls of torch's own ops on tensors without data: meta tensors, and fake CPU tensors.
 //
-// torch refuses some types and numbers only in its kernels, which such tensors do not reach.  A call of the same types
-// and an element or two on the CPU says what would come.
+// torch refuses some types and numbers only in its kernels, which such tensors do not reach.  So the op is also called
+// with stand-ins: CPU tensors of the same types with an element or two, for which the kernel raises the same error.
 #pragma once
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/as_strided.h>
@@ -19,7 +19,7 @@
 
 namespace gpukern {
 
-// No tracer's or user's mode sees the calls in its scope.
+// Switches off the modes of tracers and users in its scope.
 class ModesOff {
  public:
   ModesOff() : state_(c10::impl::TorchDispatchModeTLS::get_state()) { c10::impl::TorchDispatchModeTLS::set_state({}); }
@@ -31,7 +31,7 @@ class ModesOff {
   c10::impl::TorchDispatchModeTLS state_;
 };
 
-// Whether some of them lack data, and all are such that a CPU's dense tensors can stand for them.
+// Whether some of the tensors have no data, and dense CPU tensors can stand in for all of them.
 inline bool lack_data(c10::ArrayRef<const at::Tensor*> tensors) {
   bool some = false;
   for (const at::Tensor* t : tensors) {
@@ -41,10 +41,10 @@ inline bool lack_data(c10::ArrayRef<const at::Tensor*> tensors) {
   return some;
 }
 
-// Small tensors in their places, whose sizes are as equal or different as theirs: the first size above 1 becomes 2, the
-// next larger one 3.  One element, which is a number to some of torch's kernels, stays one.  Where sizes are symbols,
-// which may be equal to others or not, all above 1 are 2.  Dimensions lie in memory in the same order, and neighbours
-// are neighbours: torch chooses some kernels by strides.
+// Small stand-ins, whose sizes are equal or different as the original ones: the first size above 1 becomes 2, another
+// one 3.  One element, which some of torch's kernels treat as a number, stays one.  Symbolic sizes, which may be equal
+// to others or not, all become 2 if above 1.  The dimensions have the same order in memory, and dense ones stay dense:
+// torch chooses some kernels by strides.
 class StandIns {
  public:
   explicit StandIns(c10::ArrayRef<const at::Tensor*> tensors) {
@@ -69,7 +69,7 @@ class StandIns {
     if (!told) return at::ones(sizes, at::TensorOptions(t.scalar_type()));
     std::iota(order.rbegin(), order.rend(), 0);
     std::stable_sort(order.begin(), order.end(), [&](int64_t x, int64_t y) { return theirs[x] < theirs[y]; });
-    int64_t next = 0, last = 0;  // of the strides that are not 0
+    int64_t next = 0, last = 0;  // for the strides that are not 0
     for (const int64_t d : order) {
       if (theirs[d] == 0) continue;
       if (next == 0) next = theirs[d] == 1 ? 1 : 2;
@@ -85,7 +85,7 @@ class StandIns {
   bool known_ = true;
 };
 
-// f of their stand-ins, which throws what f would of tensors with data; nothing where they have data.
+// Calls f on stand-ins, which throws the error that f would throw with data; nullopt if the tensors have data.
 template <class F, class... T> std::optional<at::Tensor> without_data(F f, const T&... tensors) {
   if (!lack_data({&tensors...})) return std::nullopt;
   const ModesOff modes_off;
@@ -94,13 +94,13 @@ template <class F, class... T> std::optional<at::Tensor> without_data(F f, const
   return f(stand_in(tensors)...);
 }
 
-// f of these tensors, refused where they lack data if it would be where they have it.
+// Calls f on the tensors; without data it also throws the errors that f would throw with data.
 template <class F, class... T> at::Tensor call_torch(F f, const T&... tensors) {
   without_data(f, tensors...);
   return f(tensors...);
 }
 
-// The same of a list.
+// The same for a list.
 template <class F> at::Tensor call_torch_of_list(F f, c10::ArrayRef<at::Tensor> tensors) {
   std::vector<const at::Tensor*> each;
   for (const at::Tensor& t : tensors) each.push_back(&t);
@@ -115,7 +115,7 @@ template <class F> at::Tensor call_torch_of_list(F f, c10::ArrayRef<at::Tensor> 
   return f(tensors);
 }
 
-// The same of f that writes into `out`.
+// The same for an f that writes into `out`.
 template <class F> void write_torch_of_list(F f, const at::Tensor& out, c10::ArrayRef<at::Tensor> tensors) {
   std::vector<at::Tensor> all(tensors.begin(), tensors.end());
   all.push_back(out);

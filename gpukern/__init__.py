@@ -17,7 +17,7 @@ from . import info as _info
 
 _C = _info.load_extension()
 
-from . import compile as _compile  # noqa: E402  (the extension comes first: a missing one is said in one line)
+from . import compile as _compile  # noqa: E402  (after the extension: a missing one is reported in one line)
 from . import ops  # noqa: E402
 from . import tuning as _tuning  # noqa: E402
 from .dropin import Stats, disable, enable, enabled_ops, reset_stats, stats  # noqa: E402
@@ -32,7 +32,7 @@ __version__: str = built()["version"]
 
 
 def __getattr__(name: str) -> _Any:
-    """gpukern.nn, .reference and .model are imported when they are first named: most programs need none of them."""
+    """Imports gpukern.nn, .reference and .model on first use: most programs need none of them."""
     if name in ("nn", "reference", "model"):
         return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

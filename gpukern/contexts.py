@@ -1,4 +1,4 @@
-"""What `enable` and `force` share: a context that may be entered again, and that decorates functions."""
+"""What `enable` and `force` share: a reentrant context manager that also decorates functions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class FunctionContext(ContextDecorator):
-    """A context manager that also decorates functions, for the length of each call.
+    """A context manager that also decorates functions; then it is active during each call.
 
-    What a suspended body would leave switched on for its caller is refused: TypeError for a generator and a coroutine,
-    and for a class, whose methods would not be decorated.
+    TypeError for a generator or a coroutine, because it would stay active for the caller while they are suspended, and
+    for a class, because its methods would not be decorated.
     """
 
     maker: str  # how a user names it, for messages

@@ -1,9 +1,9 @@
 """Two-dimensional convolution as a gather of patches (im2col) and one gpukern matrix product.
 
-Everything inside works on images in channels-last order, ``(N, H, W, C)``: a patch row is then ``kernel width * C``
-numbers that lie side by side in memory, so the gather is a copy of long runs, and the product's result *is* the next
-layer's image.  A channels-last input, weight and result (``model.to(memory_format=torch.channels_last)``) are therefore
-free of any reordering; other layouts are accepted and cost one copy each.
+Everything inside works on images in channels-last order, ``(N, H, W, C)``: a row of a patch is then ``kernel width *
+C`` numbers side by side in memory, so the gather copies long runs, and the product's result *is* the next layer's
+image.  A channels-last input, weight and result (``model.to(memory_format=torch.channels_last)``) therefore need no
+reordering; other layouts cost one copy each.
 
 The gradient with respect to the image is, for stride 1, again a convolution (of the gradient with the flipped weight),
 so it too is a gather and a product; a scatter-add of patches (col2im) is needed for larger strides only.
@@ -25,7 +25,7 @@ _Pair = int | tuple[int, ...] | list[int]
 
 
 class _Geometry(NamedTuple):
-    """Where the patches of an image lie; all in elements, as (vertical, horizontal) pairs."""
+    """The geometry of patches, in pixels, as (vertical, horizontal) pairs."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -42,11 +42,11 @@ class _Geometry(NamedTuple):
 
     @property
     def pointwise(self) -> bool:
-        """Whether the patches are the pixels themselves, so that nothing has to be gathered."""
+        """Whether every patch is one pixel, so that nothing has to be gathered."""
         return self.kernel == self.stride == (1, 1) and not any(self.pad)
 
     def numbers(self, rows: int, columns: int) -> list[int]:
-        """As the CPU loops take it."""
+        """The list that the CPU loops take."""
         return [*self.kernel, *self.stride, *self.dilation, self.pad[0], self.pad[2], rows, columns]
 
     def transposed(self) -> _Geometry:
@@ -77,8 +77,8 @@ def _gather(image: Tensor, g: _Geometry) -> Tensor:
 
 
 def _scatter(patches: Tensor, g: _Geometry, shape: tuple[int, ...]) -> Tensor:
-    """The adjoint of `_gather`: adds every patch to where it came from.  Elsewhere than on the CPU it is a sum of
-    kernel-size shifted slices."""
+    """The adjoint of `_gather`: adds every patch to the pixels it was read from.  Without a CPU loop it adds one
+    shifted slice for each pixel of the kernel."""
     count, height, width, channels = shape
     rows, columns = g.output(height, width)
     if g.pointwise:
@@ -105,7 +105,7 @@ def _scatter(patches: Tensor, g: _Geometry, shape: tuple[int, ...]) -> Tensor:
 
 
 def _has_loop(t: Tensor) -> bool:
-    """Whether the CPU loops of csrc/convolution take it: real data, not a tensor that vmap or a fake mode wraps."""
+    """Whether the CPU loops of csrc/convolution take the tensor: one with data, not wrapped by vmap or a fake mode."""
     plain = type(t) is Tensor and t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64)
     wrapped = torch._C._functorch.is_functorch_wrapped_tensor(t) or torch._C._functorch.is_legacy_batchedtensor(t)
     return plain and not wrapped
@@ -185,8 +185,8 @@ class _Convolution(Function):
         grad_image = grad_weight = None
         if ctx.needs_input_grad[0]:
             if g.stride == (1, 1):
-                turned = weight.flip(1, 2).permute(3, 1, 2, 0)
-                grad_image = _Convolution.apply(grads[0], turned, g.transposed())
+                flipped = weight.flip(1, 2).permute(3, 1, 2, 0)
+                grad_image = _Convolution.apply(grads[0], flipped, g.transposed())
             else:
                 flat = weight.reshape(weight.shape[0], -1)
                 patches = ops.mm(grads[0].reshape(-1, weight.shape[0]), flat)
@@ -208,8 +208,10 @@ class _Convolution(Function):
 
 
 def _blocks(image: Tensor, g: _Geometry) -> Iterator[tuple[int, Tensor]]:
-    """The patches of an image batch a few images at a time, with the number of the first row: one buffer that stays
-    in the cache, where all patches at once are nine images' worth of fresh memory.  On the CPU only."""
+    """Yields the patches of an image batch, a few images at a time, with the number of the first row.  On the CPU only.
+
+    The buffer is reused and stays in the cache; all patches of a 3x3 kernel at once would be nine images' worth of new
+    memory."""
     if g.pointwise:
         yield 0, image.reshape(-1, image.shape[3])
         return
@@ -231,7 +233,7 @@ _BLOCK_BYTES = 1 << 19  # half of the smallest L2 cache of a current server core
 def _weight_gradient(rows: Tensor, image: Tensor, g: _Geometry) -> Tensor:
     """(N * patches, O) and the image -> (O, kernel height * kernel width * C)."""
     if torch.is_grad_enabled() or not (_has_loop(image) and _has_loop(rows)):
-        return ops.mm(rows.t(), _Patches.apply(image, g))  # somebody will differentiate it
+        return ops.mm(rows.t(), _Patches.apply(image, g))  # it may be differentiated again
     total = rows.new_zeros(rows.shape[1], g.kernel[0] * g.kernel[1] * image.shape[3])
     for start, patches in _blocks(image, g):
         ops.addmm(total, rows[start : start + len(patches)].t(), patches, out=total)
@@ -239,8 +241,8 @@ def _weight_gradient(rows: Tensor, image: Tensor, g: _Geometry) -> Tensor:
 
 
 def _traceable(input: Tensor, weight: Tensor, g: _Geometry, groups: int) -> Tensor:
-    """The same in torch's own unfold and gpukern products: for tracing (torch.compile, export), which has no use for
-    our layout, and for groups, where one product a group is wanted."""
+    """The convolution by torch's own unfold and gpukern products: for tracing (torch.compile, export), where
+    channels-last gains nothing, and for groups, which need one product each."""
     top, bottom, left, right = g.pad
     if any(g.pad):
         input = functional.pad(input, (left, right, top, bottom))

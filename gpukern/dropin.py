@@ -1,10 +1,10 @@
-"""Drop-in use: torch's own matrix products served by gpukern, in programs that never name it.
+"""Drop-in use: gpukern serves torch's own matrix products, in programs that never name gpukern.
 
-While enabled, `torch.mm`, `@`, `torch.nn.Linear`, `einsum` and everything else that ends in aten's mm, addmm, bmm,
-baddbmm, mv, addmv, dot, vdot, addr or addbmm (out and in-place forms too, and the backward passes) asks gpukern first.
-A call that no gpukern product serves goes to the kernel torch had before, so its result or its error is torch's.
-Autograd, autocast, vmap and torch.compile sit above and do not notice.  Routes are process-wide, not per thread, and
-off after import.
+While enabled, gpukern serves `torch.mm`, `@`, `torch.nn.Linear`, `einsum` and everything else that ends in aten's mm,
+addmm, bmm, baddbmm, mv, addmv, dot, vdot, addr or addbmm (out and in-place forms and backward passes too).  A call that
+no gpukern product serves goes to torch's own kernel, so its result or its error is torch's.  Autograd, autocast, vmap
+and torch.compile lie above the routes and work as before.  Routes are process-wide, not per thread, and off after
+import.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RouteStats(NamedTuple):
 
 
 class Stats(dict[str, RouteStats]):
-    """What the routes did, by form; prints as a table."""
+    """Calls by form: how many gpukern served, and how many torch; prints as a table."""
 
     @property
     def hits(self) -> int:
@@ -49,17 +49,17 @@ class Stats(dict[str, RouteStats]):
 
 
 class Enabled(FunctionContext):
-    """What `enable` returns: routes that are on.  Forget it and call `disable`, or leave it as a context manager.
+    """What `enable` returns: the routes that it switched on, until `disable` or until the context manager exits.
 
-    It may be entered again, also inside itself: each entry enables the ops, each exit takes one entry back.  As a
-    decorator it enables them for the length of each call and not before.
+    It is reentrant, also inside itself: each entry enables the ops, each exit undoes one entry.  As a decorator it
+    enables them during each call and not before.
     """
 
     maker = "enable"
 
     def __init__(self, ops: tuple[str, ...]) -> None:
         self.ops = ops
-        self._called = True  # enabled by the call of `enable`, which the first entry takes over
+        self._called = True  # the call of `enable` switched the routes on; the first entry does not do so again
 
     def __enter__(self) -> Enabled:
         with _switching:
@@ -73,7 +73,7 @@ class Enabled(FunctionContext):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         with _switching:
-            # The latest entry of this one only: contexts of other threads may end in any order.
+            # Remove only the latest entry of this object: contexts of other threads may end in any order.
             for k in reversed(range(len(_stack))):
                 if _stack[k] is self:
                     del _stack[k]
@@ -83,7 +83,7 @@ class Enabled(FunctionContext):
     def __call__(self, function: F) -> F:
         decorated = super().__call__(function)
         with _switching:
-            if self._called and self in _stack:  # what the call of `enable` switched on
+            if self._called and self in _stack:  # switched on by the call of `enable`
                 _stack.remove(self)
             self._called = False
             _apply()
@@ -108,8 +108,8 @@ def enable(*, include: Iterable[str] | None = None, exclude: Iterable[str] = ())
     """Routes torch's matrix products to gpukern until `disable()`, or for a `with` block or each call of a function.
 
     include: the ops to route ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot", "vdot", "addr", "addbmm"; a name
-    covers the op's out and in-place forms); None is all.  exclude: ops to leave out.  Blocks nest: the innermost
-    decides, and leaving it brings back what was before.  What it returns may be entered any number of times.
+    covers the op's out and in-place forms); None means all.  exclude: ops to leave out.  Blocks nest: the innermost
+    decides, and its exit restores the routes before it.  The returned object may be entered any number of times.
     ValueError for an op that has no route.
 
     >>> with gpukern.enable():

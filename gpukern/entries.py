@@ -1,4 +1,4 @@
-"""The C functions of the extension, made once: by name, each over torch's argument parser (csrc/entry)."""
+"""The C functions of the extension by name, made once; each uses torch's argument parser (csrc/entry)."""
 
 from __future__ import annotations
 

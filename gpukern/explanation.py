@@ -1,4 +1,4 @@
-"""What `explain` answers, and how it describes tensors to the selection."""
+"""The result of `explain`, and how tensors are described to selection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-PREDICTED = "predicted, not measured on a GPU"  # said beside every figure of the cost model, here and in C++
+PREDICTED = "predicted, not measured on a GPU"  # printed beside every figure of the cost model, here and in C++
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def layout(t: Tensor | None) -> Layout:
     batch, row, column = t.stride()
     size = t.element_size()
     start = t.storage_offset() * size if t.is_meta else t.data_ptr()
-    # As gpu_path.cpp has it: a stride that is never walked is 0, and one unit stride of a matrix is excused.
+    # As in gpu_path.cpp: a stride along an extent of 1 is 0, and one unit stride of a matrix does not limit alignment.
     row, column, batch = (
         0 if extent <= 1 else stride for stride, extent in zip((row, column, batch), (*t.shape[1:], t.shape[0]))
     )
@@ -78,7 +78,7 @@ def layout(t: Tensor | None) -> Layout:
 
 
 def on_meta(value: Any) -> Any:
-    """The same sizes and strides without data; torch then checks a call and computes nothing."""
+    """A meta tensor with the same sizes and strides, so that torch checks a call and computes nothing."""
     if not isinstance(value, Tensor):
         return value
     there = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
@@ -86,7 +86,7 @@ def on_meta(value: Any) -> Any:
 
 
 class Recorder(TorchDispatchMode):
-    """The calls of gpukern's ops that a function is made of."""
+    """Records the calls of gpukern's ops that a function makes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ def range_notes(found: dict[str, Any]) -> tuple[str, ...]:
 
 
 def pass_notes(found: dict[str, Any]) -> tuple[str, ...]:
-    """What is written to memory before the product."""
+    """Passes that run before the product: packing, or the split into terms."""
     if not found["workspace"]:
         return ()
     what = "operands are copied into a layout that TMA can load"
@@ -122,7 +122,7 @@ def pass_notes(found: dict[str, Any]) -> tuple[str, ...]:
 
 
 def sum_notes(found: dict[str, Any], summed: bool) -> tuple[str, ...]:
-    """In which pass the bias's gradient is summed."""
+    """Which kernel sums the bias's gradient."""
     if not summed:
         return ()
     if not found["parts"]:

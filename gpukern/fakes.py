@@ -1,4 +1,4 @@
-"""What a call without data comes to where torch's own fakes do not say: strides, refusals, converted numbers."""
+"""Calls on tensors without data, where torch's own fakes do not tell the result: strides, refusals, numbers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:
 
 
 def strides_of(tensors: Sequence[Tensor], shape: torch.Size, numbers: bool) -> Sequence[int]:
-    """TensorIterator's: alike and dense operands pass theirs on, else dimensions are sorted by the operands' strides.
+    """TensorIterator's strides of the result: those of the operands if they are alike and dense, else dimensions are
+    sorted by the operands' strides.
 
-    numbers: whether a number, which is a tensor without dimensions there, is among the operands.
+    numbers: whether a number, which TensorIterator sees as a 0-dim tensor, is among the operands.
     """
     from torch._prims_common import is_non_overlapping_and_dense_or_false, make_contiguous_strides_for
 
@@ -72,10 +73,10 @@ def strides_of(tensors: Sequence[Tensor], shape: torch.Size, numbers: bool) -> S
 
 
 def probe(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """The kernel's own answer on the CPU, for small tensors in their places: its dtype, or its refusal.
+    """Calls the function on small CPU tensors in place of those without data: returns their result, or raises.
 
-    A refusal by type or by number is in torch's kernels, which a fake does not reach. None where the tensors are none
-    of a CPU's dense ones, and other kernels than these would serve.
+    torch's kernels refuse types and numbers, and fake tensors do not reach them. None if some tensor is not dense or
+    not on a CPU, because other kernels would serve the call.
     """
     tensors = [t for t in tensors_of(args, kwargs) if t.dim() > 0] or tensors_of(args, kwargs)
     if not all(t.layout == torch.strided and t.device.type in ("cpu", "meta") for t in tensors):
@@ -92,12 +93,12 @@ def probe(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
 
     function = functions.get(name) or getattr(torch.ops.gpukern, name)
     with _disable_current_modes(), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the call itself says what it has to say
+        warnings.simplefilter("ignore")  # the actual call warns
         return function(*[one(a) for a in args], **{key: one(value) for key, value in kwargs.items()})
 
 
 def refuse_overlap(written: Tensor) -> None:
-    """torch's words for a tensor that is written to and has one element in several places."""
+    """Raises torch's error for a tensor that is written to and has one memory location for several elements."""
     sizes = written.shape
     if all(isinstance(n, int) for n in sizes) and 0 not in sizes and any(
         n > 1 and s == 0 for n, s in zip(sizes, written.stride())
@@ -109,7 +110,7 @@ def refuse_overlap(written: Tensor) -> None:
 
 
 def converted(number: Any, dtype: torch.dtype) -> Any:
-    """What a tensor of that number holds once it is converted: integers wrap, floating types become infinite."""
+    """The value of the number after conversion to dtype: integers wrap, floating types become infinite."""
     if isinstance(number, (bool, complex)) or dtype == torch.bool:
         return number
     if dtype.is_floating_point:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to; it takes the name of `path` if nothing was raised, and is gone otherwise.
+    """A temporary file beside `path`, which replaces `path` on success and is removed on an exception.
 
-    Folders that are missing are made.  The file is as readable as any other new one.
+    Makes missing folders.  The file gets the permissions of any other new file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -22,7 +22,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield Path(name)
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)  # mkstemp makes it private
+        os.chmod(name, 0o666 & ~mask)  # mkstemp makes it readable for its owner only
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)

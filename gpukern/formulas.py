@@ -1,6 +1,6 @@
-"""Activations and their derivatives in float64, as numpy formulas: the textbook's, and nothing of gpukern's kernels.
+"""Activations and their derivatives as numpy formulas in float64, from the textbook and independent of the kernels.
 
-gpukern.reference is what people call.
+Users call gpukern.reference.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _mish_slope(x: Array) -> Array:
     return numpy.asarray(t + x * sigmoid(x) * (1 - t * t))
 
 
-# Derivatives, each the textbook's; at a corner the one that torch takes.
+# Derivatives from the textbook; at a corner the value that torch takes.
 _DERIVATIVES: dict[str, Callable[[Array], Any]] = {
     "relu": lambda x: numpy.where(x <= 0, 0.0, 1.0),
     "gelu": lambda x: erfc(-x / math.sqrt(2)) / 2 + x * _pdf(x),
@@ -138,7 +138,7 @@ _DERIVATIVES: dict[str, Callable[[Array], Any]] = {
     "log1p": lambda x: 1 / (1 + x),
     "erf": lambda x: 2 / math.sqrt(math.pi) * numpy.exp(-x * x),
 }
-# What their gradient formulas choose, not multiply: a NaN of the product does not pass where the slope is 0.
+# Their gradient formulas select and do not multiply: where the slope is 0, a NaN of the product becomes 0.
 STEPS = ("relu", "relu6", "hardswish", "hardsigmoid", "hardtanh", "sign")
 
 

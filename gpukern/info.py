@@ -1,7 +1,7 @@
-"""What this installation is: versions, what was built, which devices are there, what to run to build the rest.
+"""This installation: versions, what was built, which devices are present, what to run to build the rest.
 
-Also the loading of the extension, because the same facts (which torch, which Python it was built for) say whether it
-can be loaded. Importing this module touches no device.
+The module also loads the extension, because the same facts (which torch and which Python it was built for) decide
+whether it can be loaded. Importing this module touches no device.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ PACKAGE = Path(__file__).resolve().parent
 
 def build_command(**environment: str) -> str:
     """The command that builds gpukern for this Python, from a source tree or into the environment."""
-    words = " ".join(f"{name}='{value}'" for name, value in environment.items())
+    settings = " ".join(f"{name}='{value}'" for name, value in environment.items())
     where = PACKAGE.parent
     build = "pip install --no-build-isolation --force-reinstall --no-deps"
     if (where / "setup.py").exists():
-        return f"{words} {sys.executable} {where / 'setup.py'} build_ext --inplace".strip()
-    return f"{words} {build} <the gpukern source folder>".strip()
+        return f"{settings} {sys.executable} {where / 'setup.py'} build_ext --inplace".strip()
+    return f"{settings} {build} <the gpukern source folder>".strip()
 
 
 def built() -> dict[str, Any]:
-    """What the build wrote beside the extension; {} where nothing was built."""
+    """The facts that the build wrote beside the extension (built.json); {} where nothing was built."""
     try:
         facts: dict[str, Any] = json.loads((PACKAGE / "built.json").read_text())
     except (OSError, ValueError):
@@ -43,12 +43,12 @@ def built() -> dict[str, Any]:
 
 
 def release(version: str) -> tuple[str, ...]:
-    """("2", "13") of "2.13.0+cpu": what must be equal for two builds of torch to share their C++ classes."""
+    """("2", "13") of "2.13.0+cpu": two builds of torch have compatible C++ classes if this is equal."""
     return tuple(version.split("+")[0].split(".")[:2])
 
 
 def load_extension() -> ModuleType:
-    """gpukern._C, or an ImportError whose one line says what to run."""
+    """Imports gpukern._C; an ImportError says in one line what to run."""
     facts = built()
     suffixes = importlib.machinery.EXTENSION_SUFFIXES
     if not facts or not any((PACKAGE / f"_C{suffix}").exists() for suffix in suffixes):
@@ -97,7 +97,7 @@ def gpus_of_the_driver() -> list[dict[str, Any]]:
 
 
 def gpus_of_torch() -> list[dict[str, Any]]:
-    """The devices torch can use. Starts the driver; only called when somebody asks for the information."""
+    """The devices torch can use. Starts the driver, so it is called only when the user asks for the information."""
     if not torch.cuda.is_available():
         return []
     rows = []
@@ -115,13 +115,13 @@ def gpus_of_torch() -> list[dict[str, Any]]:
     return rows
 
 
-def runs_on(words: list[str], target: str) -> bool:
-    """Whether code compiled for `words` (sm_80, ptx_120, gfx942 ..) runs on a device of that target."""
+def runs_on(compiled: list[str], target: str) -> bool:
+    """Whether code compiled for these targets (sm_80, ptx_120, gfx942 ..) runs on a device of that target."""
     if target.startswith("gfx"):
-        return any(word == target or word == f"{target[:-2]}-generic" for word in words)
+        return any(name == target or name == f"{target[:-2]}-generic" for name in compiled)
     number = int(target[3:])
-    for word in words:
-        kind, _, text = word.partition("_")
+    for name in compiled:
+        kind, _, text = name.partition("_")
         plain = int(text.rstrip("af")) if text.rstrip("af").isdigit() else 0
         if kind == "sm" and (plain == number or (text.isdigit() and plain <= number and plain // 10 == number // 10)):
             return True
@@ -131,7 +131,7 @@ def runs_on(words: list[str], target: str) -> bool:
 
 
 def advice(facts: dict[str, Any], devices: list[dict[str, Any]]) -> list[str]:
-    """What is missing here, a sentence each, with the command that supplies it."""
+    """One sentence for each missing part, with the command that supplies it."""
     lines = []
     seen = {row["target"] for row in devices} | {row["target"] for row in gpus_of_the_driver()}
     if facts.get("backend") == "cpu":
@@ -147,8 +147,8 @@ def advice(facts: dict[str, Any], devices: list[dict[str, Any]]) -> list[str]:
             then = build_command(CUDA_HOME="/usr/local/cuda")
             lines.append(f"CUDA kernels are not built; install the CUDA toolkit (nvcc), then run: {then}")
     for target in sorted(seen):
-        words = sorted({word for words in facts.get("targets", {}).values() for word in words})
-        if words and not runs_on(words, target):
+        compiled = sorted({name for names in facts.get("targets", {}).values() for name in names})
+        if compiled and not runs_on(compiled, target):
             name = "PYTORCH_ROCM_ARCH" if target.startswith("gfx") else "TORCH_CUDA_ARCH_LIST"
             value = target if target.startswith("gfx") else f"{int(target[3:]) // 10}.{int(target[3:]) % 10}"
             lines.append(f"this build has no kernels for {target}; run: {build_command(**{name: value})}")
@@ -163,7 +163,7 @@ def advice(facts: dict[str, Any], devices: list[dict[str, Any]]) -> list[str]:
 
 
 class Info(dict[str, Any]):
-    """A dictionary that prints as a page."""
+    """A dictionary that prints as text."""
 
     def __str__(self) -> str:
         facts = self["built"]
@@ -185,8 +185,8 @@ class Info(dict[str, Any]):
             )
         targets = facts.get("targets", {})
         width = max(map(len, targets), default=0)
-        for folder, words in targets.items():
-            lines.append(f"               {folder:{width}}  {' '.join(words) or 'not compiled'}")
+        for folder, names in targets.items():
+            lines.append(f"               {folder:{width}}  {' '.join(names) or 'not compiled'}")
         rows = [
             f"{i}: {d['name']} ({d['target']}, {d['memory_bytes'] / 2**30:.0f} GiB)"
             for i, d in enumerate(self["devices"])
@@ -203,8 +203,8 @@ class Info(dict[str, Any]):
 def info() -> Info:
     """Versions, what was built, what was found, and what to run to build the rest.
 
-    The result is a dictionary (`python -m gpukern info --json` prints it as JSON) that prints as a page. Asking lists
-    the GPUs, which starts the driver; importing gpukern does not.
+    The result is a dictionary that prints as text (`python -m gpukern info --json` prints JSON). The call lists the
+    GPUs, which starts the driver; importing gpukern does not.
     """
     from importlib.metadata import PackageNotFoundError, version
 

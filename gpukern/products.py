@@ -1,6 +1,6 @@
-"""Products that torch writes in Python around its ops: einsum, tensordot and chain_matmul read arguments as torch's do.
+"""einsum, tensordot and chain_matmul: products whose arguments are read in Python, as in torch.
 
-What is computed is in csrc/gemm (einsum.cpp, contract.cpp, chain.cpp).
+The computation is in csrc/gemm (einsum.cpp, contract.cpp, chain.cpp).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def einsum(*args: Any) -> Tensor:
 
     Each contraction of two operands that sums something is one matrix product; more than two operands are contracted
     from left to right, or in opt_einsum's order where that is installed and `torch.backends.opt_einsum.enabled`.
-    RuntimeError in torch's words for an equation that does not fit; ValueError for subscripts that are no such numbers.
+    RuntimeError with torch's text for an equation that does not fit; ValueError for subscripts outside [0, 52).
     """
     if len(args) < 2:
         raise ValueError(
@@ -60,7 +60,7 @@ def einsum(*args: Any) -> Tensor:
 
 
 def _letters(subscripts: Any) -> str:
-    """The part of an equation that a list of numbers stands for."""
+    """A list of numbers as the part of an equation that it means."""
     return "".join(map(_letter, subscripts))
 
 
@@ -79,8 +79,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
 
     dims: how many, the last of a with the first of b; or two lists of dimensions, of a and of b; or a tensor of either.
     Contracted dimensions have equal extents (one of extent 1 in either is summed in the other).  The result has the
-    remaining dimensions of a, then those of b.  Types: those of matmul, the same in both.  RuntimeError in torch's
-    words for dimensions that do not fit.
+    remaining dimensions of a, then those of b.  Types: those of matmul, the same in both.  RuntimeError with torch's
+    text for dimensions that do not fit.
     """
     if has_torch_function_variadic(a, b):
         return handle_torch_function(tensordot, (a, b), a, b, dims=dims, out=out)  # type: ignore[no-any-return]

@@ -1,10 +1,10 @@
-"""What every public function of gpukern computes, in plain float64 on the CPU: the text to compare a result with.
+"""Reference results: every public function of gpukern in plain float64 on the CPU, to compare a result with.
 
 The functions have the names and arguments of `gpukern`'s own.  Each takes tensors of any real type, on any device, or
-numbers; computes with numpy in float64, one formula as it stands in the literature, with no kernel of gpukern's and
-none of torch's; and returns a float64 tensor on the CPU, not rounded to the inputs' type.  Infinities and NaN come out
-as the formula has them (silu(-inf) is -inf * 0, which is NaN), and as torch has them.  Integers above 2^53 lose digits.
-They are slow, have no `out=` and no gradient.
+numbers.  It computes with numpy in float64, by the formula of the literature, with no kernel of gpukern or torch.  It
+returns a float64 tensor on the CPU, not rounded to the inputs' type.  Infinities and NaN follow from the formula, as in
+torch (silu(-inf) is -inf * 0, which is NaN).  Integers above 2^53 lose digits.  The functions are slow and have no
+`out=` and no gradient.
 
 >>> x = torch.randn(1000, device="cuda", dtype=torch.float16)
 >>> (gpukern.silu(x).cpu().double() - gpukern.reference.silu(x)).abs().max()
@@ -40,7 +40,7 @@ def _on_arrays(formula: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(formula)
     def call(*args: Any, **kwargs: Any) -> Any:
         arrays = [_array(value) for value in args]
-        with numpy.errstate(all="ignore"):  # infinities and NaN are results here, not accidents
+        with numpy.errstate(all="ignore"):  # infinities and NaN are legitimate results here
             result = formula(*arrays, **{key: _array(value) for key, value in kwargs.items()})
         if isinstance(result, tuple):
             return tuple(torch.from_numpy(numpy.array(one, dtype=numpy.float64)) for one in result)
@@ -197,9 +197,9 @@ def bmm(input: Any, mat2: Any, *, activation: str | None = None, residual: Any =
 
 @_on_arrays
 def mm_activation_backward(grad: Any, weight: Any, saved: Any, activation: str, *, bias_grad: bool = False) -> Any:
-    """(grad @ weight) * activation'(saved); 0 where the derivative is 0, whatever it multiplies, for steps.
+    """(grad @ weight) * activation'(saved); for the activations in STEPS exactly 0 where the derivative is 0.
 
-    bias_grad: and the sums of its columns, of what is not rounded.
+    bias_grad: returns the sums of the columns too, of the unrounded result.
     """
     product, slope = _product(grad, weight), formulas.derivative(activation, saved)
     result = numpy.where(slope == 0, 0.0, product * slope) if activation in formulas.STEPS else product * slope
@@ -238,7 +238,7 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1)
 
 
 def _spread(scale: Any, x: int, k: int) -> Array:
-    """The scale of each element of an (x, k) operand: one number, one a row, or one a block of 128."""
+    """The scale of each element of an (x, k) operand: one number, one per row, or one per block of 128."""
     given = numpy.asarray(scale, dtype=numpy.float64)
     if given.size == 1:
         return numpy.full((x, k), given.reshape(-1)[0])
@@ -300,7 +300,7 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Array:
 
 @_on_arrays
 def einsum(*args: Any) -> Array:
-    """Both of torch.einsum's formats are numpy's, but for an ellipsis that the result lacks: torch sums it."""
+    """numpy takes both formats of torch.einsum; only an ellipsis missing in the result differs: torch sums over it."""
     if len(args) == 2 and isinstance(args[0], str) and isinstance(args[1], list):
         args = (args[0], *args[1])
     inputs, arrow, output = args[0].partition("->") if isinstance(args[0], str) else ("", "", "")

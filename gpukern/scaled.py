@@ -1,4 +1,4 @@
-"""`scaled_mm` for those who ask about it: what its scales are, and which kernel serves it."""
+"""`explain` for `scaled_mm`: which scales it has, and which kernel serves it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .explanation import (
     range_notes,
 )
 
-SCALE_BLOCK = 128  # as problem.h has it
+SCALE_BLOCK = 128  # as in problem.h
 _NAMES = ("input", "mat2", "scale_a", "scale_b", "bias", "scale_result", "out_dtype", "use_fast_accum")
 
 
 def scale_kind(scale: Tensor, x: int, k: int) -> tuple[int, int, int]:
-    """(group, stride along x, stride along k) of the scales of an (x, k) operand, as problem.h has them."""
+    """(group, stride along x, stride along k) of the scales of an (x, k) operand, as in problem.h."""
     blocks = -(-k // SCALE_BLOCK)
     if scale.numel() == 1:
         return 1, 0, 0
@@ -41,8 +41,8 @@ def explain_scaled(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -
     result: Tensor = ops.scaled_mm(*map(on_meta, args), **{key: on_meta(value) for key, value in kwargs.items()})
     given: dict[str, Any] = dict(zip(_NAMES, args)) | kwargs
     a, b = on_meta(given["input"]), on_meta(given["mat2"])
-    turned = given["scale_b"].t() if given["scale_b"].dim() == 2 else given["scale_b"]
-    kinds = [*scale_kind(given["scale_a"], *a.shape), *scale_kind(turned, b.shape[1], b.shape[0])]
+    scale_b = given["scale_b"].t() if given["scale_b"].dim() == 2 else given["scale_b"]
+    kinds = [*scale_kind(given["scale_a"], *a.shape), *scale_kind(scale_b, b.shape[1], b.shape[0])]
     kinds.append(int(bool(given.get("use_fast_accum", False))))
     layouts = [layout(a[None]), layout(b[None]), NO_LAYOUT, layout(result[None]), NO_LAYOUT]
     types = [str(t.dtype).removeprefix("torch.") for t in (a, b, result)]

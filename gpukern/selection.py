@@ -1,7 +1,7 @@
 """Which kernel serves a call, and why: `explain`, `available`, `force`, and counts of what was served.
 
-Selection is a pure function of the problem and the device, so it answers for tensors on `meta` and for devices that are
-not there; nothing is computed or launched.
+Selection is a pure function of the problem and the device, so it works for tensors on `meta` and for devices that are
+not present; nothing is computed or launched.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from .explanation import (
 )
 from .scaled import explain_scaled
 
-PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # of float32, as problem.h has them
+PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # of float32, in the order of problem.h
 
 __all__ = ["Explanation", "Row", "available", "explain", "force", "reset_served", "served"]
 
@@ -47,7 +47,7 @@ __all__ = ["Explanation", "Row", "available", "explain", "force", "reset_served"
 
 @dataclass
 class _Product:
-    """One product as gemm/problem.h has it: D = activation(alpha A B + beta C) * derivative'(S) + residual, a batch."""
+    """One product as in gemm/problem.h: D = activation(alpha A B + beta C) * derivative'(S) + residual, for a batch."""
 
     a: Tensor  # (batch, m, k)
     b: Tensor  # (batch, k, n)
@@ -56,11 +56,11 @@ class _Product:
     beta: complex = 0.0
     activation: str = "none"
     residual: Tensor | None = None
-    derivative: str = "none"  # multiplied by its derivative at `saved`
+    derivative: str = "none"  # an activation; the result is multiplied by its derivative at `saved`
     saved: Tensor | None = None
     row_scale: Tensor | None = None
     column_scale: Tensor | None = None
-    summed: bool = False  # and the sums of the columns
+    summed: bool = False  # whether the sums of D's columns are returned too
 
 
 def _cubed(t: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def _matmul(a: Tensor, b: Tensor) -> _Product:
     if a.dim() > 2 and b.dim() == 2:
         a = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
     batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    count = math.prod(batch)  # spelled out: reshape cannot deduce an extent beside one of 0
+    count = math.prod(batch)  # explicit: reshape cannot deduce an extent beside one of 0
     a, b = (t.expand(*batch, *t.shape[-2:]).reshape(count, *t.shape[-2:]) for t in (a, b))
     return _Product(a, b)
 
@@ -189,7 +189,7 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
 
 
 def _precision(op: str, asked: str | None, dtype: torch.dtype) -> str:
-    """The precision of a product: what the call asks for, else what torch's switches say."""
+    """The precision of a product: the call's `precision=`, else the one of torch's switches."""
     if asked is None:
         allowed = dtype == torch.float32 and torch.backends.cuda.matmul.allow_tf32
         return "tf32" if allowed else "strict"
@@ -201,7 +201,7 @@ def _precision(op: str, asked: str | None, dtype: torch.dtype) -> str:
 
 
 def _how_notes(found: dict[str, Any], extras: dict[str, Any]) -> tuple[str, ...]:
-    """Where the configuration is not what `precision` or `batch_invariant` may be taken to mean."""
+    """Notes where the configuration may surprise a caller of `precision=` or `batch_invariant=`."""
     notes = []
     row, precision = found["row"] or found["would_run"], extras.get("precision")
     if precision not in (None, "strict") and row.split("/")[0] in ("host", "simt", "gemv"):
@@ -232,7 +232,7 @@ def _multiplications(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> int:
 
 
 def _explain_composed(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Explanation:
-    """The largest of the products that a call is made of; the others are notes."""
+    """Explains the largest of the products that a call is made of; the others are notes."""
     with Recorder() as recorder:
         result = getattr(ops, op)(*tree_map(on_meta, args), **tree_map(on_meta, kwargs))
     products = [call for call in recorder.calls if call[0] in _PRODUCTS]
@@ -275,14 +275,14 @@ def _explain_elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any],
             notes = (f"{', '.join(converted)} is converted in blocks of 512 elements",)
         return Explanation(op, f"{problem}, {kind} access", f"cpu, {capability}", f"host/{capability}", notes=notes)
     _C.describe_device(device)
-    built = any(words for folder, words in _targets().items() if folder.startswith("elementwise"))
+    built = any(targets for folder, targets in _targets().items() if folder.startswith("elementwise"))
     return Explanation(
         op, f"{problem}, {kind} access", device, "elementwise/gpu" if built else None, would_run="elementwise/gpu"
     )
 
 
 def _access(result: Tensor, tensors: list[Tensor]) -> str:
-    """How memory is walked: dense (all alike), broadcast (a stride of 0), or strided."""
+    """The access pattern: dense (all operands alike), broadcast (a stride of 0), or strided."""
     if result.numel() and all(t.shape == result.shape and t.stride() == result.stride() for t in tensors):
         return "dense"
     small = [t for t in tensors if t.numel() < result.numel()]
@@ -328,7 +328,7 @@ def explain(op: str | Callable[..., Any], *args: Any, device: str | None = None,
 
     op: the name of a gpukern function ("matmul", "silu") or the function; then its arguments.  Tensors may be on
     `meta`.  device: "cpu", "cuda", "cuda:1", or a target that need not be there ("sm_90a", "gfx942"); None is the
-    tensors' own.  Nothing is computed.  ValueError for an unknown op or device; wrong shapes raise torch's errors.
+    tensors' device.  Nothing is computed.  ValueError for an unknown op or device; wrong shapes raise torch's errors.
 
     >>> a = torch.empty(512, 512, device="meta")
     >>> gpukern.explain("matmul", a, a, device="sm_90a").row
@@ -415,8 +415,8 @@ def _by_name() -> dict[str, Row]:
 
 
 class Forced(FunctionContext):
-    """What `force` returns: a configuration or kernel folder, forced on this thread between entry and exit; it may be
-    entered again."""
+    """What `force` returns: a configuration or kernel folder, forced on this thread between entry and exit; it is
+    reentrant."""
 
     maker = "force"
 
@@ -444,9 +444,9 @@ def force(name: str) -> Forced:
     configuration with split-K ("simt/s64x64*4") for the length of a `with` block, or of each call of the function that
     it decorates.
 
-    A product that it cannot serve raises a RuntimeError that says why, so nothing else is measured by mistake.  Blocks
-    nest.  GPUKERN_FORCE in the environment does the same for a whole process.  ValueError, on entry, for an unknown
-    name; it lists the known ones.
+    A product that it cannot serve raises a RuntimeError that says why, so that no other kernel is measured by mistake.
+    Blocks nest.  GPUKERN_FORCE in the environment does the same for a whole process.  ValueError, on entry, for an
+    unknown name; it lists the known ones.
     """
     return Forced(name)
 

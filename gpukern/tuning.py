@@ -1,13 +1,13 @@
-"""Stored measurements of matrix products: where they lie, what makes them stale, and how selection gets them.
+"""Stored measurements of matrix products: where they are stored, when they are stale, how selection uses them.
 
 `python -m gpukern bench tune` times the configurations for given shapes and stores their order: one JSON file a device
 and gpukern version, in the folder that `GPUKERN_TUNING` names, else in `$XDG_CACHE_HOME/gpukern/tuning`, which is
 ~/.cache/gpukern/tuning where nothing is set.  `GPUKERN_TUNING=off` (or 0) neither reads nor stores.
 
-Importing gpukern reads the files of its own version and touches no device.  Entries carry the name that the runtime
-gives the device; a product asks for that name when it runs, and only where something is stored.  A device that is only
-described (`explain(.., device="sm_90a")`) has no name: it takes the measurements of its target where all of them come
-from one device, and none where they come from several, since a target alone does not say which is meant.
+Importing gpukern reads the files of its own version and touches no device.  An entry has the device's name from the
+runtime.  A product queries that name when it runs, and only if something is stored.  A device that is only described
+(`explain(.., device="sm_90a")`) has no name: it uses the measurements of its target if all of them come from one
+device, and none if they come from several, because the target does not tell which device is meant.
 
 A file is stale, and ignored as a whole, if its schema, gpukern's version or the table of compiled configurations
 differs.  Torch and the driver are recorded for the reader only: the kernels do not depend on them.
@@ -38,12 +38,12 @@ LAYOUTS = ("nn", "nt", "tn", "tt")
 
 
 class Stale(Exception):
-    """A sentence: why a file is not used."""
+    """A file is not used; the text says why."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """What a measurement is of.  layout: how A and B lie, n by rows, t by columns."""
+    """The product that was measured.  layout: of A and B, n row-major, t column-major."""
 
     dtype: str
     m: int
@@ -63,7 +63,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Entry(Product):
-    """The configurations whose results were right, with their microseconds, fastest first."""
+    """The configurations with correct results and their times in microseconds, fastest first."""
 
     ranking: tuple[tuple[str, float], ...]
     date: str
@@ -71,7 +71,7 @@ class Entry(Product):
 
 @dataclass(frozen=True)
 class Stored:
-    """What one file holds."""
+    """The contents of one file."""
 
     device: str
     target: str
@@ -82,7 +82,7 @@ class Stored:
 
 
 def folder() -> Path | None:
-    """Where measurements lie; None where none are wanted, or where nobody says which folder is home."""
+    """The folder of measurements; None if GPUKERN_TUNING switches them off or there is no home folder."""
     asked = os.environ.get("GPUKERN_TUNING", "")
     if asked in ("off", "0"):
         return None
@@ -104,13 +104,13 @@ def _version() -> str:
 
 @cache
 def _rows() -> dict[str, list[str]]:
-    """Row -> the types it takes."""
+    """Configuration -> the types it takes."""
     return {row["name"]: row["types"] for row in _C.gemm_rows()}
 
 
 @cache
 def fingerprint() -> str:
-    """Of the table of rows, whatever it was compiled for: selection passes over a row that is not built anyway."""
+    """A hash of the table of configurations.  It does not depend on what was built: selection skips unbuilt ones."""
     import hashlib
 
     rows = [{key: value for key, value in row.items() if key != "targets"} for row in _C.gemm_rows()]
@@ -121,7 +121,7 @@ def fingerprint() -> str:
 
 
 def load(path: Path) -> tuple[Stored | None, str]:
-    """The contents of a file, or None and a sentence that says why it is not used; a damaged one is warned of."""
+    """The contents of a file, or None and a sentence that says why it is not used; warns of a damaged file."""
     try:
         return _read(path), ""
     except Stale as stale:
@@ -189,7 +189,7 @@ def store(device: str, target: str, entries: Iterable[Entry], driver: str = "") 
     where.mkdir(parents=True, exist_ok=True)
     path = where / file_name(device)
     with open(where / ".lock", "a") as lock:
-        with suppress(OSError):  # a file system without locks: one of two that store at once may then win
+        with suppress(OSError):  # a file system without locks: of two processes that store at once, one may be lost
             fcntl.flock(lock, fcntl.LOCK_EX)
         before, _ = load(path)
         kept = {entry.key: entry for entry in before.entries} if before and before.device == device else {}
@@ -220,9 +220,9 @@ def said(entry: Entry, device: str) -> str:
 
 
 def activate() -> int:
-    """Hands what is stored to selection, in place of what it had; returns how many products that decides.
+    """Passes the stored measurements to selection, which forgets earlier ones; returns the number of products.
 
-    `import gpukern` does this once; afterwards it is for those who changed the folder or `GPUKERN_TUNING`.
+    `import gpukern` does this once.  Call it again after changing the folder or `GPUKERN_TUNING`.
     """
     table = []
     for path in _files():
@@ -232,7 +232,7 @@ def activate() -> int:
         device, target = stored.device, stored.target
         for entry in stored.entries:
             if len(entry.ranking) < 2:
-                continue  # the only row there was: nothing to decide
+                continue  # only one configuration was measured: there is no choice
             extents = (entry.m, entry.n, entry.k, entry.batch)
             rows = [row for row, _ in entry.ranking]
             table.append((device, target, entry.dtype, extents, entry.layout, rows, said(entry, device)))
@@ -241,7 +241,7 @@ def activate() -> int:
 
 
 def _files() -> list[Path]:
-    """The files of this version.  Where there is no folder, which is the rule, this is all that an import pays."""
+    """The files of this version.  Usually the folder does not exist; then an import does no more than this."""
     where = folder()
     if where is None:
         return []

@@ -1,7 +1,7 @@
-// Autograd plumbing, once for all ops: an op's autograd is a Node in C++, as ATen's generated kernels have it.
+// Autograd code that all ops share.  The autograd of an op is a C++ Node, as in ATen's generated kernels.
 //
-// It costs what torch's own ops cost, and every transform (create_graph, functorch, forward mode, compile) works;
-// torch::autograd::Function costs 40 % more a call, refuses functorch and drops forward-mode tangents silently.
+// It costs as much as torch's own ops, and every transform (create_graph, functorch, forward mode, compile) works.
+// torch::autograd::Function costs 40 % more per call, refuses functorch and drops forward-mode tangents silently.
 #pragma once
 #include <ATen/ExpandUtils.h>
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -21,7 +21,7 @@ using torch::autograd::Node;
 using torch::autograd::SavedVariable;
 using torch::autograd::variable_list;
 
-// torch holds a Node by shared_ptr up to 2.12 and by intrusive_ptr from 2.13 on.
+// torch owns a Node by shared_ptr up to 2.12 and by intrusive_ptr from 2.13 on.
 #if TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR < 13
 template <class T> using NodePtr = std::shared_ptr<T>;
 template <class T> NodePtr<T> make_node() { return NodePtr<T>(new T(), torch::autograd::deleteNode); }
@@ -32,7 +32,7 @@ template <class T> NodePtr<T> make_node() { return c10::make_intrusive<T>(); }
 inline NodePtr<Node> self(Node& node) { return NodePtr<Node>::reclaim_copy(&node); }
 #endif
 
-// What is needed to bring a gradient of the broadcast result back to one input; empty where nothing has to be done.
+// How to reduce a gradient with the broadcast result's shape and type to one input; empty if nothing is to be done.
 struct InputShape {
   std::optional<std::vector<c10::SymInt>> sizes;  // set where broadcasting has to be undone
   std::optional<c10::ScalarType> dtype;           // set where promotion has to be undone
@@ -48,15 +48,15 @@ struct InputShape {
   }
 };
 
-// A tensor that autograd never saw has no metadata, which is the common and the cheap case.
+// A tensor that autograd never saw has no metadata: the common and fast case.
 inline bool has_tangent(const at::Tensor& t) {
   return t.defined() && t.unsafeGetTensorImpl()->autograd_meta() && t._fw_grad(/*level=*/0).defined();
 }
 inline at::Tensor tangent(const at::Tensor& t) { return t._fw_grad(/*level=*/0); }
 inline at::Tensor primal(const at::Tensor& t) { return t._fw_primal(/*level=*/0); }
 
-// A tangent takes the result's shape and dtype before it is attached.  In place, one that is there already is written
-// into: views of the tensor share it, and autograd refuses to exchange it.
+// Attaches a tangent, converted to the result's shape and dtype.  In place, an existing tangent is overwritten: views
+// of the tensor share it, and autograd refuses to replace it.
 inline void attach_tangent(const at::Tensor& result, at::Tensor t, bool in_place) {
   if (!t.defined()) return;
   if (in_place && has_tangent(result)) {
@@ -69,7 +69,7 @@ inline void attach_tangent(const at::Tensor& result, at::Tensor t, bool in_place
   result._set_fw_grad(t, /*level=*/0, in_place);
 }
 
-// `out=` takes no part in autograd; torch's words for the refusal.
+// `out=` takes no part in autograd; raises torch's error.
 template <class... T> void refuse_out_with_grad(const char* name, const at::Tensor& out, const T&... inputs) {
   if (torch::autograd::compute_requires_grad(inputs...) || torch::autograd::compute_requires_grad(out))
     torch::autograd::throw_error_out_requires_grad(name);

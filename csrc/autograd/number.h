@@ -1,5 +1,4 @@
-// Numbers beside tensors.  A tracer may keep one open: an int that varies from call to call is a symbol while a model
-// is traced.
+// Numbers beside tensors.  While a model is traced, a number may be symbolic: an int that varies from call to call.
 #pragma once
 #include <c10/core/Scalar.h>
 #include <c10/core/ScalarType.h>
@@ -9,7 +8,7 @@
 
 namespace gpukern {
 
-// Whether `s` is that number; a symbol is asked under a guard, where Scalar::equal refuses it.
+// Whether `s` equals the number; a symbolic one is compared under a guard, which Scalar::equal refuses to do.
 inline bool equals(const c10::Scalar& s, double number) {
   if (!s.isSymbolic()) return s.equal(number);
   if (s.isFloatingPoint()) return s.toSymFloat() == c10::SymFloat(number);
@@ -25,8 +24,8 @@ template <class T> bool held(const c10::Scalar& s) {
 }
 }  // namespace detail
 
-// Whether `s` lies in the range of `type`.  Where it does not, torch's ops raise or convert, each in its own way.  A
-// symbol of a tracer is not asked: the call that runs has its value.
+// Whether `s` lies in the range of `type`.  If not, torch's ops raise or convert, each in its own way.  True for a
+// symbolic number: the call that runs has its value.
 inline bool holds(c10::ScalarType type, const c10::Scalar& s) {
   if (s.isSymbolic()) return true;
   if (c10::isComplexType(type)) {
@@ -48,11 +47,11 @@ inline bool holds(c10::ScalarType type, const c10::Scalar& s) {
     case c10::ScalarType::UInt16: return detail::held<uint16_t>(s);
     case c10::ScalarType::UInt32: return detail::held<uint32_t>(s);
     case c10::ScalarType::UInt64: return detail::held<uint64_t>(s);
-    default: return true;  // bool takes every number
+    default: return true;  // every number converts to bool
   }
 }
 
-// What a tensor of that number holds once it is converted to `type`: integers wrap, floating types become infinite.
+// The value of the number after conversion to `type`: integers wrap, floating types become infinite.
 inline c10::Scalar converted(const c10::Scalar& s, c10::ScalarType type) {
   if (holds(type, s) || s.isComplex()) return s;
   if (c10::isFloatingType(type)) {

@@ -1,8 +1,8 @@
-// The CPU loops of the convolution: patches of an image side by side as rows of a matrix (im2col), and their adjoint.
+// The CPU loops of the convolution: the patches of an image as rows of a matrix (im2col), and the adjoint.
 //
-// An image is channels-last, (N, H, W, C), so what a patch reads of one image line is `kernel width * C` numbers in a
-// row: one copy, with zeros where it sticks out of the image.  `gpukern/convolution.py` has the derivatives (each loop
-// is the other's) and the same in tensor operations for other devices and types.
+// An image is channels-last, (N, H, W, C), so a patch has `kernel width * C` contiguous numbers of one image line: one
+// copy, with zeros outside of the image.  `gpukern/convolution.py` has the derivatives (each loop is the derivative of
+// the other) and the same in tensor operations for other devices and types.
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
@@ -25,8 +25,8 @@ struct Geometry {
   int64_t rows, columns;                   // patches down and across
   int64_t count, height, width, channels;  // the images
 
-  // One run of a patch: what it reads of one image line without a gap.  f(position in the patch, line, column, length)
-  // for the part inside the image; `outside(position, length)` for the rest.
+  // For each run of a patch, its contiguous numbers in one image line: calls inside(position in the patch, line,
+  // column, length) for the part inside the image, and outside(position, length) for the rest.
   template <class Inside, class Outside> void runs(int64_t row, int64_t column, Inside inside, Outside outside) const {
     const int64_t across = dilation[1] == 1 ? kernel[1] : 1;  // pixels in a run
     for (int64_t i = 0; i < kernel[0]; ++i) {
@@ -47,7 +47,7 @@ struct Geometry {
   }
 };
 
-// numbers: kernel, stride, dilation, (top, left), (rows, columns): ten of them; Python computes them once a layer.
+// numbers: kernel, stride, dilation, (top, left), (rows, columns): ten numbers, which Python computes once per layer.
 Geometry geometry(at::IntArrayRef numbers, at::IntArrayRef image) {
   TORCH_CHECK(numbers.size() == 10 && image.size() == 4,
               "gpukern: a convolution's geometry is ten numbers and four extents");
@@ -83,7 +83,7 @@ template <class T> void gather_loop(const Geometry& g, const T* image, T* patche
       });
 }
 
-// Images are independent, so that threads never add to the same number and the sums have one order.
+// Each thread takes whole images, so that no two threads add to the same number and the order of additions is fixed.
 template <class T> void scatter_loop(const Geometry& g, const T* patches, T* image) {
   const int64_t size = g.kernel[0] * g.kernel[1] * g.channels, pixels = g.height * g.width * g.channels;
   at::parallel_for(0, g.count, std::max<int64_t>(1, 32768 / std::max<int64_t>(1, size * g.rows * g.columns)),

@@ -1,4 +1,4 @@
-// Division of an index by an extent that a launch knows, as one multiplication.
+// Division of an index by an extent that is constant during a launch, as one multiplication.
 #pragma once
 #include <cstdint>
 

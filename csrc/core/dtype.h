@@ -1,4 +1,4 @@
-// The types of elements, as plain data: kernels, selection and tests speak of them without torch.
+// Element types as plain data: kernels, selection and tests use them without torch.
 #pragma once
 #include <cstdint>
 
@@ -24,7 +24,7 @@ enum class DType : uint8_t {
 };
 constexpr int kDTypes = 16;
 
-// Of an element.
+// Bytes of an element.
 constexpr int bytes(DType t) {
   constexpr int table[kDTypes] = {2, 2, 4, 8, 1, 1, 2, 4, 8, 1, 8, 16, 1, 1, 1, 1};
   return table[static_cast<int>(t)];

@@ -1,4 +1,4 @@
-// torch's types of elements and ours, once.  For .cpp files.
+// torch's element types and ours, in one table.  For .cpp files.
 #pragma once
 #include <c10/core/ScalarType.h>
 
@@ -39,7 +39,7 @@ constexpr auto kByScalarType = [] {
 }();
 }  // namespace detail
 
-// Nothing for a type that no kernel here has.
+// nullopt for a type that no kernel here has.
 constexpr std::optional<DType> dtype_of(c10::ScalarType type) {
   const int8_t found = detail::kByScalarType[static_cast<size_t>(type)];
   return found == detail::kNone ? std::nullopt : std::optional(static_cast<DType>(found));

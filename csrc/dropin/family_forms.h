@@ -1,6 +1,6 @@
-// The forms of the routed ops around the six products that end in kernels of torch's own: dot, vdot, addr and addbmm.
-// (inner, tensordot, einsum and multi_dot end in mm and bmm, outer in an elementwise product; dot.out and addr_ in the
-// forms here.)  They run below autograd and below autocast, so they are made of gemm's functions, not of the ops.
+// The forms of dot, vdot, addr and addbmm, which have kernels of their own in torch beside the six products.  (inner,
+// tensordot, einsum and multi_dot call mm and bmm, outer an elementwise product; dot.out and addr_ call the forms
+// here.) They run below autograd and autocast, so they use gemm's functions, not the ops.
 #pragma once
 #include "autograd/number.h"
 #include "dropin/forms.h"
@@ -8,7 +8,7 @@
 
 namespace gpukern::dropin {
 
-// Operands that torch multiplies and gpukern serves; a is (m, k) or whatever `shape` says of it.
+// Refuses operands that torch would not multiply or that gpukern does not serve.
 inline Reason refuse_operands(const Tensor& a, const Tensor& b, int64_t dims) {
   if (!has_product(a.scalar_type())) return Reason::dtype;
   if (b.scalar_type() != a.scalar_type()) return Reason::mixed;
@@ -43,7 +43,7 @@ struct Addr {
   static constexpr int64_t dims = 1;
   static Reason refuse(const Tensor& a, const Tensor& b, const Scalar& alpha) {
     const Reason reason = refuse_operands(a, b, 1);
-    // For alpha = 0 a product reads no factor, and torch multiplies NaN by it.
+    // With alpha = 0 a product reads neither operand, but torch's addr multiplies a NaN by 0.
     return reason == Reason::none && (alpha.equal(0) || alpha.isBoolean()) ? Reason::scalar : reason;
   }
   static int64_t rows(const Tensor& a) { return a.sizes()[0]; }
@@ -67,7 +67,7 @@ template <class Op> struct FactorSum {
   using Signature = Tensor(const Tensor&, const Tensor&, const Tensor&, const Scalar&, const Scalar&);
   static Reason refuse(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {
     if (beta.isComplex() || alpha.isComplex() || beta.isBoolean()) return Reason::scalar;
-    if (!holds(a.scalar_type(), alpha) || !holds(a.scalar_type(), beta)) return Reason::scalar;  // torch refuses it
+    if (!holds(a.scalar_type(), alpha) || !holds(a.scalar_type(), beta)) return Reason::scalar;  // torch refuses these
     const Reason reason = Op::refuse(a, b, alpha);
     if (reason != Reason::none) return reason;
     if (self.scalar_type() != a.scalar_type() || self.layout() != at::kStrided) return Reason::addend;
@@ -93,7 +93,7 @@ template <class Op> struct FactorSumOut {
     if (has_names(*out.unsafeGetTensorImpl())) return Reason::names;
     return at::has_internal_overlap(out) == at::MemOverlap::Yes ? Reason::overlap : Reason::none;
   }
-  // As in SumOut; torch finds an addend that is no matrix wrong by comparing it with `out`.
+  // As in SumOut; torch detects an addend that is no matrix by comparing it with `out`.
   static bool keeps(const Tensor& out, const Tensor& a, const Tensor& b) {
     const int64_t dims = Op::dims;
     return out.dim() != 2 || (a.dim() == dims && b.dim() == dims && has_shape(out, Op::rows(a), Op::columns(b), false));
@@ -117,7 +117,7 @@ template <class Op> struct FactorSumInPlace {
 };
 
 GPUKERN_FORM(DotForm, Dot, "dot", "dot", "", "dot");
-GPUKERN_FORM(VdotForm, Dot, "vdot", "vdot", "", "vdot");  // of real vectors, which are all that routes take
+GPUKERN_FORM(VdotForm, Dot, "vdot", "vdot", "", "vdot");  // of real vectors: routes take no complex ones
 GPUKERN_FORM(AddrForm, FactorSum<Addr>, "addr", "addr", "", "addr");
 GPUKERN_FORM(AddrOut, FactorSumOut<Addr>, "addr", "addr", "out", "addr.out");
 GPUKERN_FORM(AddbmmForm, FactorSum<Addbmm>, "addbmm", "addbmm", "", "addbmm");

@@ -1,7 +1,7 @@
 // The forms of the routed ops: signature, the test that refuses a call, and the gpukern function that serves it.
 //
 // A test reads fields only and allocates nothing, since every call of the op in the process pays for it.  It is strict:
-// what torch would refuse is refused here, so that torch's kernel gets to say so in its own words.
+// it refuses what torch would refuse, so that torch's kernel raises its own error.
 #pragma once
 #include <ATen/MemoryOverlap.h>
 #include <ATen/core/Tensor.h>
@@ -88,11 +88,13 @@ inline Reason refuse_out(const Tensor& out, const Tensor& a, const Tensor& b) {
     return Reason::out;
   if (!fits(out, a, b, false)) return Reason::out;
   if (has_names(*out.unsafeGetTensorImpl())) return Reason::names;
-  // Of memory that out shares with an operand gemm copies what is still needed; torch's own product would be wrong.
+  // Memory shared by out and an operand is allowed: gemm copies what it still needs.  torch's own product would be
+  // wrong.
   return at::has_internal_overlap(out) == at::MemOverlap::Yes ? Reason::overlap : Reason::none;
 }
 
-// The six products.  A and B are the dimensions of the factors; the functions are gpukern's, below autograd.
+// The six products.  A and B are the numbers of dimensions of the operands; the functions are gpukern's, below
+// autograd.
 struct Mm {
   static constexpr int64_t A = 2, B = 2;
   static constexpr auto make = &gemm::mm;
@@ -161,7 +163,7 @@ template <class Op> struct SumOut {
     if (reason != Reason::none) return reason;
     return refuse_out(out, a, b);
   }
-  // Whether torch's kernel is right where the addend is `out` itself: not where it has to grow.
+  // Whether torch's kernel is right if the addend is `out` itself: not if that must be resized.
   static bool keeps(const Tensor& out, const Tensor& a, const Tensor& b) {
     return a.dim() == Op::A && b.dim() == Op::B && fits(out, a, b, false);
   }
@@ -183,8 +185,8 @@ template <class Op> struct SumInPlace {
   }
 };
 
-// Names, here and in family_forms.h: `op` is what people enable, `name` what the dispatcher and the statistics call the
-// form.
+// Names, here and in family_forms.h: `op` is the name that users enable, `name` that of the form in the dispatcher and
+// in the statistics.
 #define GPUKERN_FORM(Type, Base, OP, ATEN, OVERLOAD, NAME) \
   struct Type : Base {                                     \
     static constexpr const char* op = OP;                  \

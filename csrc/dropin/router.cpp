@@ -19,8 +19,8 @@
 namespace gpukern::dropin {
 namespace {
 
-// A replaced kernel comes as a SafeKernelFunction, which can be called boxed only: +0.1 us for mm, +0.5 for addmm.  The
-// typed call is one private member away; naming it in an explicit instantiation is how C++ lets us reach it.
+// torch returns a replaced kernel as a SafeKernelFunction, which has only a boxed call: +0.1 us for mm, +0.5 for addmm.
+// The typed call is in a private member, which C++ allows an explicit instantiation to name.
 const c10::KernelFunction& kernel_of(const c10::SafeKernelFunction& safe);
 template <auto Member> struct Reach {
   friend const c10::KernelFunction& kernel_of(const c10::SafeKernelFunction& safe) { return safe.*Member; }
@@ -29,8 +29,8 @@ template struct Reach<&c10::SafeKernelFunction::kernel_>;
 
 // The kernel that a route replaced, callable while routes are switched by other threads.
 //
-// Readers announce themselves for the length of the call; a kernel that was replaced is freed by a later switch that
-// finds nobody inside.  Two uncontended increments a call, and no leak however often routes are switched.
+// A counter has the number of calls in progress; a later switch frees a replaced kernel when the counter is 0.  This
+// costs two uncontended increments per call, and does not leak however often routes are switched.
 class Replaced {
  public:
   void set(c10::SafeKernelFunction kernel) {
@@ -53,7 +53,7 @@ class Replaced {
  private:
   std::atomic<const c10::SafeKernelFunction*> current_{nullptr};
   std::atomic<int64_t> inside_{0};
-  std::vector<std::unique_ptr<c10::SafeKernelFunction>> kept_;  // guarded by the switching mutex
+  std::vector<std::unique_ptr<c10::SafeKernelFunction>> kept_;  // guarded by the mutex of set_routes
 };
 
 struct Counters {
@@ -61,16 +61,16 @@ struct Counters {
   std::array<std::atomic<int64_t>, kReasons> fallbacks{};
 };
 
-// Set while a product of ours runs on this thread: where it ends in torch's own op, that is torch's and not ours again.
+// True while a product of ours runs on this thread: if it calls torch's own op, that must not be routed to us again.
 thread_local bool serving = false;
 struct Serving {
   Serving() { serving = true; }
   ~Serving() { serving = false; }
 };
 
-// torch's own products read what they have written over already.  An operand in the storage of the result, which torch
-// may resize, is copied first; numbers, and an addend that is the result itself, stay what they are: the same objects,
-// which torch compares by their addresses.
+// torch's own products would read values that they have already overwritten.  An operand in the storage of the result,
+// which torch may resize, is copied first.  Numbers, and an addend that is the result itself, are passed as the same
+// objects, because torch compares their addresses.
 template <class Arg> struct ReadApart {
   Arg arg;
   Tensor copy = {};
@@ -119,7 +119,7 @@ template <class Form, c10::DispatchKey Key, class Result, class... Args> struct 
   }
 
   static std::unique_ptr<torch::Library> install() {
-    if (!op().hasComputedKernelForDispatchKey(Key)) return nullptr;  // this torch was built without the backend
+    if (!op().hasComputedKernelForDispatchKey(Key)) return nullptr;  // torch was built without this backend
     replaced.set(op().getComputedKernelForDispatchKey(Key));
     auto registration = std::make_unique<torch::Library>(torch::Library::IMPL, "aten", Key, __FILE__, __LINE__);
     registration->impl(Form::name, torch::CppFunction(TORCH_FN(call)));
@@ -127,7 +127,7 @@ template <class Form, c10::DispatchKey Key, class Result, class... Args> struct 
   }
 };
 
-// The same without types, for the table below.
+// A route without its types, for the table below.
 struct Entry {
   const char* op;    // "mm"
   const char* form;  // "mm.out"
@@ -151,7 +151,7 @@ std::vector<Entry>* every_entry() {
   return all;
 }
 
-// Never destroyed: routes that are still on when the process ends must not be taken out of a dispatcher that is gone.
+// Never destroyed: at the end of the process routes must not be removed from a dispatcher that no longer exists.
 std::vector<Entry>& table() {
   static auto* all = every_entry();
   return *all;
@@ -162,7 +162,7 @@ std::mutex& switching() {
   return mutex;
 }
 
-// torch warns of every override; this one was asked for.  Only on this thread and only while we register.
+// Suppresses torch's warning about overridden kernels, on this thread and while a route is registered.
 struct Quiet : c10::WarningHandler {
   void process(const c10::Warning&) override {}
 };

@@ -39,8 +39,8 @@ Tensor sum(const Tensor& a, const Tensor& b) {
   return handle.call(a, b, 1);
 }
 
-// A gradient by its sum, times the factor of an operand: 0 where the gradient is 0, so that it is a limit where the
-// factor is infinite. This is a gradient of scale_shift_act without an activation.
+// The gradient at the sum times an operand's factor: 0 where the gradient is 0, so that it is the limit for an infinite
+// factor. This is a gradient of scale_shift_act without an activation.
 Tensor times(const Tensor& h, const Tensor& factor) {
   static const Op* const op = find_key("scale_shift_act.none");
   return grad(*op, 0, -1, h, {nullptr, &factor, nullptr}, {});
@@ -58,7 +58,7 @@ Tensor gradient(const Op& op, int i, const Tensor& g, const Inputs& operands, co
   return op.spec->factor[i] < 0 ? h : times(h, *operands[op.spec->factor[i]]);
 }
 
-// Operands that gradient i reads.
+// The operands that gradient i reads, as bits.
 unsigned reads(const Op& op, int i, const Scalars& scalars) {
   if (passes(op, i, scalars)) return 0;
   if (op.spec->shared < 0) return op.saved_bits[i];
@@ -86,7 +86,7 @@ bool any_tangent(const Tensor* const* tensors, int n) {
   return false;
 }
 
-// A SavedVariable is large, and many ops save none: an empty place costs a flag.
+// A SavedVariable is large and many ops save none: an empty slot costs only a flag.
 using Saved = std::optional<SavedVariable>;
 
 struct ElementwiseBackward : Node {
@@ -109,7 +109,7 @@ struct ElementwiseBackward : Node {
         unpacked[k] = op->saves_result() ? saved[k]->unpack(autograd::self(*this)) : saved[k]->unpack();
         operands[k] = &unpacked[k];
       }
-      if (op->spec->shared >= 0) {  // one kernel serves every input
+      if (op->spec->shared >= 0) {  // one kernel serves the gradients of all inputs
         if (!shared.defined()) shared = grad(*op, op->spec->shared, -1, g, operands, scalars);
         const int factor = op->spec->factor[i];
         result[i] = shape[i].restore(factor < 0 ? shared : times(shared, *operands[factor]));
@@ -126,7 +126,7 @@ struct ElementwiseBackward : Node {
   std::string name() const override { return "Gpukern_" + op->key + "Backward"; }
 };
 
-// Everything but the result: edges, shapes, and the inputs that gradients read.
+// Sets everything except the result: edges, shapes, and the inputs that gradients read.
 NodePtr<ElementwiseBackward> make(const Op& op, const Inputs& in, const Scalars& scalars, const Tensor* in_place) {
   auto node = make_node<ElementwiseBackward>();
   node->op = &op;
@@ -167,7 +167,7 @@ Tensor grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands,
   OptionalTensor o[kMaxInputs];
   for (int k = 0; k < op.saved; ++k)
     if (op.saved_bits[i] >> k & 1) o[k] = *operands[k];
-  // Gradients are of floating types, where an infinite bound has the derivative of none at every number.
+  // Gradients have floating types, for which an infinite bound has the same derivative as an absent one.
   std::array<at::Scalar, kMaxScalars> numbers;
   for (int k = 0; k < op.spec->scalars; ++k)
     numbers[k] = scalars[k].value_or(op.spec->absent[k] * std::numeric_limits<double>::infinity());
@@ -188,7 +188,7 @@ Tensor autograd_call(const Op& op, const Inputs& in, const Scalars& scalars, c10
     torch::autograd::set_history(result, node);
   }
   if (tangents) autograd::attach_tangent(result, forward_tangent(op, in, scalars, result), false);
-  // After the tangent, which is saved with it: forward over reverse differentiates the saved result.
+  // Save the result after its tangent is attached: forward over reverse differentiates the saved result.
   if (node && op.saves_result()) node->saved[0].emplace(result, true);
   return result;
 }
@@ -209,7 +209,7 @@ void autograd_inplace(const Op& op, const Inputs& in, const Scalars& scalars, c1
   const Tensor& self = *in[0];
   const bool tangents = any_tangent(in.data(), n), needs_grad = any_requires_grad(in.data(), n);
   torch::autograd::check_inplace(self, needs_grad);
-  // A gradient that reads the overwritten input needs the value it had.
+  // A gradient that reads the overwritten input needs its old value.
   const bool reads_self = !op.saves_result() && [&] {
     unsigned bits = 0;
     for (int i = 0; i < n; ++i) bits |= reads(op, i, scalars);
@@ -221,7 +221,7 @@ void autograd_inplace(const Op& op, const Inputs& in, const Scalars& scalars, c1
   if (tangents && !op.saves_result()) {
     Inputs before = in;
     Tensor copy;
-    if (original.defined()) {  // the clone carries the tangent of self
+    if (original.defined()) {  // the clone has the tangent of self
       copy = original;
       before[0] = &copy;
     }
@@ -249,7 +249,7 @@ void autograd_inplace(const Op& op, const Inputs& in, const Scalars& scalars, c1
 
 namespace {
 
-// The derivative by operand k of gradient i (j < 0), or of its derivative by j.
+// The derivative by operand k of gradient i (j < 0), or of the derivative by j of that gradient.
 Tensor derivative(const Op& op, int i, int j, int k, const Tensor& g, const Inputs& operands, const Scalars& scalars) {
   return j < 0 ? grad(op, i, k, g, operands, scalars) : third(op, i, j, k, g, operands, scalars);
 }

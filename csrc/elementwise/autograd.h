@@ -7,10 +7,10 @@
 
 namespace gpukern::elementwise {
 
-// Whether autograd has anything to do: an input that requires grad, or one with a forward-mode tangent.
+// Whether autograd is needed: an input requires grad or has a forward-mode tangent.
 bool tracked(const Inputs& in, int n);
 
-// `below` runs the op under the autograd keys.
+// `below` runs the op below the autograd keys.
 Tensor autograd_call(const Op& op, const Inputs& in, const Scalars& scalars, c10::function_ref<Tensor()> below);
 void autograd_out(const Op& op, const Inputs& in, const Tensor& out, c10::function_ref<void()> below);
 void autograd_inplace(const Op& op, const Inputs& in, const Scalars& scalars, c10::function_ref<void()> below);

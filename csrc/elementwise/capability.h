@@ -1,7 +1,7 @@
 // The namespace of the elementwise formulas, and whether they run on SIMD registers.
 //
-// The CPU loops compile this folder once a vector capability.  Each copy lives in a namespace of its own: the linker
-// keeps one copy of an inline function, and a baseline processor must not end up in the AVX-512 one.
+// The CPU loops compile this folder once per vector capability, each copy in a namespace of its own.  Otherwise the
+// linker would keep one copy of an inline function, possibly the AVX-512 one, for every processor.
 #pragma once
 
 #ifdef CPU_CAPABILITY
@@ -17,7 +17,7 @@
   }                             \
   }
 
-// The baseline of x86 runs on scalars, which the compiler vectorises where it can: ATen's registers for it are arrays.
+// DEFAULT on x86 uses scalars, which the compiler vectorises where it can: ATen's vectors for it are plain arrays.
 #if defined(CPU_CAPABILITY) && !(defined(CPU_CAPABILITY_DEFAULT) && defined(__x86_64__))
 #define GPUKERN_HOST_REGISTERS 1
 #else

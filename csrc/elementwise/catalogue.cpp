@@ -59,14 +59,14 @@ const char* family_name(int family) {
 const Op* find(std::string_view name, std::string_view choice) {
   static const auto firsts = [] {
     std::unordered_map<std::string_view, const Op*> all;
-    for (const Op& op : catalogue()) all.emplace(op.spec->name, &op);  // keeps the first of a name
+    for (const Op& op : catalogue()) all.emplace(op.spec->name, &op);  // keeps the first op of a name
     return all;
   }();
   const auto at = firsts.find(name);
   return at == firsts.end() ? nullptr : choice.empty() ? at->second : choice_of(*at->second, choice);
 }
 
-// The choices of a name are neighbours in their family's list.
+// The choices of a name are adjacent in their family's list.
 const Op* choice_of(const Op& first, std::string_view choice) {
   const Op* const end = catalogue().data() + catalogue().size();
   const std::string_view name = first.spec->name;
@@ -106,7 +106,7 @@ GPUKERN_FAMILIES(GPUKERN_DECLARE_FAMILY)
 GPUKERN_CAPABILITIES(GPUKERN_DECLARE_STAGE, all)
 
 namespace {
-// torch's own answer, so that ATEN_CPU_CAPABILITY holds for both.
+// The capability that torch uses, so that ATEN_CPU_CAPABILITY applies to both.
 int level() {
   static const int l = [] {
     const std::string name = at::get_cpu_capability();

@@ -1,4 +1,4 @@
-// The catalogue at run time: one entry a struct of ops/, in the order of the lists.
+// The catalogue at run time: one entry per struct of ops/, in the order of the lists.
 #pragma once
 #include <string>
 #include <string_view>
@@ -24,16 +24,16 @@ struct Op {
 const std::vector<Op>& catalogue();
 const char* family_name(int family);
 
-// The op of a name and a choice; the first choice where none is given, null where there is none.
+// The op of a name and a choice; without a choice the first one; null if there is none.
 const Op* find(std::string_view name, std::string_view choice = {});
 const Op* find_key(std::string_view key);
-// The choice of this name among those of a name's first op, null where it has none.
+// The choice with this name, given the first op of the public name; null if there is none.
 const Op* choice_of(const Op& first, std::string_view choice);
 // Names of the choices of an op, for a message: "none, relu, gelu".
 std::string choices(std::string_view name);
 
 namespace host {
-// The loop of a variant for a compute type, by the vector capability that torch runs with; null where there is none.
+// The loop of a variant for a compute type, for the vector capability that torch uses; null if there is none.
 Loop loop(const Op& op, int variant, Compute compute);
 const Stage& stage();
 const char* capability();  // "DEFAULT", "AVX2" or "AVX512"

@@ -1,5 +1,5 @@
-// Ops that are made of other ops: numbers in a tensor's place, `clamp` with tensors, `bias_act`.  Autograd and batching
-// see what they are made of.
+// Ops made of other ops: numbers in place of a tensor, `clamp` with tensors, `bias_act`.  Autograd and batching see the
+// ops inside.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/clamp_max.h>
 #include <ATen/ops/clamp_min.h>
@@ -19,8 +19,8 @@ namespace {
 
 using OptionalTensor = std::optional<Tensor>;
 
-// A 0-dim tensor that promotes as the number would beside `t`; of a quotient of integers, which is computed in a
-// floating type, `whole` numbers keep their value.
+// A 0-dim tensor that promotes as the number would beside `t`.  whole: integers keep their value; for the quotient of
+// integers, which is computed in a floating type.
 Tensor like_number(const at::Scalar& s, const Tensor& t, bool whole = false) {
   c10::ScalarType dtype = s.type();
   if (s.isComplex()) {
@@ -29,7 +29,7 @@ Tensor like_number(const at::Scalar& s, const Tensor& t, bool whole = false) {
                                      : c10::typeMetaToScalarType(c10::get_default_dtype());
     return at::scalar_tensor(s, at::TensorOptions(at::toComplexType(type)));
   }
-  // beyond int64: a floating type has no use for the unsigned one, whose gradients torch cannot add
+  // Beyond int64 but beside a floating type: not uint64, whose gradients torch cannot add.
   if (dtype == at::kUInt64 && (at::isFloatingType(t.scalar_type()) || t.is_complex()))
     return like_number(s.toDouble(), t);
   if (dtype == at::kUInt64 && t.scalar_type() == at::kBool) return at::scalar_tensor(s, at::kUInt64);  // refused
@@ -44,17 +44,17 @@ Tensor like_number(const at::Scalar& s, const Tensor& t, bool whole = false) {
   }
   return at::scalar_tensor(converted(s, dtype), at::TensorOptions(dtype));
 }
-// Whether the result's type holds the number: if not, torch's op converts or refuses it, each in its own way.
+// Whether the result's type can represent the number.  If not, torch's op converts or refuses it, each in its own way.
 bool held_beside(const at::Scalar& s, const Tensor& t) {
   if (s.isComplex()) return false;
   const c10::ScalarType type = at::result_type(t, s);
   if (!s.isSymbolic()) return holds(type, s);
-  // A value that varies from call to call: whether each of them is held.
+  // A symbolic number that varies from call to call: whether every value is representable.
   return type == at::kDouble || type == at::kLong ||
          (!s.isFloatingPoint() && (type == at::kFloat || type == at::kBFloat16));
 }
 
-// What a call of torch's own comes to, whose fake may tell another type.
+// Calls torch's own op; its fake may give another type than its kernel.
 template <class F, class... T> Tensor call_torch(F f, const at::Scalar& number, const T&... tensors) {
   const auto promised = number.isSymbolic() ? std::nullopt : without_data(f, tensors...);
   const Tensor result = f(tensors...);
@@ -84,12 +84,12 @@ Tensor div_scalar(Ref x, Num y, std::optional<std::string_view> mode) {
   refuse_zero_divisor(x, y, mode);
   return invoke<Ref, Ref, std::optional<std::string_view>>("div", x, like_number(y, x, !mode), mode);
 }
-// Whether a power is this root: torch's CPU kernel takes it but for float16, and of -0 and -inf a power is another.
+// Whether pow is this root: torch's CPU kernel uses the root except for float16.  For -0 and -inf pow differs from it.
 bool is_root(Ref x, Num y, double exponent) {
   return at::isFloatingType(x.scalar_type()) && (x.scalar_type() != at::kHalf || !x.is_cpu()) && equals(y, exponent);
 }
-// A power of a type without a kernel, which torch may copy or fill; a complex power, a power of bool, what torch
-// refuses of numbers only, and an exponent that its type would make 0.
+// Powers that torch's op computes: of a type without a kernel (torch may copy or fill), complex ones, of bool, those
+// that torch refuses for numbers only, and with an exponent that conversion to its type would make 0.
 bool is_torchs_power(Ref x, Num y) {
   if (y.isComplex() || x.scalar_type() == at::kBool || !has_kernel(x.scalar_type()) || !held_beside(y, x)) return true;
   if (y.isIntegral(true)) return at::isIntegralType(x.scalar_type(), true) && y.toSymInt() < 0;
@@ -97,7 +97,7 @@ bool is_torchs_power(Ref x, Num y) {
 }
 Tensor pow_scalar(Ref x, Num y) {
   if (is_torchs_power(x, y)) return call_torch([&](Ref a) { return at::pow(a, y); }, y, x);
-  // exact and far cheaper than pow
+  // Exact, and much cheaper than pow.
   if (at::isFloatingType(x.scalar_type()) && equals(y, 2)) return invoke<Ref>("square", x);
   if (is_root(x, y, 0.5)) return invoke<Ref>("sqrt", x);
   if (is_root(x, y, -0.5) && x.is_cpu()) return invoke<Ref>("rsqrt", x);
@@ -123,7 +123,7 @@ Tensor where_other(Ref c, Ref x, Num y) {
   return y.isComplex() || held_beside(y, x) ? invoke<Ref, Ref, Ref>("where", c, x, like_number(y, x))
                                             : call_torch([&](Ref a, Ref b) { return at::where(a, b, y); }, y, c, x);
 }
-// Two numbers: the type is theirs.
+// Two numbers: the result has their type.
 Tensor where_numbers(Ref c, Num x, Num y) {
   return call_torch([&](Ref a) { return at::where(a, x, y); }, x, c);
 }
@@ -141,7 +141,7 @@ void lerp_inplace(Ref x, Ref y, Num w) {
   write<Ref, Ref, Ref>("lerp_", "", x, y, at::scalar_tensor(w, at::TensorOptions(x.scalar_type())));
 }
 
-// One bound, a number: `clamp` with the other one absent.
+// One bound that is a number: `clamp` with the other bound absent.
 using Bound = const std::optional<at::Scalar>&;
 Tensor clamp_min_scalar(Ref x, Num low) {
   return low.isComplex() ? call_torch([&](Ref a) { return at::clamp_min(a, low); }, low, x)
@@ -181,7 +181,7 @@ void clamp_tensors_inplace(Ref x, const OptionalTensor& low, const OptionalTenso
   else if (!low) write<Ref, Ref>("clamp_max_", "", x, *high);
   else write<Ref, Ref, Ref>("clamp_tensor_", "", x, *low, *high);
 }
-// The bias as it broadcasts to x along `dim`.
+// The bias as a view that broadcasts to x along `dim`.
 Tensor bias_along(Ref x, Ref bias, int64_t dim) {
   TORCH_CHECK(bias.dim() == 1, "gpukern.bias_act(): bias must have one dimension, got ", bias.dim(), ".");
   const int64_t d = c10::maybe_wrap_dim(dim, x.dim());
@@ -231,7 +231,7 @@ void define_composite(torch::Library& m) {
         &bias_act_out);
 }
 
-// Ops that are made of others are that under vmap too; without a rule functorch loops over the batch, with a warning.
+// Under vmap these ops decompose too; without a rule functorch loops over the batch, with a warning.
 void implement_batching(torch::Library& m) {
   m.impl("pow.Scalar", &pow_scalar);
   m.impl("pow_.Scalar", &pow_inplace);

@@ -1,6 +1,6 @@
-// Between memory and the types of formulas, for device code: bits as they lie, pieces of packets, and conversions.
+// Conversions between memory and compute types, for device code: raw bits, parts of packets, and conversions.
 //
-// Reads and conversions are apart, so that all of a thread's reads are under way before the first conversion waits.
+// Loads are separate from conversions, so that all of a thread's loads are in flight before the first conversion waits.
 #pragma once
 #include <type_traits>
 
@@ -25,12 +25,12 @@ template <> struct BitsOf<8> {
 };
 template <int Size> using Bits = typename BitsOf<Size>::type;
 
-// A packet of 16 bytes as it is kept: four registers, whatever its elements are. As elements of a byte each would have
-// its own, in a kernel and in calls of the functions below.
+// A packet of 16 bytes as four registers, whatever its elements are. An array of bytes would take a register per byte,
+// in a kernel and in calls of the functions below.
 using Words = Packet<uint32_t, kPacket / 4>;
 
-// A packet whose address is not aligned, or that reaches over an end of its row: in pieces of `width` bytes, or element
-// by element.  Out of line: a kernel has one in a thousand of these, or is bound by memory.
+// A packet whose address is not aligned, or that extends beyond its row: in parts of `width` bytes, or element by
+// element.  Out of line: one in a thousand packets is such a packet, or the kernel is bound by memory anyway.
 template <int Size, int E, int Piece = E>
 GPUKERN_D void whole_pieces(Packet<Bits<Size>, E>& to, const Bits<Size>* from, int width) {
   using P = Packet<Bits<Size>, Piece>;
@@ -57,7 +57,7 @@ GPUKERN_D Packet<Bits<Size>, E> gather_pieces(const Bits<Size>* from, int width,
   return to;
 }
 
-// Fewer bytes are returned as elements.
+// Packets of fewer bytes are returned as bytes.
 template <int Bytes> using Kept = std::conditional_t<Bytes == kPacket, Words, Packet<uint8_t, Bytes>>;
 template <int Size, int E>
 GPUKERN_OUTLINE Kept<Size * E> read_pieces(const Bits<Size>* from, int width, int64_t position, int64_t length) {
@@ -106,7 +106,7 @@ GPUKERN_D void write_bits(char* at, int size, uint64_t bits) {
   else *reinterpret_cast<uint8_t*>(at) = static_cast<uint8_t>(bits);
 }
 
-// 16-bit floating types, by a flag that is the same for the whole launch.
+// 16-bit floating types, selected by a flag that is uniform in the launch.
 GPUKERN_D float half_to_float(uint16_t bits, bool brain) {
   return brain ? bits_as<float>(static_cast<uint32_t>(bits) << 16) : to_float(bits_as<half_t>(bits));
 }
@@ -114,7 +114,7 @@ GPUKERN_D uint16_t float_to_half(float x, bool brain) {
   return brain ? bits_as<uint16_t>(from_float<bfloat16_t>(x)) : bits_as<uint16_t>(from_float<half_t>(x));
 }
 
-// An element of a type that computes in V (plan.h, `native`).
+// An element of a type that is computed in V (plan.h, `native`).
 template <class V, int Size> GPUKERN_D V decode_row(Bits<Size> bits, DType t) {
   if constexpr (std::is_same_v<V, float> && Size == 2) return half_to_float(bits, t == DType::bf16);
   else if constexpr (std::is_same_v<V, int64_t> && Size == 1)
@@ -130,7 +130,7 @@ template <class V, int Size> GPUKERN_D Bits<Size> encode_row(V x, DType t) {
   else return bits_as<Bits<Size>>(x);
 }
 
-// An element of any type.  Out of line: a call an element, where a switch in every kernel would double its code.
+// An element of any type.  Out of line: a call per element, because a switch in every kernel would double its code.
 template <class V> GPUKERN_OUTLINE V decode(uint64_t bits, DType t) {
   switch (t) {
     case DType::f16:

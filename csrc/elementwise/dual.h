@@ -1,5 +1,5 @@
 // Dual numbers: v + d e with e^2 = 0.  A formula evaluated on Dual(x, 1) gives its value and its derivative; on
-// Dual<Dual> the second derivative.  The same vocabulary as math.h.
+// Dual<Dual> the second derivative.  It has the functions of math.h.
 #pragma once
 #include "math.h"
 
@@ -22,7 +22,7 @@ template <class V> GPUKERN_HD Dual<V> operator/(Dual<V> a, Dual<V> b) {
   const V q = a.v / b.v;
   return {q, over(minus(a.d, times(b.d, q)), b.v)};
 }
-// Of a tangent that is itself a dual number, part by part: a zero may have a derivative.
+// For a tangent that is itself a dual number, by components: a tangent of 0 may have a derivative.
 template <class V> GPUKERN_HD Dual<V> times(Dual<V> a, Dual<V> b) {
   return {times(a.v, b.v), plus(times(a.d, b.v), times(b.d, a.v))};
 }
@@ -43,8 +43,8 @@ template <class M, class V> GPUKERN_HD Dual<V> where(M m, Dual<V> a, Dual<V> b) 
   return {where(m, a.v, b.v), where(m, a.d, b.d)};
 }
 
-// The chain rule, once a word.  Each factor is a word with digits of its own in both tails: 1 - tanh^2, expm1 + 1 and
-// their like cancel.
+// The chain rule, once per function.  Each derivative is written so that it keeps its digits in both tails: 1 - tanh^2,
+// expm1 + 1 and similar expressions cancel.
 template <class V> GPUKERN_HD Dual<V> exp(Dual<V> a) {
   const V e = exp(a.v);
   return {e, times(a.d, e)};
@@ -93,8 +93,8 @@ template <class V> GPUKERN_HD Dual<V> abs(Dual<V> a) {
 template <class V> GPUKERN_HD Dual<V> rectify(Dual<V> a) { return {rectify(a.v), where(a.v <= V(0), V(0), a.d)}; }
 template <class V> GPUKERN_HD Dual<V> floor(Dual<V> a) { return {floor(a.v), V(0)}; }
 template <class V> GPUKERN_HD Dual<V> trunc(Dual<V> a) { return {trunc(a.v), V(0)}; }
-// x^y, its partial derivatives and theirs: rules of their own, since product and quotient rule would be infinity minus
-// infinity, and what is cut away where y or x is 0 has a derivative there.
+// x^y, its partial derivatives and their derivatives have rules of their own: product and quotient rule would give
+// infinity minus infinity, and the special cases at y = 0 and x = 0 have derivatives.
 template <class V> GPUKERN_HD auto by_quotient(Dual<V> x, Dual<V> y) { return by_quotient(x.v, y.v); }
 template <class V> GPUKERN_HD Dual<V> scaled(Dual<V> a, Dual<V> b) {
   return {scaled(a.v, b.v), plus(scaled(a.d, b.v), scaled(b.d, a.v))};

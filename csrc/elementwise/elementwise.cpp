@@ -1,4 +1,4 @@
-// Type promotion, outputs and broadcasting by torch's TensorIterator; then the loops of the device.
+// Type promotion, outputs and broadcasting by torch's TensorIterator; then the CPU loops or the GPU kernels.
 #include "elementwise.h"
 
 #include <ATen/Context.h>
@@ -25,7 +25,7 @@ namespace {
 
 using c10::ScalarType;
 
-// Elementwise kernels have neither complex types nor those of 8-bit floats.
+// Elementwise kernels have neither complex nor 8-bit floating types.
 std::optional<DType> storage(ScalarType t) {
   const std::optional<DType> found = dtype_of(t);
   return found && (bit(*found) & (kComplex | kFloat8)) == 0 ? found : std::nullopt;
@@ -65,7 +65,7 @@ bool same_dtypes(const Op& op, const Inputs& in) {
   return true;
 }
 
-// Inputs of one device that something is built for; a number (0-dim CPU tensor) may join tensors of a GPU.
+// Whether all inputs are on one device that this build has kernels for; a 0-dim CPU tensor may join tensors of a GPU.
 bool on_our_device(const Op& op, const Inputs& in) {
   c10::Device device(c10::kCPU);
   for (int k = 0; k < op.spec->inputs; ++k) {
@@ -80,8 +80,8 @@ bool on_our_device(const Op& op, const Inputs& in) {
   return device.is_cpu() || device.is_meta() || gpu_path::serves(device);
 }
 
-// Whether conversion to an integer type changes the number in a 0-dim tensor, the only kind of operand that may be
-// wider than the type it is computed in: a negative one beside uint8 counts as what it wraps to, as in torch.
+// Whether conversion to an integer type changes the number in a 0-dim tensor, the only operand that may be wider than
+// the compute type: a negative number beside uint8 wraps, as in torch.
 bool wraps(const Tensor& t, ScalarType to) {
   if (t.scalar_type() == to || t.dim() != 0 || t.scalar_type() == ScalarType::Bool) return false;
   if (!t.is_cpu() || to == ScalarType::Bool) return true;
@@ -103,7 +103,7 @@ bool wraps(const Tensor& t, ScalarType to) {
   }
 }
 
-// What bounds nothing in a type: where an optional number is absent.
+// The value that does not limit, in place of an absent bound.
 template <class T> T no_bound(int side) {
   using Limits = std::numeric_limits<T>;
   if constexpr (Limits::has_infinity) return side < 0 ? -Limits::infinity() : Limits::infinity();
@@ -135,7 +135,7 @@ struct Numbers {  // the scalars in the compute type
   }
 };
 
-constexpr int64_t kBlock = 512;  // elements a staged block: 4 operands of 4 KiB stay in a 32 KiB L1
+constexpr int64_t kBlock = 512;  // elements per staged block: 4 operands of 4 KiB stay in a 32 KiB L1
 constexpr int kMaxOperands = 1 + kMaxInputs + 1;
 
 struct HostCall {
@@ -152,7 +152,7 @@ struct HostCall {
     return dtype[k] == dense[compute] && stride == size[k];
   }
 
-  // Rows of n0 elements; each is cut into blocks, or, if short, several share a block.
+  // Rows of n0 elements; each is split into blocks, or, if short, several share a block.
   void run(char** data, const int64_t* strides, int64_t n0, int64_t n1) const {
     const int64_t* outer = strides + operands;
     bool all_direct = true;
@@ -183,7 +183,7 @@ struct HostCall {
           continue;
         }
         in[k - 1] = buffer[k];
-        if (!many && strides[k] == 0 && start > 0) continue;  // still there from the block before
+        if (!many && strides[k] == 0 && start > 0) continue;  // unchanged since the previous block
         const host::Load load = stage->load[compute][static_cast<int>(dtype[k])];
         if (many && outer[k] == n0 * strides[k]) {
           load(buffer[k], first, strides[k], n * rows);
@@ -224,7 +224,7 @@ void run_host(at::TensorIteratorBase& iter, const Op& op, int variant, Compute c
 // Served calls: [op][0 host, 1 gpu].  Relaxed: only the totals matter.
 std::atomic<int64_t> served[256][2];
 
-// Whether an integer of a CPU tensor is 0; torch looks at each divisor as it divides.
+// Whether a CPU tensor of integers has a 0; torch checks each divisor as it divides.
 bool has_zero(const Tensor& t) {
   if (!t.is_contiguous()) return at::eq(t, 0).any().item<bool>();
   return AT_DISPATCH_INTEGRAL_TYPES_AND(ScalarType::Bool, t.scalar_type(), "has_zero", [&] {
@@ -244,7 +244,7 @@ Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inp
     if (!operands[k]->is_cpu()) device = operands[k]->device();
   at::TensorIteratorConfig config;
   config.set_check_mem_overlap(true).check_all_same_dtype(false).allow_cpu_scalars(true).add_borrowed_output(output);
-  std::array<Tensor, kMaxOperands> moved;  // a number beside tensors of a GPU, or one that its type does not hold
+  std::array<Tensor, kMaxOperands> moved;  // numbers moved to the GPU, or converted to a type that cannot hold them
   for (int k = 0; k < inputs; ++k) {
     if (!device.is_cpu() && operands[k]->is_cpu()) {
       moved[k] = at::full({}, operands[k]->item(), operands[k]->options().device(device));
@@ -271,8 +271,8 @@ Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inp
   return out ? *out : iter.output();
 }
 
-// Whether the loops' store is torch's: a result in `dtype`, converted to `out`.  They compute in a wider type, so what
-// the step through `dtype` would change has to take it.
+// Whether the loops can store to `out` directly.  torch rounds the result to `dtype` and converts that to `out`; the
+// loops compute in a wider type, so they must go through `dtype` where that changes the value.
 bool stores(ScalarType dtype, ScalarType out) {
   if (out == dtype) return true;
   if (!storage(out)) return false;
@@ -296,7 +296,7 @@ std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Sca
       if (in[k]->scalar_type() == ScalarType::Bool) return std::nullopt;
   const ScalarType common = common_dtype(op, in);
   if (!storage(common)) return std::nullopt;
-  // A number that the type does not hold, or a bool beside other types: torch refuses it, op by op, in its own words.
+  // A number that the type cannot hold, or a bool beside other types: torch refuses it, with a text for each op.
   for (int k = 0; k < op.spec->scalars; ++k)
     if (scalars[k] && ((scalars[k]->isBoolean() && common != ScalarType::Bool) || !holds(common, *scalars[k])))
       return std::nullopt;

@@ -21,8 +21,8 @@ using at::Tensor;
 using Inputs = std::array<const Tensor*, kMaxInputs>;                // an op's tensors; null behind the last
 using Scalars = std::array<std::optional<at::Scalar>, kMaxScalars>;  // an op's numbers; none where a bound is absent
 
-// Dtype in which an op computes these inputs and returns its result, torch's rule; nullopt where no kernel of ours
-// takes them (complex, sparse, quantised, a dtype torch refuses, a device that nothing is built for).
+// The dtype of an op's result for these inputs, by torch's rule; nullopt if no kernel of ours serves them (complex,
+// sparse, quantised, a dtype that torch refuses, a device that nothing is built for).
 std::optional<c10::ScalarType> result_dtype(const Op& op, const Inputs& in, const Scalars& scalars);
 
 // Below autograd: runs the op into a new tensor, or into `out` (resized as torch resizes).  The result is rounded or
@@ -34,20 +34,20 @@ void run_out(const Op& op, const Inputs& in, const Scalars& scalars, c10::Scalar
 // it is differentiable itself.  `operands` are the inputs, or the result for an op that saves it.
 Tensor run_grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands, const Scalars& scalars);
 Tensor grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands, const Scalars& scalars);
-// The derivative of the latter by operand k: no kernel but a composition of torch's ops, so it is differentiable too.
+// The derivative of that by operand k: a composition of torch's ops, not a kernel, so it is differentiable too.
 Tensor third(const Op& op, int i, int j, int k, const Tensor& g, const Inputs& operands, const Scalars& scalars);
 
-// torch's own op for the same arguments, through the dispatcher: it computes what we do not take, and raises torch's
-// error for what torch does not take either.
+// Calls torch's own op with the same arguments, through the dispatcher: it serves calls that our kernels do not, and
+// raises torch's error for those that torch refuses too.
 Tensor twin(const Op& op, const Inputs& in, const Scalars& scalars);
 void twin_out(const Op& op, const Inputs& in, const Scalars& scalars, const Tensor& out);
 void twin_inplace(const Op& op, const Inputs& in, const Scalars& scalars);
 
-// Whether a kernel here computes with elements of that type.
+// Whether a kernel here takes elements of that type.
 bool has_kernel(c10::ScalarType type);
 
-// A rounded division of integers by a number that their type makes 0, refused in torch's words where x has no data:
-// there the number becomes a tensor without a value.
+// Refuses, with torch's text, a rounded division of integers by a number that their type converts to 0, if x has no
+// data: otherwise the number would become a tensor without a value.
 void refuse_zero_divisor(const Tensor& x, const at::Scalar& y, std::optional<std::string_view> mode);
 
 // Schemas and kernels, called by bind.cpp for the library and for each dispatch key.
@@ -59,13 +59,13 @@ void implement_inplace(torch::Library& library);
 void implement_batching(torch::Library& library);
 void implement_autocast(torch::Library& library, c10::DeviceType device);
 
-// What Python is told of the catalogue, one entry an op (and a choice).
+// The catalogue for Python, one entry per op and choice.
 struct Description {
   std::string name, family, args, doc, choice, aten, types;
   int inputs, scalars, ulp, grad_ulp, grad_ulp32;
   bool differentiable, saves_result;
   std::vector<int> variants;  // those that exist, as op.h numbers them
-  std::vector<int> saved;     // what gradient i reads, as bits of the inputs (or of the result, as input 0)
+  std::vector<int> saved;     // the inputs that gradient i reads, as bits (bit 0 for the result if that is saved)
 };
 std::vector<Description> describe_catalogue();
 

@@ -1,4 +1,4 @@
-// Which formulas a kernel has: one of its own, or all of a family that read as many operands, numbered.
+// The formulas of a kernel: one, or all of a family with the same number of operands, selected by a number.
 #pragma once
 #include <type_traits>
 
@@ -7,7 +7,7 @@
 
 GPUKERN_ELEMENTWISE_BEGIN
 
-// Inputs of a kernel that are conditions, bool whatever the others are, as bits.
+// The inputs of a kernel that are conditions (always bool), as bits.
 template <class K> struct Conditions {
   static constexpr unsigned bits = 0;
 };
@@ -30,12 +30,12 @@ template <class V> GPUKERN_HD V scalar_of(const Plan& p, int k) {
   else return static_cast<V>(p.scalar[k]);
 }
 
-// Whose kernel of packets serves a variant in V: its own, one of several formulas, or none, and `any` serves, whose
-// reads of neighbours are runs too.
+// The packet kernel that serves a variant in V: its own, one shared by several formulas, or none. Without one the
+// kernel `any` serves it, whose loads of neighbouring elements coalesce too.
 //
-// A kernel is mostly addresses, and a formula the smaller part; so only values of floating types, which most programs
-// mostly run, have kernels to themselves. Gradients and integers are chosen by number, once a packet. Second
-// derivatives have no kernel of packets, and double has them only for values of ops that torch has.
+// Most of a kernel is address arithmetic, and the formula is the smaller part. So only values of floating types, which
+// programs use most, have kernels of their own. Gradients and integers share kernels and select the formula once per
+// packet. Second derivatives have no packet kernel, and double has them only for values of ops that torch has.
 enum class Packets : uint8_t { none, own, shared };
 template <class Op, int Variant, class V> constexpr Packets packets_of() {
   if constexpr (!has_variant<Op>(Variant) || Variant > kMaxInputs) {
@@ -49,8 +49,8 @@ template <class Op, int Variant, class V> constexpr Packets packets_of() {
   }
 }
 
-// The formulas of a list that read N operands and compute in V, numbered: all that there are, or (Some) those that
-// share a kernel of packets.
+// The formulas of a list with N operands in compute type V, numbered: all of them, or (Some) those that share a packet
+// kernel.
 struct Formula {
   int op, variant;
 };
@@ -89,7 +89,7 @@ template <class First, class... Rest> struct At<0, List<First, Rest...>> {
   using type = First;
 };
 
-// The kernel that formula I of a list is.
+// Formula I of a list.
 template <class L, class V, int N, bool Some, int I> struct Numbered {
   static constexpr Formula found = kFormulas<L, V, N, Some>.all[I];
   using type = Kernel<typename At<found.op, L>::type, found.variant>;

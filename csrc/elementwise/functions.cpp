@@ -1,4 +1,4 @@
-// The Python functions of the catalogue: their names, documentation, and the parameter lists torch has besides.
+// The Python functions of the catalogue: names, documentation, and torch's further parameter lists.
 #include <string>
 
 #include "functions.h"
@@ -21,7 +21,7 @@ std::string document(const Op& op) {
 }
 
 std::vector<std::string> further_signatures(std::string_view name) {
-  // torch's old order of arguments; it accepts them, and names them in no message
+  // torch's old order of arguments, which it still accepts but mentions in no message
   const std::string old = "|deprecated";
   if (name == "add" || name == "sub") return {"Tensor input, Scalar alpha, Tensor other, *, Tensor out=None)" + old};
   if (name == "addcmul" || name == "addcdiv")
@@ -38,12 +38,12 @@ std::vector<std::string> further_signatures(std::string_view name) {
   if (name == "clamp_min" || name == "clamp_max")
     return {"Tensor input, Scalar " + std::string(name.substr(6)) + ", *, Tensor out=None"};
   if (name == "clamp_min_" || name == "clamp_max_") return {"Tensor input, Scalar " + std::string(name.substr(6, 3))};
-  if (name == "div")  // the parser lists it where no signature fits
+  if (name == "div")  // the parser lists this one if no signature fits
     return {"Tensor input, Scalar other, *, c10::string_view? rounding_mode, Tensor out=None"};
   return {};
 }
 
-// A 0-dim tensor is a number to the parser, so bounds that are tensors come first, as in torch.
+// The parser takes a 0-dim tensor as a number, so signatures with tensor bounds come first, as in torch.
 std::vector<std::string> signatures_before(std::string_view name) {
   if (name == "clamp") return {"Tensor input, Tensor? min=None, Tensor? max=None, *, Tensor out=None"};
   if (name == "clamp_") return {"Tensor input, Tensor? min=None, Tensor? max=None"};

@@ -1,4 +1,4 @@
-// What entry/ is told of the catalogue.
+// The catalogue's functions, for entry/.
 #pragma once
 #include <vector>
 

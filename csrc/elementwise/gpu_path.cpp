@@ -32,7 +32,7 @@ int launch(const Call& call, const Device& device, Stream stream) {
   return families[call.family](call, device, stream);
 }
 
-// The iterator's dimensions beyond kMaxDims are walked here, outermost last.
+// Loops over the iterator's dimensions beyond kMaxDims, outermost last.
 void launch_slices(const Call& call, at::TensorIteratorBase& iter, const Device& device, Stream stream) {
   const int extra = std::max(0, iter.ndim() - kMaxDims);
   std::vector<int64_t> index(extra, 0);

@@ -1,8 +1,8 @@
-// The CPU loops, as plain functions that are picked at run time by vector capability.
+// The CPU loops, as plain functions that are chosen at run time by vector capability.
 //
-// A loop runs one variant of one op over dense arrays of its compute type.  Everything else, half types, integers,
-// strides, broadcasting, is brought into that shape a block at a time by the load and store functions: so one loop a
-// compute type is compiled for an op, a result never depends on the layout of its inputs, and mixed types need no copy.
+// A loop runs one variant of one op over dense arrays of its compute type.  Load and store functions convert everything
+// else (half types, integers, strides, broadcasting) one block at a time.  So an op has one loop per compute type, a
+// result never depends on the layout of its inputs, and mixed types need no copy.
 #pragma once
 #include <cstdint>
 
@@ -10,7 +10,7 @@ namespace gpukern::elementwise::host {
 
 // out and in are dense; scalars is an array of the compute type.
 using Loop = void (*)(void* out, const void* const* in, int64_t n, const void* scalars);
-// Brings n elements from memory, `stride` bytes apart, into a dense block of the compute type, or back.
+// Load: n elements from memory, `stride` bytes apart, into a dense block of the compute type; Store: back.
 using Load = void (*)(void* block, const char* memory, int64_t stride, int64_t n);
 using Store = void (*)(char* memory, const void* block, int64_t stride, int64_t n);
 

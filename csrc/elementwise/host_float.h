@@ -1,5 +1,5 @@
-// exp, log, log1p, log2, tanh, erf and the normal distribution function for float registers, written out so that they
-// inline into a loop: a call into Sleef costs its own spills, a third of the time of a silu.
+// exp, log, log1p, log2, tanh, erf and the normal distribution function for float registers, written here so that they
+// inline into a loop: the spills around a call of Sleef cost a third of the time of a silu.
 //
 // Reductions and polynomials are those of Cephes (Moshier; single precision), evaluated with fused multiply-adds; the
 // normal distribution's tail is a fit of our own.  Errors measured against float64 are in docs/numerics.md.
@@ -56,7 +56,8 @@ struct Exponential {
     return fma(x, rest, x) * power_of_two(half) * power_of_two(exponent - half);
   }
 };
-// e^(high + low), low of the order of high's last place.  Held to where it is 0 or infinite anyway; NaN passes.
+// e^(high + low), with low of the order of high's last place.  The argument is clamped at bounds beyond which the
+// result is 0 or infinite; NaN passes.
 inline Exponential exp_sum(Floats high, Floats low) {
   high = where(high < Floats(-105.f), Floats(-105.f), where(high > Floats(90.f), Floats(90.f), high));
   const Floats n = ((high + low) * Floats(1.44269504088896341f)).round();
@@ -94,7 +95,7 @@ inline Logarithm logarithm(Floats x) {
                  -1.6668057665e-1f, 2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f});
   return {e, m, fma(Floats(-0.5f), z, m * z * p)};
 }
-// What the formula does not give: 0 -> -inf, negative -> NaN, inf -> inf, NaN -> NaN.
+// The special cases: 0 -> -inf, negative -> NaN, inf -> inf, NaN -> NaN.
 inline Floats special_logarithm(Floats x, Floats result) {
   const Floats infinity(__builtin_inff());
   result = where(x == Floats(0.f), infinity.neg(), where(x == infinity, infinity, result));
@@ -105,8 +106,7 @@ inline Floats log(Floats x) {
   const Floats low = fma(l.exponent, Floats(-2.12194440e-4f), l.low);
   return special_logarithm(x, fma(l.exponent, Floats(0.693359375f), l.high + low));
 }
-// With u = 1 + x as it rounds, log(1 + x) = log(u) + (what the rounding lost) / u; exact for an x too small to show in
-// u.
+// With u the rounded 1 + x, log(1 + x) = log(u) + (rounding error) / u; exact for an x that is too small to change u.
 inline Floats log1p(Floats x) {
   const Floats one(1.f), u = one + x;
   const Logarithm l = logarithm(u);
@@ -120,11 +120,11 @@ inline Floats log2(Floats x) {
   return special_logarithm(x, fma(l.low, excess, fma(l.high, excess, l.low)) + l.high + l.exponent);
 }
 
-// exp(-x^2/2) t P(q), t = 1 / (x + 5/2), q = 1 - 5 t; P is a minimax fit over [0, 14.5], relative error 3e-8 with its
-// coefficients in float, and the first one dominates, so that nothing cancels.  The roundings of x^2 and of t are
-// carried along, so that the tail keeps its digits.
+// exp(-x^2/2) t P(q), t = 1 / (x + 5/2), q = 1 - 5 t; P is a minimax fit over [0, 14.5] with float coefficients and a
+// relative error of 3e-8.  Its first coefficient dominates, so nothing cancels.  The rounding errors of x^2 and of t
+// are compensated, so that the tail keeps its digits.
 inline Floats normal_tail(Floats a) {
-  a = where(a > Floats(20.f), Floats(20.f), a);  // zero from there on; an infinity would make NaN of its square
+  a = where(a > Floats(20.f), Floats(20.f), a);  // the result is 0 from there on; an infinity would give NaN
   const Floats d = a + Floats(2.5f), t = Floats(1.f) / d, d_rest = a - (d - Floats(2.5f));
   const Floats one(1.f), t_rest = t * (fma(-t, d, one) - t * d_rest);
   const Floats q = fma(Floats(-5.f), t_rest, fma(Floats(-5.f), t, one));

@@ -1,7 +1,7 @@
 // The CPU loops of one family (GPUKERN_FAMILY) for one vector capability (CPU_CAPABILITY); see host.h.
 #include "capability.h"
 #if GPUKERN_HOST_REGISTERS
-#include "host_vector.h"  // before the formulas, which must see the words for SIMD registers
+#include "host_vector.h"  // before the formulas, which must see the functions for SIMD registers
 #endif
 #include "host.h"
 #include "op.h"
@@ -32,7 +32,7 @@ template <class K, class T> void real_loop(void* out, const void* const* in, int
     for (int k = 0; k < K::inputs; ++k) v[k] = V::loadu(x[k] + i);
     K::run(static_cast<const V*>(v), static_cast<const V*>(s)).store(y + i);
   }
-  if (i < n) {  // the tail takes the same instructions, so an element's value does not depend on its place
+  if (i < n) {  // the tail uses the same instructions, so a result does not depend on the element's position
     V v[K::inputs];
     for (int k = 0; k < K::inputs; ++k) v[k] = V::loadu(x[k] + i, n - i);
     K::run(static_cast<const V*>(v), static_cast<const V*>(s)).store(y + i, n - i);
@@ -78,7 +78,7 @@ template <class... Ops> struct Table {
 
 GPUKERN_ELEMENTWISE_END
 
-// loops_<family>_<capability>(): [op][variant][compute], null where there is none.
+// loops_<family>_<capability>(): [op][variant][compute], null if there is none.
 #define GPUKERN_LOOPS__(family, capability) loops_##family##_##capability
 #define GPUKERN_LOOPS_(family, capability) GPUKERN_LOOPS__(family, capability)
 namespace gpukern::elementwise::host {

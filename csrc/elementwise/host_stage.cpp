@@ -1,4 +1,5 @@
-// Between memory of any type and stride and dense blocks of a compute type, for one vector capability; see host.h.
+// Loads and stores between memory of any type and stride and dense blocks of a compute type, for one vector capability;
+// see host.h.
 #include <ATen/cpu/vec/functional.h>
 #include <ATen/cpu/vec/vec.h>
 #include <c10/util/BFloat16.h>

@@ -1,5 +1,4 @@
-// The vocabulary of math.h for the SIMD registers of the CPU: ATen's Vectorized, whose functions are Sleef's (<= 1
-// ulp).
+// The functions of math.h for the SIMD registers of the CPU: ATen's Vectorized, whose functions are Sleef's (<= 1 ulp).
 #pragma once
 #include <ATen/cpu/vec/vec.h>
 
@@ -30,7 +29,7 @@ template <class T> inline Vec<T> fmod(Vec<T> x, Vec<T> y) { return x.fmod(y); }
 
 inline Vec<double> erf(Vec<double> x) { return x.erf(); }
 
-// One instruction and a fix for NaN, where the formula of math.h takes two comparisons and a blend.
+// One instruction and a correction for NaN; the formula of math.h would take two comparisons and a blend.
 template <class T> inline Vec<T> max_nan(Vec<T> a, Vec<T> b) { return at::vec::maximum(a, b); }
 template <class T> inline Vec<T> min_nan(Vec<T> a, Vec<T> b) { return at::vec::minimum(a, b); }
 

@@ -1,16 +1,16 @@
 // The elementwise kernels: one source for CUDA, HIP and the machine model, instantiated for every variant of every op.
 //
-//   rows<F, V, Size>   memory in 16-byte packets:   out  |lead|####|####|####|##  |     one row, U packets a thread,
+//   rows<F, V, Size>   memory in 16-byte packets:   out  |lead|####|####|####|##  |     one row, U packets per thread,
 //   (rows.cuh)                                      in    ....####|####|####|##        all loads before the arithmetic
-//   any<L, V, N>       an element at a time, of any type and stride, two a thread; or a 32 x 32 tile, where operands
-//                      that are dense along the other dimension turn in shared memory
+//   any<L, V, N>       one element at a time, of any type and stride, two per thread; or a 32 x 32 tile, where operands
+//                      that are dense along the other dimension are transposed in shared memory
 //
-// A kernel is one formula or all of a family that read N operands, picked by number (formulas.cuh): the address
+// A kernel has one formula, or all of a family with N operands, selected by number (formulas.cuh): so the address
 // arithmetic, which is most of the code, is compiled once.
 //
-// The ladder: one element a thread -> packets (half types: x2 and more) -> several packets in flight (64 bytes a
-// thread, 48 KB a processor) -> no address arithmetic that the plan can do once.  What a formula computes is in ops/;
-// what memory looks like is in plan.h; a changed formula cannot break an address and the other way round.
+// The steps of optimisation: one element per thread -> packets (half types: 2x and more) -> several packets in flight
+// (64 bytes per thread, 48 KB per SM) -> address arithmetic once, in the plan.  Formulas are in ops/ and memory access
+// is in plan.h, so that a change of one cannot break the other.
 #pragma once
 #include "launch.h"
 #include "rows.cuh"
@@ -19,7 +19,7 @@ GPUKERN_ELEMENTWISE_BEGIN
 
 // ---- strided and tiles --------------------------------------------------------------------------
 
-// The offsets of one element: its linear index, taken apart.
+// The offsets of one element in all operands, from its linear index.
 template <int Operands> GPUKERN_D void locate(const Plan& p, uint32_t index, int64_t (&offset)[Operands]) {
 #pragma unroll
   for (int k = 0; k < Operands; ++k) offset[k] = 0;
@@ -33,7 +33,7 @@ template <int Operands> GPUKERN_D void locate(const Plan& p, uint32_t index, int
   }
 }
 
-// The block's tile: its corner, and what the dimensions beyond the first two add up to.
+// The block's tile: its corner, and the offset from the dimensions beyond the first two.
 struct TileCorner {
   int64_t i, j, outer;
   GPUKERN_D explicit TileCorner(const Plan& p) {
@@ -49,7 +49,7 @@ struct TileCorner {
   }
 };
 
-// By halves: every thread of a launch takes the same way.
+// Binary search for the formula: every thread of a launch takes the same branch.
 template <class L, class V, int N, int Low, int High> GPUKERN_D V choose(int which, const V* x, const V* s) {
   if constexpr (High - Low == 1) {
     return Numbered<L, V, N, false, Low>::type::run(x, s);
@@ -60,15 +60,15 @@ template <class L, class V, int N, int Low, int High> GPUKERN_D V choose(int whi
 }
 
 template <class L, class V, int N> GPUKERN_KERNEL GPUKERN_BOUNDS(kTileThreads) any(GPUKERN_GRID_CONST const Plan p) {
-  constexpr int E = kEach, line = kTile + 1;  // the odd line keeps a tile's columns off one bank
+  constexpr int E = kEach, line = kTile + 1;  // odd, so that the elements of a tile's column lie in different banks
   const int thread = static_cast<int>(threadIdx.x), fast = thread % kTile, slow = thread / kTile;
   const bool tile = p.path == Path::tile;
   const TileCorner corner(p);
-  V* const turned = reinterpret_cast<V*>(shared_memory());  // [N][kTile][line], of the operands that lie across
+  V* const transposed = reinterpret_cast<V*>(shared_memory());  // [N][kTile][line], for the operands `across`
   int64_t offset[E][N + 1];
   bool inside[E];
 
-  // Operands that lie as `across` says; every read is under way before the first is used.
+  // Loads the operands with this `across`; all loads are in flight before the first is used.
   const auto fetch = [&](bool across, V(&x)[E][N]) {
 #pragma unroll
     for (int e = 0; e < E; ++e) {
@@ -100,7 +100,7 @@ template <class L, class V, int N> GPUKERN_KERNEL GPUKERN_BOUNDS(kTileThreads) a
     for (int e = 0; e < E; ++e)
 #pragma unroll
       for (int k = 0; k < N; ++k)
-        if (p.part[k + 1].across) turned[(k * kTile + slow + e * (kTileThreads / kTile)) * line + fast] = x[e][k];
+        if (p.part[k + 1].across) transposed[(k * kTile + slow + e * (kTileThreads / kTile)) * line + fast] = x[e][k];
     syncthreads();
   }
   fetch(false, x);
@@ -108,8 +108,8 @@ template <class L, class V, int N> GPUKERN_KERNEL GPUKERN_BOUNDS(kTileThreads) a
   for (int e = 0; e < E; ++e)
 #pragma unroll
     for (int k = 0; k < N; ++k)
-      if (p.part[k + 1].across) x[e][k] = turned[(k * kTile + fast) * line + slow + e * (kTileThreads / kTile)];
-  const Plan& later = argument(p);  // for what is read only now
+      if (p.part[k + 1].across) x[e][k] = transposed[(k * kTile + fast) * line + slow + e * (kTileThreads / kTile)];
+  const Plan& later = argument(p);  // for fields that are read only from here on
   V s[kMaxScalars];
 #pragma unroll
   for (int k = 0; k < kMaxScalars; ++k) s[k] = scalar_of<V>(later, k);
@@ -133,10 +133,10 @@ template <class L, class V, int N> GPUKERN_KERNEL GPUKERN_BOUNDS(kTileThreads) a
 
 using Function = void (*)(const Plan);
 
-// The kernels of packets of one variant, null where none is compiled.
+// The packet kernels of one variant, null where none is compiled.
 struct RowKernels {
   Function by_size[3][4] = {};  // by compute type and element size 1, 2, 4, 8
-  int formula[3] = {};          // by compute type: its number, where the kernel has several
+  int formula[3] = {};          // by compute type: the number of the formula, if the kernel has several
   unsigned conditions = 0;
 };
 
@@ -175,7 +175,7 @@ template <class... Ops> struct KernelTable<List<Ops...>> {
     ((fill<L, Ops, 0>(rows[op], op), ++op), ...);
   }
 
-  // The kernel without rows and the formula's number in it.
+  // The kernel without packets, and the formula's number in it.
   template <class V, int N = 1> static Function pick(const Call& call, int& formula) {
     if constexpr (N > kMaxRead) {
       return nullptr;
@@ -203,7 +203,7 @@ template <class... Ops> struct KernelTable<List<Ops...>> {
       const size_t element = call.compute == Compute::f32 ? sizeof(float) : sizeof(double);
       if (plan.path == Path::tile) shared = call.inputs * kTile * (kTile + 1) * element;
     }
-    if (!kernel) return platform::kNoKernel;  // the catalogue offers no variant that is not compiled
+    if (!kernel) return platform::kNoKernel;  // not reached: the catalogue offers only compiled variants
     return platform::launch(kernel, dim3(static_cast<unsigned>(plan.blocks)), dim3(plan.threads), shared, stream, plan);
   }
 };

@@ -1,8 +1,8 @@
 // What an elementwise op is: a Spec (name, signature, types, promise) and a formula over any V.
 //
-// A formula is written once.  V is float, double or int64_t on a GPU, a SIMD register on the CPU, and Dual<V> where a
-// derivative is wanted, so that the gradient of an op is the same text as its value.  From one struct come three kinds
-// of kernel, which this file gives one uniform shape (`run(in, scalars)`):
+// A formula is written once.  V is float, double or int64_t on a GPU, a SIMD register on the CPU, and Dual<V> for a
+// derivative, so that value and gradient of an op have the same source.  One struct gives three kinds of kernel, to
+// which this file gives one interface (`run(in, scalars)`):
 //
 //   Value<Op>          y        = f(x_0, x_1, ..)
 //   Grad<Op, I>        grad_I   = g * df/dx_I              operands: g, then the inputs that the formula reads
@@ -18,8 +18,8 @@
 
 GPUKERN_ELEMENTWISE_BEGIN
 
-// Compute types, all that a formula sees of the operands' types: half types and float compute in float, integers and
-// bool in int64_t and are narrowed on store (two's complement, so that wraparound is torch's; bool is `!= 0`).
+// Compute types, the only types that a formula sees: half types and float compute in float, integers and bool in
+// int64_t.  Stores narrow (two's complement, so integers wrap as in torch; bool is `!= 0`).
 enum class Compute : uint8_t { f32, f64, i64 };
 
 enum class Types : uint8_t {
@@ -29,35 +29,35 @@ enum class Types : uint8_t {
   all,       // number and bool
 };
 
-// What the gradient formula reads: the inputs, or the result (then it is written in terms of y), as torch saves them.
+// What is saved for the gradient, as in torch: the inputs, or the result (then the formula is written in terms of y).
 enum class Saves : uint8_t { inputs, result };
 
 constexpr int kMaxInputs = 3, kMaxScalars = 3;
 
 struct Spec {
-  const char* name;  // public name; torch's where torch has the op
+  const char* name;  // public name; torch's if torch has the op
   const char* args;  // torch's signature, without the result
   const char* doc;   // one sentence and the formula
   Types types = Types::floating;
   int inputs = 1;           // tensor operands
   int scalars = 0;          // number operands, after the tensors in `apply`
   int ulp = 1;              // promise for 16-bit results: distance from the correctly rounded value over all patterns
-  int grad_ulp = 1;         // the same of gradients, for g = 1; where it is more, why
-  int grad_ulp32 = 2;       // and in float32. Within 1/2 of where a gradient crosses zero an ulp is 2^-26 at least
-  const char* choice = "";  // one op of several under a name, picked by a string argument ("tanh" of gelu)
-  const char* aten = nullptr;  // torch's own op where its dispatcher name differs; "" where torch has none
+  int grad_ulp = 1;         // the same for gradients, for g = 1; a larger one needs a reason beside it
+  int grad_ulp32 = 2;       // and in float32. Within 1/2 of a zero of the gradient an ulp is 2^-26 at least
+  const char* choice = "";  // one op of several with one name, chosen by a string argument ("tanh" of gelu)
+  const char* aten = nullptr;  // torch's dispatcher name of the op if it differs; "" if torch has none
   Saves saves = Saves::inputs;
   uint8_t needs[kMaxInputs] = {7, 7, 7};  // inputs that gradient I reads, as bits
   uint8_t differentiable = 7;             // inputs that have a gradient, as bits
   uint8_t passes = 0;                     // inputs whose gradient is g itself
   uint8_t passes_if_one = 0;              // the same where scalar 0 is 1
-  bool refuses_zero = false;              // integers: a divisor of 0, the last operand, is torch's error on a CPU
-  int8_t absent[kMaxScalars] = {};        // what an optional number bounds: -1 from below, 1 from above
+  bool refuses_zero = false;              // integers: a 0 in the last operand, the divisor, is torch's error on a CPU
+  int8_t absent[kMaxScalars] = {};        // kind of an optional bound: -1 lower, 1 upper
   bool linear = false;                    // piecewise linear: no second derivative
-  uint8_t condition = 0;                  // inputs that only choose, and take no part in type promotion, as bits
+  uint8_t condition = 0;                  // inputs that only select, and take no part in type promotion, as bits
   bool inplace_argument = false;          // torch's function has `inplace=False`
   bool same_dtype = false;                // torch refuses to mix dtypes here
-  bool refuses_bool = false;              // torch refuses a bool operand beside other types, too
+  bool refuses_bool = false;              // torch refuses a bool operand, beside other types too
   bool exact_out = false;                 // torch's out= takes the result's dtype only
   // Where f depends on one sum: every gradient is gradient `shared`, times input `factor[I]` where that is not -1.
   int8_t shared = -1;
@@ -71,7 +71,7 @@ template <class... Ops> struct List {
 namespace detail {
 constexpr int count_bits(unsigned bits) { return bits ? (bits & 1) + count_bits(bits >> 1) : 0; }
 
-// Spread arrays over a formula's parameters: tensors, then scalars.
+// Passes arrays as a formula's parameters: tensors, then scalars.
 template <class Op, class V, int N, int S> struct Spread {
   static GPUKERN_HD V apply(const V* x, const V* s) {
     if constexpr (N == 1 && S == 0) return Op::apply(x[0]);
@@ -95,7 +95,7 @@ template <class Op, class V, int N, int S> struct Spread {
   }
 };
 
-// An op gives its own gradient where Dual's would cost more or lose digits, by `kOwnGrad` and `grad<I>(g, x.., s..)`.
+// An op has its own gradient where that of Dual would cost more or lose digits: `kOwnGrad` and `grad<I>(g, x.., s..)`.
 template <class Op> constexpr bool own_grad() {
   if constexpr (requires { Op::kOwnGrad; }) return Op::kOwnGrad;
   else return false;
@@ -120,7 +120,7 @@ template <class Op_, int I> struct Grad {
   static constexpr unsigned bits = saved_bits<Op>(I);
   static constexpr int inputs = 1 + detail::count_bits(bits), scalars = Op::spec.scalars;
 
-  // Puts the operands that are there into their places; the formula does not read the others.
+  // Puts the given operands into their places; the formula does not read the others.
   template <class V> static GPUKERN_HD void place(const V* in, V* x) {
     int next = 1;
     for (int k = 0; k < Op::spec.inputs; ++k) x[k] = (bits >> k & 1) ? in[next++] : V(0);

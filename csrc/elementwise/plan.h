@@ -1,14 +1,13 @@
-// How a call walks memory: plain C++, so that every decision is tested without a device.
+// The plan of a call: how it accesses memory.  Plain C++, so that every decision is tested without a device.
 //
-//   rows     the innermost dimension of every operand is dense or broadcast: 16-byte packets along it.  A dense tensor
-//   is
-//            one row; a bias, a row or a column scale are rows whose other strides are 0.
-//   tile     some operand is dense along another dimension than the output: 32 x 32 tiles that turn in shared memory,
-//            so that both sides are read and written in runs.
-//   strided  anything else, mixed element types included: an element at a time, several in flight.
+//   rows     The innermost dimension of every operand is dense or broadcast: 16-byte packets along it.  A dense tensor
+//            is one row; a bias, a row scale or a column scale is a row whose other strides are 0.
+//   tile     Some operand is dense along another dimension than the output: 32 x 32 tiles, transposed in shared memory,
+//            so that loads and stores are contiguous.
+//   strided  Everything else, mixed element types included: one element at a time, several in flight.
 //
-// Linear indices have 31 bits and are taken apart by multiplication (Divider); a larger call is cut into slices first
-// (for_slices).  Offsets are 64-bit bytes throughout.
+// Linear indices have 31 bits, and Divider splits them by multiplication; a larger call is split into slices first
+// (for_slices).  Offsets are 64-bit byte offsets.
 #pragma once
 #include <cstdint>
 
@@ -19,14 +18,14 @@
 GPUKERN_ELEMENTWISE_BEGIN
 
 constexpr int kThreads = 256;      // of a full block
-constexpr int kSmallThreads = 64;  // where full blocks would leave processors idle
+constexpr int kSmallThreads = 64;  // if full blocks would leave SMs idle
 constexpr int kTile = 32;          // side of a tile
-constexpr int kEach = 2;           // elements a thread of the strided and tile paths: reads in flight
+constexpr int kEach = 2;           // elements per thread of the strided and tile paths: loads in flight
 constexpr int kTileThreads = kTile * kTile / kEach;
-constexpr int kPacket = 16;  // bytes of an access, where addresses allow
+constexpr int kPacket = 16;  // bytes of an access, if addresses allow it
 constexpr int64_t kIndexLimit = int64_t{1} << 31;
 
-// Packets a thread has in flight for each input: 64 bytes over all of them (kernels with one input read four).
+// Packets in flight per thread and input: 64 bytes over all inputs (kernels with one input load four).
 constexpr int packets_for(int inputs) { return inputs == 1 ? 4 : 2; }
 
 enum class Path : uint8_t { rows, tile, strided };
@@ -36,22 +35,22 @@ struct Part {
   char* data;
   int64_t stride[kMaxDims];
   DType dtype;
-  uint8_t size;    // bytes an element
-  uint8_t width;   // rows: bytes an access; 0: one element serves the whole row
+  uint8_t size;    // bytes per element
+  uint8_t width;   // rows: bytes per access; 0: one element for the whole row
   bool across;     // tile: dense along the tile's second dimension
-  bool unaliased;  // nothing writes to it meanwhile, so it may be read past the coherent caches
+  bool unaliased;  // nothing writes to it meanwhile, so non-coherent loads are allowed
 };
 
 struct Plan {
   Path path;
   uint8_t ndim, inputs;
-  uint8_t unroll;  // rows: packets a thread takes, at most packets_for(inputs)
-  int32_t lead;    // rows: elements before the row that its first packet covers, so that the output's are aligned
-  int formula;     // its number in a kernel that has several, set by the launcher
+  uint8_t unroll;  // rows: packets per thread, at most packets_for(inputs)
+  int32_t lead;    // rows: elements before the row in its first packet, so that the output's packets are aligned
+  int formula;     // the number of the formula in a kernel that has several, set by the launcher
   int threads;
   int64_t blocks;
   int64_t count;             // rows: packets; strided: elements; tile: tiles
-  int64_t shape[kMaxDims];   // tile: dimension 1 is the other side of the tiles, whatever its place was
+  int64_t shape[kMaxDims];   // tile: dimension 1 is the tile's second dimension, wherever it was before
   Divider divide[kMaxDims];  // by the extents; rows: [0] by the packets of a row
   Divider tiles[2];          // tile: by the tiles along dimensions 0 and 1
   Part part[1 + kMaxRead];   // the output, then the inputs
@@ -67,14 +66,14 @@ constexpr void swap(int64_t& a, int64_t& b) {
   b = kept;
 }
 
-// The largest of 16, 8, .. 1 that divides.
+// The largest of 16, 8, .. 1 that divides all of `bits`.
 constexpr int alignment(uint64_t bits) {
   int a = kPacket;
   while (a > 1 && bits % a) a /= 2;
   return a;
 }
 
-// Types that a rows kernel of one element size and one compute type reads without converting from another kind.
+// Whether a rows kernel of this compute type takes the type (floating types for floating ones, integers for integers).
 constexpr bool native(DType t, Compute c) {
   switch (c) {
     case Compute::f32: return t == DType::f16 || t == DType::bf16 || t == DType::f32;
@@ -85,7 +84,7 @@ constexpr bool native(DType t, Compute c) {
 
 inline uint64_t address(const Part& p) { return reinterpret_cast<uint64_t>(p.data); }
 
-// Full blocks where there are enough of them for two a processor, smaller ones where not.
+// Full blocks if there are enough for two per SM, else smaller ones.
 constexpr void spread(Plan& p, int64_t processors, int most) {
   p.unroll = static_cast<uint8_t>(most);
   p.threads = kThreads;
@@ -97,8 +96,8 @@ constexpr void spread(Plan& p, int64_t processors, int most) {
 
 }  // namespace detail
 
-// Bytes an element of the rows kernels, 0 where the call is not for them.  `conditions`: inputs of `where` that are
-// bool whatever the others are, as bits.
+// The element size of the rows kernel for the call, 0 if none serves it.  `conditions`: inputs of `where` that are
+// always bool, as bits.
 constexpr int row_size(const Call& c, unsigned conditions) {
   const int size = bytes(c.out.dtype);
   if (!detail::native(c.out.dtype, c.compute)) return 0;
@@ -112,7 +111,7 @@ constexpr int row_size(const Call& c, unsigned conditions) {
   return size;
 }
 
-// The dimension along which an input that is not dense along dimension 0 is dense; 0 where tiles gain nothing.
+// The other dimension along which an input is dense that is not dense along dimension 0; 0 if tiles gain nothing.
 constexpr int tile_dimension(const Call& c) {
   if (c.ndim < 2 || c.shape[0] < kTile / 2) return 0;
   for (int k = 0; k < c.inputs; ++k) {
@@ -199,8 +198,8 @@ inline Plan make_plan(const Call& c, const Device& device, unsigned conditions, 
   return p;
 }
 
-// Cuts a call of `limit` elements or more along its longest dimension until every slice has fewer; f(slice) gives 0 or
-// an error, which ends it.
+// Splits a call of `limit` elements or more along its longest dimension until every slice has fewer; f(slice) returns 0
+// or an error, which ends the loop.
 template <class F> int for_slices(Call call, int64_t limit, F&& f) {
   int64_t elements = 1;
   int longest = 0;

@@ -11,7 +11,7 @@
 namespace gpukern::elementwise {
 namespace {
 
-// torch's functions refuse bounds before anything else.
+// torch's functions check bounds before anything else.
 void check_bounds(std::string_view op, const std::optional<at::Scalar>& low, const std::optional<at::Scalar>& high) {
   TORCH_CHECK(low || high, "torch.", op, ": At least one of 'min' or 'max' must not be None");
 }
@@ -30,12 +30,12 @@ void check_bounds(std::string_view op, const at::Scalar& low, const at::Scalar& 
   TORCH_CHECK_VALUE(!above, "min_val cannot be greater than max_val");
 }
 
-// The op that a call means: the first of its name, or the one that a string argument picks.
+// The op of a call: the first of its name, or the one that a string argument chooses.
 const Op& chosen(const Op& first) { return first; }
 const Op& chosen(const Op& first, std::string_view choice) {
   if (const Op* op = choice_of(first, choice)) return *op;
   const std::string_view name = first.spec->name;
-  // torch's words for its own names
+  // torch's texts for its own ops
   TORCH_CHECK(name != "gelu" && name != "geglu", "approximate argument must be either none or tanh.");
   TORCH_CHECK(name != "div", "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '", choice,
               "'");
@@ -46,11 +46,11 @@ const Op& chosen(const Op& first, std::optional<std::string_view> choice) {
   return choice ? chosen(first, *choice) : first;
 }
 
-// ---- forms that write into an argument: one boxed kernel each for all ops -----------------------
+// ---- forms that write into an argument: one boxed kernel per form, for all ops ------------------
 
 using torch::jit::Stack;
 
-// The op, tensors and numbers of a boxed call, by the order of its schema.
+// The op, tensors and numbers of a boxed call, in the order of its schema.
 struct Boxed {
   const Op* op;
   Inputs in{};
@@ -78,11 +78,11 @@ struct Boxed {
     name.remove_prefix(name.find("::") + 2);
     if (name.back() == '_') name.remove_suffix(1);
     op = find(name, choice);
-    if (!op) op = find(name);  // the backend refuses an unknown choice
+    if (!op) op = find(name);  // an unknown choice; the backend refuses it
   }
 };
 
-// Not nested, jagged or sparse: classes of their own may lie below, which know torch's op and not this one.
+// Whether no input is nested, jagged or sparse: their dispatch may know torch's op and not this one.
 bool plain(const Inputs& in, int n) {
   for (int k = 0; k < n; ++k)
     if (in[k]->layout() != c10::kStrided || in[k]->is_nested()) return false;
@@ -96,10 +96,10 @@ void boxed_autograd_out(const c10::OperatorHandle& handle, c10::DispatchKeySet k
 }
 
 void boxed_autograd_inplace(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Stack* stack) {
-  const Stack held = *stack;  // keeps the arguments alive while the call consumes them
+  const Stack held = *stack;  // keeps the arguments alive: the call consumes them
   const Boxed call(handle, held);
   const int n = call.op->spec->inputs;
-  // Where nothing is differentiated the op below says it, as it does for tensors without data.
+  // If nothing is differentiated, the op below raises the error, as for tensors without data.
   if ((tracked(call.in, n) || !plain(call.in, n)) && !result_dtype(*call.op, call.in, call.scalars)) {
     twin_inplace(*call.op, call.in, call.scalars);
     torch::jit::drop(*stack, handle.schema().arguments().size());
@@ -118,7 +118,7 @@ void boxed_bump(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Sta
   written.unsafeGetTensorImpl()->bump_version();
 }
 
-// ---- functional, out and in-place forms below autograd, and the functional one of autograd ------
+// ---- functional, out= and in-place forms below autograd, and the functional form of autograd ----
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
@@ -127,7 +127,7 @@ c10::Device device_of(const Inputs& in, int n) {
     if (!in[k]->is_cpu()) return in[k]->device();
   return c10::Device(c10::kCPU);
 }
-// In place nothing is resized: the others must broadcast to self.
+// An in-place op does not resize: the other inputs must broadcast to self.
 bool broadcast_to_self(const Inputs& in, int n) {
   const auto self = in[0]->sizes();
   for (int k = 1; k < n; ++k) {
@@ -149,7 +149,7 @@ template <class T, class... Ts> struct Repeat<T, 0, Ts...> {
   using type = Types_<Ts...>;
 };
 
-// C++ types of an op's parameters: tensors, then numbers, then the string that picks one op of several.
+// C++ types of an op's parameters: tensors, then numbers, then the string that chooses one op of several.
 using Number = const at::Scalar&;
 using MaybeNumber = const std::optional<at::Scalar>&;
 using Word = std::string_view;
@@ -164,8 +164,8 @@ template <int Tensors, int Numbers = 0, class Number_ = Number, class... Choice>
   }
 };
 
-// The dispatcher's kernels of one op.  They differ in C++ types between signatures only: compiled once for each, they
-// hold the op they are registered for.
+// The dispatcher's kernels of one op.  Their code depends only on the signature, so they are compiled once per
+// signature and store the op that they are registered for.
 template <class T, class S, class C> struct Kernels_;
 template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Types_<S...>, Types_<C...>> {
   const Op* first;  // of its choices
@@ -219,7 +219,7 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
     if (!tracked(in, n) && plain(in, n)) return below();
     const Op& op = chosen(*first, c...);
     const Scalars numbers = scalars(s...);
-    if (!result_dtype(op, in, numbers)) return twin(op, in, numbers);  // torch's own autograd then
+    if (!result_dtype(op, in, numbers)) return twin(op, in, numbers);  // with torch's own autograd
     return autograd_call(op, in, numbers, below);
   }
 
@@ -260,7 +260,7 @@ template <class F, class... Signatures> void with_kernels(F& f, const Op& op, Ty
   const bool found = (call_if_fits(f, op, Signatures{}) || ...);
   TORCH_INTERNAL_ASSERT(found, "register.cpp has no Signature for ", op.spec->name, "(", op.spec->args, ")");
 }
-// Calls f with the kernels of the first op of each name: the others are its choices.
+// Calls f with the kernels of the first op of each name; the others are its choices.
 template <class F> void for_names(F f) {
   using Signatures =
       Types_<Signature<1>, Signature<1, 1>, Signature<1, 2>, Signature<1, 2, MaybeNumber>, Signature<2>,
@@ -271,7 +271,7 @@ template <class F> void for_names(F f) {
     if (last != op.spec->name) last = op.spec->name, with_kernels(f, op, Signatures{});
 }
 
-// ---- autocast: torch's own policy for each op ---------------------------------------------------
+// ---- autocast: torch's policy for each op -------------------------------------------------------
 
 template <c10::DeviceType device> void autocast_fp32(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const c10::impl::ExcludeDispatchKeyGuard guard(at::autocast::get_autocast_dispatch_key_from_device_type(device));
@@ -323,7 +323,7 @@ void implement_inplace(torch::Library& m) {
 }
 
 void implement_autocast(torch::Library& m, c10::DeviceType device) {
-  if (device != c10::kCUDA) return;  // the CPU lists name none of these ops
+  if (device != c10::kCUDA) return;  // torch's CPU lists have none of these ops
   for (const char* name : {"exp", "expm1", "log", "log2", "log1p", "reciprocal", "rsqrt", "pow", "softplus"})
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&autocast_fp32<c10::kCUDA>>());
   for (const char* name : {"addcmul", "addcdiv"})

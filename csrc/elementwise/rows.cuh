@@ -12,7 +12,7 @@ template <class K, class V> GPUKERN_D V compute(const V (&x)[K::inputs], const P
   return K::run(static_cast<const V*>(x), static_cast<const V*>(s));
 }
 
-// Where packet q lies: the position of its first element in its row, and every operand's row.
+// The location of packet q: the position of its first element in its row, and the row of every operand.
 template <int Operands> struct Spot {
   int64_t position;
   int64_t row[Operands];
@@ -50,7 +50,8 @@ template <int Size, int E> GPUKERN_D Kept<Size * E> spread(Bits<Size> one) {
   }
 }
 
-// E elements of one size from a row, as wide as the addresses allow; what lies outside the row reads as 0.
+// Loads E elements of one size from a row, with accesses as wide as the addresses allow; elements outside the row are
+// 0.
 template <int Size, int E>
 GPUKERN_D Kept<Size * E> read(const Part& part, const char* row, int64_t position, int64_t length) {
   const auto* from = reinterpret_cast<const Bits<Size>*>(row) + position;
@@ -72,7 +73,7 @@ GPUKERN_D void write(const Part& part, int64_t row, int64_t position, int64_t le
   else write_pieces<Size>(to, words, part.width, position, length);
 }
 
-// Copies of a formula in a kernel: one hides another's latency, and cheap ones are not drowned by the loop's own work.
+// Copies of a formula in the loop: they hide each other's latency, and for cheap formulas the loop's overhead.
 template <class K> constexpr int formulas() { return K::Op::spec.linear ? 4 : 2; }
 
 template <int Size> GPUKERN_D Bits<Size> element(const Words& from, int j) {
@@ -84,24 +85,24 @@ template <int Size> GPUKERN_D void put_element(Words& to, int j, Bits<Size> bits
     to.v[2 * j] = static_cast<uint32_t>(bits);
     to.v[2 * j + 1] = static_cast<uint32_t>(bits >> 32);
   } else if (j * Size % 4 == 0) {
-    to.v[j * Size / 4] = bits;  // the first of a word comes first
+    to.v[j * Size / 4] = bits;  // little endian: the first element in the low bits
   } else {
     to.v[j * Size / 4] |= static_cast<uint32_t>(bits) << (j * Size % 4 * 8);
   }
 }
-// Drops the first Step words.
+// Drops the first Step 32-bit words.
 template <int Step> GPUKERN_D void shift(Words& packet) {
 #pragma unroll
   for (int j = 0; j + Step < kPacket / 4; ++j) packet.v[j] = packet.v[j + Step];
 }
 
-// One formula over the packets in[], which it uses up.
+// Evaluates one formula over the packets in[], which it overwrites.
 template <class K, class V, int Size, int N> GPUKERN_D Words packet_of(Words (&in)[N], const Plan& p) {
   constexpr unsigned condition = Conditions<K>::bits;
-  constexpr int E = kPacket / Size, least = Size < 4 ? 4 / Size : 1;  // a whole word
+  constexpr int E = kPacket / Size, least = Size < 4 ? 4 / Size : 1;  // the elements of a 32-bit word
   constexpr int step = min_of(E, formulas<K>() < least ? least : formulas<K>()), words = step * Size / 4;
   Words out;
-  // A few copies of the formula: the next elements are moved into their place, which costs less than the code.
+  // A loop over a few copies of the formula: shifting the next elements into place costs less than more code.
 #pragma unroll 1
   for (int done = 0; done < E; done += step) {
     Words results;
@@ -124,7 +125,7 @@ template <class K, class V, int Size, int N> GPUKERN_D Words packet_of(Words (&i
   return out;
 }
 
-// What a kernel of packets computes: K alone, or what the plan says of a family's formulas that read N operands.
+// The formula of a packet kernel: K, or the one of the family's formulas with N operands that the plan names.
 template <class K> struct Own {
   static constexpr int inputs = K::inputs;
   static constexpr unsigned condition = Conditions<K>::bits;
@@ -136,7 +137,7 @@ template <class L, int N> struct Shared {
   static constexpr int inputs = N;
   static constexpr unsigned condition = 0;
 
-  // By halves: every thread of a launch takes the same way.
+  // Binary search for the formula: every thread of a launch takes the same branch.
   template <class V, int Size, int Low, int High> static GPUKERN_D Words choose(Words (&in)[N], const Plan& p) {
     if constexpr (High - Low == 1) {
       return packet_of<typename Numbered<L, V, N, true, Low>::type, V, Size>(in, p);
@@ -167,7 +168,7 @@ template <class F, class V, int Size> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, 2)
     for (int k = 0; k < N; ++k) {
       const Part& part = p.part[k + 1];
       const char* row = part.data + spot[u].row[k + 1];
-      if (Size > 1 && (condition >> k & 1)) {  // a byte an element, kept in the packet of the other operands
+      if (Size > 1 && (condition >> k & 1)) {  // one byte per element, widened to the other operands' packet
         const auto bytes = read<1, E>(part, row, spot[u].position, length);
 #pragma unroll
         for (int j = 0; j < E; ++j) put_element<Size>(in[u][k], j, bytes.v[j]);
@@ -176,7 +177,7 @@ template <class F, class V, int Size> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, 2)
       }
     }
   }
-  const Plan& later = argument(p);  // for what is read only now
+  const Plan& later = argument(p);  // for fields that are read only from here on
 #pragma unroll 1
   for (int u = 0; u < p.unroll; ++u) {
     const int64_t q = first + u * int64_t{blockDim.x};

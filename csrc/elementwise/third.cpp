@@ -1,5 +1,5 @@
-// Third derivatives: the formulas once more, on tensors. They are rare, so they are no kernels: a formula evaluated on
-// dual numbers of tensors is a composition of torch's ops, which torch differentiates further.
+// Third derivatives: the same formulas, evaluated on tensors. They are rare, so they have no kernels: a formula on dual
+// numbers of tensors is a composition of torch's ops, which torch differentiates further.
 #include <ATen/ops/abs.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/bitwise_and.h>
@@ -45,8 +45,8 @@
 
 GPUKERN_ELEMENTWISE_BEGIN
 
-// A tensor or a number. What is done to numbers is done here, and a tangent of 0 is left out, so that a composition has
-// the ops that a person would write.
+// A tensor or a number. Arithmetic of numbers is done here, and tangents of 0 are left out, so that a composition has
+// only the ops that a person would write.
 struct Expression {
   at::Tensor tensor;
   double number = 0;
@@ -62,7 +62,7 @@ struct Condition {
   bool value = false;
 };
 
-// Found by their argument's namespace, so not in a namespace without a name.
+// Argument-dependent lookup must find these functions, so they are not in an unnamed namespace.
 using E = Expression;
 
 inline E operator-(const E& a) { return a.is_number() ? E(-a.number) : E(at::neg(a.tensor)); }
@@ -85,7 +85,7 @@ inline E operator/(const E& a, const E& b) {
   if (b.is_number()) return a.is_number() ? E(a.number / b.number) : E(at::div(a.tensor, b.number));
   return a.is_number() ? E(at::mul(at::pow(b.tensor, -1), a.number)) : E(at::div(a.tensor, b.tensor));
 }
-// Plain: a tensor that is 0 somewhere may have a derivative there.
+// Plain multiplication: a tensor that is 0 somewhere may have a derivative there.
 inline E times(const E& a, const E& b) { return a * b; }
 inline E scaled(const E& a, const E& b) {
   const E p = a * b;
@@ -94,7 +94,8 @@ inline E scaled(const E& a, const E& b) {
                                              at::bitwise_and(at::eq(a.tensor, a.tensor), at::eq(b.tensor, b.tensor)));
   return E(at::where(nothing, at::Scalar(0.0), p.tensor));
 }
-// Never: digits of an exponent less 1 are no concern, and powers of x have derivatives at any x, quotients do not.
+// Never: the rounding of an exponent less 1 does not matter here, and powers of x have derivatives at any x, unlike
+// quotients.
 inline Condition by_quotient(const E&, const E&) { return {}; }
 inline E plus(const E& a, const E& b) { return a + b; }
 inline E minus(const E& a, const E& b) { return a - b; }
@@ -166,7 +167,7 @@ inline E normal_cdf(const E& a) { return E(0.5) * erfc(E(-0.70710678118654752440
 
 namespace {
 
-// The derivative by operand K of Second<Op, I, J>, whose operands `in` has.
+// The derivative by operand K of Second<Op, I, J>; `in` has its operands.
 template <class Op, int I, int J, int K> E third(const E* in, const E* s) {
   using F = Second<Op, I, J>;
   Dual<E> din[F::inputs], ds[F::scalars + 1];
@@ -217,11 +218,12 @@ Tensor third(const Op& op, int i, int j, int k, const Tensor& g, const Inputs& o
       tensors.push_back(*operands[o]);
       dtype = c10::promoteTypes(dtype, operands[o]->scalar_type());
     }
-  // Of a dimension at least: a 0-dim number that stands for a tensor would have functions of torch's default dtype.
+  // At least one dimension: torch would compute functions of a 0-dim tensor that stands for a number in its default
+  // dtype.
   for (Tensor& t : tensors) t = t.unsqueeze(0);
   tensors = at::broadcast_tensors(tensors);
   Expression in[1 + kMaxInputs], s[kMaxScalars];
-  const auto compute = dtype == at::kDouble ? at::kDouble : at::kFloat;  // 16 bits as everywhere: rounded once
+  const auto compute = dtype == at::kDouble ? at::kDouble : at::kFloat;  // 16-bit results are rounded once
   for (size_t o = 0; o < tensors.size(); ++o) in[o] = Expression(tensors[o].to(compute));
   for (int n = 0; n < op.spec->scalars; ++n)
     s[n] =

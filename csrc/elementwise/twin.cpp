@@ -1,5 +1,5 @@
-// torch's own op with the same arguments: for what our kernels do not take, and for torch's words on what torch does
-// not take either.  The schema is matched by position, so the twin needs no table but Spec::aten.
+// torch's own op with the same arguments: it serves what our kernels do not, and raises torch's error for what torch
+// does not take either.  Arguments are passed by position, so no table is needed but Spec::aten.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
 #include <ATen/native/Resize.h>
@@ -42,11 +42,11 @@ OperatorHandle functional(const Op& op) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(("aten::" + name).c_str(), overload.c_str());
 }
 
-// The overload that takes the functional one's arguments and `out`.
+// The overload with the functional form's arguments and `out`.
 std::optional<OperatorHandle> with_out(const Op& op) {
   const auto [name, overload] = aten_name(op);
   const size_t wanted = functional(op).schema().arguments().size() + 1;
-  // the overload's own first: `clamp_min.out` has as many arguments as `clamp_min.Tensor_out`, of other types
+  // The overload's own name first: `clamp_min.out` has as many arguments as `clamp_min.Tensor_out`, of other types.
   for (const std::string& candidate :
        {overload + "_out", std::string("out"), std::string("out_mode"), std::string("self_out")}) {
     const auto handle = schema(name, candidate);
@@ -88,7 +88,7 @@ Tensor call(const OperatorHandle& handle, torch::jit::Stack stack) {
   return stack.empty() ? Tensor() : stack[0].toTensor();
 }
 
-// A device that no kernel was built for: torch's op serves it, which is said once, or refused under GPUKERN_STRICT=1.
+// A device that no kernel was built for: torch's op serves it, with one warning, or an error under GPUKERN_STRICT=1.
 void report_device(const Op& op, const Inputs& in) {
   for (int k = 0; k < op.spec->inputs; ++k) {
     const c10::Device device = in[k]->device();
@@ -107,7 +107,7 @@ void report_device(const Op& op, const Inputs& in) {
   }
 }
 
-// Fused ops have no twin: on a device without kernels they are composed of ops that have one.
+// Fused ops have no twin: without kernels for the device they are composed of ops that have one.
 Tensor composed(const Op& op, const Inputs& in) {
   const std::string_view name = op.spec->name, choice = op.spec->choice;
   for (int k = 0; k < op.spec->inputs; ++k)
@@ -134,8 +134,8 @@ Tensor composed(const Op& op, const Inputs& in) {
 
 bool has_twin(const Op& op) { return !op.spec->aten || *op.spec->aten; }
 
-// A rounded quotient of signed integers that torch's kernels would compute.  They die of the smallest integer over -1,
-// which a number beyond int64 becomes when it is converted, and which sparse tensors may hold.
+// A rounded quotient of signed integers for torch's kernels.  They crash on the smallest integer divided by -1, which
+// may come from converting a number beyond int64, or from sparse tensors.
 class Quotient {
  public:
   Quotient(const Op& op, const Inputs& in) {
@@ -153,7 +153,7 @@ class Quotient {
     if (negated_ && in_[0].scalar_type() != common) in_[0] = in_[0].to(common);
     if (negated_ && in_[0].layout() == c10::kSparse) in_[0] = in_[0].coalesce();
   }
-  bool settled() const { return settled_; }  // an operand is converted, and our kernel may take both
+  bool settled() const { return settled_; }  // an operand was converted, and our kernel may take both
   bool negated() const { return negated_; }
   const Tensor& operator[](int k) const { return in_[k]; }
 

@@ -1,8 +1,8 @@
-// The inputs of an op that writes into a tensor: those that it would still read after writing over them, as copies.
+// The inputs of an op that writes into a tensor.  Inputs that the op would overwrite before it reads them are copied.
 //
-// TensorIterator refuses a part that both have where it can tell, and its refusal stands.  It cannot tell of views with
-// gaps (columns of a wider matrix) or of an output that takes another shape, and would compute with what is already
-// written.
+// TensorIterator refuses partial overlap where it can detect it, and that refusal remains.  It cannot detect overlap of
+// views with gaps (columns of a wider matrix) or with an output that will be resized, and would read overwritten
+// values.
 #pragma once
 #include <ATen/MemoryOverlap.h>
 
@@ -18,7 +18,7 @@ class UnaliasedInputs {
   UnaliasedInputs(const Inputs& in, int n, const Tensor& out) : in_(in) {
     for (int k = 0; k < n; ++k) {
       const Tensor& t = *in[k];
-      if (t.is_same(out) || !written_over(t, out, true)) continue;  // no byte of the storage: nearly every call
+      if (t.is_same(out) || !written_over(t, out, true)) continue;  // no common storage: nearly every call
       const bool resized = !broadcasts_to(in, n, out);
       if (!resized && (!written_over(t, out, false) || coincide(t, out))) continue;
       if (at::get_overlap_status(out, t) == at::MemOverlapStatus::Partial) continue;

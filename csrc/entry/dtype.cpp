@@ -1,4 +1,4 @@
-// What Python's fakes ask of C++, so that a fake is what the kernel will be.
+// Queries of Python's fakes, so that a fake has the dtype that the kernel will return.
 #include <torch/csrc/DynamicTypes.h>
 #include <torch/csrc/autograd/python_variable.h>
 
@@ -13,7 +13,7 @@
 namespace gpukern::entry {
 namespace {
 
-// A number of a tracer, whose value is open, is one of its type.
+// A symbolic number is replaced by a number of its type.
 at::Scalar number(PyObject* object) {
   if (PyBool_Check(object)) return object == Py_True;
   if (PyFloat_Check(object)) return PyFloat_AS_DOUBLE(object);
@@ -35,7 +35,7 @@ at::Scalar number(PyObject* object) {
 
 PyObject* elementwise_dtype(const std::string& name, const std::string& choice, PyObject* operands, PyObject* numbers) {
   const elementwise::Op* op = elementwise::find(name, choice);
-  if (!op) Py_RETURN_NONE;  // a choice that the kernel refuses
+  if (!op) Py_RETURN_NONE;  // an unknown choice, which the kernel refuses
   std::array<at::Tensor, elementwise::kMaxInputs> tensors;
   elementwise::Inputs in{};
   for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(operands) && k < op->spec->inputs; ++k) {

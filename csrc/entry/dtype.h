@@ -1,4 +1,4 @@
-// What Python asks where a call has no data: the rule of types of the elementwise kernels, and stand-ins.
+// Queries of Python for calls without data: the result type of elementwise ops, and stand-ins.
 #pragma once
 #include <Python.h>
 
@@ -6,11 +6,11 @@
 
 namespace gpukern::entry {
 
-// What the kernel's own rule of types says of a call, for tracers: `operands` are an op's tensors, or Python numbers in
-// their places, `numbers` its numbers or None; the result's torch.dtype, or None where torch's own op serves the call.
+// The result's torch.dtype of a call by the kernels' own rule, or None if torch's own op serves the call.  `operands`:
+// the op's tensors, or Python numbers in their places; `numbers`: its numbers or None.
 PyObject* elementwise_dtype(const std::string& name, const std::string& choice, PyObject* operands, PyObject* numbers);
 
-// A list of the small CPU tensors that stand for those of a tuple (without_data.h).
+// The small CPU tensors that stand in for those of a tuple (without_data.h), as a list.
 PyObject* stand_ins(PyObject* tensors);
 
 }  // namespace gpukern::entry

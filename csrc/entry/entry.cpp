@@ -36,8 +36,8 @@ std::string default_text(const c10::IValue& value) {
   return text;
 }
 
-// "Tensor input, Scalar alpha=1" with `inplace` before the star and `out` at the end, in the parser's notation or (for
-// the docstring's signature line) without types; a flag is the last keyword.
+// "Tensor input, Scalar alpha=1" with `inplace` before the star and `out` at the end: in the parser's notation, or
+// without types for the docstring.  A flag is the last keyword.
 std::string parameters(const c10::FunctionSchema& schema, bool inplace, bool out, bool typed, const std::string& flag) {
   std::string text;
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
@@ -72,21 +72,22 @@ int index_of(const torch::PythonArgs& args, const std::string& name) {
   return -1;
 }
 
-// A Python number where the op wants a tensor: promotes as a number, as in torch.
+// A Python number in place of a tensor: promotes as a number, as in torch.
 Tensor wrapped(const at::Scalar& s) {
   Tensor t = c10::scalar_to_tensor(s);
   t.unsafeGetTensorImpl()->set_wrapped_number(true);
   return t;
 }
 
-// Under a mode (tracing, fake tensors) a wrapped number would be recorded as a bare one, which the op does not take: it
-// is made by an op that the mode sees, in a dtype that promotes as the number would beside the first tensor.
+// The same under a mode (tracing, fake tensors).  The mode would record a wrapped number as a plain one, which the op
+// does not take.  So an op that the mode sees makes the tensor, in a dtype that promotes as the number would beside the
+// first tensor.
 Tensor recorded(const at::Scalar& s, torch::PythonArgs& args) {
   for (size_t k = 0; k < args.signature.params.size(); ++k) {
     if (args.signature.params[k].type_ != torch::ParameterType::TENSOR || !THPVariable_Check(args.args[k])) continue;
     const Tensor t = args.tensor(static_cast<int>(k));
     if (t.scalar_type() == c10::kBool && args.signature.params[k].name == "condition") continue;
-    c10::ScalarType type = s.isBoolean() ? c10::kBool : at::result_type(t, s);  // a bool is refused as one
+    c10::ScalarType type = s.isBoolean() ? c10::kBool : at::result_type(t, s);  // stays bool, so that ops can refuse it
     if (t.dim() > 0 && at::isReducedFloatingType(type)) type = c10::kFloat;     // not rounded before it is used
     if (t.dim() > 0 && at::isIntegralType(type, false)) type = c10::kLong;
     return at::scalar_tensor(converted(s, type), at::TensorOptions(type));
@@ -159,9 +160,9 @@ std::optional<c10::OperatorHandle> find_op(const std::string& name, const std::s
   return c10::Dispatcher::singleton().findSchema({"gpukern::" + name, overload});
 }
 
-// The overload that a call with numbers or tensors in those places means, where it is not the op of f's own name: the
-// bounds of clamp are tensors or numbers, one bound as a number is clamp's, and what no tensor can be made of, a power
-// of integers or a number that the result's type does not hold, is for torch to convert or to refuse.
+// The overload of a call that is not served by the op of f's own name.  The bounds of clamp are tensors or numbers; a
+// single bound that is a number is clamp's.  A power of integers, and a number that the result's type cannot hold, have
+// overloads with a number, so that torch's op converts or refuses it.
 std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::PythonArgs& args, bool to_out) {
   const auto is = [&](const char* name, torch::ParameterType type) {
     const int k = index_of(args, name);
@@ -180,11 +181,11 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
   const auto held = [](const at::Scalar& s, const Tensor& t) {
     return !s.isComplex() && holds(at::result_type(t, s), s);
   };
-  // what a floating type takes as a floating number
+  // Unsigned numbers that a floating type takes as floating ones.
   const auto unsigned_beside = [](const at::Scalar& s, const Tensor& t) {
     return !s.isSymbolic() && s.type() == at::kUInt64 && at::isFloatingType(t.scalar_type());
   };
-  // torch refuses the type of `out` before the number
+  // torch checks the type of `out` before the number.
   const auto check_out = [&](at::ScalarType type) {
     if (!to_out) return;
     const at::ScalarType written = tensor("out").scalar_type();
@@ -197,7 +198,7 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
     const at::Scalar exponent = number("exponent");
     const bool refused = at::isIntegralType(base.scalar_type(), true) && exponent.isIntegral(true) &&
                          !exponent.isSymbolic() &&
-                         (exponent.type() == at::kUInt64 || exponent.toLong() < 0);  // by torch, first of all
+                         (exponent.type() == at::kUInt64 || exponent.toLong() < 0);  // torch checks this first
     if (!refused) check_out(at::result_type(base, exponent));
     if (at::isIntegralType(base.scalar_type(), true) || !held(exponent, base)) return find_op(f.name, "Scalar");
     if (base.is_cpu() && at::isFloatingType(base.scalar_type()) && base.scalar_type() != at::kHalf)
@@ -220,7 +221,7 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
     if (first && second) {
       const at::Scalar a = number("input"), b = number("other");
       const at::ScalarType type = at::result_type(a, b);
-      // under a mode too: a number there needs a tensor whose type it may take
+      // Under a mode too: there a number needs a tensor whose type it can take.
       const bool recorded = c10::impl::TorchDispatchModeTLS::any_modes_set();
       if (recorded || a.isComplex() || b.isComplex() || !holds(type, a) || !holds(type, b))
         return find_op("where", "Scalar");
@@ -238,7 +239,7 @@ void refuse_zero_divisor(torch::PythonArgs& args, bool in_place) {
   const auto is_tensor = [&](int k) { return THPVariable_Check(args.args[k]); };
   if (mode < 0 || args.isNone(mode) || args.isNone(other) || is_tensor(other) || !is_tensor(0)) return;
   const Tensor x = args.tensor(0);
-  if (in_place && x.scalar_type() == c10::kBool) return;  // refused by its type first
+  if (in_place && x.scalar_type() == c10::kBool) return;  // its type is refused first
   elementwise::refuse_zero_divisor(x, args.scalar(other), args.stringViewOptional(mode));
 }
 
@@ -255,7 +256,7 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   const bool in_place = inplace_at >= 0 && parsed.toBool(inplace_at);
   const std::optional<c10::OperatorHandle> overload = overload_for(f, parsed, to_out);
   c10::OperatorHandle op = overload ? *overload : to_out && f.out ? *f.out : in_place ? *f.in_place : *f.op;
-  const bool own_out = to_out && op.schema().argumentIndexWithName("out");  // else computed, then copied
+  const bool own_out = to_out && op.schema().argumentIndexWithName("out");  // else the result is copied to `out`
   if (f.flagged && parsed.toBool(index_of(parsed, f.flag))) op = *f.flagged;
   if (index_of(parsed, "out_dtype") >= 0 && !op.schema().argumentIndexWithName("out_dtype"))  // else an overload's
     op = *find_op(f.name, own_out ? "dtype_out" : "dtype");
@@ -268,7 +269,7 @@ PyObject* slow(Function& f, PyObject* args, PyObject* kwargs) {
   }
   const bool returns_first = f.name.back() == '_' || in_place;
   const c10::IValue first = stack[0];
-  const c10::IValue written = own_out ? stack.back() : c10::IValue();  // `out`, which may be made of a number
+  const c10::IValue written = own_out ? stack.back() : c10::IValue();  // `out`; the caller may have passed a number
   {
     const ReleaseGil no_gil;
     op.callBoxed(&stack);
@@ -341,7 +342,7 @@ Function* make(const Declaration& d) {
   f->parser = std::make_unique<torch::PythonArgParser>(signatures, /*traceable=*/false);
   f->fast = make_fast(*f->op, f->out);
   f->doc = d.name + "($module, " + parameters(schema, d.inplace, bool(f->out), false, d.flag) + ")\n--\n\n" + d.doc;
-  return f.release();  // lives as long as the process, as the function does
+  return f.release();  // never freed, like the function
 }
 
 }  // namespace

@@ -1,8 +1,7 @@
 // The functions people call: C functions over torch's own argument parser, made from the dispatcher's schemas.
 //
-// A call of plain arguments goes straight to a typed dispatcher handle (fast.h).  Any other call is parsed by torch's
-// PythonArgParser, so that numbers in place of tensors, __torch_function__ and the words of every TypeError are
-// torch's.
+// A call of plain arguments goes straight to a typed dispatcher handle (fast.h).  torch's PythonArgParser parses every
+// other call, so that numbers in place of tensors, __torch_function__ and the text of every TypeError are torch's.
 #pragma once
 #include <Python.h>
 
@@ -18,12 +17,12 @@ struct Declaration {
   std::string doc;
   bool inplace = false;                 // torch's function has `inplace=False`
   std::vector<std::string> signatures;  // further parameter lists, tried after the schema's own, in torch's notation
-  std::vector<std::string> before;      // and tried before it
-  std::string said = {};                // the name in errors, where torch's is another ("linalg_multi_dot")
+  std::vector<std::string> before;      // parameter lists that are tried before the schema's own
+  std::string said = {};                // the name in errors, if torch's differs ("linalg_multi_dot")
   std::string flag = {};                // a last keyword, False; True is the op `<name>_<flag>` of the same parameters
 };
 
-// name -> callable, as a new dict; every function says it belongs to the module `gpukern`.
+// name -> callable, as a new dict; the functions' module is `gpukern`.
 PyObject* make_functions(const std::vector<Declaration>& declarations);
 
 }  // namespace gpukern::entry

@@ -1,5 +1,5 @@
-// The fast path of an entry: plain tensors, numbers and words, by position or by keyword, no mode active.  One
-// instantiation a parameter list.
+// The fast path of an entry: plain tensors, numbers and strings, by position or by keyword, with no mode active.  One
+// instantiation per parameter list.
 #pragma once
 #include <ATen/PythonTorchFunctionTLS.h>
 #include <ATen/core/Tensor.h>
@@ -23,17 +23,17 @@ namespace gpukern::entry {
 
 using at::Tensor;
 
-// A call's arguments by the op's parameters; null where none was given.
+// A call's arguments in the order of the op's parameters; null if not given.
 using Given = std::array<PyObject*, kMaxParameters>;
 
 struct Fast {
   virtual ~Fast() = default;
-  // The result (`out` where it is given, the first argument of an op that writes into it), or null with no Python error
-  // set where this call is not for the fast path.
+  // The result (`out` if given, or the first argument if the op writes into it); null without a Python error if the
+  // call is not for the fast path.
   virtual PyObject* call(const Given& given, PyObject* out) const = 0;
 
-  // Sorts arguments by parameter; false where one is no parameter, or is given twice.  Python interns the keywords of a
-  // call, so they are compared by address; one that is not is for the slow path.
+  // Sorts arguments by parameter; false if one is unknown or given twice.  Python interns the keywords of a call, so
+  // they are compared by address; a keyword that is not interned takes the slow path.
   bool sort(PyObject* const* args, Py_ssize_t n, PyObject* keywords, Given& given, PyObject*& out) const;
 
  protected:
@@ -52,7 +52,7 @@ struct ReleaseGil {
 
 inline bool plain_tensor(PyObject* object) { return THPVariable_CheckExact(object); }
 
-// One argument of C++ type A; take() is false where the fast path does not convert `object`, or it is null and there is
+// One argument of C++ type A; take() is false if the fast path does not convert `object`, or if it is null and there is
 // no default.
 template <class A> struct Slot;
 template <> struct Slot<const Tensor&> {
@@ -108,7 +108,7 @@ template <> struct Slot<const std::optional<at::Scalar>&> {
   }
   const std::optional<at::Scalar>& get() const { return value; }
 };
-// The characters are the object's own, which lives as long as the call.
+// The characters belong to the object, which lives as long as the call.
 inline bool take_text(PyObject* object, std::string_view& value) {
   if (!PyUnicode_CheckExact(object)) return false;
   Py_ssize_t length = 0;
@@ -221,7 +221,7 @@ template <class... A> class TypedFast final : public Fast {
   std::vector<std::optional<c10::IValue>> defaults_;
 };
 
-// The fast path of an op, or null where none is compiled for its parameters: the slow path serves it.
+// The fast path of an op, or null if none is compiled for its parameters: then the slow path serves it.
 std::unique_ptr<Fast> make_fast(const c10::OperatorHandle& op, const std::optional<c10::OperatorHandle>& out);
 
 }  // namespace gpukern::entry

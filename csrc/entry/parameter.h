@@ -1,4 +1,4 @@
-// The types of parameters that the ops of the library have, and what torch's argument parser calls them.
+// The parameter types of the library's ops, and their names in torch's argument parser.
 #pragma once
 #include <ATen/core/jit_type.h>
 #include <c10/util/Exception.h>

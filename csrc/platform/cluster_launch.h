@@ -1,4 +1,4 @@
-// Launches of clusters of blocks, and of kernels that may start before the ones ahead of them have ended (sm_90).
+// Launches of clusters, and of kernels that may start before the previous ones in the stream have ended (sm_90).
 #pragma once
 #include "gpu.h"
 #if defined(GPUKERN_MODEL)
@@ -9,8 +9,8 @@
 
 namespace gpukern::platform {
 
-// As launch(), with clusters of `cluster` blocks side by side.  overlaps: the kernel may start before the ones ahead of
-// it in the stream have ended, and says griddepcontrol_wait before it touches what they read or write.
+// As launch(), with clusters of `cluster` neighbouring blocks.  overlaps: the kernel may start before the previous ones
+// in the stream have ended; it must call griddepcontrol_wait before it touches what they read or write.
 template <class... Parameters, class... Arguments>
 int launch_clusters(void (*kernel)(Parameters...), int cluster, bool overlaps, dim3 grid, dim3 block, size_t shared,
                     Stream stream, Arguments... arguments) {

@@ -1,4 +1,4 @@
-// The words of device code, for nvcc.
+// The primitives that every GPU has, for nvcc.
 #pragma once
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -17,7 +17,7 @@
 #define GPUKERN_OUTLINE __device__ __noinline__
 #define GPUKERN_OUTLINE_CUDA GPUKERN_OUTLINE
 #define GPUKERN_KERNEL __global__ void
-// GPUKERN_BOUNDS(threads[, blocks a processor])
+// GPUKERN_BOUNDS(threads[, blocks per SM])
 #define GPUKERN_BOUNDS_(threads, blocks, ...) __launch_bounds__(threads, blocks)
 #define GPUKERN_BOUNDS(...) GPUKERN_BOUNDS_(__VA_ARGS__, 1, )
 #define GPUKERN_GRID_CONST __grid_constant__
@@ -37,11 +37,12 @@ template <> GPUKERN_HD bfloat16_t from_float<bfloat16_t>(float x) { return __flo
 
 GPUKERN_D void syncthreads() { __syncthreads(); }
 GPUKERN_D constexpr int warp_size() { return 32; }
-using LaneMask = uint32_t;  // a bit a lane
+using LaneMask = uint32_t;  // one bit per lane
 constexpr LaneMask kAllLanes = ~LaneMask{0};
 
 GPUKERN_D void syncwarp(LaneMask mask = kAllLanes) { __syncwarp(mask); }
-// width: lanes of a group, a power of 2 (0: the whole warp); a lane outside the caller's group gives the caller's own.
+// width: lanes of a group, a power of 2 (0: the whole warp).  A source lane outside the caller's group gives the
+// caller's own value.
 GPUKERN_D constexpr int group_of(int width) { return width ? width : 32; }
 template <class T> GPUKERN_D T shfl(T v, int lane, int width = 0) {
   return __shfl_sync(kAllLanes, v, lane, group_of(width));
@@ -59,7 +60,7 @@ GPUKERN_D LaneMask ballot(bool yes) { return __ballot_sync(kAllLanes, yes); }
 GPUKERN_D bool vote_any(bool yes) { return __any_sync(kAllLanes, yes); }
 GPUKERN_D bool vote_all(bool yes) { return __all_sync(kAllLanes, yes); }
 
-// On shared or global memory; each returns what was there before.  They order no other access.
+// On shared or global memory; each returns the previous value.  They order no other access.
 template <class T> GPUKERN_D T atomic_add(T* p, T v) { return atomicAdd(p, v); }
 template <class T> GPUKERN_D T atomic_max(T* p, T v) { return atomicMax(p, v); }
 template <class T> GPUKERN_D T atomic_min(T* p, T v) { return atomicMin(p, v); }
@@ -70,15 +71,15 @@ GPUKERN_D char* shared_memory() {
   extern __shared__ __align__(1024) char gpukern_shared[];
   return gpukern_shared;
 }
-// The 32 bits by which asynchronous copies and matrix instructions name shared memory.
+// The 32-bit address of shared memory that asynchronous copies and matrix instructions take.
 GPUKERN_D uint32_t shared_address(const void* p) { return static_cast<uint32_t>(__cvta_generic_to_shared(p)); }
 
-// N elements that are loaded or stored as one access; its address is a multiple of its size.
+// N elements that are loaded or stored with one access; the address is a multiple of the packet's size.
 template <class T, int N> struct alignas(sizeof(T) * N) Packet {
   T v[N];
 };
 
-// A read past L1, of what nobody writes meanwhile and this processor needs once.
+// A load that does not allocate in L1, of data that no kernel writes meanwhile and that this SM needs once.
 GPUKERN_D uint4 load_streaming(const uint4* p) {
   uint4 v;
   asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -101,8 +102,8 @@ template <class T, int N> GPUKERN_D void store_packet(Packet<T, N>* p, const Pac
 
 namespace platform {
 
-// 0, or the runtime's error.  More than 48 KB of shared memory must be asked for, once a kernel and device; a kernel's
-// size never changes.
+// 0, or the runtime's error.  A kernel must opt into more than 48 KB of shared memory once per device; the size of a
+// kernel never changes.
 inline int allow_shared(const void* kernel, size_t bytes) {
   if (bytes <= 48 * 1024) return 0;
   int device = 0;

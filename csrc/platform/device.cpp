@@ -15,7 +15,7 @@ struct Known {
   Device device;
 };
 constexpr int64_t kKilo = 1024, kMega = 1024 * 1024;
-// One device of each kind; counts are those of the part most people have.
+// One device of each kind; counts are those of a common part.
 constexpr Known kKnown[] = {
     {"cpu", {Vendor::host, 0, 1, 0, 0, 1}},
     {"sm_75", {Vendor::nvidia, 75, 40, 64 * kKilo, 4 * kMega, 32}},     // T4

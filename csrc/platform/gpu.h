@@ -1,5 +1,5 @@
-// The words of device code.  This is the one place that knows which compiler reads a source: everything else is written
-// in these words, and so goes through nvcc, clang as HIP and the plain host compiler unchanged.
+// The primitives that every GPU has.  Only this header knows which compiler reads a source: all other code uses these
+// primitives, so nvcc, clang (HIP) and the host compiler compile the same source.
 #pragma once
 #if defined(__CUDACC__)
 #include "cuda.h"
@@ -14,7 +14,7 @@
 
 #if (defined(__CUDACC__) || defined(GPUKERN_MODEL)) && !defined(__HIP__)
 namespace gpukern {
-// The parameter of a kernel, read where it is used: hip.h says why it needs a word.
+// The parameter of a kernel, read where it is used; the reason is in hip.h.
 template <class T> GPUKERN_D const T& argument(const T& parameter) { return parameter; }
 }  // namespace gpukern
 #endif

@@ -1,4 +1,5 @@
-// The words of device code, for clang as a HIP compiler.  The same words as cuda.h; waves have 64 lanes on CDNA.
+// The primitives that every GPU has, for clang as a HIP compiler.  The same names as in cuda.h; waves have 64 lanes on
+// CDNA.
 #pragma once
 #include <hip/hip_bf16.h>
 #include <hip/hip_fp16.h>
@@ -13,7 +14,7 @@
 #define GPUKERN_HD __host__ __device__ __forceinline__
 #define GPUKERN_D __device__ __forceinline__
 #define GPUKERN_OUTLINE __device__ __noinline__
-#define GPUKERN_OUTLINE_CUDA GPUKERN_D  // a call would save the sums on a stack
+#define GPUKERN_OUTLINE_CUDA GPUKERN_D  // a call would spill the accumulators to the stack
 #define GPUKERN_KERNEL __global__ void
 #define GPUKERN_BOUNDS(...) __launch_bounds__(__VA_ARGS__)
 #define GPUKERN_GRID_CONST
@@ -35,7 +36,7 @@ GPUKERN_D int warp_size() { return static_cast<int>(__builtin_amdgcn_wavefrontsi
 using LaneMask = uint64_t;
 constexpr LaneMask kAllLanes = ~LaneMask{0};
 
-// The lanes of a wave run in step, so a mask changes nothing.
+// The lanes of a wave run in lockstep, so the mask has no effect.
 GPUKERN_D void syncwarp(LaneMask = kAllLanes) { __builtin_amdgcn_wave_barrier(); }
 GPUKERN_D int group_of(int width) { return width ? width : warp_size(); }
 template <class T> GPUKERN_D T shfl(T v, int lane, int width = 0) { return __shfl(v, lane, group_of(width)); }
@@ -59,8 +60,9 @@ GPUKERN_D char* shared_memory() {
   return gpukern_shared;
 }
 
-// The parameter of a kernel that has one.  clang reads a parameter whole where the kernel starts, and then keeps what
-// the end of the kernel needs in scalar registers that the loop lacks; through the address it is read where it is used.
+// The parameter of a kernel that has one parameter.  clang loads a parameter completely at the start of the kernel, and
+// keeps values for the epilogue in scalar registers that the mainloop needs.  Through its address it is loaded where it
+// is used.
 template <class T> GPUKERN_D const T& argument(const T&) {
   return *(const T*)__builtin_amdgcn_kernarg_segment_ptr();  // the cast from constant to generic memory has no C++ name
 }
@@ -68,7 +70,7 @@ template <class T> GPUKERN_D const T& argument(const T&) {
 template <class T, int N> struct alignas(sizeof(T) * N) Packet {
   T v[N];
 };
-// 16 bytes as one vector: a struct that is copied would be taken apart, and part of it loaded with something else.
+// 16 bytes as one vector: clang would split the copy of a struct, and merge part of it with another load.
 using Vector16 = uint32_t __attribute__((ext_vector_type(4)));
 template <class T, int N> GPUKERN_D Packet<T, N> load_packet(const Packet<T, N>* p) {
   if constexpr (sizeof(Packet<T, N>) == 16) {

@@ -1,5 +1,5 @@
-// What the runtime says of the devices that are here.  Nothing runs before the first question, so importing the package
-// starts no context and a process may still fork.
+// Queries of the runtime about the present devices.  Nothing runs before the first query, so importing the package
+// creates no context and a process may still fork.
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -82,7 +82,7 @@ std::string ask_name(int ordinal) {
 }  // namespace platform
 
 namespace {
-// The answer for one ordinal, asked once a process.
+// The answer for one ordinal, queried once per process.
 template <class T> const T& once(int ordinal, T (*ask)(int)) {
   static std::mutex mutex;
   static std::map<int, T> known;

@@ -1,4 +1,4 @@
-// The device that this pass of the compiler compiles for, so that code for others leaves out instructions they lack.
+// The target of this compiler pass, so that code can leave out instructions that the target lacks.
 #pragma once
 #include "gpu.h"
 
@@ -20,7 +20,7 @@
 
 namespace gpukern {
 
-// Whether it is sm_90a, whose primitives (TMA, wgmma ..) no other target has.
+// Whether the target is sm_90a, whose primitives (TMA, wgmma ..) no other target has.
 GPUKERN_D bool has_sm90a() {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL) || defined(GPUKERN_MODEL)
   return true;

@@ -1,12 +1,12 @@
-// A build for the first runs on a device (GPUKERN_BOUNDED_WAITS): who waits too long says so, and the launch ends.  A
-// device that hangs says nothing, and costs everything else that was to be tried on it.
+// A build for the first runs on a device (GPUKERN_BOUNDED_WAITS): a wait that takes too long is reported and ends the
+// launch.  A device that hangs reports nothing, and makes all later tests on it impossible.
 //
-// A wait on an mbarrier asks, and asks again; when the bound has passed it writes a Wait into memory of the host and
-// ends the launch.  Nothing in it is a call: a call makes the compiler wait for each wgmma (C7510), and then another
-// pipeline than the shipped one is tried.  Named barriers, the cluster's barrier and griddepcontrol.wait have no form
-// that ends (ptxas knows no barrier.cluster.try_wait), so their instructions stay as they are: who comes to one leaves
-// a note of it in the same memory and takes it back behind it.  The host (waits_host.h) looks at the notes, and where
-// one stays longer than the bound it prints it and ends the process.
+// A wait on an mbarrier polls; when the bound has passed it writes a Wait into host memory and ends the launch.  It
+// contains no function call, because a call makes the compiler wait for each wgmma (C7510), and the tested pipeline
+// would not be the shipped one.  Named barriers, the cluster's barrier and griddepcontrol.wait have no form with a
+// bound (ptxas has no barrier.cluster.try_wait), so their instructions are unchanged: a warp that arrives at one leaves
+// a note in the same memory and removes it afterwards.  The host (waits_host.h) reads the notes, prints those that stay
+// longer than the bound, and ends the process.
 //
 // Without the macro nothing of this is compiled.
 #pragma once
@@ -27,20 +27,21 @@ namespace gpukern::waits {
 
 enum class Word : uint32_t { none, mbarrier, named_barrier, cluster_barrier, earlier_kernels };
 
-// Time is counted in 2^20 nanoseconds, about a millisecond: 32 bits are one register beside 128 sums.
+// Time is counted in units of 2^20 nanoseconds, about a millisecond, so that it takes one 32-bit register beside 128
+// accumulators.
 constexpr double kTick = 1048576e-9;
 
-// Who waits, or waited, for what.
+// Which thread waits, or waited, for what.
 struct Wait {
-  uint32_t state;            // 0 nobody, 1 a note that stands, 2 a record that is whole
-  Word word;                 // which
+  uint32_t state;            // 0 empty, 1 a note of a wait, 2 a complete record
+  Word word;                 // the primitive
   uint32_t barrier, detail;  // an mbarrier's address and the parity; a named barrier's number and its threads
   uint32_t block[3], grid[3];
-  uint32_t thread, threads;  // number in the block, of so many
+  uint32_t thread, threads;  // its number in the block, and the threads of the block
   uint32_t ticks;            // since when, by the device's clock; in a record, for how long
 };
 
-// Where all of a process write: the first that gave up, and a note a warp.
+// The host memory of a process: the record of the first thread that gave up, and one note per warp.
 constexpr int kNotes = 8192;
 struct Room {
   Wait record;
@@ -66,7 +67,7 @@ inline std::string text_of(const Wait& w) {
   return text;
 }
 
-// ---- what each machine has of its own -----------------------------------------------------------------------------
+// ---- parts that differ between the model and a device -------------------------------------------------------------
 
 #if defined(GPUKERN_MODEL)
 
@@ -84,7 +85,7 @@ inline bool first_lane() { return model::self().number % 32 == 0; }
 
 #else
 
-// Of this file's kernels: waits_host.h fills it in.  Until then a wait is bounded and leaves no record.
+// For the kernels of one source file; waits_host.h fills it in.  Until then waits are bounded but leave no record.
 struct There {
   Room* room;
   uint32_t bound;
@@ -100,9 +101,9 @@ GPUKERN_D uint32_t ticks() {
   return static_cast<uint32_t>(now >> 20);
 }
 GPUKERN_D bool first_to_give_up() { return atomicExch(&given_up, 1u) == 0; }
-// A trap of another thread must not come before the record is where the host sees it.
+// The record must reach the host before another thread traps.
 GPUKERN_D void settle() { __threadfence_system(); }
-// Ends the launch as the instruction trap does, for which ptxas spills up to 940 bytes of a kernel's sums.
+// Ends the launch as the instruction trap does; for that instruction ptxas spills up to 940 bytes of accumulators.
 GPUKERN_D void trap() { asm volatile("st.global.u32 [%0], %1;" ::"l"(0ull), "r"(0)); }
 GPUKERN_D bool first_lane() {
   uint32_t lane;
@@ -112,7 +113,7 @@ GPUKERN_D bool first_lane() {
 
 #endif
 
-// ---- the words' own part ------------------------------------------------------------------------------------------
+// ---- parts that the primitives use --------------------------------------------------------------------------------
 
 GPUKERN_D uint32_t number_in_block() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
 GPUKERN_D void fill(volatile Wait& w, Word word, uint32_t barrier, uint32_t detail, uint32_t time) {
@@ -124,7 +125,7 @@ GPUKERN_D void fill(volatile Wait& w, Word word, uint32_t barrier, uint32_t deta
   w.ticks = time;
 }
 
-// Comes back, on a device, while the fault is on its way.
+// On a device this may return before the trap takes effect.
 GPUKERN_D void give_up(Word word, uint32_t barrier, uint32_t detail, uint32_t began) {
   if (first_to_give_up()) {
     if (Room* const r = room()) {
@@ -136,12 +137,12 @@ GPUKERN_D void give_up(Word word, uint32_t barrier, uint32_t detail, uint32_t be
     settle();
     trap();
   }
-  while (ticks() - began < 2 * bound()) {  // the first writes meanwhile
+  while (ticks() - began < 2 * bound()) {  // the first thread writes its record meanwhile
   }
   trap();
 }
 
-// Until done(), or the end of the launch.
+// Polls until done(), or ends the launch.
 template <class Done> GPUKERN_D void until(const Done& done, Word word, uint32_t barrier, uint32_t detail) {
   if (done()) return;
   const uint32_t began = ticks();
@@ -149,7 +150,7 @@ template <class Done> GPUKERN_D void until(const Done& done, Word word, uint32_t
     if (ticks() - began > bound()) give_up(word, barrier, detail, began);
 }
 
-// Stands while a warp is at an instruction that no bound ends.
+// A note that exists while a warp is at an instruction that cannot be bounded.
 class Note {
  public:
   GPUKERN_D Note(Word word, uint32_t barrier, uint32_t detail) {

@@ -1,12 +1,11 @@
-// The host's part of waits.h, for CUDA: the memory that a device writes to, and somebody who reads it.  The same
-// process reads, on a thread of its own that asks the runtime nothing: the one that launched may be stuck in it, and
-// behind a trap the runtime answers no more.
+// The host's part of waits.h, for CUDA: the memory that a device writes to, and the thread that reads it.  That thread
+// never calls the runtime: the thread that launched may hang in it, and after a trap the runtime no longer answers.
 //
-//     GPUKERN_WAIT_SECONDS   the bound, 10 where nothing is said; more under a tool that slows a kernel down (compute-
-//                            sanitizer: by 10 to 100 times)
-//     GPUKERN_WAIT_RECORD    a file that what is printed is appended to
+//     GPUKERN_WAIT_SECONDS   the bound (default 10); use more under a tool that slows kernels down (compute-sanitizer:
+//                            by 10 to 100 times)
+//     GPUKERN_WAIT_RECORD    a file that the reports are appended to
 //
-// A note that stands longer than the bound ends the process with status 86, since no instruction could have.
+// A note that exists longer than the bound ends the process with status 86, because no instruction can end that wait.
 #pragma once
 #if defined(GPUKERN_BOUNDED_WAITS) && defined(__CUDACC__)
 #include <cxxabi.h>
@@ -39,17 +38,17 @@ struct Launched {
   uint32_t grid[3];
 };
 
-// One a process.
+// One per process.
 struct Watch {
   Room* room = nullptr;
-  std::mutex mutex;  // of what follows
+  std::mutex mutex;  // guards the members below
   bool said = false;
   std::set<int> armed;                                      // devices
-  std::vector<void (*)(const There&, cudaStream_t)> files;  // that have kernels, each with variables of its own
+  std::vector<void (*)(const There&, cudaStream_t)> files;  // source files with kernels; each has its own variables
   std::vector<Launched> last;
 };
 inline Watch& watch() {
-  static Watch* const one = new Watch;  // outlives the thread that reads
+  static Watch* const one = new Watch;  // outlives the reading thread
   return *one;
 }
 
@@ -74,7 +73,7 @@ inline void say(const Wait& w) {
   all.said = true;
 }
 
-// Prints the record if there is one that was not printed.
+// Prints the record if there is a new one.
 inline void look() {
   Watch& all = watch();
   if (!all.room || all.said) return;
@@ -112,7 +111,7 @@ inline void read_for_ever() {
   }
 }
 
-// A file with kernels that wait, told of the room before the first of them is launched on a device.
+// A source file with kernels that wait.  It gets the address of the room before its first launch on a device.
 struct File {
   explicit File(void (*tell)(const There&, cudaStream_t)) { watch().files.push_back(tell); }
 };
@@ -120,7 +119,7 @@ struct File {
   static_cast<void>(cudaMemcpyToSymbolAsync(on_device, &t, sizeof t, 0, cudaMemcpyHostToDevice, stream));
 });
 
-// Who is launched; a grid of (0,0,0) is not known.  Of the last eight, those that may be meant are printed.
+// Remembers the last eight launches; a grid of (0,0,0) is unknown.  A report prints those that may be the hung one.
 inline void remember(std::string kernel, dim3 grid) {
   Watch& all = watch();
   const std::lock_guard<std::mutex> lock(all.mutex);
@@ -139,8 +138,8 @@ inline std::string name_of(const void* kernel) {
   return text;
 }
 
-// Before the first launch on a device: the room is there, and the kernels know of it.  A graph may be captured
-// meanwhile, so nothing is said to its stream.
+// Called before each launch; on the first one on a device it allocates the room and gives its address to the kernels.
+// The launch may be part of a graph capture, so this uses a stream of its own.
 inline void arm() {
   Watch& all = watch();
   const std::lock_guard<std::mutex> lock(all.mutex);
@@ -149,7 +148,7 @@ inline void arm() {
   cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
   static_cast<void>(cudaThreadExchangeStreamCaptureMode(&mode));
   if (!all.room) {
-    // Registered, not allocated: it stays when the runtime goes.
+    // Mapped and registered, not allocated by the runtime, so that it outlives the runtime.
     void* const memory =
         mmap(nullptr, sizeof(Room), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (memory != MAP_FAILED &&
@@ -170,7 +169,7 @@ inline void arm() {
     static_cast<void>(cudaStreamSynchronize(stream));
     static_cast<void>(cudaStreamDestroy(stream));
   }
-  static_cast<void>(cudaGetLastError());  // of files that have nothing for this device
+  static_cast<void>(cudaGetLastError());  // from files that have no code for this device
   static_cast<void>(cudaThreadExchangeStreamCaptureMode(&mode));
 }
 

@@ -1,4 +1,4 @@
-// Clusters of blocks, sm_90: their barrier, and the shared memory of one block read and written by another.
+// Clusters of blocks, sm_90: their barrier, and accesses of one block to the shared memory of another.
 #pragma once
 #if defined(GPUKERN_MODEL)
 #include "../platform/model/cluster.h"

@@ -1,4 +1,4 @@
-// cp.async, from sm_80 on: copies from global to shared memory that run beside the threads.
+// cp.async, from sm_80 on: asynchronous copies from global to shared memory.
 #pragma once
 #if defined(GPUKERN_MODEL)
 #include "../platform/model/cp_async.h"

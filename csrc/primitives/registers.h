@@ -1,4 +1,4 @@
-// setmaxnreg, sm_90a: how many registers a thread has.
+// setmaxnreg, sm_90a: changes the number of registers per thread.
 #pragma once
 #if defined(GPUKERN_MODEL)
 #include "../platform/model/registers.h"

@@ -1,6 +1,5 @@
-// A tensor map (what TMA copies by) as a plain struct, and what a device asks of one.  Plain C++: the model uses it as
-// it is, and the launchers check it before the driver encodes it, so that a refusal is a sentence and the same
-// everywhere.
+// A tensor map (the descriptor of a TMA copy) as a plain struct, and the rules for one.  Plain C++: launchers check the
+// rules before the driver encodes the map, so that a refusal has a reason, on a device and in the model.
 #pragma once
 #include <cstdint>
 
@@ -37,7 +36,7 @@ struct TensorMapFields {
   constexpr bool operator==(const TensorMapFields&) const = default;
 };
 
-// nullptr, or why cuTensorMapEncodeTiled would refuse it or a copy could not use it.
+// nullptr, or why cuTensorMapEncodeTiled would refuse the map or a copy could not use it.
 constexpr const char* tensor_map_problem(const TensorMapFields& m, uint64_t address) {
   if (m.rank < 1 || m.rank > TensorMapFields::kMaxRank) return "the rank is not 1 to 5";
   if (m.element_bytes != 1 && m.element_bytes != 2 && m.element_bytes != 4 && m.element_bytes != 8)
@@ -69,21 +68,21 @@ inline const char* tensor_map_problem(const TensorMapFields& m) {
 
 // ---- the operands of wgmma in shared memory ---------------------------------------------------------------------
 
-// What has no type of its own in C++: the elements are float32 (rounded, or else cut, to tf32) and bytes.
+// Types that C++ lacks.  The elements in memory are float32 (which TMA rounds to tf32, and wgmma truncates) and bytes.
 struct tf32_t;
 struct e4m3_t;
 struct e5m2_t;
 
-// Which dimension lies side by side: k, or the rows of A / columns of B.
+// The dimension that is contiguous in memory: k, or m of A and n of B.
 enum class Major : int { k = 0, mn = 1 };
 
 // A matrix descriptor.  Bits 0..13 the address, 16..29 the leading and 32..45 the stride byte offset, each in 16 bytes,
 // 49..51 the base offset (0: patterns start at multiples of 1024, 512, 256), 62..63 the swizzle.
-//   k-major: rows go in groups of 8, stride bytes apart; in a row lie 32 bytes, or, without swizzle, 16 and 16 that are
-//     `leading` apart.  A step of k (16 elements of 2 bytes, 8 of 4, 32 of 1) adds 32 bytes to the address.
-//   mn-major (16-bit types only): lines of one k lie in groups of 8, and each line is one span (16 bytes without
-//   swizzle) wide.  Swizzled:
-//     the next span is `leading` away, the next group of k `stride`; without swizzle it is the other way round.
+//   k-major: rows form groups of 8, `stride` bytes apart.  A row has 32 bytes, or, without swizzle, two parts of 16
+//     that are `leading` apart.  A step of k (16 elements of 2 bytes, 8 of 4, 32 of 1) adds 32 bytes to the address.
+//   mn-major (16-bit types only): the lines of 8 k form a group, and each line is one span (16 bytes without swizzle)
+//     wide.  Swizzled, the next span is `leading` bytes on and the next group of k `stride`; without swizzle it is the
+//     other way round.
 GPUKERN_HD constexpr uint64_t matrix_descriptor(uint32_t shared_address, uint32_t leading, uint32_t stride,
                                                 Swizzle swizzle) {
   const uint64_t layout = swizzle == Swizzle::bytes128  ? 1
@@ -93,7 +92,7 @@ GPUKERN_HD constexpr uint64_t matrix_descriptor(uint32_t shared_address, uint32_
   return (shared_address & 0x3ffff) >> 4 | uint64_t{leading >> 4 & 0x3fff} << 16 |
          uint64_t{stride >> 4 & 0x3fff} << 32 | layout << 62;
 }
-// The same matrix, `bytes` further on.
+// The descriptor of the matrix `bytes` further on.
 GPUKERN_HD constexpr uint64_t advance(uint64_t descriptor, uint32_t bytes) { return descriptor + (bytes >> 4); }
 
 }  // namespace gpukern

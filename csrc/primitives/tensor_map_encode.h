@@ -1,11 +1,11 @@
-// From TensorMapFields to the arguments of cuTensorMapEncodeTiled.  Read behind cuda.h, or under the model behind
-// model/driver.h, whose names and numbers are the same.
+// From TensorMapFields to the arguments of cuTensorMapEncodeTiled.  Include it after cuda.h, or in the model after
+// model/driver.h, which has the same names and numbers.
 #pragma once
 #include "tensor_map.h"
 
 namespace gpukern::platform {
 
-// Whether `encode` made the map of fields that tensor_map_problem has nothing to say about.
+// Encodes fields that passed tensor_map_problem; returns whether `encode` succeeded.
 template <class Encode> bool encode_tensor_map_by(Encode encode, const TensorMapFields& f, CUtensorMap& map) {
   const CUtensorMapDataType type = f.element_bytes == 1   ? CU_TENSOR_MAP_DATA_TYPE_UINT8
                                    : f.element_bytes == 2 ? CU_TENSOR_MAP_DATA_TYPE_UINT16

@@ -11,7 +11,7 @@
 
 namespace gpukern::platform {
 
-// encode_tensor_map behind a cache of each thread: the driver is asked only for maps that are not in it.
+// encode_tensor_map with a cache per thread: the driver is called only for maps that are not in the cache.
 inline const char* tensor_map(const TensorMapFields& f, TensorMap& map) {
   struct Entry {
     TensorMapFields fields;
@@ -23,7 +23,7 @@ inline const char* tensor_map(const TensorMapFields& f, TensorMap& map) {
   for (int d = 0; d < f.rank; ++d) mix = (mix ^ f.extent[d] ^ f.stride[d] << 16) * 0x9E3779B97F4A7C15 + f.box[d];
   Entry& entry = known[mix >> 58];
   if (!(entry.fields == f) || f.rank == 0) {
-    entry.fields = {};  // of no map, if this one is refused
+    entry.fields = {};  // the entry stays empty if the map is refused
     if (const char* problem = encode_tensor_map(f, entry.map)) return problem;
     entry.fields = f;
   }

@@ -1,5 +1,5 @@
-// Reductions and matches over the lanes of a warp (int and unsigned, by the lanes of the mask; from sm_80 on), and a
-// leader (sm_90a).
+// Reductions and matches over the lanes of a mask (int and unsigned; from sm_80 on), and the election of a leader lane
+// (sm_90a).
 #pragma once
 #if defined(GPUKERN_MODEL)
 #include "../platform/model/warp.h"

@@ -1,4 +1,4 @@
-// wgmma, sm_90a: matrix products of a warpgroup, whose operands lie in shared memory (A in registers too).
+// wgmma, sm_90a: matrix products of a warpgroup with B in shared memory, and A in shared memory or registers.
 #pragma once
 #include "tensor_map.h"
 #if defined(GPUKERN_MODEL)

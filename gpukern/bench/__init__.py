@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("gpukern bench: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of what is printed has gone (`| head`)
+    except BrokenPipeError:  # the reader of the output has ended (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 

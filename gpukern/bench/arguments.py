@@ -1,4 +1,4 @@
-"""What every command of the bench says to arguments that mean nothing: one line, exit code 2."""
+"""How every command of the bench reports wrong arguments: one line, exit code 2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .results import writable
 
 
 class Refused(Exception):
-    """One line that says what is possible.  No ValueError: argparse would put words of its own in its place."""
+    """One line that says what is possible.  Not a ValueError: argparse would replace its text."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,14 +30,14 @@ def forced() -> str:
 
 
 def check_build(device: str) -> None:
-    """A GPU's times are the shipped build's, or nobody's."""
+    """Refuses to time a GPU with a build whose waits are bounded."""
     if device.startswith("cuda") and "-DGPUKERN_BOUNDED_WAITS" in built().get("flags", {}).get("gpu", ""):
         raise Refused(f"--device {device}: this build was made with GPUKERN_BOUNDED_WAITS, "
                       "so its times are not the shipped build's; run: make build")  # fmt: skip
 
 
 def check_plotting(folder: Path | None) -> None:
-    """Before anything is measured or printed."""
+    """Checks --plot before anything is measured or printed."""
     if folder is None:
         return
     if importlib.util.find_spec("matplotlib") is None:
@@ -47,7 +47,7 @@ def check_plotting(folder: Path | None) -> None:
 
 
 def check_file(path: Path | None, resumed: Path | None) -> None:
-    """A run is not written over another, nor over anything that is no run."""
+    """Refuses to overwrite a file, whether it holds a run or not."""
     if path is None:
         return
     if why := writable(path):

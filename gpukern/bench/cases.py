@@ -1,4 +1,4 @@
-"""From a Spec to what is run: operands, our call, the rivals', the work it takes, and whether the result is right."""
+"""From a Spec to a case: operands, our call, the baselines' calls, the work it takes, the check of its result."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Function = Callable[..., Any]
 
 @dataclass
 class Case:
-    """wants: the operands of one call.  flops, bytes: the least that the task takes.  extra: bytes beside the operands
-    that one call holds."""
+    """wants: the operands of one call.  flops, bytes: the least that the task needs.  extra: bytes that one call
+    allocates besides the operands."""
 
     spec: Spec
     wants: list[Want]
@@ -34,7 +34,7 @@ class Case:
     bytes: float = 0.0
     extra: float = 0.0
     graphs: bool = True  # whether a GPU's calls may be captured
-    host_only: bool = False  # the host's time of a launch is what is asked
+    host_only: bool = False  # measure the host's time of a launch
     fixed: tuple[Any, ...] | None = None  # the operands, where they do not rotate
     row: Callable[[], str] = field(default=lambda: "")
 
@@ -43,13 +43,13 @@ class Case:
 
 
 def served() -> str:
-    """The row that products since the last reset ran on."""
+    """The configuration that served the products since the last reset."""
     rows = dict.fromkeys(row for call, row, _ in selection.served() if call == "matrix product")
     return ", ".join(rows) or "torch"
 
 
 def _placed(rows: int, columns: int, letter: str, pad: int, dtype: torch.dtype, batch: tuple[int, ...]) -> Want:
-    """rows x columns; t: column-major; a leading dimension that is `pad` longer."""
+    """rows x columns; t: column-major; pad: elements by which the leading dimension is longer."""
     if letter == "n":
         line, strides = columns + pad, (columns + pad, 1)
         whole = rows * line
@@ -119,7 +119,7 @@ def _product(spec: Spec) -> Case:
     return Case(
         spec, wants, ours, {"torch": theirs}, judge,
         flops=2.0 * count * m * n * k, bytes=size, row=served,
-        extra=float(count * (16 * k * n + 8 * m * k + 24 * m * n)),  # what the comparison holds in float64
+        extra=float(count * (16 * k * n + 8 * m * k + 24 * m * n)),  # float64 copies for the comparison
     )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def _of_torch(name: str) -> Function:
 
 
 def eager(entry: Entry) -> Function:
-    """The same in torch's own ops, one after the other where torch has no name for it."""
+    """The same in torch's own ops: several in sequence where torch has no single op."""
     if entry.aten:
         function, keywords = _of_torch(entry.name), entry.keywords
         return lambda *tensors: function(*tensors, **keywords)
@@ -154,7 +154,7 @@ _POSITIVE = {"sqrt": 0, "rsqrt": 0, "log": 0, "log2": 0, "log1p": 0, "pow": 0, "
 
 
 def _near_an_integer(x: Tensor, y: Tensor) -> Tensor:
-    """Where a quotient's last rounding decides which integer it becomes."""
+    """Elements whose quotient is so near an integer that rounding decides the result."""
     quotient = x.double() / y.double()
     return (quotient - quotient.round()).abs() <= 2.0**-22 * quotient.abs()
 
@@ -199,7 +199,7 @@ def _elementwise(spec: Spec) -> Case:
 
 
 def _overhead(spec: Spec, device: str) -> Case:
-    """Operands do not rotate: sixteen elements are in the nearest cache, and the host is what is asked."""
+    """Operands do not rotate: sixteen elements stay in the first cache, and only the host's time is measured."""
     dtype = torch_dtype(spec.dtype)
     count = {"relu": 1, "silu": 1}.get(spec.op, 2)
     operands = tuple(torch.randn(spec.shape, dtype=dtype, device=device) for _ in range(count))
@@ -221,7 +221,7 @@ def _overhead(spec: Spec, device: str) -> Case:
 
 
 def _replayed(function: Function, operands: Sequence[Tensor]) -> Function:
-    """A CUDA graph of one call: what its replay costs the host."""
+    """A CUDA graph of one call, to measure what its replay costs the host."""
     for _ in range(3):
         function(*operands)
     graph = torch.cuda.CUDAGraph()
@@ -236,7 +236,7 @@ def _replayed(function: Function, operands: Sequence[Tensor]) -> Function:
 
 
 def build(spec: Spec, device: str) -> Case:
-    """The case of a Spec; RuntimeError, in a clause, where this device has none."""
+    """The case of a Spec; RuntimeError with the reason if this device has none."""
     if spec.kind == "product":
         return _product(spec)
     if spec.kind == "elementwise":

@@ -1,7 +1,7 @@
-"""The two ceilings of the roofline (Williams, Waterman and Patterson 2009), measured in the run that they are drawn in.
+"""The two ceilings of the roofline (Williams, Waterman and Patterson 2009), measured in the same run.
 
-Neither comes from a datasheet: bandwidth is a copy of memory to itself, far larger than the caches; arithmetic is the
-library's best square product in each dtype.
+Neither comes from a datasheet: bandwidth is that of a device-to-device copy far larger than the caches, arithmetic that
+of the library's best square product in each dtype.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def arithmetic(device: str, clock: Clock, dtype: torch.dtype, sides: Sequence[in
         a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
         call: Callable[[], object] = lambda a=a, b=b: torch.mm(a, b)  # type: ignore[misc]  # noqa: E731
         once = clock.seconds(call, 1)
-        if 9 * once > 20:  # a type without instructions of its own here; one call says enough
+        if 9 * once > 20:  # a type without instructions of its own here; one call suffices
             return max(best, 2 * n**3 / once)
         best = max(best, 2 * n**3 / statistics.median(clock.seconds(call, 1) for _ in range(5)))
     return best

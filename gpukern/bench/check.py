@@ -1,11 +1,11 @@
-"""Right before fast: a result is compared with float64 before its time is taken.
+"""Correctness first: a result is compared with float64 before it is timed.
 
-A product is held to the componentwise bound |c - r| <= u_out |r| + g u (|A| |B|), g = 8 + 2 sqrt(K) (Higham 2002,
+A product must satisfy the componentwise bound |c - r| <= u_out |r| + g u (|A| |B|), g = 8 + 2 sqrt(K) (Higham 2002,
 chapter 3, with the square root that random rounding gives; K / 4 in its place for tensor cores, which truncate),
-against torch's float64 product of the same inputs.  An elementwise result is held to its promise of units in the last
-place against gpukern.reference, and to 4 in float32.  That reference and the float64 product are slow on a CPU: what is
-too large for them meets them in a sample with its first and its last part, and as a whole torch's float64 function, or
-torch's own product within what two right ones can differ by.  No element goes unseen.
+against torch's float64 product of the same inputs.  An elementwise result must keep its op's promise in units in the
+last place against gpukern.reference, and 4 in float32.  That reference and the float64 product are slow on a CPU.  Of a
+large result they check a sample that includes its first and its last part.  All of it is compared with torch's float64
+function, or with torch's own product within the distance that two correct ones may have.  So every element is checked.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .results import RIGHT
 UNIT = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 TINY = {torch.float16: 2.0**-24, torch.bfloat16: 2.0**-133, torch.float32: 2.0**-149, torch.float64: 2.0**-1074}
 OPERATIONS = 2e10  # of float64 on a CPU, some seconds
-SAMPLE = 2**15  # elements, of which numpy's erf takes 20 ms
-CHUNK = 2**22  # elements that are in float64 at a time
+SAMPLE = 2**15  # elements; numpy's erf takes 20 ms for these
+CHUNK = 2**22  # elements that are converted to float64 at a time
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """error: the largest as a share of what is allowed."""
+    """error: the largest error as a share of what is allowed."""
 
     text: str = RIGHT
     error: float = 0.0
@@ -38,7 +38,7 @@ class Verdict:
 
 
 def judged(got: Tensor, expected: Tensor, allowed: Tensor, what: str) -> Verdict:
-    """All in float64; written so that NaN on one side fails."""
+    """Compares in float64; NaN on one side only fails."""
     error = (got.double() - expected).abs()
     both_nan = got.isnan() & expected.isnan()
     same = (got.double() == expected) | both_nan
@@ -59,10 +59,10 @@ Finish = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
 def product(
     got: Tensor, a: Tensor, b: Tensor, finish: Finish | None = None, theirs: Callable[[], Tensor] | None = None
 ) -> Verdict:
-    """got = finish(a @ b), of (.., M, K) and (.., K, N); theirs: torch's result, for the rows beyond the sample.
+    """Checks got = finish(a @ b), of (.., M, K) and (.., K, N); theirs: torch's result, for the rows beyond the sample.
 
-    finish takes float64 rows of the product and which they are; it returns the result and how large what a kernel may
-    have stored on the way is, in absolute values.
+    finish takes float64 rows of the product and their indices.  It returns the result, and the absolute values of what
+    a kernel may have stored before the epilogue.
     """
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     batch = math.prod(a.shape[:-2])
@@ -90,7 +90,7 @@ def product(
                 continue
             exact, magnitude = rows_of_a @ wide_b, rows_of_a.abs() @ wide_b.abs()
             sum_error = g * u * magnitude
-            if finish is not None:  # activations have slopes of at most 1.13 (gelu), and an ulp of their own
+            if finish is not None:  # activations have slopes of at most 1.13 (gelu), and their own error of an ulp
                 exact, stored = finish(exact, piece)
                 sum_error = 1.13 * sum_error + UNIT[got.dtype] * (1.13 * stored + exact.abs())
             allowed = UNIT[got.dtype] * exact.abs() + sum_error + TINY[got.dtype]
@@ -115,7 +115,7 @@ def product(
 
 
 def sample(count: int) -> Tensor:
-    """Which of `count` elements are compared with float64: all, or the first, the last and some between."""
+    """The elements that are compared with float64: all of them, or the first, the last and some between."""
     if count <= SAMPLE:
         return torch.arange(count)
     edge = SAMPLE // 8
@@ -125,10 +125,10 @@ def sample(count: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Promise:
-    """What an elementwise op is held to.
+    """The accuracy that an elementwise op promises.
 
-    reference: in float64 by other hands.  wide: torch's own function, which is given float64 tensors.  ulp: of 16-bit
-    results.  jumps, of the inputs: where the formula has a step of 1 so near that rounding decides.
+    reference: an independent float64 function.  wide: torch's own function, called with float64 tensors.  ulp: of
+    16-bit results.  jumps: for given inputs, the elements so near a step of the formula that rounding decides.
     """
 
     reference: Callable[..., Tensor]
@@ -137,7 +137,7 @@ class Promise:
     jumps: Callable[..., Tensor] | None = None
 
     def allowed(self, expected: Tensor, dtype: torch.dtype, inputs: list[Tensor]) -> Tensor:
-        """To nearest is half a step of 2 u |r|; beyond that a step each, and the digits a cancelled sum has lost."""
+        """Rounding to nearest is half a step of 2 u |r|; each further ulp is a step; cancellation in a sum is added."""
         steps = {torch.float32: 4, torch.float64: 8}.get(dtype, self.ulp)
         terms = sum((t.double().abs() for t in inputs), torch.ones((), device=expected.device))
         lost = 4 * UNIT[torch.float64 if dtype == torch.float64 else torch.float32] * terms
@@ -146,7 +146,7 @@ class Promise:
 
 
 def values(got: Tensor, inputs: list[Tensor], promise: Promise) -> Verdict:
-    """An elementwise result: a sample against the reference, all of it against torch in float64."""
+    """Checks an elementwise result: a sample against the reference, all of it against torch in float64."""
     places = sample(got.numel()).to(got.device)
     spread = [t.expand(got.shape) for t in inputs]
 
@@ -172,7 +172,7 @@ def values(got: Tensor, inputs: list[Tensor], promise: Promise) -> Verdict:
 
 
 def tensors(got: list[Tensor], exact: list[Tensor], tolerance: float) -> Verdict:
-    """Whole tensors: |got - exact| <= tolerance |exact| by the norm, and no element 30 times its share of that away."""
+    """Checks whole tensors: |got - exact| <= tolerance |exact| in norm, and no element off by 30 times its share."""
     worst = 0.0
     for place, (g, e) in enumerate(zip(got, exact, strict=True)):
         away, size = g.double() - e, e.norm().clamp(min=1e-300)

@@ -1,4 +1,4 @@
-"""`python -m gpukern bench SUITE|OP ..`: what is asked, checked before anything is measured; progress; the files."""
+"""`python -m gpukern bench SUITE|OP ..`: arguments, checked before anything is measured; progress; files."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def listing() -> str:
-    """What can be asked for."""
+    """The list of suites and ops."""
     rows = [[name, str(len(suites.suite(name))), suites.about(name)] for name in suites.paths()]
     width = max(len(row[0]) for row in rows)
     lines = [f"  {name:{width}}  {count:>4}  {text}" for name, count, text in rows]
@@ -115,7 +115,7 @@ def _new_run(options: argparse.Namespace, device: str, rivals: list[str]) -> Run
 
 
 def _resumed(path: Path, fresh: Run) -> Run:
-    """The run in the file, if what is here is what it was measured on."""
+    """The run in the file, if this machine and installation are the ones it was measured on."""
     try:
         run = load(path)
     except Unreadable as error:
@@ -138,7 +138,7 @@ def _resumed(path: Path, fresh: Run) -> Run:
 
 @contextmanager
 def progress(total: int, done: int) -> Iterator[Callable[[Line], None]]:
-    """A bar with the time left, a line a case where tqdm is missing or nobody watches."""
+    """A progress bar with the time left; one line per case without tqdm or a terminal."""
     if importlib.util.find_spec("tqdm") is not None and sys.stderr.isatty():
         from tqdm import tqdm
 
@@ -162,7 +162,7 @@ def progress(total: int, done: int) -> Iterator[Callable[[Line], None]]:
 
 
 def cases_of(settings: dict[str, Any]) -> list[suites.Spec]:
-    """The cases that names, dtype, shapes and quick mean; Refused for what is none."""
+    """The cases selected by names, dtype, shapes and quick; Refused for unknown ones."""
     try:
         shapes = [suites.parsed(text) for text in settings["shapes"]]
         dtypes = str(settings["dtype"]).split(",") if settings["dtype"] else []
@@ -198,7 +198,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _busy(device: str) -> str:
-    """A sentence where something else runs here; "" where nothing does."""
+    """A sentence if other programs run on this machine, else ""."""
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     if device != "cpu" or load < 0.5 * cores:
         return ""
@@ -222,7 +222,7 @@ def _say(text: str) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C does not cut off what the first one left to write."""
+    """Ignores a second Ctrl-C while the run is written after the first."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -247,7 +247,7 @@ def _measured(run: Run, specs: list[suites.Spec], device: str, file: Path | None
         run.complete = True
     except KeyboardInterrupt:
         interrupted = True
-    finally:  # whatever ended the loop, what is done is kept
+    finally:  # keep what was measured, however the loop ended
         with _undisturbed():
             run.clocks["after"] = machine.clocks(device)
             if file:

@@ -1,8 +1,8 @@
 """Compares two runs and prints what changed beyond noise.
 
 If both runs timed the same baseline (torch, say), of the same version, on the same device, it is the control: gpukern's
-time over the baseline's is compared, turn by turn, so that a machine that was slower as a whole changes nothing.
-Otherwise gpukern's times are compared as they are, and the page says so.
+time over the baseline's is compared, turn by turn, so that a slower machine changes nothing.  Otherwise gpukern's times
+are compared as they are, and the page says so.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """changes: of all cases that both runs timed.  wrong: of the new run.  control: the rival, "" without one."""
+    """changes: for all cases that both runs timed.  wrong: cases of the new run.  control: the baseline, or ""."""
 
     old: Run
     new: Run
@@ -54,15 +54,15 @@ class Comparison:
 
 
 def control(old: Run, new: Run) -> str:
-    """The rival that both runs may be measured by."""
+    """The baseline that both runs share."""
     if old.torch != new.torch or old.machine.get("device") != new.machine.get("device"):
         return ""
     return next((r for r in new.rivals if r in old.rivals), "")
 
 
 def confidence(cases: int) -> float:
-    """Of one case's interval, so that one false alarm is not expected among all (Bonferroni), as far as the bootstrap's
-    resamples can tell."""
+    """The confidence of one case's interval, so that no false alarm is expected among all cases (Bonferroni), as far as
+    the number of bootstrap resamples allows."""
     return min(0.998, max(0.99, 1 - 0.05 / max(1, cases)))
 
 

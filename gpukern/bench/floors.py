@@ -1,8 +1,9 @@
-"""What a product takes at least on a device that need not be here: the roofline (Williams, Waterman and Patterson
-2009) of rates that others measured.  ceilings.py measures those of the device that is here.
+"""The least time of a product on a device that need not be present: the roofline (Williams, Waterman and Patterson
+2009) with published rates.  ceilings.py measures the rates of the present device.
 
-A rate is what the best code is known to hold with random numbers, not what a datasheet promises: tensor cores at their
-full clock ask for more than 700 W.  So a floor is a bar; short calls, which end before the clock drops, may pass it.
+A rate is what the best code is known to sustain with random numbers, not what a datasheet promises: tensor cores at
+their full clock need more than 700 W.  So a floor is a guide: short calls, which end before the clock drops, may be
+faster.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Device:
-    """target: how selection calls it.  clock: cycles a second, as the cost model takes them.  flops: {dtype: operations
-    a second}, of dtypes whose rate is documented.  bandwidth: bytes a second."""
+    """target: its name in selection.  clock: cycles per second that the cost model assumes.  flops: {dtype: operations
+    per second}, for dtypes with a documented rate.  bandwidth: bytes per second."""
 
     target: str
     clock: float
@@ -42,8 +43,8 @@ SINGLE = 4.75e13
 # (tile-ai/TileOPs#244).
 BANDWIDTH = 4.3e12
 
-# The clock is that of `cost` in csrc/gemm/arch/sm_90a/tiles.h and gemv/tiles.h.  float64 has no entry: what is
-# published, 59e12 by cuBLASLt, is of the NVL card with its 600 W.  An H100 has none: the cost model stores results, and
-# reads matrices for vectors, at an H200's 4.3e12 bytes a second, and an H100 has 3.0e12.  Nor has any other device:
-# there the cycles rank rows, and no clock was ever said for them.
+# The clock is that of `cost` in csrc/gemm/arch/sm_90a/tiles.h and gemv/tiles.h.  float64 has no entry: the published
+# 59e12 of cuBLASLt are for the NVL card with its 600 W.  The H100 has none: the cost model stores results, and loads
+# matrices for gemv, at an H200's 4.3e12 bytes a second, and an H100 has 3.0e12.  Other devices have none: there cycles
+# only rank configurations, and no clock is defined for them.
 DEVICES = {"h200": Device("sm_90a", 1.7e9, {"float16": HALF, "bfloat16": HALF, "float32": SINGLE}, BANDWIDTH)}

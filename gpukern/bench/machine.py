@@ -1,4 +1,4 @@
-"""What a run was measured on, and the state that it was in."""
+"""The machine that a run was measured on, and its state."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _host_cache() -> int:
 
 
 def _smi(*fields: str) -> list[str]:
-    """What the driver says of the current device, by its id: its own order of devices is not torch's."""
+    """The driver's facts about the current device, by its id: the driver's order of devices is not torch's."""
     identity = str(getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "uuid", ""))
     chosen = [f"--id=GPU-{identity}"] if identity else []
     text = output_of("nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader", *chosen)
@@ -66,7 +66,7 @@ def _smi(*fields: str) -> list[str]:
 
 
 def describe(device: str) -> dict[str, Any]:
-    """Device, target, driver, runtime, caches: what every run says of where it was measured."""
+    """Device, target, driver, runtime and caches, which every run records."""
     if device == "cpu":
         return {
             "device": _processor(),
@@ -97,7 +97,7 @@ def describe(device: str) -> dict[str, Any]:
 
 
 def clocks(device: str) -> dict[str, str]:
-    """Clocks, power and temperature at this moment; under load they say what a figure was measured at."""
+    """Clocks, power and temperature at this moment, under load."""
     if device == "cpu":
         text = output_of("lscpu")
         scaling = re.search(r"CPU\(s\) scaling MHz:\s*(\S+)", text)
@@ -118,9 +118,9 @@ def folder_name(device: str) -> str:
 
 
 def free_memory(device: str) -> int:
-    """Bytes that a case may use: what is free, with a part left for everyone else."""
+    """Bytes that a case may use: the free memory, less a part for other programs."""
     if device != "cpu":
-        cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # torch's, and given again when asked
+        cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # torch's cache, available to new tensors
         return int(0.9 * (torch.cuda.mem_get_info()[0] + cached))
     try:
         found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)

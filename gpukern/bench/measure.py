@@ -1,4 +1,4 @@
-"""The loop over cases: right first, then timed, and written down."""
+"""The loop over cases: check, then time, then store."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .results import Line, Run
 from .suites import Spec
 from .timing import Clock, DeviceClock, Effort, HostClock, LaunchClock, by_turns, rotating
 
-SLOW = 1.5  # seconds a call at the ceilings: what takes longer is left out unless it is asked for
+SLOW = 1.5  # seconds per call at the ceilings; slower cases are left out without --slow
 
 
 @dataclass
 class Bench:
-    """What stays the same from case to case."""
+    """The settings that all cases share."""
 
     device: str
     against: Sequence[str]
@@ -37,7 +37,7 @@ class Bench:
         return HostClock() if self.device == "cpu" else DeviceClock(case.graphs)
 
     def line(self, spec: Spec, run: Run) -> Line:
-        """One case, measured or with the reason why not."""
+        """The line of one case: measured, or with the reason why not."""
         line = Line(spec.suite, spec.name, spec.op, spec.kind, spec.dtype, list(spec.shape), spec.layout)
         try:
             case = build(spec, self.device)
@@ -57,14 +57,14 @@ class Bench:
             self._measure(case, line)
         except torch.OutOfMemoryError:
             line.verdict = "left out: it needs more GiB than this device has free"
-        except Exception as error:  # the run goes on; a call that raises is not right
+        except Exception as error:  # the run goes on; a call that raises counts as wrong
             said = str(error).partition("\n")[0]
             line.verdict, line.ours, line.rivals = f"WRONG: it raised {type(error).__name__}: {said}", [], {}
         return line
 
     def _measure(self, case: Case, line: Line) -> None:
         sets = [case.fixed] if case.fixed is not None else self.pool.sets(case.wants)
-        # A call that records for autograd is another call: only those that ask for it do.
+        # Recording for autograd changes what is timed: only the mode "grad" does it.
         with torch.set_grad_enabled(case.spec.choice == "grad"):
             selection.reset_served()
             got = case.ours(*sets[0])
@@ -84,7 +84,7 @@ class Bench:
         line.rivals = {name: [round(t, 4) for t in taken] for name, taken in zip(rivals, times[1:])}
 
     def _rivals(self, case: Case, operands: tuple[Any, ...]) -> dict[str, Callable[..., object]]:
-        """Those that can do it: a compiler that fails is no failure of ours."""
+        """The baselines that can run the case: one that fails is left out and does not fail the run."""
         found: dict[str, Callable[..., object]] = {}
         for name in self.against:
             try:
@@ -112,7 +112,7 @@ class Bench:
         return triton_kernels.rival(case.spec)
 
     def measure(self, specs: Sequence[Spec], run: Run) -> Iterator[Line]:
-        """Each line as it comes, in order; it is in run.lines before it is yielded."""
+        """Yields each line when it is measured, in order; run.lines has it by then."""
         done = {line.key for line in run.lines}
         for number, spec in enumerate(specs):
             if (spec.suite, spec.name) in done:

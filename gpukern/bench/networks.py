@@ -1,4 +1,4 @@
-"""Whole networks, forward and backward, on torch's functions and on gpukern's: the same code over a kit of functions.
+"""Whole networks, forward and backward, on torch's functions and on gpukern's: one code with a Kit of functions.
 
 The demo's residual network has its code in gpukern/demo; the perceptron and the transformer block are here.
 """
@@ -78,7 +78,7 @@ class Transformer(nn.Module):
 
 
 def _networks(name: str) -> tuple[nn.Module, nn.Module, tuple[int, ...]]:
-    """torch's, ours with the same weights, and the input's shape."""
+    """torch's network, ours with the same weights, and the input's shape."""
     torch.manual_seed(0)
     if name == "digits":
         theirs: nn.Module = train.Network(train.TORCH)
@@ -93,7 +93,7 @@ def _networks(name: str) -> tuple[nn.Module, nn.Module, tuple[int, ...]]:
 
 
 def _step(model: nn.Module) -> Callable[[Tensor], list[Tensor]]:
-    """Forward and backward of the mean square: the result and the gradient of every parameter."""
+    """Runs forward and backward with the mean square as loss: the result and the gradient of every parameter."""
     parameters = list(model.parameters())
 
     def step(x: Tensor) -> list[Tensor]:

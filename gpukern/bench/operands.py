@@ -1,5 +1,5 @@
-"""Operands of cases: random normal numbers, carved from one long buffer a type, so that sets rotate through more than
-twice the cache and no case waits for a generator.
+"""Operands of cases: random normal numbers from one long buffer per type, so that sets rotate through more than twice
+the cache and no case waits for the random generator.
 
 Never zeros: a multiplier that flips no bits draws less power and clocks higher.
 """
@@ -28,7 +28,8 @@ class Want:
 
     @property
     def elements(self) -> int:
-        """Of the buffer that it takes, up to a multiple of 64: every operand starts aligned."""
+        """Elements of the buffer that the operand takes, rounded up to a multiple of 64 so that every operand starts
+        aligned."""
         if not self.stride:
             extent = math.prod(self.shape)
         else:
@@ -43,7 +44,7 @@ class Want:
 
 
 class Pool:
-    """Buffers on one device that grow to what is asked of them; one a type and fill."""
+    """Buffers on one device, one per type and fill, which grow on demand."""
 
     def __init__(self, device: str, cache_bytes: int) -> None:
         self.device, self.least = device, 2 * cache_bytes
@@ -52,9 +53,9 @@ class Pool:
     def _buffer(self, dtype: torch.dtype, fill: str, elements: int) -> Tensor:
         found = self.buffers.get((dtype, fill))
         if found is None or found.numel() < elements:
-            self.buffers.pop((dtype, fill), None)  # before the new one is made, not beside it
+            self.buffers.pop((dtype, fill), None)  # free the old buffer before allocating the new one
             found = torch.empty(elements, dtype=dtype, device=self.device)
-            for part in found.split(2**24):  # so that what is drawn in float32 takes no second buffer
+            for part in found.split(2**24):  # in parts: the float32 random numbers need little extra memory
                 if fill == "bool":
                     part.random_(0, 2)
                 else:
@@ -64,7 +65,7 @@ class Pool:
         return found
 
     def sets(self, wants: Sequence[Want]) -> list[tuple[Tensor, ...]]:
-        """As many sets of operands as fill twice the cache, at least one and one beyond."""
+        """Sets of operands: one more than fit into twice the cache, at most MOST."""
         if not wants:
             return [()]
         size = sum(w.elements * w.dtype.itemsize for w in wants)
@@ -88,7 +89,7 @@ class Pool:
         return found
 
     def bytes_for(self, wants: Sequence[Want]) -> int:
-        """What `sets` would hold, beyond the buffers that are there already."""
+        """Bytes that `sets` would allocate beyond the present buffers."""
         size = sum(w.elements * w.dtype.itemsize for w in wants)
         held = sum(
             t.numel() * t.itemsize for key, t in self.buffers.items() if key in {(w.dtype, w.fill) for w in wants}

@@ -1,11 +1,11 @@
-"""Pictures of a run as PNG files: draw(run, folder).  Which there are, names(run) says without matplotlib.
+"""Plots of a run as PNG files: draw(run, folder).  names(run) lists them without matplotlib.
 
-    <suite>-ratios.png      a rival's time over ours, a bar a case, with its interval
+    <suite>-ratios.png      a baseline's time over ours, one bar per case, with its interval
     <suite>-bandwidth.png   GB/s of elementwise ops by size
     roofline.png            what was reached, under the ceilings measured in the same run (Williams et al. 2009)
     overhead.png            what a call costs the host
 
-Only timed lines are drawn.  Colours are of Okabe and Ito's palette, which the colour-blind tell apart.
+Only timed lines are drawn.  Colours are from Okabe and Ito's palette, which is safe for colour-blind readers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 120
-MOST = 80  # rows of bars in a picture; more are no longer read
+MOST = 80  # bars in a plot; more would not be legible
 CURVES = 8  # curves with a colour each
 ROW = 0.19  # inches of a bar and its gap
 FASTER, SLOWER, EVEN = "#0072B2", "#D55E00", "#9A9A9A"
@@ -54,7 +54,7 @@ STYLE: dict[Any, Any] = {
 
 
 class Missing(RuntimeError):
-    """matplotlib is not installed; the text says what to do."""
+    """matplotlib is not installed; the text says what to run."""
 
 
 # ---- what is drawn ---------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def names(run: Run) -> list[str]:
 
 
 def draw(run: Run, folder: Path) -> list[Path]:
-    """Writes the run's pictures into the folder, each whole or not at all; Missing without matplotlib."""
+    """Writes the run's plots into the folder, each completely or not at all; raises Missing without matplotlib."""
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -90,7 +90,7 @@ def _pictures(run: Run) -> dict[str, Callable[[], Figure]]:
     timed = [line for line in run.lines if line.timed]
     for suite in run.suites():
         lines = select(timed, suite)
-        # The host's cost of a call has a picture in microseconds; ratios of it would say the same again.
+        # The host's cost of a call has a plot in microseconds; a plot of its ratios would repeat it.
         if compared := [line for line in lines if line.rivals and line.kind != "overhead"]:
             found[f"{stem(suite)}-ratios.png"] = lambda s=suite, c=compared: _ratios(run, s, c)  # type: ignore[misc]
         if moving := [line for line in lines if line.kind == "elementwise" and line.bytes > 0]:
@@ -111,7 +111,7 @@ def stem(suite: str) -> str:
 
 
 def about(run: Run) -> str:
-    """Where a picture comes from: it may be seen without its page."""
+    """The origin of a plot, printed on it, because it may be seen without its page."""
     device = run.machine.get("device", "unknown device")
     return f"{device}, torch {run.torch}, gpukern {run.gpukern}, commit {run.commit or 'unknown'}, {moment(run)}"
 
@@ -122,14 +122,14 @@ def moment(run: Run) -> str:
 
 
 def digits(value: float) -> str:
-    """Three of them, and every one before the point."""
+    """The number with three digits, or with all digits before the point."""
     return f"{value:#.3g}".rstrip(".") if value < 999.5 else f"{value:,.0f}"
 
 
 def metric(value: float, unit: str) -> str:
     """ "3.35 TB/s"."""
     for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= scale * (1 - 5e-4):  # what is rounded to 1000 of a prefix is 1 of the next
+        if value >= scale * (1 - 5e-4):  # a value that rounds to 1000 of a prefix is written as 1 of the next
             return f"{digits(value / scale)} {prefix}{unit}"
     return f"{digits(value)} {unit}"
 
@@ -161,7 +161,7 @@ def powers(low: float, high: float, most: int = 9) -> list[int]:
 
 
 def apart(places: Sequence[float], least: float) -> list[float]:
-    """The places in their order, moved as little as needed for neighbours to be `least` apart."""
+    """The positions in order, moved as little as needed so that neighbours are `least` apart."""
     order = sorted(range(len(places)), key=lambda i: places[i])
     moved = list(places)
     for _ in range(200):
@@ -173,12 +173,12 @@ def apart(places: Sequence[float], least: float) -> list[float]:
 
 
 def extent(line: Line) -> float:
-    """How far from 1 the farthest of a line's ratios is, either way."""
+    """The largest distance of a line's ratios from 1, as a factor in either direction."""
     return max((abs(math.log(line.faster(rival).value)) for rival in line.rivals), default=0.0)
 
 
 def widest(lines: Sequence[Line], most: int) -> tuple[list[Line], list[str]]:
-    """At most `most` lines, those with the largest differences, in the order they came; and a note if some are not."""
+    """At most `most` lines, those with the largest differences, in their order; and a note if some are left out."""
     if len(lines) <= most:
         return list(lines), []
     kept = set(sorted(range(len(lines)), key=lambda i: -extent(lines[i]))[:most])
@@ -196,18 +196,18 @@ def panels(lines: Sequence[Line]) -> dict[str, list[Line]]:
 
 
 def labels(lines: Sequence[Line]) -> list[str]:
-    """Names without the dtype, which the panel says."""
+    """Names without the dtype, which is the title of the panel."""
     short = [" ".join(word for word in line.name.split() if word != line.dtype) or line.name for line in lines]
     return ["\n".join(textwrap.wrap(name, 60)) for name in short]
 
 
 def colour(low: float, high: float) -> str:
-    """Of a ratio by its interval: an interval that holds 1 tells neither faster nor slower."""
+    """The colour of a ratio: grey if its interval contains 1, else for faster or slower."""
     return FASTER if low > 1 else SLOWER if high < 1 else EVEN
 
 
 def rivals_of(run: Run, lines: Sequence[Line]) -> list[str]:
-    """Those that were timed in these lines, in the run's order."""
+    """The baselines that were timed in these lines, in the run's order."""
     found = {rival: None for line in lines for rival in line.rivals}
     return sorted(found, key=lambda r: run.rivals.index(r) if r in run.rivals else len(run.rivals))
 
@@ -217,7 +217,7 @@ def elements(line: Line) -> int:
 
 
 def curves(lines: Sequence[Line]) -> dict[str, list[Line]]:
-    """One an op, and one a layout of it where there are several."""
+    """One curve per op, and per layout where there are several."""
     several = len({line.layout for line in lines}) > 1
     found: dict[str, list[Line]] = {}
     for line in lines:
@@ -226,7 +226,7 @@ def curves(lines: Sequence[Line]) -> dict[str, list[Line]]:
 
 
 def rates(lines: Sequence[Line], rival: str = "") -> dict[int, float]:
-    """GB/s by number of elements, ours or a rival's: the median of the lines that have so many."""
+    """GB/s by number of elements, ours or a baseline's: the median of the lines with that number."""
     found: dict[int, list[float]] = {}
     for line in lines:
         if times := line.rivals.get(rival) if rival else line.ours:
@@ -238,7 +238,7 @@ def rates(lines: Sequence[Line], rival: str = "") -> dict[int, float]:
 
 
 def _sheet(run: Run, title: str, width: float, height: float, notes: Sequence[str] = ()) -> Figure:
-    """An empty figure under its heading, which takes room of its own: `height` is of what is below."""
+    """An empty figure under its heading; `height` does not include the heading."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -255,7 +255,7 @@ def _sheet(run: Run, title: str, width: float, height: float, notes: Sequence[st
 
 
 def _ratios(run: Run, suite: str, lines: list[Line]) -> Figure:
-    """A row of bars a case: a panel a dtype below each other, a rival beside each other."""
+    """Bars per case, with one panel per dtype (below each other) and baseline (side by side)."""
     drawn, notes = widest(lines, MOST)
     rivals, rows = rivals_of(run, drawn), panels(drawn)
     bars = [
@@ -280,10 +280,10 @@ def _ratios(run: Run, suite: str, lines: list[Line]) -> Figure:
         for axes, rival, column in zip(axes_of_row, rivals, panel):
             _bars_of_ratios(axes, column, (low, high))
             axes.set_yticks(range(len(group)), group)
-            spare = (2 - len(group)) / 2 if len(group) < 2 else 0  # one bar alone is as thick as others
+            spare = (2 - len(group)) / 2 if len(group) < 2 else 0  # keeps a single bar as thick as others
             axes.set_ylim(len(group) - 0.4 + spare, -0.6 - spare)
             axes.set_title(f"{dtype}, against {rival}" if len(rivals) > 1 else dtype)
-            if len(group) > 25:  # the scale is within sight of every bar
+            if len(group) > 25:  # a second scale at the top of a long panel
                 axes.tick_params(axis="x", top=True, labeltop=True, length=2)
     for axes, rival in zip(grid[-1], rivals):
         axes.set_xlabel(f"{rival}'s time / gpukern's\n← gpukern slower        gpukern faster →")
@@ -316,7 +316,7 @@ def _bars_of_ratios(axes: Axes, ratios: Sequence[Any], limits: tuple[float, floa
 
 
 def _roofline(run: Run, lines: list[Line]) -> Figure:
-    """Ours filled, theirs hollow, one above the other: the task, and so its intensity, is the same."""
+    """Ours filled, theirs hollow, in one column: the task, and so its intensity, is the same."""
     rivals, groups = rivals_of(run, lines), panels(lines)
     bandwidth, peaks = run.ceilings.get("bytes_per_s", 0), run.ceilings.get("flops", {})
     tops = {dtype: peaks[dtype] for dtype in groups if peaks.get(dtype)}
@@ -339,7 +339,7 @@ def _roofline(run: Run, lines: list[Line]) -> Figure:
             axes.plot(x, reached[0], "o", color=hue, markersize=4.8, markeredgewidth=0, zorder=4)
             xs.append(x)
             ys += reached
-    if bandwidth:  # the ridges are part of the picture
+    if bandwidth:  # show the ridges of the roofline
         xs += [top / bandwidth for top in tops.values()]
     left, right, bottom, above = min(xs) / 2, max(xs) * 2, min(ys) / 2, max(ys) * 2
     axes.set_xlim(left, right)
@@ -373,7 +373,7 @@ def _roofline(run: Run, lines: list[Line]) -> Figure:
 
 
 def _bandwidth(run: Run, suite: str, lines: list[Line]) -> Figure:
-    """A curve an op; where they are many, grey ones and the median in bold."""
+    """One curve per op; of many ops grey curves and the median in bold."""
     groups, ceiling = panels(lines), run.ceilings.get("bytes_per_s", 0) / 1e9
     rival = next(iter(rivals_of(run, lines)), "")
     notes = [f"solid: gpukern{f'; dashed: {rival}' if rival else ''}"]
@@ -425,7 +425,7 @@ def _bandwidth(run: Run, suite: str, lines: list[Line]) -> Figure:
 
 
 def _overhead(run: Run, lines: list[Line]) -> Figure:
-    """Bars of ours and of each rival a case, from the 20th to the 80th percentile a thin line."""
+    """For each case a bar for gpukern and each baseline, with a thin line from the 20th to the 80th percentile."""
     rivals = rivals_of(run, lines)
     drawn, notes = widest(lines, MOST // (1 + len(rivals)))
     names = ["\n".join(textwrap.wrap(line.name, 60)) for line in drawn]
@@ -465,7 +465,7 @@ def _hues(things: Sequence[Any] | dict[str, Any]) -> list[str]:
 def _beside(
     axes: Axes, texts: Sequence[str], hues: Sequence[str], places: Sequence[float], least: float = 0.04
 ) -> None:
-    """Names at the right of the axes, each at its height (a fraction of the axes) as far as its neighbours allow."""
+    """Names at the right of the axes, each as near to its height (a fraction of the axes) as its neighbours allow."""
     for text, hue, place in zip(texts, hues, apart(places, least)):
         axes.annotate(
             text, (1, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points", color=hue,

@@ -1,10 +1,10 @@
 """`python -m gpukern bench predict [SUITE|OP ..]`: the cost model's time for each matrix product, beside its floor.
 
 Nothing runs and no operand is allocated: selection says which configuration it would take on a device that need not be
-here, and that configuration's cycles (`cost` in csrc/gemm/arch/*/tiles.h) are divided by the clock that the model
+present, and that configuration's cycles (`cost` in csrc/gemm/arch/*/tiles.h) are divided by the clock that the model
 assumes.  The floor is the least time that the device's arithmetic rate and memory bandwidth allow.  The cost model was
-made to rank configurations; a ratio above 1 shows that it leaves something out there.  Every figure is predicted, not
-measured on a GPU; a stored measurement (bench tune) that decided the choice is printed below, with its device and date.
+made to rank configurations; a ratio above 1 shows that it leaves something out.  Every figure is predicted, not
+measured on a GPU.  A stored measurement (bench tune) that decided the choice is printed below, with device and date.
 floors.py has the floors and their sources.
 """
 
@@ -28,9 +28,9 @@ from .table import aligned, microseconds
 
 @dataclass(frozen=True)
 class Prediction:
-    """One case.  row: with its ranges of k, as `force` takes them.  seconds: None where no row of ours would run.
-    floor: None where nothing is documented for the dtype.  computes: whether arithmetic sets the floor.  measured:
-    what a stored measurement said that chose the row: date, device, times."""
+    """One case.  row: the configuration with its ranges of k, as `force` takes it.  seconds: None where none of ours
+    would run.  floor: None where no rate is documented for the dtype.  computes: whether arithmetic sets the floor.
+    measured: the stored measurement that chose the configuration: date, device, times."""
 
     spec: Spec
     row: str
@@ -41,7 +41,7 @@ class Prediction:
 
     @property
     def ratio(self) -> float | None:
-        """floor / seconds: the share of the time that the device needs anyhow."""
+        """floor / seconds: the share of the predicted time that the device needs at least."""
         return self.floor / self.seconds if self.floor and self.seconds else None
 
     @property
@@ -50,7 +50,7 @@ class Prediction:
 
 
 def explained(case: cases.Case, target: str) -> Explanation:
-    """What selection says of the product that a case calls; its operands stay on meta."""
+    """Selection's explanation of the product that a case calls; its operands stay on meta."""
     with Recorder() as recorder:
         case.ours(*(want.on_meta() for want in case.wants))
     ((name, operands, options),) = recorder.calls  # one launch is what the bench times
@@ -59,7 +59,7 @@ def explained(case: cases.Case, target: str) -> Explanation:
 
 def predict(spec: Spec, device: Device) -> Prediction:
     """The prediction for a product; spec.kind is "product"."""
-    case = cases.build(spec, "cpu")  # only says where an operand would lie; what is built here is none
+    case = cases.build(spec, "cpu")  # only for the shapes and layouts of its operands
     found = explained(case, device.target)
     ranges = f"*{found.splits}" if found.splits > 1 else ""
     seconds = None if found.cycles is None else found.cycles / device.clock
@@ -90,7 +90,7 @@ def cells(p: Prediction) -> list[str]:
 
 
 def summary(predictions: Sequence[Prediction]) -> list[str]:
-    """The geometric mean and the worst of a suite's ratios, and how many the model has below their floor."""
+    """The geometric mean and the worst of a suite's ratios, and how many predictions lie below their floor."""
     ratios = {p.spec.name: p.ratio for p in predictions if p.ratio is not None}
     if not ratios:
         return ["no case has both a prediction and a floor"]
@@ -109,7 +109,7 @@ def summary(predictions: Sequence[Prediction]) -> list[str]:
 
 
 def measurements(predictions: Sequence[Prediction]) -> list[str]:
-    """What is known of a suite's cases by more than the model, a line each; one line where that is nothing."""
+    """Stored measurements of a suite's cases, one line each; a single line if there are none."""
     known = [f"measured, {p.spec.name}: {p.measured}" for p in predictions if p.measured]
     return known or [f"all {len(predictions)} are {PREDICTED}; `bench tune` stores measurements"]
 

@@ -1,15 +1,15 @@
-"""A run as a file: what was measured, on what, of which commit.  Everything printed or drawn is derived from it.
+"""A run as a file: what was measured, on which machine, at which commit.  All tables and plots are made from it.
 
 Schema 1:
 
     schema, gpukern, torch, commit, date (ISO 8601, UTC), complete (false after an interruption)
-    settings    what was asked: suites, turns, seconds a turn, rivals, quick
+    settings    the options: suites, turns, seconds a turn, baselines, quick
     machine     device, kind ("cpu" or "cuda"), target, driver, runtime, threads, cache_bytes, memory_bytes
     clocks      before and after: clocks, power and temperature, where the driver says them
     ceilings    bytes_per_s, and flops: {dtype: operations a second}, both measured in this run
     lines       one a case (Line)
 
-Times are microseconds of one call, a number a turn; turn i of ours and of each rival were taken one after the other.
+Times are microseconds of one call, one number per turn; turn i of ours and of each baseline ran one after the other.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Line:
         return spread(self.ours)
 
     def faster(self, rival: str) -> Ratio:
-        """The rival's time over ours: above 1 ours is faster."""
+        """The baseline's time over ours: above 1 ours is faster."""
         return ratio(self.rivals[rival], self.ours)
 
 
@@ -100,16 +100,16 @@ class Run:
         return [line for line in self.lines if line.verdict.startswith("WRONG")]
 
     def _floors(self, line: Line) -> tuple[float, float]:
-        """Seconds at the ceiling of arithmetic and at that of memory; 0 where it is not known."""
+        """Seconds at the arithmetic ceiling and at the memory ceiling; 0 where a ceiling is not known."""
         peak, bandwidth = self.ceilings.get("flops", {}).get(line.dtype, 0), self.ceilings.get("bytes_per_s", 0)
         return line.flops / peak if peak else 0.0, line.bytes / bandwidth if bandwidth else 0.0
 
     def floor(self, line: Line) -> float:
-        """Microseconds that the slower of the two ceilings sets (the roofline of Williams 2009); 0 where unknown."""
+        """The least microseconds that both ceilings allow (the roofline of Williams 2009); 0 where unknown."""
         return 1e6 * max(self._floors(line))
 
     def computes(self, line: Line) -> bool:
-        """Whether arithmetic bounds a case, and operations a second say how fast it is; else bytes do."""
+        """Whether arithmetic bounds the case, so that its rate is given in operations per second; else in bytes."""
         computing, moving = self._floors(line)
         return line.flops > 0 and computing >= moving
 
@@ -118,7 +118,7 @@ class Run:
 
 
 def writable(path: Path) -> str:
-    """Why a run cannot be stored there, in a clause; "" where it can.  Folders that are missing are made."""
+    """Why a run cannot be stored there, or "" if it can.  Makes missing folders."""
     if str(path) in ("", "."):
         return "it is not a file name"
     try:
@@ -135,9 +135,9 @@ def writable(path: Path) -> str:
 
 
 def save(run: Run, path: Path) -> None:
-    """Whole or not at all: a reader finds this run or the file that was there before.
+    """Writes the run completely or not at all: a reader finds this run or the previous file.
 
-    A link stays one, and what is no regular file (/dev/null) is not replaced by one: FileExistsError.
+    A link is followed.  FileExistsError for what is not a regular file (/dev/null).
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
@@ -170,7 +170,7 @@ def _numbers(values: Any, what: str) -> None:
 
 
 def loads(text: str) -> Run:
-    """A run from its text; Unreadable says in a clause what is wrong with it."""
+    """A run from its text; Unreadable says what is wrong with it."""
     try:
         data = json.loads(text)
     except ValueError as error:

@@ -1,8 +1,8 @@
-"""What a set of timings says: percentiles, a ratio with its interval, and whether two runs differ.
+"""Statistics of timings: percentiles, a ratio with its interval, and whether two runs differ.
 
-Times are taken by turns (ours, theirs, ours, theirs ..), so turn i of both met the same machine: ratios are of pairs.
-The interval is the percentile bootstrap (Efron 1979) of the median of the ratios, with a fixed seed, so that a stored
-run prints the same numbers again.
+Turns alternate (ours, theirs, ours, theirs ..), so turn i of both saw the same state of the machine: ratios are of
+pairs.  The interval is the percentile bootstrap (Efron 1979) of the median of the ratios, with a fixed seed, so that a
+stored run prints the same numbers again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def spread(times: Sequence[float]) -> Spread:
 
 @cache
 def _places(count: int) -> NDArray[numpy.int64]:
-    """Which turns each resample takes; the same for every set of `count` turns."""
+    """The turns of each resample; the same for every set of `count` turns."""
     return numpy.random.default_rng(count).integers(0, count, (RESAMPLES, count))
 
 
@@ -67,7 +67,7 @@ def _interval(samples: NDArray[numpy.float64], confidence: float) -> tuple[float
 
 
 def ratio(over: Sequence[float], under: Sequence[float], confidence: float = CONFIDENCE) -> Ratio:
-    """Median of over[i] / under[i], turn by turn; ValueError where the turns do not pair."""
+    """Median of over[i] / under[i], turn by turn; ValueError if the numbers of turns differ."""
     if len(over) != len(under) or not over:
         raise ValueError(f"{len(over)} and {len(under)} times do not pair")
     values = numpy.asarray(over, numpy.float64) / numpy.asarray(under, numpy.float64)
@@ -81,10 +81,9 @@ def geometric_mean(values: Sequence[float]) -> float:
 
 
 def change(old: Sequence[float], new: Sequence[float], confidence: float = 0.99) -> Ratio:
-    """Median of new / median of old, of runs whose turns do not pair, with the interval of that quotient."""
+    """Median of new / median of old, for runs whose turns are not pairs, with the interval of that quotient."""
     a, b = medians(old), medians(new)
-    # Independent runs: resample i of one may meet any resample of the other.  Both were drawn from one seed where the
-    # counts agree, so one of them is put in another order.
+    # The runs are independent, but with equal counts both were resampled from one seed: reorder one of them.
     samples = numpy.roll(b, RESAMPLES // 2) / a
     low, high = _interval(samples, confidence)
     return Ratio(float(numpy.median(new) / numpy.median(old)), low, high)

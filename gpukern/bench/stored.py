@@ -1,4 +1,4 @@
-"""`bench compare OLD NEW` and `bench show FILE`: what is asked of runs that are files."""
+"""`bench compare OLD NEW` and `bench show FILE`: the commands on stored runs."""
 
 from __future__ import annotations
 

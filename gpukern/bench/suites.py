@@ -1,10 +1,10 @@
-"""Suites are data: benchmarks/suites/<name>.json, groups of cases that this file spells out into one Spec a case.
+"""Suites are data: benchmarks/suites/<name>.json has groups of cases, which this file expands into one Spec per case.
 
-A group has a kind and what it is crossed with:
+A group has a kind and lists of values, and contains every combination:
 
     product      op, dtypes, and shapes [M, N, K] (bmm: [B, M, N, K]), or a model's weights {label: [N, K]} x tokens
                  (M), or its products {label: [M, N, K]}; layouts ("nn", "nt", "tn", "tt": t is column-major), pad
-                 (elements that the leading dimension has more), activation, residual
+                 (elements added to the leading dimension), activation, residual
     elementwise  ops (catalogue keys; "*": all that torch has; "fused": all others), elements, dtypes, layouts
                  ("dense", "broadcast", "transposed")
     overhead     ops, modes ("no grad", "grad", "compiled", "graph")
@@ -47,7 +47,7 @@ class Spec:
     dtype: str
     shape: tuple[int, ...]
     layout: str = ""
-    label: str = ""  # what people call it: "Llama-3 8B down"
+    label: str = ""  # its common name: "Llama-3 8B down"
     choice: str = ""  # a mode, an activation
     pad: int = 0
     residual: bool = False
@@ -89,7 +89,7 @@ def catalogue() -> dict[str, Entry]:
         public = "clamp" if name == "clamp_tensor" else name
         found[key] = Entry(key, public, keywords, e["inputs"], e["aten"], e["family"], e["ulp"])
     for entry in list(found.values()):
-        if entry.name == "add_act":  # the same kernel, the second operand a row
+        if entry.name == "add_act":  # bias_act has the same kernel; its second operand is a row
             choice = entry.keywords["activation"]
             found[f"bias_act.{choice}"] = replace(entry, key=f"bias_act.{choice}", name="bias_act")
     del found["clamp_min"], found["clamp_max"]  # clamp with one tensor: the same kernels as maximum and minimum
@@ -97,7 +97,7 @@ def catalogue() -> dict[str, Entry]:
 
 
 def named(ops: str | list[str]) -> list[str]:
-    """Catalogue keys: "*" means those that torch has, "fused" those that it has no name for."""
+    """Catalogue keys: "*" means the ops that torch has, "fused" the others."""
     if isinstance(ops, list):
         return ops
     return [key for key, entry in catalogue().items() if bool(entry.aten) == (ops == "*")]
@@ -152,7 +152,7 @@ def _products(name: str, group: dict[str, Any]) -> Iterator[Spec]:
 
 
 def matrix(elements: int) -> tuple[int, int]:
-    """Rows and columns of that many elements, the columns a power of two and not fewer than the rows, if it is one."""
+    """Rows and columns for that many elements; for a power of two both are one, with at least as many columns."""
     rows = 2 ** (int(math.log2(elements)) // 2) if elements & (elements - 1) == 0 else 1
     return rows, elements // rows
 
@@ -162,7 +162,7 @@ def _elementwise(name: str, group: dict[str, Any]) -> Iterator[Spec]:
     crossed = itertools.product(group["dtypes"], layouts, ops, group["elements"])
     for dtype, layout, op, elements in crossed:
         if layout != "dense" and catalogue()[op].inputs == 1:
-            continue  # one operand alone keeps its layout: every one is dense
+            continue  # a result takes the layout of a single operand: every unary case is dense
         yield Spec(name, "elementwise", op, dtype, matrix(elements), layout)
 
 
@@ -180,11 +180,11 @@ def _training(name: str, group: dict[str, Any]) -> Iterator[Spec]:
 
 
 class Unknown(ValueError):
-    """A name or a shape that is none; the text is one line that says what is possible."""
+    """An unknown name or a wrong shape; the text is one line that says what is possible."""
 
 
 def _of_op(op: str, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str]) -> Iterator[Spec]:
-    """The cases of a single op: of the given shapes, else a few usual ones."""
+    """The cases of a single op: of the given shapes, else of a few usual ones."""
     if op in PRODUCTS:
         width = 4 if op == "bmm" else 3
         usual: dict[str, list[tuple[int, ...]]] = {
@@ -208,7 +208,7 @@ def _of_op(op: str, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str]) ->
 
 
 def asked(names: Iterable[str], shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str]) -> list[Spec]:
-    """The cases that suites and ops on a command line mean; Unknown for what is neither.
+    """The cases of suites and ops on a command line; Unknown for a name that is neither.
 
     shapes go with ops only.  dtypes, where given, replace an op's usual ones and filter a suite's.
     """
@@ -236,7 +236,7 @@ def asked(names: Iterable[str], shapes: Sequence[tuple[int, ...]], dtypes: Seque
 
 
 def parsed(text: str) -> tuple[int, ...]:
-    """(M, N, K) of "M,N,K" or "MxNxK"; Unknown for what is no shape."""
+    """(M, N, K) of "M,N,K" or "MxNxK"; Unknown for other texts."""
     try:
         shape = tuple(int(word) for word in text.replace("x", ",").split(","))
     except ValueError:
@@ -247,10 +247,10 @@ def parsed(text: str) -> tuple[int, ...]:
 
 
 def quick(specs: Sequence[Spec]) -> list[Spec]:
-    """A look at each suite: for every group of cases that differ in size only, the smallest and the middle one."""
+    """The cases of --quick: of every group that differs in size only, the smallest and the middle one."""
     groups: dict[tuple[Any, ...], list[Spec]] = {}
     for spec in specs:
-        # Of a model's layers one stands for all; of an op's sizes two.
+        # One layer per model, and two sizes per op.
         model = spec.label.split(" ")[0]
         groups.setdefault((replace(spec, shape=(), label=model),), []).append(spec)
     kept = set()

@@ -1,4 +1,4 @@
-"""A run as text: aligned lines, a mean a suite, the five worst, and what was left out."""
+"""A run as text: aligned lines, a mean per suite, the five worst cases, and what was left out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def microseconds(value: float) -> str:
 
 
 def rate(run: Run, line: Line) -> str:
-    """What is computed a second where arithmetic bounds the case, what is moved where memory does."""
+    """The rate: operations per second where arithmetic bounds the case, bytes per second where memory does."""
     if not line.timed:
         return ""
     seconds = line.spread.p50 / 1e6
@@ -53,7 +53,7 @@ def cells(run: Run, line: Line) -> list[str]:
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 2) -> list[str]:
-    """Rows of cells as lines of one width a column; the first `left` columns flush left; empty columns dropped."""
+    """Lines of cells as aligned text; the first `left` columns flush left; empty columns are dropped."""
     kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:]) or i == 0]
     widths = {i: max(len(row[i]) for row in rows) for i in kept}
     return ["  ".join(f"{row[i]:{'<' if i < left else '>'}{widths[i]}}" for i in kept).rstrip() for row in rows]
@@ -64,7 +64,7 @@ def first_rival(run: Run) -> str:
 
 
 def summary(run: Run, lines: Sequence[Line]) -> list[str]:
-    """The geometric mean of a suite's ratios a rival, and the worst against the first."""
+    """The geometric mean of a suite's ratios per baseline, and the worst cases against the first baseline."""
     found = []
     for rival in run.rivals:
         ratios = [line.faster(rival).value for line in lines if line.timed and rival in line.rivals]
@@ -84,15 +84,15 @@ def left_out(lines: Iterable[Line]) -> list[str]:
     """Cases that were not measured, by reason."""
     reasons = Counter(line.verdict.removeprefix("left out: ") for line in lines if line.verdict.startswith("left out"))
     grouped: Counter[str] = Counter()
-    for reason, count in reasons.items():  # the amounts differ from case to case, the reason does not
-        words = "a call would take too long here (--slow measures them)" if "--slow" in reason else reason
-        words = "they need more memory than this device has free" if "GiB" in reason else words
-        grouped[words] += count
+    for reason, count in reasons.items():  # group reasons that differ in amounts only
+        group = "a call would take too long here (--slow measures them)" if "--slow" in reason else reason
+        group = "they need more memory than this device has free" if "GiB" in reason else group
+        grouped[group] += count
     return [f"{count} left out: {reason}" for reason, count in grouped.items()]
 
 
 def title(run: Run) -> list[str]:
-    """What was measured, on what."""
+    """The heading: the machine, the versions and the ceilings."""
     m = run.machine
     runtime = f", {m['runtime']}" if m.get("runtime") else ""
     versions = f"gpukern {run.gpukern}{f' ({run.commit})' if run.commit else ''}, torch {run.torch}"

@@ -1,11 +1,11 @@
-"""How time is taken; docs/benchmarking.md gives the reasons.
+"""How time is measured; docs/benchmarking.md gives the reasons.
 
-by turns        ours, theirs, ours, theirs .. in one process, who goes first alternating: a drift of the clock rate,
-                of the temperature or of a neighbour's load meets both
-long enough     a turn repeats a call until it takes `least` seconds, so that the clock's own step is nothing
-cold            operands rotate through more than twice the last cache: a call finds none of its inputs there
+alternating     ours, theirs, ours, theirs .. in one process, and the first one alternates too: both see the same drift
+                of clock rate, temperature and other load
+long enough     a turn repeats a call until it takes `least` seconds, so that the clock's resolution is negligible
+cold            operands rotate through more than twice the last-level cache, so a call finds none of its inputs there
 on a GPU        a turn is one CUDA graph of its calls between two events, so that the host's speed is not measured;
-                what cannot be captured is launched call by call
+                calls that cannot be captured are launched one by one
 on a CPU        torch.utils.benchmark.Timer, with its own warm-up and thread count
 """
 
@@ -33,12 +33,12 @@ class Clock(ABC):
     name = ""
 
     def prepared(self, call: Call, count: int) -> Callable[[], float]:
-        """Seconds of one of `count` calls, whenever it is asked; what can be done beforehand is done now."""
+        """Prepares a turn of `count` calls now, and returns a function that runs it and returns seconds per call."""
         return lambda: self.seconds(call, count)
 
 
 class HostClock(Clock):
-    """torch.utils.benchmark on this many threads as torch has."""
+    """torch.utils.benchmark with torch's number of threads."""
 
     name = "host"
 
@@ -89,7 +89,7 @@ class DeviceClock(Clock):
 
 
 class LaunchClock(Clock):
-    """What a call costs the host: the clock stops before the device is waited for."""
+    """The host's time of a call: the clock stops before waiting for the device."""
 
     name = "host"
 
@@ -108,7 +108,7 @@ class LaunchClock(Clock):
 
 @dataclass(frozen=True)
 class Effort:
-    """least: seconds a turn.  turns: at most.  budget: seconds that one case may take, which long calls reach first."""
+    """least: seconds per turn.  turns: the most.  budget: seconds per case; long calls get fewer turns."""
 
     least: float
     turns: int
@@ -122,11 +122,11 @@ QUICK = Effort(2e-3, 11, 0.6, most=2000)
 
 
 def by_turns(calls: Sequence[Call], clock: Clock, effort: Effort, sets: int = 1) -> list[list[float]]:
-    """Microseconds of one call, a list a call, a number a turn.
+    """Microseconds per call: for each of `calls` a list with one number per turn.
 
-    sets: of operands; a turn takes each at least once where the budget allows it, since a graph repeats those it has.
+    sets: of operands; a turn uses each at least once where the budget allows it, since a graph repeats its own.
     """
-    for call in calls:  # compiles, allocates, fills caches of plans
+    for call in calls:  # warm up: compiles, allocates, fills caches
         clock.seconds(call, 1)
     once = [min(clock.seconds(call, 1) for _ in range(2)) for call in calls]
     count = max(1, min(effort.most, round(effort.least / max(once))))

@@ -1,6 +1,6 @@
-"""Triton's matrix product (Tillet et al. 2019), the usual blocked one with a grouped order of tiles, as a rival.
+"""A matrix product in Triton (Tillet et al. 2019) as a baseline: tiled, with a grouped order of tiles.
 
-Elementwise ops have no kernel here: what `--against compile` measures on a GPU is Triton code already.
+Elementwise ops have no kernel here: on a GPU `--against compile` measures Triton code already.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def product(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     block = tl.program_id(0)
     down, across = tl.cdiv(m, BM), tl.cdiv(n, BN)
-    # Groups of rows share the columns of B that are in the L2.
+    # Blocks of a group of rows share columns of B in L2.
     group = block // (GROUP * across)
     first = group * GROUP
     height = min(down - first, GROUP)

@@ -1,8 +1,8 @@
-"""`python -m gpukern bench tune`: which configuration is fastest for given products here, stored for selection to use.
+"""`python -m gpukern bench tune`: finds the fastest configuration for given products, and stores it for selection.
 
 Every configuration that can serve a product is compared with float64 first; a wrong one is reported and never stored.
-The others are timed by turns in one process, so that a change of the clock rate meets all of them.  gpukern/tuning.py
-says where the order is kept and when it is used.
+The others are timed in alternating turns in one process, so that a change of the clock rate affects all of them.
+gpukern/tuning.py stores the ranking and says when it is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .statistics import spread
 from .table import aligned
 from .timing import Call, DeviceClock, Effort, HostClock, by_turns
 
-TURN = 1e-3  # seconds of a turn at least: the clock's own step is nothing beside it
+TURN = 1e-3  # the least seconds of a turn: the clock's resolution is negligible beside it
 BUDGET = 60.0  # seconds that one product may take
 
 
@@ -33,15 +33,16 @@ BUDGET = 60.0  # seconds that one product may take
 
 
 def types() -> list[str]:
-    """Those of the rows, but for complex and 8-bit numbers: they have one row for large results and one for small."""
+    """The types of the configurations, without complex and 8-bit floating types, which have one for large results and
+    one for small ones."""
     return sorted({t for row in _C.gemm_rows() for t in row["types"] if not t.startswith(("complex", "float8"))})
 
 
 def _shape(text: str) -> tuple[int, int, int]:
-    words = text.split(",")
-    if len(words) != 3 or not all(word.isdecimal() and int(word) > 0 for word in words):
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise Refused(f"--shapes: {text!r} is not a shape M,N,K of positive numbers, as in 4096,4096,1024")
-    m, n, k = map(int, words)
+    m, n, k = map(int, parts)
     return m, n, k
 
 
@@ -53,10 +54,10 @@ def _count(text: str) -> int:
 
 def _listed(known: Sequence[str]) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
-        words = text.split(",")
-        if unknown := [word for word in words if word not in known]:
+        parts = text.split(",")
+        if unknown := [part for part in parts if part not in known]:
             raise Refused(f"{unknown[0]!r} is not known; choose from {', '.join(known)}")
-        return words
+        return parts
 
     return parse
 
@@ -129,7 +130,7 @@ def operands(product: Product, device: str) -> tuple[Tensor, Tensor]:
 
 
 def able(a: Tensor, b: Tensor, device: str) -> list[str]:
-    """The compiled rows that can serve the product."""
+    """The compiled configurations that can serve the product."""
     rows = []
     for row in selection.available():
         with selection.force(row.name):
@@ -139,7 +140,7 @@ def able(a: Tensor, b: Tensor, device: str) -> list[str]:
 
 
 def call_of(row: str, a: Tensor, b: Tensor, out: Tensor) -> Call:
-    """The product on one row, into `out`."""
+    """Runs the product on one configuration, into `out`."""
     function: Callable[..., Tensor] = getattr(ops, "mm" if a.dim() == 2 else "bmm")
 
     def call() -> Tensor:
@@ -150,14 +151,14 @@ def call_of(row: str, a: Tensor, b: Tensor, out: Tensor) -> Call:
 
 
 def measure(calls: list[Call], turns: int, device: str) -> list[float]:
-    """Microseconds of each call: the median of the turns, which the calls take one after the other."""
+    """Microseconds of each call: the median over alternating turns."""
     clock = HostClock() if device == "cpu" else DeviceClock()
     return [spread(times).p50 for times in by_turns(calls, clock, Effort(TURN, turns, BUDGET))]
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """ranking: (row, microseconds), fastest first.  wrong: rows whose result is not the product."""
+    """ranking: (configuration, microseconds), fastest first.  wrong: configurations with a wrong result."""
 
     product: Product
     ranking: tuple[tuple[str, float], ...]
@@ -175,7 +176,7 @@ def rank(product: Product, device: str, turns: int) -> Ranked:
     out = torch.empty((*a.shape[:-1], b.shape[-1]), dtype=a.dtype, device=device)
     calls, wrong = {}, []
     for row in able(a, b, device):
-        # Left over from the row before, its result would pass for this one's.
+        # Otherwise the result of the previous configuration could pass for this one's.
         out.fill_(math.nan if out.dtype.is_floating_point else 85)
         call = call_of(row, a, b, out)
         call()
@@ -192,7 +193,7 @@ def rank(product: Product, device: str, turns: int) -> Ranked:
 
 
 def _keep(found: Sequence[Ranked], device: str) -> str:
-    """Stores what was found; where it lies, as a sentence.  OSError where it cannot."""
+    """Stores the rankings; returns a sentence that says where.  OSError if it cannot."""
     today = datetime.date.today().isoformat()
     entries = [tuning.Entry(**vars(one.product), ranking=one.ranking, date=today) for one in found if one.ranking]
     if not entries:
@@ -205,15 +206,15 @@ def _keep(found: Sequence[Ranked], device: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """0: ranked; 1: a row was wrong, or the ranking could not be stored; 2: arguments that cannot be served."""
+    """0: ranked; 1: a configuration was wrong, or the ranking could not be stored; 2: wrong arguments."""
     try:
         products, device, turns = parse(arguments)
     except Refused as refused:
         print(f"bench tune: {refused}", file=sys.stderr)
         return 2
     if device != "cpu":
-        torch.cuda.set_device(device)  # events and streams are the current device's
-    # What is stored already decides nothing here: every call is forced to its row.
+        torch.cuda.set_device(device)  # events and streams belong to the current device
+    # Stored measurements have no influence here: every call forces its configuration.
     found = [rank(product, device, turns) for product in products]
     lines = [line for one in found for line in one.lines()]
     print("\n".join(aligned([("product (m x n x k)", "configuration", "us", "time / best"), *lines])))

@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=0, help="random seed of the weights, the data split and the order (default: 0)"
     )
-    # The network is small: a second thread saves little, and costs much on a machine that is busy with something else.
+    # The network is small: a second thread saves little, and costs much on a busy machine.
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
     return parser
 

@@ -1,4 +1,4 @@
-"""What the demo prints and draws."""
+"""The demo's tables and its plot."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FIRST = 20
 
 
 def largest_difference(a: Sequence[float], b: Sequence[float]) -> float:
-    """max |a_i - b_i|; NaN where either has one."""
+    """max |a_i - b_i|; NaN if there is a NaN."""
     return max((abs(x - y) for x, y in zip(a, b, strict=True)), key=lambda d: (d != d, d))
 
 
 def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Rows of cells as aligned text; the first row is the heading, the first `left` columns are left-aligned."""
+    """Lines of cells as aligned text; the first is the heading, and the first `left` columns are left-aligned."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
@@ -30,7 +30,7 @@ def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
 
 
 def summary(torch_run: Result, ours: Result) -> str:
-    """The table of both runs, and how far their loss curves lie apart."""
+    """The table of both runs, and the distance of their loss curves."""
     slow, fast = statistics.median(ours.seconds), statistics.median(torch_run.seconds)
     rows = [["", "time per epoch", "test accuracy", "last loss"]]
     for run in (torch_run, ours):
@@ -73,7 +73,7 @@ def draw(torch_run: Result, ours: Result, path: Path) -> None:
     top.set_ylabel("training loss")
     top.set_title("The same network on handwritten digits, from one seed")
     top.legend()
-    floor = 1e-9  # a difference of zero still has a place on a logarithmic axis
+    floor = 1e-9  # so that a difference of zero can be drawn on a logarithmic axis
     difference = [max(abs(a - b), floor) for a, b in zip(torch_run.losses, ours.losses, strict=True)]
     bottom.plot(steps, difference, color="0.3", linewidth=0.8)
     bottom.set_yscale("log")

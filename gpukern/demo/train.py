@@ -1,4 +1,4 @@
-"""The demo's network, data and training loop, written once over the functions it is given."""
+"""The demo's network, data and training loop, written once for the functions of either library."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEIGHT_DECAY = 5e-4
 
 @dataclass(frozen=True)
 class Kit:
-    """Where the network takes its arithmetic from.  Everything else in this file is the same for both runs."""
+    """The functions and modules that the network uses.  Everything else in this file is the same for both runs."""
 
     name: str
     convolution: type[nn.Conv2d]
@@ -92,7 +92,7 @@ class Network(nn.Module):
 
 @dataclass(frozen=True)
 class Digits:
-    """8x8 grey images of handwritten digits, zero mean and unit deviation over the training part."""
+    """8x8 grey images of handwritten digits, with zero mean and unit deviation over the training part."""
 
     train: Tensor
     train_labels: Tensor
@@ -117,7 +117,7 @@ def load_digits(seed: int, device: torch.device) -> Digits:
 
 @dataclass
 class Result:
-    """What one training run leaves behind.  seconds: of each epoch's training steps, evaluation excluded."""
+    """The results of one training run.  seconds: of each epoch's training steps, without evaluation."""
 
     name: str
     losses: list[float] = field(default_factory=list)
@@ -166,5 +166,5 @@ def train(kit: Kit, digits: Digits, epochs: int, seed: int, tick: Callable[[floa
 
 
 def steps_of(digits: Digits) -> int:
-    """Steps in an epoch; the last, smaller batch counts."""
+    """Steps in an epoch, including the last, smaller batch."""
     return -(-len(digits.train) // BATCH)

@@ -1,10 +1,10 @@
-"""The GPU kernels on a CPU: executed thread by thread, under a schedule of your choice, every access watched.
+"""The machine model: runs the GPU kernels on a CPU, thread by thread, and checks every access to memory.
 
     result, report = gpukern.model.run("matmul", a, b, row="simt/s64x64", schedule="pct", seed=7)
 
-A fault of the kernel (a race, a read of what nobody wrote, an access out of bounds, a deadlock, a misaligned packet) is
-a `ModelError` that names kernel, block, thread and source line.  docs/model.md tells how to debug a kernel with it, and
-what it cannot show.
+A fault of the kernel (a race, a read of unwritten memory, an access out of bounds, a deadlock, a misaligned packet)
+raises a `ModelError` that names kernel, block, thread and source line.  docs/model.md tells how to debug a kernel with
+the model, and what it cannot show.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = ["LineCount", "ModelError", "Refused", "Report", "Schedule", "run"]
 
 @dataclass(frozen=True)
 class Report:
-    """What a run did; prints as a table.
+    """Counts of a run; prints as a table.
 
     kernel: the configuration or path that ran.  blocks, threads, barriers (arrivals), collectives (of warps), switches
-    (between threads).  lines: requests, bytes and passes by source line, empty unless counting was asked for.
+    (between threads).  lines: requests, bytes and passes by source line, empty with count=False.
     """
 
     kernel: str
@@ -86,18 +86,18 @@ def run(
     count: bool = True,
     **kwargs: Any,
 ) -> tuple[Any, Report]:
-    """Runs a GPU kernel under the machine model: the result as a CPU tensor (two where the op has two), and what was
-    done.
+    """Runs a GPU kernel under the machine model; returns the result as a CPU tensor (two where the op has two), and a
+    Report.
 
     op: the name of a gpukern product (matmul, addmm, ..) or elementwise function (silu, ..), then its arguments.
     row: a product's configuration ("simt/s64x64"; `gpukern.available(built=False)` lists them), else an H100's choice.
     schedule: "fifo", "lifo", "random" or "pct", which with the seed decides the order of the threads.  wave: lanes of a
-    warp, 32 or 64.  check: races and uninitialised reads.  count: bytes, bank conflicts and sectors by source line
-    (for small shapes: every request is kept until its block ends).
+    warp, 32 or 64.  check: look for races and uninitialised reads.  count: count bytes, bank conflicts and sectors by
+    source line (for small shapes: every request is kept until its block ends).
 
-    ModelError where the kernel does what no kernel may; Refused, a ValueError, if the configuration cannot serve the
-    call, with the reason that explain() would give; torch's errors for wrong arguments; ValueError for an unknown op,
-    configuration or schedule.
+    ModelError for a fault of the kernel; Refused, a ValueError, if the configuration cannot serve the call, with the
+    reason that explain() would give; torch's errors for wrong arguments; ValueError for an unknown op, configuration or
+    schedule.
     """
     if schedule not in machine.ORDERS:
         raise ValueError(f"there is no schedule {schedule!r}; choose one of {', '.join(machine.ORDERS)}")
@@ -121,7 +121,7 @@ def _product(
 ) -> tuple[Any, str]:
     rest = dict(kwargs)
     activation, residual = rest.pop("activation", None) or "none", rest.pop("residual", None)
-    if op == "mm_activation_backward":  # an argument of its own, and not what is done to the result
+    if op == "mm_activation_backward":  # here `activation` is an argument of the op, not one of the epilogue
         rest |= {"activation": activation} if "activation" in kwargs else {}
         activation = "none"
     precision, batch_invariant = rest.pop("precision", None), bool(rest.pop("batch_invariant", None))
@@ -172,13 +172,13 @@ def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: S
         raise ValueError(f"{op} is made of other ops; run those")
     like = getattr(ops, op)(*map(on_meta, args), **{k: on_meta(v) for k, v in kwargs.items()})
     entries = [e for e in _C.elementwise_catalogue() if e["name"] == op]
-    words = [w.strip() for w in entries[0]["args"].replace("*,", "").split(",")]
+    parameters = [w.strip() for w in entries[0]["args"].replace("*,", "").split(",")]
     tensors: list[Tensor] = []
     numbers: list[float] = []
     choice = None
     positional = list(args)
-    for word in words:
-        kind, name, default = re.match(r"(\w+\??) (\w+)(?:=(.*))?", word).groups()  # type: ignore[union-attr]
+    for parameter in parameters:
+        kind, name, default = re.match(r"(\w+\??) (\w+)(?:=(.*))?", parameter).groups()  # type: ignore[union-attr]
         value = positional.pop(0) if positional else kwargs.get(name, default)
         if kind == "Tensor":
             dtype = torch.bool if name == "condition" else like.dtype
@@ -205,6 +205,6 @@ def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: S
     result = machine.elementwise(place, out, tensors, numbers, schedule=plan)
     if not out.numel():
         return result, f"elementwise/{op}, nothing"
-    conditions = int(words[0] == "Tensor condition")
+    conditions = int(parameters[0] == "Tensor condition")
     path = machine.plan(out, tensors, conditions=conditions).path
     return result, f"elementwise/{op}, {path}"

@@ -1,7 +1,7 @@
-"""The machine model's library: the kernel sources as plain C++, compiled where they are first needed.
+"""The machine model's library: the kernel sources as plain C++, compiled on first use.
 
-In a source tree it lies in build/model; an installed gpukern brings the sources along and keeps the library in the
-user's cache folder, under a name made of their contents.  Compiling takes about half a minute and a C++ compiler.
+In a source tree it lies in build/model.  An installed gpukern contains the sources and keeps the library in the user's
+cache folder, under a hash of the sources.  Compiling takes about half a minute and needs a C++ compiler.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FLAGS = "-std=c++20 -O1 -g1 -fPIC -Wall -Wno-unknown-pragmas -Wno-maybe-uninitialized -DGPUKERN_MODEL -Icsrc"
-# Else the variables of a header, tables of kernels among them, are those of the process's first library that has them.
+# Without this flag, two libraries in one process share the variables of a header, tables of kernels among them.
 OF_GCC = "-fno-gnu-unique"
-# The compiler announces every access of a kernel to memory, and csrc/platform/model/hooks.cpp answers.
+# The compiler inserts a call for every access of a kernel to memory; csrc/platform/model/hooks.cpp has the functions.
 WATCHED = "-fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-threadsafe-statics"
 
 
@@ -39,7 +39,7 @@ def root() -> Path:
 
 @cache
 def rules() -> ModuleType:
-    """csrc/build_rules.py, which knows the sources and the families."""
+    """The module csrc/build_rules.py, which lists the sources and the families."""
     name = "gpukern_build_rules"
     spec = importlib.util.spec_from_file_location(name, root() / "csrc" / "build_rules.py")
     assert spec and spec.loader
@@ -50,7 +50,7 @@ def rules() -> ModuleType:
 
 
 def compiler() -> str:
-    """$CXX, else g++ or clang++; one sentence where there is none."""
+    """$CXX, else g++ or clang++; RuntimeError where there is none."""
     found = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
     if not found:
         raise RuntimeError("gpukern.model compiles the kernels for the CPU; install g++ >= 11 or set CXX")
@@ -59,7 +59,7 @@ def compiler() -> str:
 
 @cache
 def flags() -> str:
-    """FLAGS, and what g++ needs beside them; clang++ does not know it and does so anyway."""
+    """FLAGS, with OF_GCC for g++; clang++ does not know that flag and does not need it."""
     said = subprocess.run(f"{compiler()} --version", shell=True, capture_output=True, text=True).stdout
     return f"{FLAGS} {OF_GCC}" if "Free Software Foundation" in said else FLAGS
 
@@ -77,7 +77,7 @@ def folder() -> Path:
 
 
 def commands(to: Path) -> dict[str, tuple[str, str]]:
-    """Object file -> its source, and the command that makes it: every .cu of the kernels, and the machine."""
+    """Object file -> its source and command: every .cu of the kernels, and the model's own .cpp files."""
     found = {}
     kernels = [p for p in rules().below("*.cu") if p.parent != Path("csrc/platform")]
     machine = sorted(p.relative_to(root()) for p in (root() / "csrc/platform/model").glob("*.cpp"))
@@ -93,10 +93,10 @@ def commands(to: Path) -> dict[str, tuple[str, str]]:
 
 
 def build() -> Path:
-    """Compiles what changed; the library's path.  RuntimeError with the compiler's words where it fails."""
+    """Compiles what changed and returns the library's path.  RuntimeError with the compiler's output if it fails."""
     to = folder()
     to.mkdir(parents=True, exist_ok=True)
-    with (to / "lock").open("w") as lock:  # two processes that start at once compile once
+    with (to / "lock").open("w") as lock:  # of two processes that start at once, one compiles and the other waits
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _build(to)
 

@@ -38,13 +38,13 @@ def _arguments(options: argparse.Namespace) -> tuple[Any, ...]:
 
     dtype = getattr(torch, options.dtype)
 
-    def random(*shape: int, turned: bool = False) -> torch.Tensor:
+    def random(*shape: int, column_major: bool = False) -> torch.Tensor:
         t = torch.randn(*shape, dtype=torch.float64).to(dtype)
-        return t.transpose(-1, -2).contiguous().transpose(-1, -2) if turned else t
+        return t.transpose(-1, -2).contiguous().transpose(-1, -2) if column_major else t
 
     if options.op in selection._PRODUCTS:
         m, n, k = options.shape or (128, 96, 64)
-        a, b = random(m, k, turned="a" in options.transpose), random(k, n, turned="b" in options.transpose)
+        a, b = random(m, k, column_major="a" in options.transpose), random(k, n, column_major="b" in options.transpose)
         operands: dict[str, tuple[Any, ...]] = {
             "linear": (a, b.t()), "bmm": (a[None], b[None]), "mv": (a, b[:, 0]), "addmm": (random(n), a, b),
             "baddbmm": (random(1, m, n), a[None], b[None]), "addmv": (random(m), a, b[:, 0]),
@@ -59,7 +59,7 @@ def _arguments(options: argparse.Namespace) -> tuple[Any, ...]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0, 1 where the model finds a fault or the result is wrong, 2 for a call that makes no sense."""
+    """Exit code 0; 1 if the model finds a fault or the result is wrong; 2 for wrong arguments."""
     from gpukern import model, reference
 
     options = _parser().parse_args(argv)

@@ -1,7 +1,7 @@
-"""Memory whose lines lie gigabytes apart: reserved, and there where an element lies.
+"""Memory whose lines lie gigabytes apart: addresses are reserved, and only pages with elements are mapped.
 
-What a kernel computes of an address in 32 bits is another place then: the model, which is told of every piece that has
-elements and of the reservation around it, says so.
+An address that a kernel computes in 32 bits then lies outside the mapped pieces.  The model knows every piece and the
+reservation around it, and reports the access.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
 _PAGE = mmap.PAGESIZE
 _NONE, _READ_WRITE = 0, mmap.PROT_READ | mmap.PROT_WRITE
-_NORESERVE = 0x4000  # Linux: no swap is set aside
-# Reserved on both sides: 2^32 elements of 16 bytes, which is as far as 32 bits can lead astray.
+_NORESERVE = 0x4000  # Linux: reserve no swap space
+# Reserved on both sides: 2^32 elements of 16 bytes, the largest error of an index of 32 bits.
 _MARGIN = 2**36
-NEAR = 2**28  # bytes that are simply allocated
+NEAR = 2**28  # tensors of at most so many bytes are simply allocated
 
 
 def extent_of(like: Tensor) -> int:
@@ -29,7 +29,7 @@ def extent_of(like: Tensor) -> int:
 
 
 class Far:
-    """A copy of a strided tensor of any extent; `view` is the tensor there.  To be used as memory.Guarded is."""
+    """A copy of a strided tensor of any extent; `view` is the copy as a tensor.  The interface is memory.Guarded's."""
 
     def __init__(self, like: Tensor, *, aligned: bool = False) -> None:
         size = like.element_size()
@@ -63,8 +63,8 @@ class Far:
             _libc.munmap(ctypes.c_void_p(self._base), ctypes.c_size_t(self._length))
 
     def regions(self) -> Iterator[tuple[str, int, int, int, int]]:
-        """Of each piece where it is, its bytes, and the addresses around it that are nobody else's: half of the way to
-        the next."""
+        """For each piece: a suffix for its name, begin and end of its bytes, and low and high of the addresses around
+        it that belong to no other piece: half of the way to the next."""
         low = self._base
         for i, (begin, end) in enumerate(self._pieces):
             last = i + 1 == len(self._pieces)
@@ -73,13 +73,13 @@ class Far:
             low = high
 
     def fill(self, values: Tensor) -> Far:
-        """Writes the values; expanded dimensions once."""
+        """Writes the values; those along expanded dimensions once."""
         one = tuple(slice(0, 1) if s == 0 else slice(None) for s in self.view.stride())
         self.view[one].copy_(values[one])
         return self._remember()
 
     def poison(self) -> Far:
-        """As Guarded's."""
+        """See Guarded.poison."""
         self.view.fill_(poison_of(self.view.dtype))
         return self._remember()
 
@@ -91,7 +91,7 @@ class Far:
         assert all(map(torch.equal, self._pages, self._before)), "an input was written to"
 
     def check_gaps(self) -> None:
-        """Bytes that are no element's are as they were, where there are pages."""
+        """Asserts that bytes between elements are unchanged, on the mapped pages."""
         now, written = [page.clone() for page in self._pages], self.view.clone()
         for page, before in zip(self._pages, self._before):
             page.copy_(before)
@@ -104,5 +104,5 @@ class Far:
 
 
 def poison_of(dtype: torch.dtype) -> complex:
-    """NaN, or 1 where there is none."""
+    """NaN, or 1 for types without NaN."""
     return complex("nan+nanj") if dtype.is_complex else float("nan") if dtype.is_floating_point else 1

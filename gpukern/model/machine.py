@@ -29,10 +29,10 @@ SCHEDULES = [("fifo", 1), ("lifo", 1), *(("pct", seed) for seed in range(1, 6))]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which thread runs next, how many lanes a warp has, and what is watched.
+    """The order of threads, the lanes of a warp, and what the model checks.
 
-    order: "fifo", "lifo", "random" or "pct" (random priorities, some of which change now and then).  check: races,
-    uninitialised reads.  count: bank conflicts and global transactions.
+    order: "fifo", "lifo", "random" or "pct" (random priorities, some of which change now and then).  check: look for
+    races and uninitialised reads.  count: count bank conflicts and sectors of global memory.
     """
 
     order: str = "fifo"
@@ -43,11 +43,11 @@ class Schedule:
 
 
 class ModelError(RuntimeError):
-    """What the model found: a fault of the kernel."""
+    """The model found a fault of the kernel."""
 
 
 class Refused(ValueError):
-    """The configuration cannot serve this call, and why."""
+    """The configuration cannot serve this call; the text says why."""
 
 
 _asking = True
@@ -55,8 +55,8 @@ _asking = True
 
 @contextmanager
 def unchecked() -> Iterator[None]:
-    """Rows run whatever the table says of them: tests compare rows with each other, also where selection would not
-    give a row such a call.  What a launcher itself refuses it still does."""
+    """Runs configurations for calls that their table refuses, so that tests can compare configurations with each other.
+    Refusals of the launcher itself still hold."""
     global _asking
     before, _asking = _asking, False
     try:
@@ -66,7 +66,7 @@ def unchecked() -> Iterator[None]:
 
 
 def _check(error: bytes, name: str) -> None:
-    """Raises what a launch has answered: nothing, why it was refused, or the fault."""
+    """Raises the error of a launch: Refused with the reason, ModelError with the fault, or nothing."""
     text = error.decode()
     if text.startswith("refused: "):
         raise Refused(f"{name} cannot serve this call: {text.removeprefix('refused: ')}")
@@ -88,7 +88,7 @@ def set_schedule(schedule: Schedule) -> None:
 
 
 def report() -> dict[str, int]:
-    """What ran since the last call."""
+    """Counts of what ran since the last call."""
     counts = (ctypes.c_uint64 * 5)()
     library().gpukern_model_report(counts)
     return dict(zip(("blocks", "threads", "barriers", "collectives", "switches"), counts))
@@ -96,7 +96,7 @@ def report() -> dict[str, int]:
 
 @dataclass(frozen=True)
 class LineCount:
-    """What the requests of one source line moved.
+    """The memory traffic of one source line.
 
     requests: of whole warps.  bytes: of threads.  passes: over the banks of shared memory, or sectors of 32 bytes of
     global memory; ideal: the fewest that would move these bytes.
@@ -112,7 +112,7 @@ class LineCount:
 
 
 def counts() -> list[LineCount]:
-    """By line, what ran with `Schedule(count=True)` since the last call."""
+    """The traffic by line of launches with `Schedule(count=True)` since the last call."""
     found: dict[tuple[str, str, str], list[int]] = {}
     for text in library().gpukern_model_counts().decode().splitlines():
         line, space, kind, *numbers = text.split()
@@ -164,10 +164,10 @@ def elementwise(
 ) -> Tensor:  # fmt: skip
     """Runs variant `place[2]` of op `place[1]` of family `place[0]` over guarded copies; the result, laid out as `out`.
 
-    scalars: None is a bound that is absent, the lower one first, as the launcher is told of it (ops/blend.h, `absent`).
-    compute: the type whose arithmetic is used, where it is not the output's.  slice_limit: elements a launch takes at
-    most (0: 2^31).  in_place: the first input is the output.  shorter: the model is told that the inputs end this many
-    bytes earlier than they do (to see a fault found).  ModelError where the kernel does what no kernel may.
+    scalars: None is an absent bound, the lower one first, as in ops/blend.h (`absent`).  compute: the compute type,
+    where it is not the output's.  slice_limit: the most elements of one launch (0: 2^31).  in_place: the first input is
+    the output.  shorter: the model is told that the inputs end this many bytes earlier than they do, so that it must
+    report a fault.  ModelError for a fault of the kernel.
     """
     set_schedule(schedule or Schedule())
     target = guarded(out, aligned=aligned).poison()
@@ -221,7 +221,7 @@ def _call(
 
 @dataclass(frozen=True)
 class Plan:
-    """What csrc/elementwise/plan.h decides; widths in bytes, the output's first."""
+    """The decisions of csrc/elementwise/plan.h; widths in bytes, the output's first."""
 
     path: str
     unroll: int
@@ -273,13 +273,13 @@ def _layout(t: Tensor | None) -> list[int]:
 
 
 def _as_stored(t: Tensor) -> Tensor:
-    """What memory has of a tensor whose conjugate is still to be taken."""
+    """The values in memory of a tensor with the conjugate bit."""
     return t.conj() if t.is_conj() else t
 
 
 @cache
 def op_at(family: int, place: int) -> str:
-    """The name of an op, and its choice, from its family's place and its own."""
+    """The name of an op and its choice, from the index of its family and its own."""
     catalogue = _C.elementwise_catalogue()
     families = list(dict.fromkeys(str(e["family"]) for e in catalogue))
     entry = [e for e in catalogue if e["family"] == families[family]][place]
@@ -288,7 +288,7 @@ def op_at(family: int, place: int) -> str:
 
 @cache
 def row_at(folder: int, row: int) -> str:
-    """The name of a row from its folder's place and its own."""
+    """The name of a configuration, from the index of its folder and its own."""
     names = [str(r["name"]) for r in _C.gemm_rows()]
     folders = list(dict.fromkeys(name.split("/")[0] for name in names))
     return [name for name in names if name.startswith(folders[folder] + "/")][row]
@@ -304,7 +304,7 @@ def place_of(name: str) -> tuple[int, int]:
 
 
 def _precision_for(folder: int, place: int, dtype: torch.dtype) -> str:
-    """One that the row is for, not what the selection would say."""
+    """A precision that the configuration serves, whatever selection would choose."""
     row = selection.named(row_at(folder, place))
     if dtype != torch.float32:
         return "strict"
@@ -319,17 +319,18 @@ def product(
     row_scale: Tensor | None = None, column_scale: Tensor | None = None, processors: int = 4, cluster: int = 0,
     batch_invariant: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Runs one row over guarded copies of (batch, m, k), (batch, k, n) and, for c, saved and residual, (batch, m, n).
+    """Runs one configuration over guarded copies of a (batch, m, k), b (batch, k, n), and c, saved and residual
+    (batch, m, n).
 
-    splits: ranges of k that blocks of their own add up, in memory that the model watches too.
-    precision: of float32; None is one that the row is for.
-    derivative: of the activation of that name, at `saved`, by which the result is multiplied before the residual.
-    row_scale, column_scale: (batch, m) and (batch, n), in the accumulator's type, by which the sums are multiplied.
-    processors: of the device, for rows whose blocks stay on theirs.  cluster: blocks that share an operand, in those
-    rows (0: the row's own rule; -1: the blocks of a cluster add up the ranges of k).
+    splits: ranges of k (split-K); the model checks the memory of partial sums too.
+    precision: of float32; None is one that the configuration serves.
+    derivative: an activation; the result is multiplied by its derivative at `saved`, before the residual.
+    row_scale, column_scale: (batch, m) and (batch, n), in the accumulator's type; they multiply the accumulators.
+    processors: of the device, for persistent kernels.  cluster: blocks that share an operand, for configurations with
+    clusters (0: the configuration's own rule; -1: the blocks of a cluster take the ranges of k).
     batch_invariant: a row of the result may not depend on how many others there are.
 
-    Refused where the row is not for such a call; ModelError where the kernel does what no kernel may.
+    Refused if the configuration cannot serve the call; ModelError for a fault of the kernel.
     """
     given = {"a": _as_stored(a), "b": _as_stored(b), "c": c, "residual": residual, "saved": saved}
     given["row_scale"] = None if row_scale is None else row_scale.unsqueeze(2)
@@ -337,7 +338,7 @@ def product(
     memory = {name: guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
     addend = c is not None and beta != 0
     flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
-    conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not: they are read through the flag
+    conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not conjugated; the kernel gets the flag
     precision = precision or _precision_for(folder, row, a.dtype)
     return _launch(
         folder, row, out, memory, flags=flags, conjugated=conjugated, factors=(alpha, beta), precision=precision,
@@ -351,9 +352,10 @@ def product_with_sums(
     derivative: str = "none", saved: Tensor | None = None, precision: str | None = None, splits: int = 1,
     schedule: Schedule | None = None, aligned: bool = False,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """(D, the sums of its columns) of one row over guarded copies of (m, k), (k, n) and, for saved, (m, n).
+    """Runs one configuration over guarded copies of a (m, k), b (k, n) and saved (m, n): returns D and the sums of its
+    columns.
 
-    What is said of `product` holds; the sums and their parts are watched too, and are NaN until they are written.
+    As `product`; the model checks the sums and their partial sums too, which are NaN until they are written.
     """
     given = {"a": a, "b": b, "saved": saved}
     memory = {name: guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
@@ -371,7 +373,8 @@ def scaled(
     bias: Tensor | None = None, scale_result: Tensor | None = None, schedule: Schedule | None = None,
     aligned: bool = False, splits: int = 1, fast: bool = False, processors: int = 4, cluster: int = 0,
 ) -> Tensor:  # fmt: skip
-    """Runs one row of scaled products over guarded copies of (m, k), (k, n), their scales and a float32 bias (n,).
+    """Runs one configuration for scaled_mm over guarded copies of a (m, k), b (k, n), their scales and a float32 bias
+    (n,).
 
     fast: use_fast_accum.  For the rest see `product`.
     """
@@ -395,9 +398,9 @@ def _launch(
     grid: tuple[int, int] = (4, 0), sums: Memory | None = None, batch_invariant: bool = False,
     stream: Stream | None = None,
 ) -> Tensor:  # fmt: skip
-    """flags: activation, addend, residual.  factors: alpha and beta.  kinds: the harness's `scales`.  grid: processors
-    and blocks of a cluster.  sums: gets those of D's columns.  stream: the launch is queued there, and D is returned as
-    it is, to be written later."""
+    """flags: activation, addend, residual.  factors: alpha and beta.  kinds: `scales` of harness_product.cpp.  grid:
+    processors and blocks of a cluster.  sums: receives the sums of D's columns.  stream: the launch is queued there,
+    and the returned D is written when the stream runs."""
     set_schedule(schedule or Schedule())
     target = guarded(out, aligned=aligned).poison()
     views = {name: buffer.view for name, buffer in memory.items()}
@@ -412,11 +415,11 @@ def _launch(
         _array(ctypes.c_int64, [a.shape[0] if a.dim() == 3 else 1, a.shape[-2], b.shape[-1], a.shape[-1]]),
         _array(ctypes.c_int64, [v for t in layouts for v in _layout(t)]),
     )
-    rooms = (ctypes.c_int64 * 3)()
-    library().gpukern_model_rooms(*described, rooms)
+    needs = (ctypes.c_int64 * 3)()
+    library().gpukern_model_needs(*described, needs)
     wide = torch.float32 if a.dtype.itemsize <= 4 and a.dtype.is_floating_point else a.dtype  # of 8 bits too
     wide = torch.int32 if not wide.is_floating_point and wide.itemsize < 8 else wide  # complex ones are 8 or 16
-    sizes = ((rooms[0], wide), (rooms[1], torch.uint8), (rooms[2] * b.shape[-1], wide))  # as a launch on a GPU has them
+    sizes = ((needs[0], wide), (needs[1], torch.uint8), (needs[2] * b.shape[-1], wide))  # as allocated on a GPU
     partial, workspace, parts = (
         guarded(torch.empty(size, dtype=dtype), aligned=True).poison() if size else None for size, dtype in sizes
     )
@@ -454,8 +457,8 @@ def _launch(
 
 
 class Stream:
-    """Products of one stream: they are queued, and run, in order, when the `with` ends, by ModelError where one is
-    at fault; launches that may overlap do, as the schedule has it.  Only then are results written.
+    """Products of one stream: they are queued, and run in order when the `with` ends.  Launches that may overlap do so
+    as the schedule decides.  Results are written only then; a fault raises ModelError.
 
         with Stream(Schedule("pct", 1)) as stream:
             d = stream.product(folder, row, out, a=stream.given(a), b=stream.given(b))
@@ -475,7 +478,7 @@ class Stream:
         precision: str | None = None, sums: Memory | None = None, kinds: Sequence[int] | None = None,
         activation: str = "none", **memory: Memory,
     ) -> Memory:  # fmt: skip
-        """As the function of that name; memory: a, b, c, residual, row_scale .., of which some are earlier results."""
+        """As the function `product`; memory: a, b, c, residual, row_scale .., some of which may be earlier results."""
         flags = [ACTIVATIONS.index(activation), int("c" in memory), int("residual" in memory)]
         precision = precision or _precision_for(folder, row, memory["a"].view.dtype)
         _launch(

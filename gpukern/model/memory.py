@@ -1,4 +1,4 @@
-"""Memory for a modelled launch: it ends at an unmapped page, and the model is told whose it is."""
+"""Buffers for a modelled launch: they end at an unmapped page, and the model knows their names and roles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NO_ACCESS = 0
 
 
 class Guarded:
-    """A copy of a strided tensor whose memory ends at an unmapped page; `view` is the tensor there."""
+    """A copy of a strided tensor whose memory ends at an unmapped page; `view` is the copy as a tensor."""
 
     def __init__(self, like: Tensor, *, aligned: bool = False) -> None:
         size = like.element_size()
@@ -44,13 +44,13 @@ class Guarded:
             _libc.mprotect(ctypes.c_void_p(page), _PAGE, mmap.PROT_READ | mmap.PROT_WRITE)
 
     def regions(self) -> Iterator[tuple[str, int, int, int, int]]:
-        """As Far's: there is one."""
+        """See Far.regions; here there is one piece."""
         start = self.bytes.data_ptr()
         if self.view.numel():
             yield "", start, start + self.view_bytes, self._base + _PAGE, self._end
 
     def fill(self, values: Tensor) -> Guarded:
-        """Writes the values; expanded dimensions once."""
+        """Writes the values; those along expanded dimensions once."""
         if values.numel():
             one = tuple(slice(0, 1) if s == 0 else slice(None) for s in self.view.stride())
             self.view[one].copy_(values[one])
@@ -58,7 +58,7 @@ class Guarded:
         return self
 
     def poison(self) -> Guarded:
-        """NaN, or 1, in every element."""
+        """Writes NaN, or 1, to every element."""
         if self.view.numel():
             self.view.fill_(poison_of(self.view.dtype))
         self._before = self.bytes.clone()
@@ -68,7 +68,7 @@ class Guarded:
         assert torch.equal(self.bytes, self._before), "an input was written to"
 
     def check_gaps(self) -> None:
-        """Bytes that are no element's are as they were."""
+        """Asserts that bytes between elements are unchanged."""
         now = self.bytes.clone()
         if self.view.numel():
             written = self.view.clone()
@@ -84,19 +84,19 @@ Memory = Guarded | Far
 
 
 def guarded(like: Tensor, *, aligned: bool = False) -> Memory:
-    """Memory for a copy of a tensor, wherever its lines lie."""
+    """A guarded copy of a tensor: Far for large extents, else Guarded."""
     return (Far if extent_of(like) * like.element_size() > NEAR else Guarded)(like, aligned=aligned)
 
 
 def name_buffer(name: str, memory: Memory, kind: int, shorter: int = 0) -> None:
-    """Tells the model whose memory this is: an input's (0), a result's (1), or one's that is both (2)."""
+    """Gives the model the buffer's name and kind: an input (0), a result (1), or both (2)."""
     for where, begin, end, low, high in memory.regions():
         addresses = map(ctypes.c_void_p, (begin, end - shorter, low, high))
         library().gpukern_model_buffer((name + where).encode(), *addresses, kind)
 
 
 def watch(inputs: Mapping[str, Memory], output: Memory, shorter: int = 0, *, in_place: bool = False) -> None:
-    """These are the buffers of the next launch, and no others; inputs are said to be `shorter` bytes shorter."""
+    """Sets the buffers of the next launch; the model is told that inputs are `shorter` bytes shorter."""
     library().gpukern_model_forget_buffers()
     for name, buffer in inputs.items():
         name_buffer(name, buffer, 0, shorter)
@@ -104,7 +104,7 @@ def watch(inputs: Mapping[str, Memory], output: Memory, shorter: int = 0, *, in_
 
 
 def unwritten(t: Tensor) -> tuple[int, tuple[int, ...]]:
-    """How many elements of a view no kernel has written since its buffer was named, and the index of the first."""
+    """The number of elements of a view that no kernel has written since name_buffer, and the index of the first."""
     if not t.numel():
         return 0, ()
     size, dims = t.element_size(), t.dim()

@@ -55,7 +55,7 @@ struct Elu {
                              .exact_out = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V alpha) { return where(x >= V(0), x, alpha * expm1(x)); }
-  // Not result + alpha, which cancels.  At 0 alpha, and a second derivative of 0, as torch.
+  // Not result + alpha, which cancels.  At 0 it is alpha, with a second derivative of 0, as in torch.
   template <int, class V> static GPUKERN_HD V grad(V g, V x, V alpha) {
     return where(x > V(0), g, g * where(x == V(0), alpha, alpha * exp(min_nan(x, V(0)))));
   }
@@ -65,7 +65,7 @@ struct Gelu {
   static constexpr Spec spec{.name = "gelu",
                              .args = "Tensor input, *, str approximate='none'",
                              .doc = "x times the normal distribution function; approximate='tanh' for the tanh form.",
-                             .grad_ulp32 = 16,  // the tail: erfc's, and x times what may be subnormal
+                             .grad_ulp32 = 16,  // in the tail: erfc's error, and x times a subnormal number
                              .choice = "none",
                              .exact_out = true};
   static constexpr bool kOwnGrad = true;
@@ -79,7 +79,7 @@ struct GeluTanh {
   static constexpr Spec spec{.name = "gelu",
                              .args = "Tensor input, *, str approximate='none'",
                              .doc = "x * sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3).",
-                             .grad_ulp32 = 270,  // the tail: the rounding of u counts abs(2 u) times, as in the value
+                             .grad_ulp32 = 270,  // in the tail abs(2 u) times the error of u, as in the value
                              .choice = "tanh",
                              .exact_out = true};
   static constexpr bool kOwnGrad = true;
@@ -91,7 +91,7 @@ struct GeluTanh {
   template <int, class V> static GPUKERN_HD V grad(V g, V x) {
     const Logistic<V> s = logistic(twice_u(x));
     const V bend = s.value * s.rest, slope = V(1.59576912160573071176) + V(0.21406444881780076) * (x * x);
-    return g * where(bend == V(0), s.value, s.value + x * bend * slope);  // x^3 may be infinite where the rest is 0
+    return g * where(bend == V(0), s.value, s.value + x * bend * slope);  // x^3 may be infinite where bend is 0
   }
 };
 
@@ -128,7 +128,7 @@ struct Mish {
     const V rest = where(x >= V(0), two * t * t, two);
     return x * (numerator / (numerator + rest));
   }
-  // Of the ratio and of x times it, with t for e^x where x < 0.
+  // The derivative of x times the ratio, with t for e^x where x < 0.
   template <int, class V> static GPUKERN_HD V grad(V g, V x) {
     const V t = exp(negative_abs(x)), one = V(1), two = V(2), tt = t * t;
     const auto right = x >= V(0);
@@ -144,15 +144,15 @@ struct Softplus {
       .args = "Tensor input, Scalar beta=1, Scalar threshold=20",
       .doc = "log(1 + e^(beta x)) / beta; x where beta x > threshold.",
       .scalars = 2,
-      .grad_ulp32 = 64,  // sigmoid's own error, 4, and that of beta * x, which counts abs(beta * x) times
+      .grad_ulp32 = 64,  // sigmoid's own error, 4, and that of beta * x, multiplied by abs(beta * x)
       .exact_out = true};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V beta, V threshold) {
-    const V z = x * beta;  // which may be large where the threshold is
+    const V z = x * beta;  // may be large if the threshold is
     return where(z > threshold, x, (where(z > V(0), z, V(0)) + log1p(exp(negative_abs(z)))) / beta);
   }
   template <int, class V> static GPUKERN_HD V grad(V g, V x, V beta, V threshold) {
-    const V z = x * beta;  // at the threshold a second derivative of 0, as torch
+    const V z = x * beta;  // at the threshold a second derivative of 0, as in torch
     return where(z > threshold, g, g * sigmoid(where(z == threshold, threshold, z)));
   }
 };
@@ -166,7 +166,7 @@ struct Hardswish {
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return x * (min_nan(max_nan(x + V(3), V(0)), V(6)) / V(6)); }
   template <int, class V> static GPUKERN_HD V grad(V g, V x) {
-    const V z = where(x == x, x, x - x);  // a second derivative of 0 there, as torch
+    const V z = where(x == x, x, x - x);  // at NaN a second derivative of 0, as in torch
     return where(x <= V(-3), V(0), where(x >= V(3), g, g * ((z + V(1.5)) / V(3))));
   }
 };

@@ -48,7 +48,7 @@ struct Square {
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return x * x; }
   template <int, class V> static GPUKERN_HD V grad(V g, V x) {
-    const V p = g * x;  // g + g may be infinite where this is not
+    const V p = g * x;  // g + g may be infinite where the gradient is not
     return p + p;
   }
 };
@@ -140,7 +140,7 @@ struct DivFloor {
     q = where(other_sign, q - V(1), q);
     const V down = floor(q), rounded = where(q - down > V(0.5), down + V(1), down);
     const V signed_zero = V(0) * quotient;
-    // A finite x whose quotient overflows is the infinity; its remainder need not be computable.
+    // If the quotient of a finite x overflows, the result is infinite, whatever its remainder is.
     const auto overflow = (quotient - quotient != V(0)) & (x - x == V(0));
     return where((y == V(0)) | overflow, quotient, where(q == V(0), signed_zero, rounded));
   }
@@ -160,7 +160,7 @@ struct Pow {
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return pow(x, y); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
-    // 0 whatever g is where torch has 0, but with the derivative that the partial has there
+    // Where torch has 0 the gradient is 0 for every g, but it keeps the derivative of the partial derivative.
     if constexpr (I == 0) {
       const V slope = pow_slope(x, y);
       return where(y == V(0), times(slope, g), g * slope);

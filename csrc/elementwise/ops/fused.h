@@ -8,7 +8,7 @@
 GPUKERN_ELEMENTWISE_BEGIN
 namespace fused {
 
-// An activation by its public name, and its gradient at the input (relu's is the same formula of either).
+// An activation by its public name, and its gradient at the input (relu's is the same at input or result).
 template <class Op> struct Named {
   static constexpr int grad_ulp32 = Op::spec.grad_ulp32;
   template <class V> static GPUKERN_HD V apply(V x) { return Op::apply(x); }
@@ -50,7 +50,7 @@ template <class Act> struct AddAct {
                              .args = "Tensor input, Tensor other, str activation='relu'",
                              .doc = "activation(input + other).",
                              .inputs = 2,
-                             .grad_ulp32 = Act::grad_ulp32,  // at the sum as it is rounded
+                             .grad_ulp32 = Act::grad_ulp32,  // at the rounded sum
                              .choice = Act::choice,
                              .aten = "",
                              .shared = 0};
@@ -64,9 +64,9 @@ template <class Act> struct ScaleShiftAct {
                              .args = "Tensor input, Tensor scale, Tensor shift, str activation='relu'",
                              .doc = "activation(input * scale + shift).",
                              .inputs = 3,
-                             // rounded before the factor multiplies it, which steps of a subnormal number show
+                             // The derivative is rounded before the factor multiplies it: a large error if subnormal.
                              .grad_ulp = 6,
-                             .grad_ulp32 = Act::grad_ulp32 + 1,  // at the sum as it is rounded
+                             .grad_ulp32 = Act::grad_ulp32 + 1,  // at the rounded sum
                              .choice = Act::choice,
                              .aten = "",
                              .shared = 2,
@@ -78,8 +78,9 @@ template <class Act> struct ScaleShiftAct {
   }
 };
 
-// What multiplies nothing: its gradients are products themselves, and those of the others are these of theirs.  Where h
-// is 0 it stays 0, since the activation's slope outruns its argument.
+// Without an activation the gradients are h or h * factor.  autograd.cpp uses the product for the other choices too,
+// with the gradient at their sum as h.  If h is 0 the gradient is 0, even for an infinite factor: the activation's
+// slope vanishes faster than its argument grows.
 template <> struct ScaleShiftAct<None> {
   static constexpr Spec spec{.name = "scale_shift_act",
                              .args = "Tensor input, Tensor scale, Tensor shift, str activation='relu'",
@@ -111,7 +112,7 @@ struct Swiglu {
   template <class V> static GPUKERN_HD V apply(V x, V y) { return activation::Silu::apply(x) * y; }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
     if constexpr (I == 0) return activation::Silu::template grad<0>(g * y, x);
-    else return g * times(sigmoid(x), x);  // the limit at -inf, where the value is NaN
+    else return g * times(sigmoid(x), x);  // the limit at -inf, where plain multiplication gives NaN
   }
 };
 
@@ -128,7 +129,7 @@ template <class Act> struct GegluOf {
   template <class V> static GPUKERN_HD V apply(V x, V y) { return Act::apply(x) * y; }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) {
     if constexpr (I == 0) return Act::template grad<0>(g * y, x);
-    else return g * times(Act::gate(x), x);  // as of swiglu
+    else return g * times(Act::gate(x), x);  // as in swiglu
   }
 };
 

@@ -1,6 +1,6 @@
-// Elementary functions.  Where torch's gradient is written in terms of the result, so is ours, unless the result has no
-// digits left of what the gradient needs: 1 - tanh^2, (1 - y) y and expm1 + 1 are 0 where y is rounded to 1 or -1, in
-// 16 bits from 3 or 6 on.  These save the input.
+// Elementary functions.  Where torch's gradient is written in terms of the result, so is ours, unless rounding of the
+// result destroys the gradient: 1 - tanh^2, (1 - y) y and expm1 + 1 are 0 where y is rounded to 1 or -1, in 16 bits
+// from 3 or 6 on.  These ops save the input.
 #pragma once
 #include "../op.h"
 
@@ -24,7 +24,7 @@ struct Rsqrt {
                              .args = "Tensor input",
                              .doc = "Reciprocal square root, 1 / sqrt(x).",
                              .types = Types::to_float,
-                             .grad_ulp = 3,  // the cube of the result, whose rounding counts three times
+                             .grad_ulp = 3,  // the cube of the result triples its rounding error
                              .grad_ulp32 = 5,
                              .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
@@ -38,7 +38,7 @@ struct Reciprocal {
                              .doc = "Reciprocal, 1 / x.",
                              .types = Types::to_float,
                              .ulp = 0,
-                             .grad_ulp = 2,  // the square of the result, whose rounding counts twice
+                             .grad_ulp = 2,  // the square of the result doubles its rounding error
                              .saves = Saves::result};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return V(1) / x; }
@@ -61,7 +61,7 @@ struct Exp2 {
       .name = "exp2", .args = "Tensor input", .doc = "Power of two, 2^x.", .types = Types::to_float};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return exp2(x); }
-  // log(2) 2^x; 2^x may be infinite where this and its derivative are not, and x - 2 is exact there.
+  // log(2) 2^x; 2^x may be infinite where the gradient and its derivative are not, and x - 2 is exact there.
   template <int, class V> static GPUKERN_HD V grad(V g, V x) {
     const auto large = x > V(1);
     return g * (exp2(where(large, x - V(2), x)) * where(large, V(2.77258872223978123767), V(0.69314718055994530942)));

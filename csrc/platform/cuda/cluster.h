@@ -22,7 +22,7 @@ GPUKERN_D void cluster_wait() {
   asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
 
-// The address, in the cluster, of what lies at `address` in block `rank`.
+// The cluster-wide address of `address` in the shared memory of block `rank`.
 GPUKERN_D uint32_t mapa(uint32_t address, uint32_t rank) {
   uint32_t mapped;
   asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(mapped) : "r"(address), "r"(rank));

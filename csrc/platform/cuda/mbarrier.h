@@ -24,7 +24,7 @@ GPUKERN_D void mbarrier_expect_tx(uint32_t barrier, uint32_t bytes) {
 GPUKERN_D void mbarrier_arrive_cluster(uint32_t barrier) {
   asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
-// Whether the phase of that parity is complete; may wait a while for it.
+// Whether the phase of that parity is complete; may wait for it for a limited time.
 GPUKERN_D bool mbarrier_try_wait_parity(uint32_t barrier, uint32_t parity) {
   uint32_t done;
   asm volatile("{\n.reg .pred p;\nmbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\nselp.u32 %0, 1, 0, p;\n}"
@@ -33,7 +33,7 @@ GPUKERN_D bool mbarrier_try_wait_parity(uint32_t barrier, uint32_t parity) {
                : "memory");
   return done;
 }
-// For ever, but for the first runs on a device (waits.h).
+// Waits without a bound, except in builds for first runs on a device (waits.h).
 GPUKERN_D void mbarrier_wait_parity(uint32_t barrier, uint32_t parity) {
 #ifdef GPUKERN_BOUNDED_WAITS
   waits::until([=] { return mbarrier_try_wait_parity(barrier, parity); }, waits::Word::mbarrier, barrier, parity);
@@ -44,7 +44,7 @@ GPUKERN_D void mbarrier_wait_parity(uint32_t barrier, uint32_t parity) {
 }
 // Makes initialised barriers known to the cluster and to the async proxy.
 GPUKERN_D void fence_mbarrier_init() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
-// What threads wrote becomes visible to copies and matrix units.
+// Makes writes of threads visible to the async proxy: copies and matrix units.
 GPUKERN_D void fence_proxy_async() { asm volatile("fence.proxy.async;" ::: "memory"); }
 GPUKERN_D void fence_proxy_async_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 

@@ -15,7 +15,7 @@ GPUKERN_MMA_16(mma_m16n8k16_f16, "m16n8k16.row.col.f32.f16.f16.f32", float, "f")
 GPUKERN_MMA_16(mma_m16n8k16_bf16, "m16n8k16.row.col.f32.bf16.bf16.f32", float, "f")
 GPUKERN_MMA_16(mma_m16n8k8_tf32, "m16n8k8.row.col.f32.tf32.tf32.f32", float, "f")
 GPUKERN_MMA_16(mma_m16n8k32_s8, "m16n8k32.row.col.s32.s8.s8.s32", int, "r")
-// sm_89: formats of 8 bits, A's and B's.
+// sm_89: the 8-bit formats of A and of B.
 GPUKERN_MMA_16(mma_m16n8k32_e4m3_e4m3, "m16n8k32.row.col.f32.e4m3.e4m3.f32", float, "f")
 GPUKERN_MMA_16(mma_m16n8k32_e4m3_e5m2, "m16n8k32.row.col.f32.e4m3.e5m2.f32", float, "f")
 GPUKERN_MMA_16(mma_m16n8k32_e5m2_e4m3, "m16n8k32.row.col.f32.e5m2.e4m3.f32", float, "f")
@@ -37,7 +37,7 @@ GPUKERN_D void mma_m16n8k16_f64(double (&d)[4], const double (&a)[8], const doub
         "d"(b[2]), "d"(b[3]));
 }
 
-// To the nearest tf32, ties away from zero; as the bits that mma_m16n8k8_tf32 takes, which ignores the low 13.
+// Rounds to the nearest tf32, ties away from zero; returns the bits for mma_m16n8k8_tf32, which ignores the low 13.
 GPUKERN_D uint32_t round_to_tf32(float x) {
   uint32_t bits;
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));

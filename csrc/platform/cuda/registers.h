@@ -4,7 +4,7 @@
 
 namespace gpukern {
 
-// A warpgroup takes or gives back registers, N a thread afterwards.
+// A warpgroup takes or releases registers; afterwards it has N per thread.
 template <int N> GPUKERN_D void setmaxnreg_inc() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }
 template <int N> GPUKERN_D void setmaxnreg_dec() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
 

@@ -1,4 +1,4 @@
-// The instructions of ../../primitives/tma.h, and what the driver is asked for.
+// The instructions of ../../primitives/tma.h, and the driver's encoding of tensor maps.
 #pragma once
 #include <cuda.h>
 
@@ -9,10 +9,10 @@ namespace gpukern {
 
 using TensorMap = CUtensorMap;
 
-// Which data stay in L2: the encodings of createpolicy's plain policies.
+// L2 cache hints: the encodings of createpolicy's plain policies.
 constexpr uint64_t kEvictNormal = 0x1000000000000000, kEvictFirst = 0x12F0000000000000, kEvictLast = 0x14F0000000000000;
 
-// One function a rank: N coordinates C of the box, and the operands that follow them, from %FIRST on.
+// One function per rank: N coordinates C of the box, and the operands behind them, from %FIRST on.
 #define GPUKERN_TMA_RANKS(DO)                                                                 \
   DO(1, "{%2}", "%3", "%4", "%5", "r"(at[0]))                                                 \
   DO(2, "{%2, %3}", "%4", "%5", "%6", "r"(at[0]), "r"(at[1]))                                 \
@@ -67,9 +67,9 @@ GPUKERN_TMA_RANKS(GPUKERN_TMA)
 #undef GPUKERN_TMA
 #undef GPUKERN_TMA_RANKS
 
-// This thread's stores since the last commit are one group.
+// Makes one group of this thread's stores since the last commit.
 GPUKERN_D void bulk_commit_group() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
-// Until at most N groups are under way; or, _read, are still reading shared memory.
+// Waits until at most N groups are in flight; with _read, until at most N groups still read shared memory.
 template <int N> GPUKERN_D void bulk_wait_group() { asm volatile("cp.async.bulk.wait_group %0;" ::"n"(N) : "memory"); }
 template <int N> GPUKERN_D void bulk_wait_group_read() {
   asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(N) : "memory");
@@ -80,13 +80,13 @@ GPUKERN_D void prefetch_tensormap(const TensorMap* map) {
 
 namespace platform {
 
-// nullptr, or why there is no such map.
+// Encodes the map; nullptr, or why that failed.
 inline const char* encode_tensor_map(const TensorMapFields& f, TensorMap& map) {
   if (const char* problem = tensor_map_problem(f)) return problem;
   using Encode = CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*, const cuuint64_t*,
                               const cuuint64_t*, const cuuint32_t*, const cuuint32_t*, CUtensorMapInterleave,
                               CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-  // Asked of the driver, so that nothing links to it.
+  // Looked up at run time, so that nothing links to the driver.
   static const Encode encode = [] {
     void* found = nullptr;
     cudaDriverEntryPointQueryResult status;

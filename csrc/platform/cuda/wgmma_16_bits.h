@@ -1,6 +1,6 @@
-// wgmma for nvcc: one instruction a function, for every width N.  Its accumulators are N / 2 operands, which PTX wants
-// written out: the lists below grow by one row of four a step, and each width takes the list that ends at its own.
-// 16-bit types here; those that lie along k only (tf32, float8, int8) are in wgmma_along_k.h.
+// wgmma for nvcc: one instruction per function, for every width N.  PTX wants its N / 2 accumulators as a list of
+// operands: each list below adds four to the previous one, and each width uses the list of its length.  This file has
+// the 16-bit types; the types that are k-major only (tf32, float8, int8) are in wgmma_along_k.h.
 #pragma once
 #include "../../primitives/tensor_map.h"
 #include "../gpu.h"
@@ -76,8 +76,8 @@ template <class T, int N> struct Wgmma;
 #define GPUKERN_D128(C) GPUKERN_D124(C), C(d[124]), C(d[125]), C(d[126]), C(d[127])
 // clang-format on
 
-// N, the number R of accumulators, the numbers of the operands behind them.  The widths that every type has, and those
-// that int8 has not.
+// N, the number R of accumulators, the numbers of the operands behind them: the widths that every type has, and those
+// that int8 lacks.
 // clang-format off
 #define GPUKERN_WGMMA_WIDTHS(DO)                  \
   DO(8, 4, 4, 5, 6, 7, 8, 9, 10)                  \
@@ -115,7 +115,7 @@ template <class T, int N> struct Wgmma;
   DO(248, 124, 124, 125, 126, 127, 128, 129, 130)
 // clang-format on
 
-// T, its word in PTX, N, the number R of accumulators; %R .. the operands behind them.  `accumulate` is scale-d.
+// T, its name in PTX, N, the number R of accumulators, the numbers of the operands behind them.  `accumulate`: scale-d.
 #define GPUKERN_WGMMA_OF(T, WORD, N, R, O0, O1, O2, O3, O4, O5, O6)                                         \
   template <> struct Wgmma<T, N> {                                                                          \
     template <int TransposeA, int TransposeB>                                                               \
@@ -145,24 +145,24 @@ template <class T, int N> struct Wgmma;
 GPUKERN_WGMMA_WIDTHS(GPUKERN_WGMMA)
 GPUKERN_WGMMA_ODD_WIDTHS(GPUKERN_WGMMA)
 
-// The lists stay defined: an #undef for each would say nothing.
+// The lists above stay defined for wgmma_along_k.h.
 #undef GPUKERN_WGMMA
 #undef GPUKERN_WGMMA_OF
 
-// d (64 x N of a warpgroup) = a b, plus d where `accumulate`.  A thread's d[i] is row 16 w + l / 4 + 8 (i / 2 % 2),
+// d (64 x N of a warpgroup) = a b, plus d if `accumulate`.  A thread's d[i] is row 16 w + l / 4 + 8 (i / 2 % 2),
 // column 8 (i / 4) + 2 (l % 4) + i % 2, for warp w of the warpgroup and lane l.
 template <class T, int N, Major A, Major B>
 GPUKERN_D void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate) {
   Wgmma<T, N>::template shared<static_cast<int>(A), static_cast<int>(B)>(d, a, b, accumulate);
 }
-// A from registers: as in d, for columns 0..15: a[0] row l / 4, a[1] 8 rows further, a[2] and a[3] 8 columns further.
+// A in registers, laid out as d for columns 0..15: a[0] is row l / 4, a[1] 8 rows on, a[2] and a[3] 8 columns on.
 template <class T, int N, Major B>
 GPUKERN_D void wgmma(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate) {
   Wgmma<T, N>::template registers<static_cast<int>(B)>(d, a, b, accumulate);
 }
-// Before the first wgmma, and wherever threads have touched registers that the next one uses.
+// Required before the first wgmma, and whenever threads have touched registers that the next one uses.
 GPUKERN_D void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-// Keeps the compiler from moving what threads do to these registers to the other side of what comes next.
+// Keeps the compiler from moving accesses to these registers across this point.
 template <int R> GPUKERN_D void wgmma_fence_operand(float (&d)[R]) {
   for (int i = 0; i < R; ++i) asm volatile("" : "+f"(d[i])::"memory");
 }
@@ -170,7 +170,7 @@ template <int R> GPUKERN_D void wgmma_fence_operand(uint32_t (&d)[R]) {
   for (int i = 0; i < R; ++i) asm volatile("" : "+r"(d[i])::"memory");
 }
 GPUKERN_D void wgmma_commit_group() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-// Until at most G groups are under way; only then may their registers and operands be touched.
+// Waits until at most G groups are in flight; the registers and operands of the others may then be touched.
 template <int G> GPUKERN_D void wgmma_wait_group() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(G) : "memory");
 }

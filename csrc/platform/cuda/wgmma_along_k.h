@@ -1,5 +1,5 @@
-// wgmma for nvcc, of the types that lie along k only: tf32, float8 and int8.  As in wgmma_16_bits.h, whose lists these
-// are; one instruction a function.
+// wgmma for nvcc, for the types that are k-major only: tf32, float8 and int8.  One instruction per function; the lists
+// of operands are those of wgmma_16_bits.h.
 #pragma once
 #include "wgmma_16_bits.h"
 
@@ -7,8 +7,8 @@ namespace gpukern {
 
 template <class A, class B, int N> struct WgmmaAlongK;
 
-// The types of A and B, that of the sums and its constraint; PTX's words of the shape and the types, and what follows
-// scale-d; N, the number R of sums, the numbers of the operands behind them.
+// The types of A and B, the accumulators' type and constraint; the PTX names of shape and types, and what follows
+// scale-d; N, the number R of accumulators, the numbers of the operands behind them.
 #define GPUKERN_WGMMA_K_OF(A, B, SUM, C, WORDS, SIGNS, N, R, O0, O1, O2, ...)                                      \
   template <> struct WgmmaAlongK<A, B, N> {                                                                        \
     static GPUKERN_D void shared(SUM (&d)[R], uint64_t a, uint64_t b, int accumulate) {                            \
@@ -37,8 +37,8 @@ GPUKERN_WGMMA_WIDTHS(GPUKERN_WGMMA_INT8)
 #undef GPUKERN_WGMMA_FLOAT8
 #undef GPUKERN_WGMMA_K_OF
 
-// d (64 x N of a warpgroup) = a b, plus d where `accumulate`, of 32 bytes of k; both lie along k.  d as in
-// wgmma_16_bits.h: floats, and of int8 the bits of 32-bit integers, which wrap.
+// d (64 x N of a warpgroup) = a b, plus d if `accumulate`, for 32 bytes of k; both operands are k-major.  d is laid out
+// as in wgmma_16_bits.h: floats, and for int8 the bits of 32-bit integers, which wrap.
 template <class A, class B, int N, class Sum>
 GPUKERN_D void wgmma(Sum (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate) {
   WgmmaAlongK<A, B, N>::shared(d, a, b, accumulate);

@@ -1,5 +1,5 @@
-// Who acts beside the threads: the numbers under which copies and matrix units appear in the clocks (clocks.h), and
-// words that are made up while a kernel runs.
+// Agents other than threads: the numbers that copies and matrix units have in the vector clocks (clocks.h), and texts
+// for messages that are made while a kernel runs.
 #pragma once
 #include <set>
 #include <string>
@@ -11,7 +11,7 @@ namespace gpukern::model {
 
 class Agents : public Part {
  public:
-  // A number for something that runs once; it may be given again when it was returned, with a later clock.
+  // A number for one operation; after finish() it is reused, with a later clock.
   Agent start(std::string name) {
     if (free_.empty()) {
       free_.push_back(static_cast<uint32_t>(clocks_.size()));
@@ -23,7 +23,7 @@ class Agents : public Part {
     return {first_agent() + slot, ++clocks_[slot], nullptr, true};
   }
   void finish(const Agent& agent) { free_.push_back(agent.id - first_agent()); }
-  // A number for good.
+  // A number that is never reused.
   uint32_t permanent(std::string name) { return start(std::move(name)).id; }
 
   const char* word(const std::string& text) { return words_.insert(text).first->c_str(); }
@@ -33,7 +33,7 @@ class Agents : public Part {
   std::set<std::string> words_;
 };
 
-// What the running thread knows, itself included.
+// What the running thread knows, its own clock included.
 inline Known knowledge() {
   const Thread& me = self();
   Clock known = me.known ? *me.known : Clock();
@@ -41,7 +41,7 @@ inline Known knowledge() {
   known[me.id] = std::max(known[me.id], me.own);
   return std::make_shared<const Clock>(std::move(known));
 }
-// That `id` had got as far as `clock`.
+// The running thread learns that `id` has reached `clock`.
 inline void acquire(uint32_t id, uint32_t clock) {
   Clock one(id + 1, 0);
   one[id] = clock;

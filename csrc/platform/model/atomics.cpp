@@ -1,4 +1,4 @@
-// Atomic operations.  They are watched as accesses that race with plain ones only; they order nothing, as on a device.
+// Atomic operations.  They are checked as accesses that race with plain ones only; they order nothing, as on a device.
 #include <cstring>
 
 #include "memory.h"

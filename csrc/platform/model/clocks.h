@@ -1,7 +1,7 @@
-// Who knows of whose accesses: vector clocks (Fidge 1988, Mattern 1989), for the race detector.
+// Vector clocks (Fidge 1988, Mattern 1989) for the race detector: which accesses of others a thread knows of.
 //
-// A thread's clock moves on when it releases (arrives at a barrier); what it did before is then known to every thread
-// that acquires (leaves that barrier).  All threads that leave one barrier share one vector.
+// A thread's clock advances when it releases (arrives at a barrier).  Every thread that acquires (leaves that barrier)
+// then knows of its earlier accesses.  All threads that leave one barrier share one vector.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -18,7 +18,7 @@ inline void join(Clock& into, const Clock& other) {
   for (size_t i = 0; i < other.size(); ++i) into[i] = std::max(into[i], other[i]);
 }
 
-// What the threads that have arrived somewhere know together.
+// The combined knowledge of the threads that have arrived at a barrier.
 class Gathered {
  public:
   void add(const Known& known, uint32_t thread, uint32_t own) {

@@ -35,15 +35,15 @@ void Cluster::wait(Place at) {
   yield();
 }
 
-// The PTX ISA lets threads that have ended count as arrived.  A kernel here is not to need it (unless Settings say so):
-// each thread of the cluster arrives, or the barrier never completes.
+// The PTX ISA counts threads that have ended as arrived.  Kernels here must not rely on that (unless Settings allow
+// it): the barrier completes only when each thread of the cluster has arrived.
 void Cluster::complete_if_all() {
   size_t all = 0;
   for (int rank = 0; rank < cluster_size(); ++rank) all += block_of(rank).threads.size();
   if (present_ == 0 || static_cast<size_t>(present_ + ended_) < all) return;
   if (ended_ && !running_settings().exited)
     fail(last_arrival_,
-         "the cluster's barrier has %d arrivals, and %d threads have ended without one: each is to arrive", present_,
+         "the cluster's barrier has %d arrivals, and %d threads have ended without one: each must arrive", present_,
          ended_);
   ++phase_;
   present_ = 0;
@@ -61,7 +61,7 @@ void Cluster::reaches(Block& block, uint32_t id, uint32_t clock, Place at) {
   blocks_[block.rank].reaches[id] = {clock, at};
 }
 
-// Called while `t` still counts as live.
+// Called while `t` is still counted as live.
 void Cluster::thread_ends(Thread& t) {
   const auto mine = arrived_.find(t.id);
   ++(mine != arrived_.end() && mine->second == phase_ ? left_ : ended_);
@@ -72,7 +72,7 @@ void Cluster::thread_ends(Thread& t) {
   const Agent block{~0u, 0, std::make_shared<const Clock>(b.ended.all())};
   for (const auto& [id, reach] : b.reaches)
     if (!happened(id, reach.clock, block))
-      fail(reach.at, "block %d of the cluster ends here, and nothing says that this is over: %s", t.block->rank,
+      fail(reach.at, "block %d of the cluster ends, and nothing orders this access before its end: %s", t.block->rank,
            text_of(reach.at).c_str());
 }
 
@@ -93,7 +93,7 @@ char* reach_shared(uint32_t address, size_t bytes, Place at) {
   if (&block != me.block) {
     bool started = part<Cluster>().phases_met(me) > 0;
     for (const Thread& t : block.threads) started |= happened(t.id, 1, agent_of(me));
-    if (!started) fail(at, "nothing says that block %d of the cluster has started", block.rank);
+    if (!started) fail(at, "block %d of the cluster may not have started: no barrier orders this access", block.rank);
     part<Cluster>().reaches(block, me.id, me.own, at);
   }
   return p;

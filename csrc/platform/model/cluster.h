@@ -1,4 +1,4 @@
-// Clusters of blocks: their barrier, and what one block does to the shared memory of another.
+// Clusters of blocks: their barrier, and accesses of one block to the shared memory of another.
 #pragma once
 #include <map>
 #include <type_traits>
@@ -14,13 +14,13 @@ class Cluster : public Part {
   Cluster();
   void arrive(bool releases, Place at);
   void wait(Place at);
-  // Phases of the barrier: under way; and known to be complete by a thread, whether it was told of memory or not.
+  // The current phase of the barrier; and the phases that a thread knows to be complete, with or without memory order.
   uint64_t phase() const { return phase_; }
   uint64_t phases_met(const Thread& t) const {
     const auto met = met_.find(t.id);
     return met == met_.end() ? 0 : met->second;
   }
-  // Agent `id`, at `clock`, does something to the shared memory of a block, which must not end before it knows of it.
+  // Agent `id`, at `clock`, accesses the shared memory of a block; the block must not end before it knows of that.
   void reaches(Block& block, uint32_t id, uint32_t clock, Place at);
 
   void thread_ends(Thread&) override;
@@ -37,11 +37,11 @@ class Cluster : public Part {
   void complete_if_all();
 
   std::map<int, PerBlock> blocks_;        // by rank
-  std::map<uint32_t, uint64_t> arrived_;  // thread -> phase that it waits for
+  std::map<uint32_t, uint64_t> arrived_;  // thread -> the phase that it waits for
   std::map<uint32_t, uint64_t> met_;
   int present_ = 0;  // threads that have arrived
   int ended_ = 0;    // threads that have ended and not arrived
-  int left_ = 0;     // that have arrived and ended
+  int left_ = 0;     // threads that have arrived and ended
   uint64_t phase_ = 0;
   Place last_arrival_{};
   Gathered gathered_;
@@ -50,7 +50,7 @@ class Cluster : public Part {
 };
 
 uint32_t mapa(uint32_t address, int rank, Place at);
-// The memory of an address that may be another block's, checked; the access itself is announced by the kernel.
+// The checked pointer for a shared address that may be another block's; the access itself is checked by the caller.
 char* reach_shared(uint32_t address, size_t bytes, Place at);
 void cluster_arrive(bool releases, Place at);
 void cluster_wait(Place at);

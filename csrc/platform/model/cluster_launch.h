@@ -4,8 +4,8 @@
 
 namespace gpukern::platform {
 
-// As launch(), with clusters of `cluster` blocks side by side.  overlaps: see model::hold; whatever runs before it, its
-// threads touch global memory behind griddepcontrol_wait only.
+// As launch(), with clusters of `cluster` neighbouring blocks.  overlaps: see model::hold; its threads may touch global
+// memory only after griddepcontrol_wait, even if no launch precedes it.
 template <class... Parameters, class... Arguments>
 int launch_clusters(void (*kernel)(Parameters...), int cluster, bool overlaps, dim3 grid, dim3 block, size_t shared,
                     Stream, Arguments... arguments) {

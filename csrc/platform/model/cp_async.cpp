@@ -1,4 +1,4 @@
-// What cp.async and named barriers do, by the PTX ISA.
+// cp.async and named barriers, according to the PTX ISA.
 #include "cp_async.h"
 
 #include <cstring>
@@ -9,7 +9,8 @@
 
 namespace gpukern::model {
 
-// What is under way lands at the wait, the latest moment there is: until then its bytes are poison and nobody's.
+// A copy completes at the wait, the latest possible moment: until then its bytes hold poison, and no thread may use
+// them.
 void copy_async(uint32_t to, const void* from, int bytes, int valid, Place at) {
   if (valid < 0 || valid > bytes) fail(at, "%d of %d bytes are to be copied", valid, bytes);
   shared_pointer(to, bytes, bytes, at);

@@ -1,10 +1,10 @@
-// Sums as tensor cores make them: all terms of a step, the sum so far among them, are aligned to the largest and cut,
-// and so is what they add up to.
+// Truncated sums as in tensor cores: all addends of a step, the accumulator among them, are aligned to the largest and
+// truncated, and so is their sum.
 //
-// How far, nobody's manual says; it was measured (Fasi, Higham, Mikaitis and Pranesh 2021, "Numerical behavior of
-// NVIDIA tensor cores"; Khattak and Mikaitis 2025, "Accurate models of NVIDIA tensor cores"; for float8 the DeepSeek-V3
-// Technical Report, 3.3.2).  Those align to the sum of the factors' exponents, which may be one less than the product's
-// own; here it is the product's, so that the cut is never finer than theirs.
+// No manual says at which bit; it was measured (Fasi, Higham, Mikaitis and Pranesh 2021, "Numerical behavior of NVIDIA
+// tensor cores"; Khattak and Mikaitis 2025, "Accurate models of NVIDIA tensor cores"; for float8 the DeepSeek-V3
+// Technical Report, 3.3.2).  They align to the sum of the factors' exponents, which may be one less than the product's
+// own exponent.  Here it is the product's, so that the model never keeps more bits than they do.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace gpukern::model {
 
-// bits: of a term that are kept below the leading one of the largest.  block: of k, that are added in one step.
+// bits: kept below the leading bit of the largest addend.  block: the k that are added in one step.
 struct Cut {
   int bits, block;
 };
@@ -22,7 +22,7 @@ constexpr Cut kHopperCut16{25, 16}, kHopperCut32{25, 8};  // wgmma of 16 bits, o
 constexpr Cut kAmpereCut16{24, 8}, kAmpereCut32{24, 4};   // mma.sync of the same
 constexpr Cut kCut8{13, 32};                              // float8 ("around 14 bits")
 
-// One sum of one block, for whatever the fast way below does not take: infinities, NaN and what is nearly 0.
+// One sum of one block, for values that the fast path below does not take: infinities, NaN and numbers near 0.
 inline float cut_sum(Cut cut, const float* left, int step, const float* right, int width, float sum) {
   double largest = std::fabs(sum), total = 0;
   float plain = 0;
@@ -34,7 +34,7 @@ inline float cut_sum(Cut cut, const float* left, int step, const float* right, i
   plain += sum;
   if (!std::isfinite(plain)) return plain;
   if (largest == 0) return 0;
-  const int unit = std::ilogb(largest) - cut.bits;  // 2^unit is the least that is kept
+  const int unit = std::ilogb(largest) - cut.bits;  // 2^unit is the last bit that is kept
   for (int k = 0; k < cut.block; ++k) total += std::trunc(std::ldexp(double{left[k * step]} * right[k * width], -unit));
   total = std::ldexp(total + std::trunc(std::ldexp(double{sum}, -unit)), unit);
   const float nearest = static_cast<float>(total);
@@ -42,7 +42,7 @@ inline float cut_sum(Cut cut, const float* left, int step, const float* right, i
 }
 
 namespace cut {
-// Vectors of numbers.  They are no function's arguments: how those are passed depends on the target.
+// Vectors of numbers.  They are never function arguments: how those are passed depends on the target.
 struct Four {
   static constexpr int width = 4;
   typedef float Floats __attribute__((vector_size(16)));
@@ -56,8 +56,8 @@ struct Eight {
 constexpr int32_t kSignless = 0x7fffffff, kInfinity = 0x7f800000;
 #define GPUKERN_INLINE inline __attribute__((always_inline))
 
-// Eight sums of one block, all at once or four by four, so that neither half waits for the other.  Terms are whole
-// numbers of the unit, which 32 bits hold: less than 2^(bits + 1) each.
+// Eight sums of one block, as one vector or as two independent ones of four.  Addends are integer multiples of the
+// unit, below 2^(bits + 1) each, so 32 bits suffice.
 template <class Vector, int Bits, int Block>
 GPUKERN_INLINE void add_eight(const float* left, int step, const float* right, int width, float* sum) {
   static_assert((Block + 1) * (int64_t{2} << Bits) < int64_t{1} << 31);
@@ -95,14 +95,14 @@ GPUKERN_INLINE void add_eight(const float* left, int step, const float* right, i
   Ints total[parts];
   for (int h = 0; h < parts; ++h) {
     const Ints largest_bits = (Ints)largest[h], exponent = largest_bits >> 23, one = Ints{} + 1;
-    const Ints scale = largest_bits != 0 ? exponent - Bits : one;  // of nothing any unit will do
+    const Ints scale = largest_bits != 0 ? exponent - Bits : one;  // if all addends are 0, any unit will do
     unit[h] = (Floats)(scale << 23), many[h] = (Floats)((254 - scale) << 23);
     total[h] = __builtin_convertvector(before[h] * many[h], Ints);
   }
 #pragma GCC unroll 16
   for (int k = 0; k < Block; ++k)
     for (int h = 0; h < parts; ++h) total[h] += __builtin_convertvector(terms[k][h] * many[h], Ints);
-  for (int h = 0; h < parts; ++h) {  // of the sum the leading 24 bits
+  for (int h = 0; h < parts; ++h) {  // keep the leading 24 bits of the sum
     const Floats nearest = __builtin_convertvector(total[h], Floats);
     const Ints rounded = __builtin_convertvector(nearest, Ints);
     const Ints too_large = ((rounded ^ (rounded >> 31)) - (rounded >> 31)) >  // magnitudes
@@ -112,7 +112,7 @@ GPUKERN_INLINE void add_eight(const float* left, int step, const float* right, i
   }
 }
 
-// Block after block; rows, which do not wait for each other, inside.
+// One block after another; the inner loop goes over rows, which are independent.
 template <class Vector, Cut How>
 GPUKERN_INLINE void add(int m, int n, int k, const float* left, int row, int step, const float* right, float* sum) {
   for (int from = 0; from < k; from += How.block)
@@ -131,8 +131,8 @@ __attribute__((target("avx2"))) void add_by_avx2(int m, int n, int k, const floa
 #undef GPUKERN_INLINE
 }  // namespace cut
 
-// sum += left right, of m rows and n columns (a multiple of 8), which lie one after another in right and sum:
-// left[r * row + k * step].
+// sum += left right, for m rows and n columns (a multiple of 8).  right and sum are row-major and dense; left has the
+// element (r, k) at left[r * row + k * step].
 template <Cut How>
 void add_cut(int m, int n, int k, const float* left, int row, int step, const float* right, float* sum) {
 #ifdef __x86_64__

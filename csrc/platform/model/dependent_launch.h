@@ -5,7 +5,7 @@
 
 namespace gpukern {
 
-// Until the kernels before this one have ended; and: the next kernel may start.
+// Waits until the previous kernels have ended; and: allows the next kernel to start.
 inline void griddepcontrol_wait(GPUKERN_SAID_AT) {
   GPUKERN_NOTE(waits::Word::earlier_kernels, 0, 0);
   model::wait_for_previous(GPUKERN_HERE("griddepcontrol_wait"));

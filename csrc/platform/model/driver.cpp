@@ -5,7 +5,7 @@ namespace {
 
 thread_local const char* refusal = "";
 
-// 0: no type that this model copies.
+// Bytes of an element; 0 for types that this model does not copy.
 uint8_t size_of(CUtensorMapDataType type) {
   switch (type) {
     case CU_TENSOR_MAP_DATA_TYPE_UINT8: return 1;
@@ -23,7 +23,7 @@ uint8_t size_of(CUtensorMapDataType type) {
   }
 }
 
-// cuda.h's requirements in its own order; what it allows and no kernel uses is refused as not there.
+// The requirements of cuda.h in its order; features that no kernel uses are refused as not there.
 const char* broken_rule(const CUtensorMap* map, CUtensorMapDataType type, cuuint32_t rank, uint64_t address,
                         const cuuint64_t* extents, const cuuint64_t* strides, const cuuint32_t* box,
                         const cuuint32_t* element_strides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,

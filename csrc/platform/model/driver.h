@@ -1,5 +1,5 @@
-// What the driver makes a tensor map with: names, numbers and rules as cuda.h describes cuTensorMapEncodeTiled.  The
-// kernels' own check is in ../../primitives/tensor_map.h; nothing is shared, so that an error in either shows.
+// The driver's encoding of tensor maps: names, numbers and rules of cuTensorMapEncodeTiled as in cuda.h.  The kernels'
+// own check is in ../../primitives/tensor_map.h.  They share no code, so that an error in either shows.
 #pragma once
 #include <cstdint>
 
@@ -46,7 +46,7 @@ enum CUtensorMapFloatOOBfill {
   CU_TENSOR_MAP_FLOAT_OOB_FILL_NAN_REQUEST_ZERO_FMA = 1
 };
 
-// 128 bytes, which on a device nobody reads but the copies.
+// 128 bytes, which on a device only TMA reads.
 struct alignas(64) CUtensorMap {
   uint64_t made;  // kMadeMap, of a map that was encoded
   uint64_t address;
@@ -68,7 +68,7 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
                                 CUtensorMapFloatOOBfill fill);
 
 namespace model {
-// Which rule the last map that was refused on this thread breaks.
+// The rule that the last refused map of this thread breaks.
 const char* why_no_map();
 }  // namespace model
 

@@ -1,4 +1,4 @@
-// Fibers: one stack a modelled thread, and a switch between two of them that saves what the C++ ABI asks of a callee.
+// Fibers: one stack per modelled thread, and a switch between two that saves the callee-saved registers of the C++ ABI.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,7 @@ struct Fiber {
 
  private:
 #if defined(__x86_64__) || defined(__aarch64__)
-  void* pointer_ = nullptr;  // where the stack ended when it was left
+  void* pointer_ = nullptr;  // the saved stack pointer
 #else
   ucontext_t context_{};
 #endif

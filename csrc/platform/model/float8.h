@@ -1,4 +1,4 @@
-// Numbers of 8 bits as the tensor cores take them.
+// The 8-bit floating types of tensor cores.
 #pragma once
 #include <cmath>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Which element of a matrix a register of a lane holds, for mma.sync and ldmatrix (PTX ISA, "Matrix fragments").
-// In the manual's words: g is lane / 4, the groupID, and t is lane % 4, the threadID_in_group.
+// As in the manual, g is lane / 4, the groupID, and t is lane % 4, the threadID_in_group.
 #pragma once
 
 namespace gpukern::model {
@@ -8,10 +8,10 @@ struct Element {
   int row, column;
 };
 
-// D, and C, of every m16n8 shape.
+// D and C of every m16n8 shape.
 constexpr Element accumulator_m16n8(int lane, int i) { return {lane / 4 + i / 2 * 8, lane % 4 * 2 + i % 2}; }
 
-// Of 16-bit types: two neighbours along k a register.
+// For 16-bit types: a register has two neighbours along k.
 struct M16n8k16 {
   static constexpr int m = 16, n = 8, k = 16, elements_a = 8, elements_b = 4, elements_c = 4;
   static constexpr Element a(int lane, int i) { return {lane / 4 + i / 2 % 2 * 8, lane % 4 * 2 + i % 2 + i / 4 * 8}; }
@@ -19,7 +19,7 @@ struct M16n8k16 {
   static constexpr Element c(int lane, int i) { return accumulator_m16n8(lane, i); }
 };
 
-// Of tf32.
+// For tf32.
 struct M16n8k8 {
   static constexpr int m = 16, n = 8, k = 8, elements_a = 4, elements_b = 2, elements_c = 4;
   static constexpr Element a(int lane, int i) { return {lane / 4 + i % 2 * 8, lane % 4 + i / 2 * 4}; }
@@ -27,7 +27,7 @@ struct M16n8k8 {
   static constexpr Element c(int lane, int i) { return accumulator_m16n8(lane, i); }
 };
 
-// Of 8-bit integers: four neighbours along k a register.
+// For 8-bit integers: a register has four neighbours along k.
 struct M16n8k32 {
   static constexpr int m = 16, n = 8, k = 32, elements_a = 16, elements_b = 8, elements_c = 4;
   static constexpr Element a(int lane, int i) { return {lane / 4 + i / 4 % 2 * 8, lane % 4 * 4 + i % 4 + i / 8 * 16}; }
@@ -35,7 +35,7 @@ struct M16n8k32 {
   static constexpr Element c(int lane, int i) { return accumulator_m16n8(lane, i); }
 };
 
-// Of double.
+// For double.
 struct M8n8k4 {
   static constexpr int m = 8, n = 8, k = 4, elements_a = 1, elements_b = 1, elements_c = 2;
   static constexpr Element a(int lane, int) { return {lane / 4, lane % 4}; }
@@ -49,8 +49,8 @@ struct M16n8k16Double {
   static constexpr Element c(int lane, int i) { return accumulator_m16n8(lane, i); }
 };
 
-// Of ldmatrix and stmatrix: element `half` of the register that belongs to one 8 x 8 matrix of 16-bit elements, whose
-// rows are what the addresses name.
+// For ldmatrix and stmatrix: element `half` of the register of one 8 x 8 matrix of 16-bit elements, whose rows lie at
+// the given addresses.
 constexpr Element matrix_8x8(int lane, int half, bool transposed) {
   const int along = lane / 4, across = lane % 4 * 2 + half;
   return transposed ? Element{across, along} : Element{along, across};

@@ -1,4 +1,4 @@
-// Schedules, buffers and counts of what runs.
+// Schedules, buffers and counts.
 #include "harness.h"
 
 #include "written.h"
@@ -9,7 +9,7 @@ GPUKERN_EXPORT void gpukern_model_schedule(int order, uint32_t seed, int wave, i
   model::settings() = {static_cast<model::Order>(order), seed, wave, check != 0, count != 0};
 }
 
-// The buffers of the next launches; any access outside them, where it can be told, is a fault.
+// The buffers of the next launches.  An access between low and high but outside [begin, end) is a fault.
 // writable: 0 an input, 1 a result, 2 a result that is an input too.
 GPUKERN_EXPORT void gpukern_model_forget_buffers() { model::buffers().clear(); }
 GPUKERN_EXPORT void gpukern_model_buffer(const char* name, const char* begin, const char* end, const char* low,
@@ -17,21 +17,21 @@ GPUKERN_EXPORT void gpukern_model_buffer(const char* name, const char* begin, co
   model::buffers().push_back({name, begin, end, low, high, writable != 0});
   if (writable) model::remember_writes(model::buffers().back(), writable == 2);
 }
-// Of elements that lie so, strides in bytes: how many no kernel has written since the buffers were named; first: the
-// place of the first of them.
+// The number of elements of a view (strides in bytes) that no kernel has written since the buffers were named; first:
+// the index of the first of them.
 GPUKERN_EXPORT int64_t gpukern_model_unwritten(const char* start, int dims, const int64_t* shape,
                                                const int64_t* strides, int size, int64_t* first) {
   return model::count_unwritten(start, dims, shape, strides, static_cast<size_t>(size), first);
 }
 
-// From here on launches are those of one stream, which `finish` runs in order; "" or what went wrong.
+// Queues the following launches in one stream; gpukern_model_finish runs them in order and returns "" or the fault.
 GPUKERN_EXPORT void gpukern_model_hold() { model::hold(); }
 GPUKERN_EXPORT const char* gpukern_model_finish() {
   model::last_error() = model::finish();
   return model::last_error().c_str();
 }
 
-// A line a source line: what its requests moved, since the last call (see LineCount).
+// One line of text per source line: its memory traffic since the last call (see LineCount).
 GPUKERN_EXPORT const char* gpukern_model_counts() {
   static thread_local std::string text;
   text.clear();

@@ -1,6 +1,5 @@
-// What a test calls: launches under the model behind plain C functions.  Every function returns "" or what went wrong,
-// as text that lives until the next call on the same thread; what was refused before anything was launched begins with
-// kRefused.
+// Plain C functions for tests: launches under the model.  Every function returns "" or the fault, as text that is valid
+// until the next call on the same thread.  A refusal before the launch begins with kRefused.
 #pragma once
 #include "../device.h"
 #include "memory.h"

@@ -42,8 +42,9 @@ ew::Call elementwise_call(const int* which, const int64_t* shape, void* const* d
 
 }  // namespace
 
-// which: family, place in it, variant, compute type, dimensions, inputs, processors, elements a slice at most (0:
-// 2^31). operands: the output, then the inputs, each with kMaxDims strides in bytes; shape and strides innermost first.
+// which: family, index in it, variant, compute type, dimensions, inputs, processors, most elements of a slice (0:
+// 2^31).  operands: the output, then the inputs, each with kMaxDims strides in bytes; shape and strides innermost
+// first.
 GPUKERN_EXPORT const char* gpukern_model_elementwise(const int* which, const int64_t* shape, void* const* data,
                                                      const int* dtypes, const int64_t* strides, const double* scalars,
                                                      const int64_t* whole_scalars) {

@@ -30,7 +30,7 @@ gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* l
   return p;
 }
 
-// A device that the folder serves, of as many processors; else the first of these, and why it does not.
+// A device that the folder serves, with that many processors; else the first device, and the folder's refusal.
 struct Place {
   Device device;
   gemm::Reason refused;
@@ -57,7 +57,7 @@ Place place_for(const gemm::Folder& folder, int processors) {
   return first;
 }
 
-// Why selection would never give the row this problem, or null.
+// Why selection would never choose the configuration for this problem, or null.
 gemm::Reason refusal(const gemm::Folder& folder, const gemm::Row& row, const gemm::Problem& p, int processors) {
   const Place at = place_for(folder, processors);
   if (at.refused) return at.refused;
@@ -67,13 +67,14 @@ gemm::Reason refusal(const gemm::Folder& folder, const gemm::Row& row, const gem
 
 }  // namespace
 
-// which: folder, row, type, activation, addend, residual, type of the result, precision, ranges of k, whether a and b
-// are conjugated, the derivative, processors, blocks of a cluster (0: the row's rule), whether columns are summed,
-// whether a row of D may not depend on how many others there are, whether the table is asked if the row is for it.
-// scales: null, or group and strides (x, k) of a's and of b's, b's type, fast sums; scale_data: a's, b's, the bias, the
-// result's.  extents: batch, m, n, k.  layouts: a, b, c, d, residual, S, scales of rows and columns, with row, column
-// and batch stride in elements and the alignment in bytes.  data: a, b, c, residual, d, room for the ranges' sums and
-// the workspace, S, scales of rows and columns, the sums of columns and room for their parts (null: none).
+// which: folder, configuration, type, activation, addend, residual, type of the result, precision, ranges of k, whether
+// a and b are conjugated, the derivative, processors, blocks of a cluster (0: the configuration's rule), whether the
+// columns of D are summed, whether the product is batch-invariant, whether the table's refusals hold.
+// scales: null, or group and strides (x, k) for a and for b, b's type, use_fast_accum; scale_data: scales of a and b,
+// the bias, the scale of the result.  extents: batch, m, n, k.  layouts: of a, b, c, d, residual, S, row scales and
+// column scales, each with row, column and batch stride in elements and the alignment in bytes.  data: a, b, c,
+// residual, d, memory for partial sums of ranges, the workspace, S, row scales, column scales, the sums of columns and
+// memory for their partial sums (null: none).
 GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t* extents, const int64_t* layouts,
                                                  void* const* data, double alpha, double beta, int64_t whole_alpha,
                                                  int64_t whole_beta, double alpha_imaginary, double beta_imaginary,
@@ -115,15 +116,15 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
   return "no such folder";
 }
 
-// What the same product needs: elements of the ranges' room (0: none) in the accumulator's type, bytes of its
-// workspace, parts of its columns' sums.
-GPUKERN_EXPORT void gpukern_model_rooms(const int* which, const int64_t* extents, const int64_t* layouts,
-                                        int64_t* rooms) {
+// The memory that the same product needs: elements of partial sums of ranges (0: none) in the accumulator's type, bytes
+// of workspace, the number of partial sums per column.
+GPUKERN_EXPORT void gpukern_model_needs(const int* which, const int64_t* extents, const int64_t* layouts,
+                                        int64_t* needs) {
   const gemm::Problem p = problem(which, extents, layouts);
   const gemm::Folder& folder = gemm::kFolders[which[0]];
   const int splits = which[8];
   const bool in_memory = splits > 1 && (which[13] || !folder.inside(folder.rows[which[1]], p, splits, which[12]));
-  rooms[0] = in_memory || folder.apart(p) ? splits * p.batch * p.m * p.n : 0;
-  rooms[1] = folder.workspace(p);
-  rooms[2] = gemm::parts_of({which[0], which[1]}, p, splits).count;
+  needs[0] = in_memory || folder.apart(p) ? splits * p.batch * p.m * p.n : 0;
+  needs[1] = folder.workspace(p);
+  needs[2] = gemm::parts_of({which[0], which[1]}, p, splits).count;
 }

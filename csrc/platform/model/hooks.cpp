@@ -1,4 +1,4 @@
-// The announcements of -fsanitize=thread, answered here instead of by its own run-time library, which is not linked.
+// The functions that -fsanitize=thread inserts calls to.  The sanitizer's own run-time library is not linked.
 #include "memory.h"
 
 #define GPUKERN_HOOK extern "C" __attribute__((visibility("default"), used)) void

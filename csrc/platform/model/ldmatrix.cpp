@@ -1,4 +1,4 @@
-// What ldmatrix and stmatrix do, by the PTX ISA.
+// ldmatrix and stmatrix, according to the PTX ISA.
 #include "ldmatrix.h"
 
 #include <cstring>
@@ -11,10 +11,10 @@ namespace {
 
 struct MatrixLane {
   uint32_t* registers;
-  char* row;  // of the lanes whose address counts
+  char* row;  // null in lanes whose address is ignored
 };
 
-// Lane 8 j + i names row i of matrix j; the addresses of further lanes are ignored.
+// Lane 8 j + i gives the address of row i of matrix j; the addresses of further lanes are ignored.
 char* row_of_lane(int count, uint32_t address, Kind kind, Place at) {
   need_a_warp_of_32(at);
   if (self().number % 32 >= 8 * count) return nullptr;

@@ -1,4 +1,4 @@
-// Source lines of addresses, by the debug information of the library.
+// Source lines of code addresses, from the debug information of the library.
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -21,7 +21,7 @@ std::string line_of(const void* address) {
   std::string found = "an unknown line";
   Dl_info info;
   if (dladdr(address, &info) && info.dli_fname) {
-    // A return address is behind the call that it belongs to.
+    // A return address lies behind its call.
     const auto offset = static_cast<const char*>(address) - static_cast<const char*>(info.dli_fbase) - 1;
     char command[1024];
     std::snprintf(command, sizeof command, "addr2line -i -e '%s' %#tx 2>/dev/null", info.dli_fname, offset);

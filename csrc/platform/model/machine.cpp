@@ -52,13 +52,13 @@ void thread_entry() {
   for (const auto& entry : machine->parts) entry.second->thread_ends(me);
   if (machine->launch.overlaps && block.live == 1 && !block.followed)
     fail({},
-         "the block ends, and none of its threads has said griddepcontrol_wait: the launch behind this one, which "
-         "may overlap the one before it, could start before that has ended");
+         "the block ends, and none of its threads has called griddepcontrol_wait: the next launch, which may overlap "
+         "this one, could start before the previous one has ended");
   me.done = true;
   --block.live;
   --machine->live;
   machine->leave();
-  std::abort();  // nobody resumes a thread that is done
+  std::abort();  // not reached: a finished thread is never resumed
 }
 
 }  // namespace
@@ -81,7 +81,7 @@ inline Thread* Machine::pick() {
   return t;
 }
 
-// Asynchronous work happens at once (fifo), at the last moment (lifo), or whenever.
+// Asynchronous work happens at once (fifo), at the last moment (lifo), or at any time.
 inline bool Machine::pending_goes_first() {
   if (pending.empty()) return false;
   if (ready.empty() || settings.order == Order::fifo) return true;
@@ -222,8 +222,8 @@ void Machine::run() {
   end_memory();
 }
 
-// The next launch may start when every block of this one has let it, or has ended; it then does at once (fifo), not
-// before this one has ended (lifo), or, by the seed: never before, at once, soon, later.
+// The next launch may start when every block of this one has allowed it or ended.  It then starts at once (fifo), after
+// this one has ended (lifo), or as the seed decides: after the end, at once, soon, later.
 bool Machine::next_goes_first() {
   if (next->stuck || next_block + blocks.size() < grid.count()) return false;
   for (const Block& block : blocks)
@@ -281,7 +281,7 @@ void acquire(const Known& known) {
   if (!me.known) {
     me.known = known;
   } else if (me.known != known) {
-    // The threads of a warp mostly learn the same, on top of the same.
+    // The threads of a warp mostly have the same knowledge and learn the same: reuse the last result.
     Machine& m = *machine;
     if (m.learner != me.known || m.lesson != known) {
       auto both = std::make_shared<Clock>(*me.known);

@@ -1,8 +1,10 @@
-// A machine that executes kernels on the CPU: a fiber a thread, a scheduler, shared memory that ends at unmapped pages.
+// The machine model runs kernels on the CPU: one fiber per thread, a scheduler, shared memory that ends at unmapped
+// pages.
 //
-// The words of device code (words.h) call in here where threads meet: barriers and warp collectives.  Everything
-// between two such calls runs undisturbed, so an order of execution is the order in which the scheduler picks threads;
-// it is decided by Settings alone and repeats exactly.  What the threads read and write is watched by memory.h.
+// Primitives (words.h) call functions of this header where threads synchronise: barriers and warp collectives.  A
+// thread runs without interruption between two such calls, so the order of execution is the order in which the
+// scheduler picks threads.  Settings alone decide it, so it repeats exactly.  memory.h checks what the threads read and
+// write.
 #pragma once
 #include <cstdarg>
 #include <cstdint>
@@ -34,10 +36,10 @@ struct Settings {
   int wave = 32;        // lanes of a warp: 64 on CDNA
   bool check = true;    // races and uninitialised reads
   bool count = false;   // bank conflicts and global transactions, by line
-  bool exited = false;  // whether a cluster's barrier does without threads that have ended, as the PTX ISA has it
+  bool exited = false;  // whether a cluster's barrier counts ended threads as arrived, as in the PTX ISA
 };
 
-// A line of a kernel, and the word it says there.
+// A line of a kernel, and the primitive (`word`) that it calls there.
 struct Place {
   const char* word;
   const char* file;
@@ -48,11 +50,11 @@ struct Place {
 
 struct Block;
 
-// An asynchronous copy (cp.async) that has been asked for and not been waited for.
+// An asynchronous copy (cp.async) between its start and its wait.
 struct Copy {
   uint32_t to;
   const char* from;
-  int bytes, valid;  // what lies behind `valid` becomes 0
+  int bytes, valid;  // the bytes beyond `valid` become 0
   Place at;
 };
 
@@ -63,15 +65,15 @@ struct Thread {
   uint32_t id = 0, warp = 0;  // in its cluster
   dim3 index;
   bool done = false, queued = false;
-  bool follows = false;  // has waited for the launch before this one
+  bool follows = false;  // has waited for the previous launch
   Place at{};            // where it waits, or waited last
   uint32_t own = 1;      // its clock
-  Known known;           // what it knows of the others'
+  Known known;           // the clocks of others that it knows
   std::vector<Copy> open_group;
   std::deque<std::vector<Copy>> copy_groups;  // committed, oldest first
 };
 
-// A rendezvous of the lanes of a mask.
+// A collective of the lanes of a mask, while lanes arrive.
 struct Meeting {
   uint64_t mask = 0, arrived = 0;
   Place at{};
@@ -79,7 +81,7 @@ struct Meeting {
   Gathered gathered;
 };
 struct Warp {
-  Meeting meetings[4];  // disjoint masks may be under way at once
+  Meeting meetings[4];  // there may be several with disjoint masks
 };
 
 struct Barrier {
@@ -93,9 +95,9 @@ struct Block {
   dim3 index;
   int rank = 0;  // in its cluster
   int live = 0;
-  bool followed = false, told = false;  // a thread has waited for the launch before, has let the next one start
+  bool followed = false, told = false;  // a thread has waited for the previous launch, has let the next one start
   char* shared = nullptr;
-  size_t shared_bytes = 0;                // asked for: at the launch, then by the static variables of the kernel
+  size_t shared_bytes = 0;                // requested: by the launch, then by the static variables of the kernel
   size_t shared_room = 0;                 // up to the unmapped page
   std::map<const void*, size_t> statics;  // a static variable -> its offset
   std::deque<Thread> threads;
@@ -103,14 +105,14 @@ struct Block {
   std::map<int, Barrier> barriers;
 };
 
-// What a launch did.
+// Counts of a launch.
 struct Report {
   uint64_t blocks = 0, threads = 0, barriers = 0, collectives = 0, switches = 0;
 };
 
-// ---- for words.h and its kin ------------------------------------------------------------------------
+// ---- for the primitives -----------------------------------------------------------------------------
 
-bool running();  // whether a thread of the model calls
+bool running();  // whether the caller is a modelled thread
 Thread& self();
 Block& block_of(int rank);  // of the cluster that runs
 int cluster_size();
@@ -130,16 +132,16 @@ inline void need_a_warp_of_32(Place at) {
 // The running thread stops until `wake`.
 void wait(Place at);
 void wake(Thread& thread);
-// Lets others overtake, where the order is a random one.
+// Lets other threads run first, if the order is random.
 void yield();
 
-// What some words of device code (mbarrier.h, say) keep while a cluster runs, and are told.
+// The state that a kind of primitive (mbarrier.h, say) keeps while a cluster runs, and the events that it receives.
 struct Part {
   virtual ~Part() = default;
   virtual void thread_ends(Thread&) {}
-  virtual void cluster_ends() {}                 // all its threads have
-  virtual std::string deadlock() { return ""; }  // what is known of what the threads wait for
-  virtual bool time_passes() { return false; }   // nothing else can happen: whether a wait with a bound ends now
+  virtual void cluster_ends() {}                 // after its last thread
+  virtual std::string deadlock() { return ""; }  // text for the report: what the threads wait for
+  virtual bool time_passes() { return false; }   // no thread can go on: whether a wait with a bound ends now
 };
 std::unique_ptr<Part>& part_at(const void* key);
 template <class T> T& part() {
@@ -149,49 +151,50 @@ template <class T> T& part() {
   return static_cast<T&>(*place);
 }
 
-// What happened before reaches whoever acquires what was gathered here.
+// release: adds what the running thread knows to `into`.  acquire: the running thread learns it.
 void release(Gathered& into);
 void acquire(const Known& known);
 
 // Barrier `id` of the block, for `expected` threads (-1: all of them, and all at one line).
 void barrier(int id, int expected, bool wait, Place at);
 
-// The last lane of the mask to arrive runs `act` on everybody's argument; then all go on.  `orders`: memory too.
+// The last lane of the mask to arrive runs `act` on the arguments of all; then all go on.  `orders`: it orders memory
+// accesses too.
 void collective(uint64_t mask, void* argument, Place at, const std::function<void(void* const*)>& act,
                 bool orders = false);
 
-// Launches of a stream that overlap (programmatic dependent launch): until the one before has ended; the next may
-// start.
+// Launches of a stream that overlap (programmatic dependent launch): waits until the previous one has ended; and:
+// allows the next one to start.
 void wait_for_previous(Place at);
 void let_next_start();
-// Whether the running thread may not touch global memory yet.  Each thread says the word for itself.
+// Whether the running thread may not touch global memory yet.  Each thread must call griddepcontrol_wait itself.
 bool ahead_of_previous();
 
-// Things that happen beside the threads (asynchronous copies): `act` runs at some moment that the schedule picks.
+// Asynchronous work (copies, matrix units): `act` runs at a moment that the schedule picks.
 void later(std::function<void()> act);
 
 // ---- for launches and tests --------------------------------------------------------------------------
 
 // One launch of a kernel.
 struct Launch {
-  const void* kernel;  // its address, by which messages name it
+  const void* kernel;  // its address; messages have its name
   dim3 grid, block;
   size_t shared;
-  std::function<void()> thread;  // what each thread runs; it holds the arguments
+  std::function<void()> thread;  // what each thread runs, with the arguments
   dim3 cluster = dim3();         // blocks that run together
-  bool overlaps = false;         // it may start before the launch ahead of it has ended
+  bool overlaps = false;         // it may start before the previous launch has ended
 };
-// Runs every block of the grid; "" or what went wrong.
+// Runs every block of the grid; "" or the fault.
 std::string run(Launch launch);
 
-// From here on launches are those of one stream: they are kept, with the buffers and settings of their moment, and run
-// by `finish`, in order.  One that overlaps starts as soon as all blocks of the one before have let it, or ended.
+// Queues the following launches in one stream, with the current buffers and settings; `finish` runs them in order.  A
+// launch that overlaps may start as soon as all blocks of the previous one have allowed it or ended.
 void hold();
 std::string finish();
 
-Settings& settings();       // of the next launch on this thread of the host
+Settings& settings();       // of the next launch on this host thread
 Report& report();           // added up since it was last cleared
-std::string& last_error();  // of the last launch on this thread of the host
+std::string& last_error();  // of the last launch on this host thread
 
 // "kernel.cuh:123" of an address in the library, the innermost line that is not the model's own.
 std::string line_of(const void* address);

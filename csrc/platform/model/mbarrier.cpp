@@ -7,16 +7,16 @@
 namespace gpukern::model {
 namespace {
 
-constexpr uint32_t kMagic = 0x6d626172;  // what a barrier's memory holds, with its address: an opaque value
+constexpr uint32_t kMagic = 0x6d626172;  // stored in a barrier's memory with its address, as an opaque value
 constexpr int64_t kMostBytes = (1 << 20) - 1;
-constexpr int kPatience = 64;         // tries in a row after which a loop around try_wait counts as a wait
-constexpr uint32_t kLong = 1u << 20;  // longer than any wait is allowed to take (../waits.h)
+constexpr int kPatience = 64;         // consecutive tries after which a loop around try_wait counts as a wait
+constexpr uint32_t kLong = 1u << 20;  // longer than any bound of a wait (../waits.h)
 
 struct Waiting {
   Thread* thread;
   uint32_t parity;
   Known* known;
-  bool* late;  // of a wait with a bound: that it ended without its phase
+  bool* late;  // for a wait with a bound: set if it ends before its phase is complete
 };
 struct Mbarrier {
   uint32_t count = 0, pending = 0;
@@ -25,9 +25,9 @@ struct Mbarrier {
   Place init{};
   uint32_t init_thread = 0, init_clock = 0;
   bool fenced = false;
-  uint64_t fenced_phase = 0;  // of the cluster's barrier, at the fence
+  uint64_t fenced_phase = 0;  // the phase of the cluster's barrier at the fence
   Gathered gathered;
-  Known completed;  // by the phase before this one
+  Known completed;  // the knowledge that the previous phase gives
   std::vector<Waiting> waiting;
 
   bool complete(uint32_t parity) const { return (phase & 1) != parity; }
@@ -42,7 +42,7 @@ std::string name_of_barrier(uint32_t address) {
 
 struct Mbarriers : Part {
   std::map<uint32_t, Mbarrier> all;
-  std::map<std::pair<uint32_t, uint32_t>, int> tries;  // (thread, barrier): in a row
+  std::map<std::pair<uint32_t, uint32_t>, int> tries;  // (thread, barrier) -> consecutive tries
   uint32_t clock = 0;
 
   Mbarrier& find(uint32_t address, const Agent& agent, Place at) {
@@ -53,7 +53,7 @@ struct Mbarriers : Part {
     if (words[0] != kMagic || words[1] != address)
       fail(at, "%s was overwritten with other data", name_of_barrier(address).c_str());
     Mbarrier& m = found->second;
-    // The fence is a release of its own: behind it an arrival at the cluster's barrier need not be one.
+    // The fence itself releases: the arrival at the cluster's barrier after it may be relaxed.
     const Thread* const me = running() ? &self() : nullptr;
     const bool told = m.fenced && me && part<Cluster>().phases_met(*me) > m.fenced_phase;
     if (!told && !happened(m.init_thread, m.init_clock, agent))
@@ -90,7 +90,7 @@ struct Mbarriers : Part {
            static_cast<long long>(kMostBytes));
   }
 
-  // A barrier that still expects bytes, or on which somebody counted in vain, was set up wrongly.
+  // A barrier that still expects bytes at the end was set up wrongly.
   void cluster_ends() override {
     for (const auto& [address, m] : all)
       if (m.bytes)
@@ -127,7 +127,7 @@ struct Mbarriers : Part {
 
 void check_own(uint32_t address, Place at) {
   if (static_cast<int>(address >> 24) != self().block->rank)
-    fail(at, "this word takes a barrier of its own block, not %s", name_of_barrier(address).c_str());
+    fail(at, "this primitive takes a barrier of its own block, not %s", name_of_barrier(address).c_str());
 }
 
 }  // namespace
@@ -224,7 +224,7 @@ bool mbarrier_try_wait(uint32_t address, uint32_t parity, bool bounded, Place at
   Mbarrier& m = waited_for(address, parity, at);
   int& tries = part<Mbarriers>().tries[{self().id, address}];
   if (!m.complete(parity) && ++tries < kPatience) {
-    wake(self());  // others go on first
+    wake(self());  // lets other threads run first
     wait(at);
     if (!m.complete(parity)) return false;
   }

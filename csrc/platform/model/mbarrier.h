@@ -12,10 +12,10 @@ void mbarrier_init(uint32_t barrier, uint32_t count, Place at);
 void mbarrier_inval(uint32_t barrier, Place at);
 // Expects `bytes`, then arrives `arrivals` times, on a barrier of this block or, if `remote`, of any of the cluster.
 void mbarrier_arrive(uint32_t barrier, uint32_t arrivals, uint32_t bytes, bool remote, Place at);
-// bounded: false also when nothing else can happen; else that is a deadlock.
+// bounded: returns false if no thread can go on; without a bound that is a deadlock.
 bool mbarrier_try_wait(uint32_t barrier, uint32_t parity, bool bounded, Place at);
 void mbarrier_wait(uint32_t barrier, uint32_t parity, Place at);
-// What a copy does: checks that it may count on the barrier, and counts its bytes when it has happened.
+// For copies: the check that a copy may count its bytes on the barrier, and the count when it completes.
 void check_completes(uint32_t barrier, const Agent& issuer, Place at);
 void complete_bytes(uint32_t barrier, uint32_t bytes, const Agent& copy, Place at);
 
@@ -45,7 +45,7 @@ inline void mbarrier_expect_tx(uint32_t barrier, uint32_t bytes, GPUKERN_SAID_AT
 inline void mbarrier_arrive_cluster(uint32_t barrier, GPUKERN_SAID_AT) {
   model::mbarrier_arrive(barrier, 1, 0, true, GPUKERN_HERE("mbarrier_arrive_cluster"));
 }
-// Whether the phase of that parity is complete; may wait a while for it.
+// Whether the phase of that parity is complete; may wait for it for a limited time.
 inline bool mbarrier_try_wait_parity(uint32_t barrier, uint32_t parity, GPUKERN_SAID_AT) {
   return model::mbarrier_try_wait(barrier, parity, false, GPUKERN_HERE("mbarrier_try_wait_parity"));
 }
@@ -60,7 +60,7 @@ inline void mbarrier_wait_parity(uint32_t barrier, uint32_t parity, GPUKERN_SAID
 }
 // Makes initialised barriers known to the cluster and to the async proxy.
 inline void fence_mbarrier_init(GPUKERN_SAID_AT) { model::fence_mbarrier_init(GPUKERN_HERE("fence_mbarrier_init")); }
-// What threads wrote, as far as this one knows of it, becomes visible to copies and matrix units.
+// Makes writes that this thread knows of visible to the async proxy: copies and matrix units.
 inline void fence_proxy_async() { model::fence_proxy_async(); }
 inline void fence_proxy_async_shared() { model::fence_proxy_async(); }
 

@@ -1,4 +1,4 @@
-// Where threads meet: the barriers of a block, the lanes of a warp.
+// Where threads synchronise: the barriers of a block, the lanes of a warp.
 #include <cstring>
 
 #include "agents.h"

@@ -14,7 +14,7 @@
 namespace gpukern::model {
 namespace {
 
-constexpr uint32_t kBase = 0x400;  // shared addresses start here: no kernel may rely on 0
+constexpr uint32_t kBase = 0x400;  // the first shared address, not 0: no kernel may rely on that
 constexpr uint16_t kNobody = 0xffff;
 constexpr int kReaders = 3;
 constexpr size_t kFewBuffers = 16;
@@ -23,13 +23,13 @@ constexpr size_t kFewBuffers = 16;
 struct Cell {
   uint32_t write_clock = 0, read_clock[kReaders] = {};
   uint16_t writer = kNobody, reader[kReaders] = {kNobody, kNobody, kNobody};
-  uint16_t copier = kNobody;  // whose copy into it is under way
-  bool atomic = false;        // the last write was
+  uint16_t copier = kNobody;  // the agent whose copy into the byte is in flight
+  bool atomic = false;        // whether the last write was atomic
   bool written = false;
   const void* write_pc = nullptr;
   const void* read_pc = nullptr;
 };
-// Of a byte of global memory, whose blocks are ordered by nothing.
+// The last accesses to one byte of global memory.  Nothing orders different blocks there.
 struct GlobalCell {
   uint64_t writer = 0, reader = 0;  // block number + 1, in the upper half; thread in the lower
   uint32_t write_clock = 0, read_clock = 0;
@@ -41,30 +41,30 @@ struct Request {
   size_t bytes;
   std::vector<std::pair<int, uintptr_t>> lanes;
 };
-using Key = std::tuple<const Block*, int, const void*, uint32_t>;  // block, warp, line, how often it came by
+using Key = std::tuple<const Block*, int, const void*, uint32_t>;  // block, warp, line, execution count of the line
 
 struct Memory {
   std::vector<Shadow<Cell>> shared;                              // by rank
   std::vector<Shadow<GlobalCell>> global;                        // by buffer
   std::map<Key, Request> requests;                               // of the cluster that runs
-  std::vector<std::unordered_map<const void*, uint32_t>> times;  // by thread: how often a line came by
-  std::map<uint32_t, std::string> agents;                        // by number: what messages call them
+  std::vector<std::unordered_map<const void*, uint32_t>> times;  // by thread: execution counts of lines
+  std::map<uint32_t, std::string> agents;                        // by number: their names in messages
   uint64_t block_number = 0;
   uint32_t threads = 0;  // of the cluster that runs
 };
 
-// What a thread of the host has.  On the heap: of the memory that thread-local variables may take in a library that is
-// loaded late, `window` below claims its own and all its neighbours' share, and there is little.
+// The state of a host thread.  On the heap: a library that is loaded at run time has little room for thread-local
+// variables of the model initial-exec, which `window` below uses.
 struct Kept {
   Memory memory;
   std::vector<Buffer> buffers;
-  std::vector<std::pair<const char*, size_t>> by_low;         // the buffers in order, where there are many
+  std::vector<std::pair<const char*, size_t>> by_low;         // the buffers sorted by address, if there are many
   std::map<std::pair<const void*, bool>, LineCount> counted;  // by line and whether it writes
   std::map<std::pair<const char*, int>, Place> places;        // by file and line
-  const Place* last_place = nullptr;                          // of these, which was asked for last
+  const Place* last_place = nullptr;                          // the last one that was looked up
   std::string line;
 };
-// As `window` is.
+// Declared like `window`.
 constinit thread_local Kept* found_before __attribute__((tls_model("initial-exec"))) = nullptr;
 Kept& kept() {
   if (found_before) return *found_before;
@@ -72,7 +72,7 @@ Kept& kept() {
   return *(found_before = own.get());
 }
 
-// Whoever makes an access, without the cost of keeping what it knows alive.
+// The agent of an access, without a reference count on its knowledge.
 struct Who {
   uint32_t id, own;
   const Clock* known;
@@ -85,7 +85,7 @@ bool ordered(uint32_t thread, uint32_t clock, const Who& who) {
   return thread == who.id || (who.known && thread < who.known->size() && (*who.known)[thread] >= clock);
 }
 
-// Cells remember where an access came from as an address: of code, or of a place kept here.
+// Cells store the origin of an access as an address: of code, or of a Place stored here.
 const void* origin_of(const Place& at) {
   Kept& k = kept();
   if (!k.last_place || k.last_place->file != at.file || k.last_place->line != at.line)
@@ -163,7 +163,7 @@ void touch(Shadow<Cell>& shadow, size_t offset, size_t bytes, Kind kind, const W
       if (cell.reader[r] == agent.id || cell.reader[r] == kNobody) slot = r;
     for (int r = 0; r < kReaders && slot < 0; ++r)
       if (ordered(cell.reader[r], cell.read_clock[r], agent)) slot = r;
-    if (slot < 0) slot = static_cast<int>(agent.id % kReaders);  // more readers at once than places: some are forgotten
+    if (slot < 0) slot = static_cast<int>(agent.id % kReaders);  // more readers than slots: one is forgotten
     cell.reader[slot] = static_cast<uint16_t>(agent.id);
     cell.read_clock[slot] = agent.own;
     cell.read_pc = origin;
@@ -212,8 +212,8 @@ void note(const char* address, size_t bytes, bool write, bool shared, const void
   r.lanes.emplace_back(t.number % wave(), reinterpret_cast<uintptr_t>(address));
 }
 
-// Passes over the 32 banks of 4 bytes: lanes whose words lie in different rows of one bank wait for each other; 8-byte
-// accesses go by halves of a warp and 16-byte ones by quarters.
+// Passes over the 32 banks of 4 bytes: lanes whose words lie in different lines of one bank conflict; 8-byte accesses
+// run by half warps and 16-byte ones by quarter warps.
 uint64_t bank_passes(const Request& r) {
   const int lanes_at_once = r.bytes <= 4 ? wave() : static_cast<int>(4 * 32 / r.bytes);
   std::map<int, std::map<uintptr_t, std::set<uintptr_t>>> banks;  // phase -> bank -> words
@@ -350,14 +350,14 @@ void* static_shared(const void* variable, size_t bytes, size_t alignment) {
 }
 
 namespace {
-// On a device an access that is not a multiple of its size is a fault.
+// On a device an access whose address is not a multiple of its size is a fault.
 void check_alignment(const char* address, size_t bytes, Kind kind, const void* origin) {
   if (reinterpret_cast<uintptr_t>(address) % bytes)
     fail(place_of(origin, noun(kind)), "an access of %zu bytes at %p, which is not a multiple of that", bytes,
          static_cast<const void*>(address));
 }
 
-// A result: what is read of it must have been written, by this launch or one before.
+// In a result only bytes may be read that this launch or an earlier one has written.
 void touch_result(Buffer& b, size_t offset, size_t bytes, Kind kind, const void* origin) {
   if (kind != Kind::write && running_settings().check)
     if (const size_t i = first_unwritten(b, offset, bytes); i < bytes)
@@ -366,13 +366,13 @@ void touch_result(Buffer& b, size_t offset, size_t bytes, Kind kind, const void*
   if (kind != Kind::read) note_write(b, offset, bytes);
 }
 
-// False where the address is near no buffer: a thread has memory of its own.
+// False if the address is near no buffer: it is then a thread's own memory.
 bool global_access_from(const char* address, size_t bytes, Kind kind, const Who& agent, int rank, const void* origin,
                         bool aligned, bool counts) {
   Kept& k = kept();
   std::vector<Buffer>& all = k.buffers;
   size_t first = 0, end = all.size();
-  if (!k.by_low.empty()) {  // the last that begins before the address: they do not overlap
+  if (!k.by_low.empty()) {  // the last buffer that begins before the address; buffers do not overlap
     const auto next = std::upper_bound(k.by_low.begin(), k.by_low.end(), std::pair(address, SIZE_MAX));
     if (next == k.by_low.begin()) return false;
     first = std::prev(next)->second, end = first + 1;
@@ -420,7 +420,7 @@ void access_from(const char* address, size_t bytes, Kind kind, const void* origi
 
 void global_access(const Block& block, const char* address, size_t bytes, bool write, const Agent& agent, Place at) {
   const Kind kind = write ? Kind::write : Kind::read;
-  // Copies reach what a launch was given, and nothing else.
+  // Copies may access only the buffers of the launch.
   if (!global_access_from(address, bytes, kind, Who(agent), block.rank, origin_of(at), false, false) &&
       !kept().buffers.empty())
     fail(at, "%s at %p, where no buffer is", noun(kind), static_cast<const void*>(address));

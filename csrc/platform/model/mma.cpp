@@ -1,4 +1,4 @@
-// What mma.sync does, by the PTX ISA.
+// mma.sync, according to the PTX ISA.
 #include "mma.h"
 
 #include <cstring>
@@ -20,7 +20,7 @@ template <class T> T read_as(const void* registers, int i) {
   std::memcpy(&x, static_cast<const char*>(registers) + i * sizeof(T), sizeof x);
   return x;
 }
-// An element of a register as a number; tf32 has no low 13 bits.
+// An element of a register as a number; tf32 ignores the low 13 bits.
 struct Tf32 {
   uint32_t bits;
 };
@@ -38,7 +38,7 @@ struct E5m2 {
 float number(E4m3 x) { return float8_value(x.bits, false); }
 float number(E5m2 x) { return float8_value(x.bits, true); }
 
-// The operands of all lanes as matrices.
+// Gathers the operands of all lanes into matrices.
 template <class Shape, class A, class B, class Sum>
 void gather(void* const* lanes, Sum (&a)[Shape::m][Shape::k], Sum (&b)[Shape::k][Shape::n]) {
   for (int lane = 0; lane < 32; ++lane) {
@@ -54,7 +54,7 @@ void gather(void* const* lanes, Sum (&a)[Shape::m][Shape::k], Sum (&b)[Shape::k]
   }
 }
 
-// D += A B.  Products are exact in Sum; the order of a sum is the hardware's own and not promised.
+// D += A B.  Products are exact in Sum; the order of addition in hardware is not specified.
 template <class Shape, class Type, class Sum> void multiply(void* const* lanes) {
   Sum a[Shape::m][Shape::k], b[Shape::k][Shape::n];
   gather<Shape, Type, Type>(lanes, a, b);
@@ -72,8 +72,7 @@ template <class Shape, class Type, class Sum> void multiply(void* const* lanes) 
   }
 }
 
-// The same of what tensor cores cut.  Of float8 no measurement says so of mma.sync; that they may is what a kernel is
-// held to.
+// The same with truncated sums.  For float8 in mma.sync no measurement is published; kernels must tolerate truncation.
 template <class Shape, Cut How, class A, class B> void multiply_cut(void* const* lanes) {
   float a[Shape::m][Shape::k], b[Shape::k][Shape::n], sum[Shape::m][Shape::n];
   gather<Shape, A, B>(lanes, a, b);

@@ -37,7 +37,7 @@ inline void mma_m16n8k16_f64(double (&d)[4], const double (&a)[8], const double 
   model::mma(model::Mma::f64_m16n8k16, d, a, b, GPUKERN_HERE("mma_m16n8k16_f64"));
 }
 
-// To the nearest tf32, ties away from zero; as the bits that mma_m16n8k8_tf32 takes.
+// Rounds to the nearest tf32, ties away from zero; returns the bits for mma_m16n8k8_tf32.
 inline uint32_t round_to_tf32(float x) {
   const uint32_t u = model::bits_of(x);
   if ((u & 0x7f800000) == 0x7f800000) return u & 0x7fffff ? 0x7fffffff : u;  // NaN, infinity

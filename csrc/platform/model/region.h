@@ -1,4 +1,4 @@
-// Memory with an unmapped page before it and one behind it: whoever walks off it is stopped.
+// Memory with an unmapped page before it and one behind it, so that an access beyond either end is stopped.
 #pragma once
 #include <sys/mman.h>
 

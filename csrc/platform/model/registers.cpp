@@ -1,4 +1,4 @@
-// What setmaxnreg and elect.sync do, by the PTX ISA.
+// setmaxnreg and elect.sync, according to the PTX ISA.
 #include "registers.h"
 
 #include <map>
@@ -11,11 +11,11 @@ namespace {
 
 constexpr int kFile = 65536, kWarp = 32, kMost = 255, kStep = 8;
 
-// The registers of one block: those it was launched with are shared out anew, by warpgroups.
+// The registers of one block: warpgroups redistribute those it was launched with.
 struct File {
-  std::vector<int> held;  // a thread's, by warp
-  int free = 0;           // of the block
-  Place last{};           // that changed something
+  std::vector<int> held;  // registers per thread, by warp
+  int free = 0;           // unassigned registers of the block
+  Place last{};           // the last change
   std::vector<Thread*> waiting;
 };
 
@@ -51,7 +51,7 @@ void setmaxnreg(int count, bool more, Place at) {
   if (more ? count < before : count > before)
     fail(at, "%d registers a thread: this warp has %d already", count, before);
   collective(0xffffffff, nullptr, at, [](void* const*) {});
-  if (file.held[warp] == count) return;  // by another lane
+  if (file.held[warp] == count) return;  // another lane has done it
   const int wanted = (count - file.held[warp]) * kWarp;
   while (file.free < wanted) {
     file.waiting.push_back(&self());
@@ -70,7 +70,7 @@ void setmaxnreg(int count, bool more, Place at) {
 }
 
 bool elect_sync(Place at) {
-  // Hardware names no lane: where the order is a random one, so is the leader.
+  // The manual does not say which lane is elected: with a random order it is a random one.
   const Settings& s = running_settings();
   const int leader =
       s.order == Order::random || s.order == Order::pct ? static_cast<int>(s.seed * 2654435761u >> 27) : 0;

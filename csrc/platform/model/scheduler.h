@@ -1,4 +1,4 @@
-// What the parts of the scheduler share: a launch that runs, and the launches of a thread of the host.
+// Shared by the parts of the scheduler: a running launch, and the launches of a host thread.
 #pragma once
 #include "memory.h"
 #include "region.h"
@@ -9,14 +9,14 @@ struct Machine {
   const Launch launch;
   const dim3 &grid = launch.grid, &block_dim = launch.block;
   const Settings settings;
-  Remembered memory;               // while another machine runs
-  Window outside{};                // the same of `window`
-  uint64_t next_block = 0;         // of the next cluster
-  bool begun = false;              // its first cluster runs
-  Machine* next = nullptr;         // the launch behind it, which may overlap it
-  bool follows = false;            // the launch before it has not ended
-  bool stuck = false;              // meanwhile: no thread of it can go on
-  std::vector<Thread*> following;  // that wait for that launch
+  Remembered memory;               // its records while another machine runs
+  Window outside{};                // its `window` while another machine runs
+  uint64_t next_block = 0;         // the first block of the next cluster
+  bool begun = false;              // its first cluster has started
+  Machine* next = nullptr;         // the next launch, which may overlap it
+  bool follows = false;            // the previous launch has not ended
+  bool stuck = false;              // if `follows`: no thread of it can go on
+  std::vector<Thread*> following;  // the threads that wait for the previous launch
   Report report;
   std::vector<Block> blocks;  // of the cluster that runs
   std::vector<Region> shared;
@@ -25,11 +25,11 @@ struct Machine {
   Thread* current = nullptr;
   std::vector<Thread*> ready;
   std::vector<std::function<void()>> pending;
-  std::vector<uint32_t> priority;  // a warp each, and the asynchronous work last; the smallest runs first
+  std::vector<uint32_t> priority;  // of each warp, and last of asynchronous work; the smallest runs first
   std::map<const void*, std::unique_ptr<Part>> parts;  // of the cluster that runs
   uint32_t state = 1;
   std::string error;
-  Known learner, lesson, learnt;  // the last acquire: what was known, what came to it, the two together
+  Known learner, lesson, learnt;  // the last acquire: the knowledge before it, what was learnt, the two joined
   int live = 0;
 
   uint32_t random() {  // xorshift (Marsaglia 2003)
@@ -48,10 +48,10 @@ struct Machine {
         shared(launch.cluster.x) {}
   void run();
   void begin_cluster();
-  bool step();  // one thread until it waits, or one piece of asynchronous work; false: there is none that can go on
+  bool step();  // runs one thread until it waits, or one piece of asynchronous work; false if none can go on
   void end_cluster();
   bool next_goes_first();
-  void advance();  // a step, while the launch before has not ended
+  void advance();  // a step while the previous launch has not ended
   void previous_has_ended();
   void start(Block& block, uint32_t first_id, char* stacks_at);
   Thread* pick();
@@ -60,12 +60,12 @@ struct Machine {
   void describe_deadlock();
 };
 
-// Kept apart and plain, as `window` is.
+// A plain variable, like `window`.
 extern thread_local Machine* machine __attribute__((tls_model("initial-exec")));
 
 std::string name_of(const void* function);
 
-// While it lives this machine's threads are those that run.
+// During its lifetime this machine is the running one.
 class Turn {
  public:
   explicit Turn(Machine& m) : mine_(m), before_(machine) {

@@ -1,4 +1,4 @@
-// What is remembered of memory beside it: a cell for each byte, kept once for a line of 16 bytes while they are alike.
+// Shadow memory: one cell per byte, stored once per line of 16 bytes while all its cells are equal.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -8,26 +8,26 @@
 
 namespace gpukern::model {
 
-// Cell: plain data; two are alike where their bytes are.
+// Cell: plain data, compared byte by byte.
 template <class Cell> class Shadow {
  public:
   static constexpr size_t kLine = 16;  // the widest access of a thread, and the pieces of most copies
 
-  // Every byte as Cell() has it. `first`: where the first byte lies in its line.
+  // Sets every cell to Cell().  `first`: the position of the first byte in its line.
   void start(size_t bytes, size_t first = 0) {
     first_ = first % kLine;
     whole_.assign(lines(bytes), Cell());
     apart_.clear();
     apart_.resize(whole_.size());
   }
-  // As before, and more of it.
+  // Keeps the cells and adds new ones.
   void grow(size_t bytes) {
     whole_.resize(lines(bytes));
     apart_.resize(whole_.size());
   }
 
-  // judge(cell, offset) for the bytes [offset, offset + bytes), once for those of a line that are alike; it may change
-  // the cell, and ends by an exception or not at all where something is wrong.
+  // Calls judge(cell, offset) for the bytes [offset, offset + bytes), once for equal cells of a line.  It may change
+  // the cell, and does not return if it finds a fault.
   template <class Judge> void each(size_t offset, size_t bytes, const Judge& judge) {
     const size_t from = offset + first_, end = from + bytes;
     for (size_t at = from; at < end;) {
@@ -47,7 +47,7 @@ template <class Cell> class Shadow {
       std::fill_n(apart_[line].get(), kLine, whole_[line]);
     }
     Cell* const cells = apart_[line].get() - line * kLine;
-    Cell before;  // of the byte that was judged last
+    Cell before;  // the last judged cell, before the change
     size_t judged = 0;
     for (size_t at = from; at < end; ++at) {
       if (at > from && std::memcmp(&cells[at], &before, sizeof before) == 0) {
@@ -66,7 +66,7 @@ template <class Cell> class Shadow {
 
   size_t first_ = 0;
   std::vector<Cell> whole_;                     // by line
-  std::vector<std::unique_ptr<Cell[]>> apart_;  // a line's bytes, where they may differ
+  std::vector<std::unique_ptr<Cell[]>> apart_;  // the cells of a line, if they may differ
 };
 
 }  // namespace gpukern::model

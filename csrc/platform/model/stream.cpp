@@ -1,4 +1,4 @@
-// Launches, one behind the other or one into the other.
+// Launches of a stream, one after another or overlapping.
 #include <utility>
 
 #include "scheduler.h"
@@ -7,7 +7,7 @@
 namespace gpukern::model {
 namespace {
 
-// What a thread of the host has besides (see Kept in memory.cpp).
+// More state of a host thread (see Kept in memory.cpp).
 struct Host {
   Settings settings;
   Report report;
@@ -20,7 +20,7 @@ Host& host() {
   return *own;
 }
 
-// "" or why no device takes it.
+// "" or why no device would launch it.
 std::string refused(const Launch& l) {
   const dim3 &grid = l.grid, &cluster = l.cluster;
   const std::string shape =

@@ -1,14 +1,14 @@
-// Where the 16-byte pieces of swizzled shared memory lie, as the figures of the PTX ISA have them ("Swizzling modes").
-// The kernels' own formula is in ../../primitives/tensor_map.h; nothing is shared, so that an error in either shows.
+// The positions of 16-byte pieces in swizzled shared memory, from the figures of the PTX ISA ("Swizzling modes").  The
+// kernels' own formula is in ../../primitives/tensor_map.h.  They share no code, so that an error in either shows.
 #pragma once
 #include <cstdint>
 
 namespace gpukern::model {
 
-// `piece[i][j]`: where piece j of line i of 128 bytes goes within its line; lines are counted from address 0, and the
-// pattern begins anew after `lines` of them.
+// `piece[i][j]`: the position of piece j of line i within its line of 128 bytes; lines are counted from address 0, and
+// the pattern repeats after `lines` of them.
 struct Swizzling {
-  uint32_t span;  // bytes that a row of a box or of an operand may have; 16 where there is no swizzle
+  uint32_t span;  // the most bytes of a row of a box or operand; 16 without a swizzle
   uint32_t lines;
   uint8_t piece[8][8];
 

@@ -10,7 +10,7 @@ constexpr uint32_t kPiece = 16;  // bytes that a swizzle moves together
 
 constexpr const Swizzling* kSwizzles[] = {&kUnswizzled, &kSwizzled32, &kSwizzled64, &kSwizzled128};  // by the enum
 
-// A copy that was asked for, with all it needs later.
+// A copy between its instruction and its completion.
 struct Box {
   CUtensorMap map;
   int64_t at[5] = {};
@@ -23,8 +23,8 @@ struct Box {
   uint32_t row_bytes() const { return uint32_t{map.box[0]} * map.element_bytes; }
   int64_t extent(int d) const { return int64_t{map.last_index[d]} + 1; }
 
-  // Calls f(offset in the box, address, bytes) for every row of the box; the address is null where the row lies
-  // outside, and `first` elements of it are left of the tensor.
+  // Calls f(offset in the box, address, bytes, ..) for every row of the box; the address is null if the row lies
+  // outside the tensor, and `first` elements of the row lie before it.
   template <class F> void rows(F f) const {
     const uint32_t count = bytes() / row_bytes();
     for (uint32_t row = 0; row < count; ++row) {
@@ -44,7 +44,7 @@ struct Box {
         static_cast<uint32_t>(first * map.element_bytes), static_cast<uint32_t>((end - first) * map.element_bytes));
     }
   }
-  // Where a piece of the box lies in the shared memory of a block.
+  // The shared address of a piece of the box in a block.
   uint32_t piece(uint32_t offset, int rank) const {
     return kSwizzles[map.swizzle]->place((shared & 0xffffff) + offset) | static_cast<uint32_t>(rank) << 24;
   }
@@ -53,7 +53,7 @@ struct Box {
 Box box_of(const TensorCopy& c, Place at) {
   if (reinterpret_cast<uintptr_t>(c.map) % 64)
     fail(at, "the tensor map at %p is not aligned to 64 bytes", static_cast<const void*>(c.map));
-  if (c.map->made != kMadeMap) fail(at, "nobody made the tensor map at %p", static_cast<const void*>(c.map));
+  if (c.map->made != kMadeMap) fail(at, "the tensor map at %p was never encoded", static_cast<const void*>(c.map));
   Box box{*c.map, {}, c.shared, at, {}};
   if (c.rank != box.map.rank) fail(at, "%d coordinates for a tensor map of rank %d", c.rank, box.map.rank);
   box.all = box.map.element_bytes;
@@ -82,7 +82,7 @@ void watch_global(const Box& box, bool write, const Agent& agent) {
   });
 }
 
-// To nearest, ties to even; what carries into the exponent is right too.
+// Rounds to nearest, ties to even; a carry into the exponent gives the right result too.
 uint32_t rounded_to_tf32(uint32_t bits) {
   const bool finite = (bits & 0x7f800000) != 0x7f800000;
   return finite ? (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu : bits;
@@ -121,8 +121,8 @@ void store_happens(const Box& box) {
 
 // The bulk groups of one thread.
 struct Groups {
-  std::vector<int> under_way{0};   // copies of each group; the last group is open
-  uint32_t reads = 0, writes = 0;  // agents: of shared and of global memory
+  std::vector<int> under_way{0};   // copies in flight of each group; the last group is open
+  uint32_t reads = 0, writes = 0;  // agents that read shared memory and that write global memory
   uint32_t known_read = 0;         // groups that the thread has waited for
   int copies = 0;                  // of the open group
   Thread* waiting = nullptr;
@@ -169,7 +169,7 @@ void tma_load(const TensorCopy& copy, uint32_t barrier, uint32_t mask, bool mult
     Block& block = block_of(rank);
     if (rank != own) part<Cluster>().reaches(block, agent.id, agent.own, at);
     check_completes((barrier & 0xffffff) | static_cast<uint32_t>(rank) << 24, issuer, at);
-    // From here on the box is the copy's: nobody may look at it before the mbarrier says so.
+    // From here on the box belongs to the copy: no thread may read it before the mbarrier's phase is complete.
     watch_shared(*box, block, true, agent);
     for (uint32_t offset = 0; offset < box->bytes(); offset += kPiece)
       std::memset(shared_pointer(box->piece(offset, rank), kPiece, kPiece, at), 0xff, kPiece);

@@ -2,7 +2,7 @@
 #pragma once
 #include "driver.h"
 #include "mbarrier.h"
-// Behind the driver's names.
+// After the driver's names.
 #include "../../primitives/tensor_map_encode.h"
 
 namespace gpukern {
@@ -25,10 +25,10 @@ void prefetch_tensormap(const TensorMap* map, Place at);
 
 }  // namespace model
 
-// Which data stay in L2: the encodings of createpolicy's plain policies.
+// L2 cache hints: the encodings of createpolicy's plain policies.
 constexpr uint64_t kEvictNormal = 0x1000000000000000, kEvictFirst = 0x12F0000000000000, kEvictLast = 0x14F0000000000000;
 
-// The box at `at` (innermost coordinate first; it may stick out, what lies outside is 0) to shared memory; its bytes
+// Copies the box at `at` (innermost coordinate first; elements outside the tensor are 0) to shared memory; its bytes
 // are counted on `barrier`.
 template <int R>
 void tma_load(uint32_t to, const TensorMap* map, const int (&at)[R], uint32_t barrier, GPUKERN_SAID_AT) {
@@ -38,7 +38,7 @@ template <int R>
 void tma_load_hint(uint32_t to, const TensorMap* map, const int (&at)[R], uint32_t barrier, uint64_t, GPUKERN_SAID_AT) {
   model::tma_load({map, R, at, to}, barrier, 0, false, GPUKERN_HERE("tma_load_hint"));
 }
-// To the same place in every block of the mask, and counted on the barrier at the same place there.
+// The same to the same offset in every block of the mask, counted on the barrier at the same offset there.
 template <int R>
 void tma_load_multicast(uint32_t to, const TensorMap* map, const int (&at)[R], uint32_t barrier, uint16_t blocks,
                         GPUKERN_SAID_AT) {
@@ -49,7 +49,7 @@ void tma_load_multicast_hint(uint32_t to, const TensorMap* map, const int (&at)[
                              uint64_t, GPUKERN_SAID_AT) {
   model::tma_load({map, R, at, to}, barrier, blocks, true, GPUKERN_HERE("tma_load_multicast_hint"));
 }
-// Shared memory to the box at `at`; what sticks out is not written.
+// Copies shared memory to the box at `at`; elements outside the tensor are not written.
 template <int R> void tma_store(const TensorMap* map, const int (&at)[R], uint32_t from, GPUKERN_SAID_AT) {
   model::tma_store({map, R, at, from}, GPUKERN_HERE("tma_store"));
 }
@@ -57,9 +57,9 @@ template <int R>
 void tma_store_hint(const TensorMap* map, const int (&at)[R], uint32_t from, uint64_t, GPUKERN_SAID_AT) {
   model::tma_store({map, R, at, from}, GPUKERN_HERE("tma_store_hint"));
 }
-// This thread's stores since the last commit are one group.
+// Makes one group of this thread's stores since the last commit.
 inline void bulk_commit_group(GPUKERN_SAID_AT) { model::bulk_commit_group(GPUKERN_HERE("bulk_commit_group")); }
-// Until at most N groups are under way; or, bulk_wait_group_read, are still reading shared memory.
+// Waits until at most N groups are in flight; with _read, until at most N groups still read shared memory.
 template <int N> void bulk_wait_group(GPUKERN_SAID_AT) {
   model::bulk_wait_group(N, false, GPUKERN_HERE("bulk_wait_group"));
 }
@@ -72,7 +72,8 @@ inline void prefetch_tensormap(const TensorMap* map, GPUKERN_SAID_AT) {
 
 namespace platform {
 
-// nullptr, or why there is no such map.  What the kernels' check lets through and the driver refuses is a fault.
+// Encodes the map; nullptr, or why that failed.  A map that passes the kernels' check and that the driver refuses is a
+// fault.
 inline const char* encode_tensor_map(const TensorMapFields& f, TensorMap& map) {
   if (const char* problem = tensor_map_problem(f)) return problem;
   if (encode_tensor_map_by(&cuTensorMapEncodeTiled, f, map)) return nullptr;

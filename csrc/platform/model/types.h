@@ -1,4 +1,4 @@
-// The vendors' 16-bit types, as bits: conversions round to nearest, ties to even, and keep NaN.
+// The vendors' 16-bit types as bits; conversions round to nearest, ties to even, and keep NaN.
 #pragma once
 #include <cstdint>
 #include <cstring>

@@ -7,7 +7,7 @@ namespace gpukern {
 namespace model {
 bool elect_sync(Place at);
 
-// The lanes of `mask` get what `combine` makes of their values, in the order of the lanes.
+// Reduces the values of the lanes of `mask` by `combine`, in the order of the lanes.
 template <class T, class F> T reduce(T value, LaneMask mask, Place at, F combine) {
   T mine = value;
   mask &= full_mask();
@@ -41,7 +41,7 @@ template <class T> T reduce_max(T v, LaneMask mask = kAllLanes, GPUKERN_SAID_AT)
   return model::reduce(v, mask, GPUKERN_HERE("reduce_max"), [](T x, T y) { return x < y ? y : x; });
 }
 
-// The lanes of the mask whose value is the caller's.
+// The lanes of the mask that have the caller's value.
 template <class T> LaneMask match_any(T v, LaneMask mask = kAllLanes, GPUKERN_SAID_AT) {
   struct Lane {
     T value;
@@ -57,7 +57,7 @@ template <class T> LaneMask match_any(T v, LaneMask mask = kAllLanes, GPUKERN_SA
   return me.same;
 }
 
-// True in one lane of the warp, and every time in the same.
+// True in one lane of the warp, and in the same lane every time.
 inline bool elect_sync(GPUKERN_SAID_AT) { return model::elect_sync(GPUKERN_HERE("elect_sync")); }
 
 }  // namespace gpukern

@@ -13,13 +13,13 @@ namespace {
 
 constexpr int kLanes = 32, kWarps = 4, kRows = 16;  // rows: of a warp
 constexpr int kStepBytes = 32, kMostK = 32;         // k of one wgmma
-constexpr uint32_t kPoison = 0xffbfffff;            // a signalling NaN: whatever is computed from it is another one
+constexpr uint32_t kPoison = 0xffbfffff;            // a signalling NaN; arithmetic never produces this pattern
 
-// An accumulator that the tensor cores have: its registers hold poison until it is waited for.
+// Accumulators in use by the tensor cores: their registers hold poison until they are waited for.
 struct Accumulator {
   char* d[kLanes];
   int registers;
-  uint32_t group;               // the last that writes it
+  uint32_t group;               // the last group that writes it
   std::vector<uint32_t> value;  // registers of lane 0, of lane 1 ..
   Place at;
 };
@@ -88,17 +88,16 @@ int my_warp() { return self().number / kLanes % kWarps; }
 
 void check_descriptor(uint64_t descriptor, const Operand& o, Place at) {
   if (descriptor & kReserved)
-    fail(at, "a matrix descriptor with bits that mean nothing, %#llx",
-         static_cast<unsigned long long>(descriptor & kReserved));
+    fail(at, "a matrix descriptor with undefined bits, %#llx", static_cast<unsigned long long>(descriptor & kReserved));
   if (descriptor & kBaseOffset) fail(at, "a matrix descriptor with a base offset; patterns start where it is 0");
-  // The bits that number the lines of a pattern: a start among them is a matrix that begins elsewhere than TMA put it.
+  // These bits are the line of a swizzle pattern: unless they are 0, the matrix starts where TMA does not start a box.
   const uint32_t span = o.swizzle->span, pattern = span * 8;
   if (o.swizzle != &kUnswizzled && o.start % pattern >= span)
     fail(at, "a matrix with a swizzle of %u bytes starts at %#x, in the middle of a pattern of %u bytes", span, o.start,
          pattern);
 }
 
-// The 16 bytes of rows [from, from + rows) and of the k of one wgmma: f(address, row or k, number of the piece).
+// Calls f(address, row or k, index of the piece) for each 16-byte piece of rows [from, from + rows) and one wgmma's k.
 template <class F> void each_piece(const Operand& o, int from, int rows, F f) {
   if (o.mn_major) {
     for (int k = 0; k < 16; ++k)
@@ -123,7 +122,7 @@ inline float value_of(const char* from, Elements kind) {
   }
 }
 
-// As floats, to[k][row], `width` apart.
+// The operand as floats: to[k][row], lines `width` apart.
 template <Elements Kind> void load_as(const Operand& o, int from, int rows, float* to, int width, Place at) {
   constexpr int size = bytes_of(Kind), each = 16 / size;
   each_piece(o, from, rows, [&](uint32_t address, int line, int piece) {
@@ -156,7 +155,7 @@ void watch(const Operand& o, int from, int rows, const Agent& agent, Place at) {
 
 // ---- execution ------------------------------------------------------------------------------------------------
 
-// The sums += a warp's rows of A times B.
+// Adds a warp's rows of A times B to the accumulators.
 void add(const Product& p, int k, const float* left, const float* right, float* sum) {
   switch (p.kind_a) {
     case Elements::f16:
@@ -171,7 +170,7 @@ void add(const Product& p, int k, const float* left, const float* right, float* 
   }
 }
 
-// A warp's quarter: 16 rows of A, all of B.
+// A warp's quarter of the product: 16 rows of A, all of B.
 void execute(const Operation& op, const Operand& a, const Operand& b, int warp, Accumulator& to) {
   float left[kMostK * kRows], right[kMostK * 256], sums[kRows * 256];
   const Product& p = op.product;
@@ -204,7 +203,7 @@ void execute(const Operation& op, const Operand& a, const Operand& b, int warp, 
   });
 }
 
-// The next group of a warp, at whatever moment; the operands are checked as they were asked for.
+// Runs the next group of a warp.  The operands are checked with the knowledge at the time of the instruction.
 void run_next(WarpGroup& group, int warp, Block& block) {
   WarpState& w = group.warps[warp];
   Group& next = group.groups[w.ran++];
@@ -237,7 +236,7 @@ bool poisoned(const Accumulator& a) {
   return true;
 }
 
-// The accumulator that lives in these registers: one that is under way, or else a new one.
+// The accumulator in these registers: one in flight, else a new one.
 int accumulator_of(WarpState& w, void* const* lanes, int registers, Place at) {
   char* const first = static_cast<LaneArgument*>(lanes[0])->d;
   for (auto& [number, a] : w.accumulators) {
@@ -259,7 +258,7 @@ int accumulator_of(WarpState& w, void* const* lanes, int registers, Place at) {
   return w.next++;
 }
 
-// What the warp knows, by which its reads are judged.
+// The knowledge of the warp, by which its reads are checked.
 Agent warp_agent(const WarpGroup& group, const WarpState& w, const Block& block, int first) {
   Gathered known;
   for (int l = 0; l < kLanes; ++l)
@@ -267,7 +266,7 @@ Agent warp_agent(const WarpGroup& group, const WarpState& w, const Block& block,
   return {group.agent, w.committed + 1, known.take(), true};
 }
 
-// Everything that the four warps of a warpgroup put into a group is the same.
+// The four warps of a warpgroup must put the same operations into a group.
 void check_alike(const Group& g, Place at) {
   for (int warp = 1; warp < kWarps; ++warp) {
     const auto &x = g.operations[0], &y = g.operations[warp];
@@ -349,7 +348,7 @@ void wgmma_wait_group(int left, Place at) {
     wait(at);
   }
   if (upto) acquire(group.agent, upto);
-  if (w.waited >= upto) return;  // a lane that came before has done the rest for the warp
+  if (w.waited >= upto) return;  // an earlier lane has done the rest for the warp
   w.waited = upto;
   for (auto it = w.accumulators.begin(); it != w.accumulators.end();) {
     Accumulator& a = it->second;

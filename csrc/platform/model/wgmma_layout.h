@@ -1,4 +1,4 @@
-// Where wgmma's operands lie: in shared memory by a matrix descriptor, in registers by the manual's figures.
+// The layout of wgmma's operands: in shared memory by a matrix descriptor, in registers by the manual's figures.
 #pragma once
 #include "fragments.h"
 #include "swizzle.h"
@@ -11,7 +11,7 @@ struct Operand {
   bool mn_major;
   uint32_t block;  // in the top byte
 
-  // The address of 16 bytes that lie side by side: k-major (row, piece of k), mn-major (k, piece of rows).
+  // The address of 16 contiguous bytes: k-major (row, piece of k), mn-major (k, piece of rows).
   uint32_t piece(int line, int chunk) const {
     const int span = static_cast<int>(swizzle->span), pieces = span / 16;
     uint32_t offset = line % 8 * span + chunk % pieces * 16;
@@ -29,10 +29,10 @@ inline Operand operand_of(uint64_t descriptor, bool mn_major, int rank) {
   return {field(0), field(16), field(32), modes[descriptor >> 62], mn_major, static_cast<uint32_t>(rank) << 24};
 }
 constexpr uint64_t kBaseOffset = uint64_t{7} << 49;
-// Bits that the format says nothing of: 14, 15, 30, 31, 46 .. 48, 52 .. 61.
+// Bits that the format does not define: 14, 15, 30, 31, 46 .. 48, 52 .. 61.
 constexpr uint64_t kReserved = 0x3ff1c000c000c000;
 
-// Element i of a lane, within the 16 rows of its warp: of D, and of A in registers.
+// The position of element i of a lane within the 16 rows of its warp: for D, and for A in registers.
 constexpr Element wgmma_d(int lane, int i) { return {lane / 4 + i / 2 % 2 * 8, i / 4 * 8 + lane % 4 * 2 + i % 2}; }
 constexpr Element wgmma_a(int lane, int i) { return {lane / 4 + i / 2 % 2 * 8, i / 4 * 8 + lane % 4 * 2 + i % 2}; }
 

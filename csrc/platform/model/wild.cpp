@@ -8,7 +8,7 @@
 namespace gpukern::model {
 namespace {
 
-// The signal comes on the fiber that used the address.
+// The signal handler runs on the fiber that used the address.
 void on_fault(int, siginfo_t* info, void* context) {
   if (!running()) {
     std::signal(SIGSEGV, SIG_DFL);

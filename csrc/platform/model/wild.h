@@ -1,4 +1,4 @@
-// Wild addresses: the signal that they raise becomes the failure of the launch.
+// Wild addresses: a signal from an unmapped address becomes a failure of the launch.
 #pragma once
 #include <csignal>
 

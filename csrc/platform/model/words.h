@@ -1,4 +1,4 @@
-// The words of device code, executed by the model (machine.h).  The same words as cuda.h and hip.h.
+// The primitives that every GPU has, for the machine model (machine.h).  The same names as in cuda.h and hip.h.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -23,7 +23,7 @@
 #define blockDim (::gpukern::model::block_dim())
 #define gridDim (::gpukern::model::grid_dim())
 
-// Default arguments that are evaluated where a word is said.
+// Default arguments that are evaluated where a primitive is called.
 #define GPUKERN_SAID_AT const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 // GPUKERN_SHARED(float, tile, [16][17]): a static variable of the block.
@@ -42,7 +42,7 @@ inline void syncthreads(GPUKERN_SAID_AT) { model::barrier(0, -1, true, GPUKERN_H
 namespace model {
 inline LaneMask full_mask() { return wave() == 64 ? kAllLanes : (LaneMask{1} << wave()) - 1; }
 
-// Every lane gets the value of the lane that `source` names; its own where that lies outside its group of `width`.
+// Every lane gets the value of lane `source`, or its own if that lane lies outside its group of `width`.
 template <class T, class F> T shuffle(T value, int width, F source, Place at) {
   if (width == 0) width = wave();
   if (width < 1 || width > wave() || (width & (width - 1))) fail(at, "%d lanes are no group of a warp", width);
@@ -60,7 +60,7 @@ template <class T, class F> T shuffle(T value, int width, F source, Place at) {
   return me.got;
 }
 
-// The lanes of which `yes` holds.
+// The lanes with a true `yes`.
 inline LaneMask vote(bool yes, Place at) {
   struct Lane {
     bool yes;
@@ -78,7 +78,8 @@ inline LaneMask vote(bool yes, Place at) {
 inline void syncwarp(LaneMask mask = kAllLanes, GPUKERN_SAID_AT) {
   model::collective(mask & model::full_mask(), nullptr, GPUKERN_HERE("syncwarp"), [](void* const*) {}, true);
 }
-// width: lanes of a group, a power of 2 (0: the whole warp); a lane outside the caller's group gives the caller's own.
+// width: lanes of a group, a power of 2 (0: the whole warp).  A source lane outside the caller's group gives the
+// caller's own value.
 template <class T> T shfl(T v, int lane, int width = 0, GPUKERN_SAID_AT) {
   return model::shuffle(
       v, width, [lane](int, int first, int group) { return first + (lane & (group - 1)); }, GPUKERN_HERE("shfl"));
@@ -105,11 +106,11 @@ inline bool vote_all(bool yes, GPUKERN_SAID_AT) {
 
 namespace model {
 enum class Atomic { add, max, min, exchange, cas };
-// Of int, unsigned, unsigned long long, float and double; what was there before.
+// For int, unsigned, unsigned long long, float and double; returns the previous value.
 template <class T> T atomic(Atomic op, T* p, T value, T compare, Place at);
 }  // namespace model
 
-// On shared or global memory; each returns what was there before.  They order no other access.
+// On shared or global memory; each returns the previous value.  They order no other access.
 template <class T> T atomic_add(T* p, T v, GPUKERN_SAID_AT) {
   return model::atomic(model::Atomic::add, p, v, T(), GPUKERN_HERE("atomic_add"));
 }
@@ -131,7 +132,7 @@ template <class T> T atomic_cas(T* p, T expected, T v, GPUKERN_SAID_AT) {
 
 namespace model {
 template <class Shape, class Unique> Shape& static_variable(Unique) {
-  static const char here = 0;  // one of its own for every instantiation, as the variable is
+  static const char here = 0;  // one per instantiation, like the variable
   return *static_cast<Shape*>(static_shared(&here, sizeof(Shape), alignof(Shape)));
 }
 }  // namespace model
@@ -152,7 +153,7 @@ inline void check_alignment(const void* p, size_t bytes, Place at) {
 }
 }  // namespace model
 
-// Inlined always, so that an access is on the line of the kernel that asked for it.
+// Always inlined, so that messages have the line of the kernel.
 #define GPUKERN_WORD inline __attribute__((always_inline))
 template <class T, int N> GPUKERN_WORD Packet<T, N> load_packet(const Packet<T, N>* p, GPUKERN_SAID_AT) {
   model::check_alignment(p, sizeof *p, GPUKERN_HERE("load_packet"));

@@ -10,7 +10,7 @@ enum : uint8_t { kWritten = 1, kContent = 2 };
 bool is_written(const char* element, size_t size, size_t& last) {
   const std::vector<Buffer>& all = buffers();
   const auto has = [&](size_t i) { return i < all.size() && element >= all[i].begin && element + size <= all[i].end; };
-  for (size_t tried = 0; !has(last); ++tried) {  // neighbours lie in one buffer, most of the time
+  for (size_t tried = 0; !has(last); ++tried) {  // usually the same buffer as last time
     if (tried == all.size()) return false;
     last = tried;
   }
