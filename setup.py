@@ -2,7 +2,7 @@
 
 This script writes one ninja file, which compiles every object: with its own flags, and with dependency files, so that
 a changed header recompiles only what includes it. setuptools links. The build is described in the source folders: a
-`targets` file beside a .cu lists its compiler targets, and elementwise/ops/families.h lists the families.
+`targets` file beside a .cu lists its compiler targets, and formulas/ops/families.h lists the families.
 
 Environment: GPUKERN_BUILD=auto|cpu|cuda|hip, TORCH_CUDA_ARCH_LIST, PYTORCH_ROCM_ARCH, CUDA_HOME, ROCM_HOME, CXX,
 MAX_JOBS, GPUKERN_BOUNDED_WAITS=1 (a wait that never ends reports who waits: csrc/platform/waits.h),

@@ -1,7 +1,7 @@
 """The objects that setup.py compiles, and their targets: pure functions of the tree and of the machine.
 
 A `targets` file beside a .cu lists its compiler targets (`sm_80 sm_90a ptx gfx942`; `ptx`: also PTX, which the driver
-compiles for newer GPUs); a line `name.cu ..: sm_89 ptx` is of these sources alone. elementwise/ops/families.h lists
+compiles for newer GPUs); a line `name.cu ..: sm_89 ptx` is of these sources alone. formulas/ops/families.h lists
 the families of the catalogue. No other table exists. Identifiers here call a compiler target a word.
 """
 
@@ -168,7 +168,7 @@ class Plan:
 
 
 def families() -> list[str]:
-    header = ROOT / CSRC / "elementwise" / "ops" / "families.h"
+    header = ROOT / CSRC / "formulas" / "ops" / "families.h"
     return re.findall(r"\bF\((\w+)\)", header.read_text()) if header.exists() else []
 
 

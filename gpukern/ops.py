@@ -2,7 +2,7 @@
 
 Each is a C function over torch's own argument parser (csrc/entry), made from the schema of its op in the dispatcher's
 library `gpukern`. The signature and the documentation of an elementwise op come from its struct in the catalogue
-(csrc/elementwise/ops). `help(gpukern.silu)` prints them, `gpukern.ops.__all__` lists the functions.
+(csrc/formulas/ops). `help(gpukern.silu)` prints them, `gpukern.ops.__all__` lists the functions.
 
 In-place forms have torch's trailing underscore (`gpukern.relu_(x)` returns x). Wrong arguments raise torch's exception
 with torch's text. Functions that torch writes in Python (einsum, tensordot, chain_matmul) are in products.py.

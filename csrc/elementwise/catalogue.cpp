@@ -4,12 +4,12 @@
 
 #include <unordered_map>
 
-#include "ops/activation.h"
-#include "ops/arithmetic.h"
-#include "ops/blend.h"
-#include "ops/families.h"
-#include "ops/fused.h"
-#include "ops/math.h"
+#include "../formulas/ops/activation.h"
+#include "../formulas/ops/arithmetic.h"
+#include "../formulas/ops/blend.h"
+#include "../formulas/ops/families.h"
+#include "../formulas/ops/fused.h"
+#include "../formulas/ops/math.h"
 
 namespace gpukern::elementwise {
 namespace {

@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "../formulas/op.h"
 #include "host.h"
-#include "op.h"
 
 namespace gpukern::elementwise {
 

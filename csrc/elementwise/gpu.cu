@@ -2,7 +2,7 @@
 #define GPUKERN_STRING_(x) #x
 #define GPUKERN_STRING(x) GPUKERN_STRING_(x)
 // clang-format off
-#define GPUKERN_PATH_(x) ops/x.h
+#define GPUKERN_PATH_(x) ../formulas/ops/x.h
 // clang-format on
 #define GPUKERN_PATH(x) GPUKERN_STRING(GPUKERN_PATH_(x))
 #include GPUKERN_PATH(GPUKERN_FAMILY)

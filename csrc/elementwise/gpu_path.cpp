@@ -11,9 +11,9 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "../core/scalar_type.h"
+#include "../formulas/ops/families.h"
 #include "../platform/device.h"
 #include "launch.h"
-#include "ops/families.h"
 #endif
 
 namespace gpukern::elementwise::gpu_path {

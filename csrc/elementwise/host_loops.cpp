@@ -1,15 +1,15 @@
 // The CPU loops of one family (GPUKERN_FAMILY) for one vector capability (CPU_CAPABILITY); see host.h.
-#include "capability.h"
+#include "../formulas/capability.h"
 #if GPUKERN_HOST_REGISTERS
 #include "host_vector.h"  // before the formulas, which must see the functions for SIMD registers
 #endif
+#include "../formulas/op.h"
 #include "host.h"
-#include "op.h"
 
 #define GPUKERN_STRING_(x) #x
 #define GPUKERN_STRING(x) GPUKERN_STRING_(x)
 // clang-format off
-#define GPUKERN_PATH_(x) ops/x.h
+#define GPUKERN_PATH_(x) ../formulas/ops/x.h
 // clang-format on
 #define GPUKERN_PATH(x) GPUKERN_STRING(GPUKERN_PATH_(x))
 #include GPUKERN_PATH(GPUKERN_FAMILY)

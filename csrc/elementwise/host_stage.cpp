@@ -8,8 +8,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "../formulas/op.h"
 #include "host.h"
-#include "op.h"
 
 GPUKERN_ELEMENTWISE_BEGIN
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 #include <ATen/cpu/vec/vec.h>
 
-#include "capability.h"
+#include "../formulas/capability.h"
 
 GPUKERN_ELEMENTWISE_BEGIN
 

@@ -2,9 +2,9 @@
 #pragma once
 #include <cstdint>
 
+#include "../formulas/op.h"
+#include "../formulas/ops/families.h"
 #include "../platform/device.h"
-#include "op.h"
-#include "ops/families.h"
 
 GPUKERN_ELEMENTWISE_BEGIN
 

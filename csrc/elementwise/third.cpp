@@ -35,13 +35,13 @@
 #include <cmath>
 #include <limits>
 
+#include "../formulas/ops/activation.h"
+#include "../formulas/ops/arithmetic.h"
+#include "../formulas/ops/blend.h"
+#include "../formulas/ops/families.h"
+#include "../formulas/ops/fused.h"
+#include "../formulas/ops/math.h"
 #include "autograd.h"
-#include "ops/activation.h"
-#include "ops/arithmetic.h"
-#include "ops/blend.h"
-#include "ops/families.h"
-#include "ops/fused.h"
-#include "ops/math.h"
 
 GPUKERN_ELEMENTWISE_BEGIN
 

@@ -3,9 +3,9 @@
 // The formulas are the elementwise catalogue's, so a fused activation and the op of that name are one text, and a fused
 // derivative and that op's gradient another.
 #pragma once
-#include "../elementwise/ops/activation.h"
-#include "../elementwise/ops/arithmetic.h"
-#include "../elementwise/ops/math.h"
+#include "../formulas/ops/activation.h"
+#include "../formulas/ops/arithmetic.h"
+#include "../formulas/ops/math.h"
 #include "problem.h"
 
 namespace gpukern::gemm {

@@ -183,8 +183,8 @@ CUBE = """struct Cube {
 using Ops = List<Cube, """
 LISTS = """
 #include <cstdio>
-#include "elementwise/ops/families.h"
-#include "elementwise/ops/activation.h"
+#include "formulas/ops/families.h"
+#include "formulas/ops/activation.h"
 using namespace gpukern::elementwise;
 using namespace gpukern::elementwise::common;
 template <class... Ops> void print(List<Ops...>) {
@@ -196,8 +196,8 @@ int main() { print(activation::Ops{}); }
 
 def test_an_elementwise_op_is_one_file(tree: Tree) -> None:
     """Its struct: the list from which schemas, kernels and loops are made has it, and its first derivative."""
-    tree.replace("elementwise/ops/activation.h", ("using Ops = List<", CUBE))
-    assert tree.touched() == {"elementwise/ops/activation.h"}
+    tree.replace("formulas/ops/activation.h", ("using Ops = List<", CUBE))
+    assert tree.touched() == {"formulas/ops/activation.h"}
     source, program = tree.csrc.parent / "lists.cpp", tree.csrc.parent / "lists"
     source.write_text(LISTS)
     run(f"{build.compiler()} -std=c++20 -w -I{tree.csrc} {source} -o {program}")

@@ -118,6 +118,18 @@ def test_the_rooms_below_know_nothing_of_those_above() -> None:
     assert below and not {file: found for file, found in above.items() if found}
 
 
+def test_products_and_elementwise_kernels_know_nothing_of_each_other() -> None:
+    """Both stand on core/, primitives/ and formulas/; what gemm asks of the elementwise ops, it asks their dispatcher
+    side (elementwise.h)."""
+    between = {("gemm", "elementwise"): {CSRC / "elementwise/elementwise.h"}, ("elementwise", "gemm"): set()}
+    between |= {("formulas", "elementwise"): set(), ("formulas", "gemm"): set()}
+    for (room, other), allowed in between.items():
+        paths = [p for p in sources() if in_room(p, room)]
+        assert paths
+        reached = {h for p in paths for h in included(p) if in_room(h, other)}
+        assert reached <= allowed, (room, sorted(map(name, reached)))
+
+
 TORCH = r"#\s*include\s*[<\"](torch|ATen|c10|pybind11|Python\.h)"
 
 
@@ -126,11 +138,9 @@ def test_device_code_never_reaches_torch() -> None:
 
 
 PURE = [
-    "elementwise/ops",
-    *(f"elementwise/{word}.h" for word in ("op", "math", "capability", "dual", "plan", "launch")),
-]
-PURE += [
-    *(f"core/{word}.h" for word in ("dtype", "index", "divider")),
+    "formulas",
+    *(f"elementwise/{word}.h" for word in ("plan", "launch")),
+    *(f"core/{word}.h" for word in ("bits", "dtype", "divider", "float8", "index", "number")),
     "platform",
     "primitives",
     "gemm/problem.h",
@@ -262,7 +272,7 @@ def test_the_build_names_no_target() -> None:
 def catalogue() -> dict[str, Path]:
     """Public name of each elementwise op -> the header that has its struct."""
     found: dict[str, Path] = {}
-    for path in sorted((CSRC / "elementwise" / "ops").glob("*.h")):
+    for path in sorted((CSRC / "formulas" / "ops").glob("*.h")):
         for op in re.findall(r"\.name\s*=\s*\"(\w+)\"", text(path)):
             found[op] = path
     return found
@@ -271,7 +281,7 @@ def catalogue() -> dict[str, Path]:
 # Where an op of torch's may be named besides its struct: torch's own rules about it (overload names, autocast's list),
 # the epilogue's and the modules' choice of activations, the routes, and the reference, written by other hands.
 MAY_NAME_OPS = (
-    "csrc/elementwise/ops/",
+    "csrc/formulas/ops/",
     "csrc/elementwise/twin.cpp",
     "csrc/gemm/",
     "csrc/dropin/",
@@ -307,7 +317,7 @@ def test_an_op_is_named_in_one_file() -> None:
 
 
 def test_families_are_listed_once_and_have_a_header_each() -> None:
-    header = CSRC / "elementwise" / "ops" / "families.h"
+    header = CSRC / "formulas" / "ops" / "families.h"
     listed = re.findall(r"\bF\((\w+)\)", text(header))
     assert sorted(listed) == sorted(p.stem for p in header.parent.glob("*.h") if p != header)
 

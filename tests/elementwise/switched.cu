@@ -1,6 +1,6 @@
 // One op under the machine model, compiled from a tree that has many faults, one of which is on at a time
 // (tests/gemm/switched.py).
-#include "elementwise/ops/arithmetic.h"
+#include "formulas/ops/arithmetic.h"
 
 #include "elementwise/kernel.cuh"
 

@@ -284,7 +284,7 @@ MUTANTS = [
 def _tree(mutant: Mutant, to: Path) -> None:
     """The headers of a mutant: the project's, one file excepted."""
     csrc, planted = ROOT / "csrc", not mutant.right
-    below = [p for room in ("core", "platform", "primitives", "elementwise") for p in csrc.glob(f"{room}/**/*.h")]
+    below = [p for room in ("core", "formulas", "platform", "primitives") for p in csrc.glob(f"{room}/**/*.h")]
     for source in [*csrc.glob("gemm/**/*"), *below]:
         if not source.is_file() or source.suffix == ".cpp":
             continue

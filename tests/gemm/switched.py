@@ -63,7 +63,7 @@ def planted(text: str, faults: Sequence[tuple[int, Fault]]) -> str:
 def _tree(faults: Sequence[Fault], to: Path) -> None:
     csrc = ROOT / "csrc"
     numbered = list(enumerate(faults, 1))
-    rooms = ("core", "gemm", "platform", "primitives", "elementwise")
+    rooms = ("core", "formulas", "gemm", "platform", "primitives", "elementwise")
     sources = [p for room in rooms for p in (csrc / room).rglob("*") if p.is_file()]
     assert not {f.file for f in faults} - {p.relative_to(csrc).as_posix() for p in sources}
     for source in sources:

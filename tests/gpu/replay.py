@@ -114,7 +114,7 @@ def value(entry: dict[str, Any], scalars: Sequence[float], out: Tensor, inputs: 
 
 
 def gradient(entry: dict[str, Any], variant: int, scalars: Sequence[float], given: Sequence[Tensor]) -> Tensor:
-    """Variants are numbered in csrc/elementwise/op.h: first derivatives from 1, second ones from 4."""
+    """Variants are numbered in csrc/formulas/op.h: first derivatives from 1, second ones from 4."""
     i, j = (variant - 1, -1) if variant < 4 else divmod(variant - 4, 3)
     g, *rest = given
     count = 1 if entry["saves_result"] else entry["inputs"]

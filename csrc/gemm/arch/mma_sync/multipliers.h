@@ -1,5 +1,6 @@
 // What multiplies in this folder's kernels, as the host knows it: which problems and devices each multiplier takes, and
-// the rates that the cost model counts with.  The device's part of a multiplier is what primitives/mainloop.h asks of one.
+// the rates that the cost model counts with.  The device's part of a multiplier is what primitives/mainloop.h asks of
+// one.
 #pragma once
 #include "../../terms.h"
 #include "limits.h"
