@@ -30,39 +30,24 @@ gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* l
   return p;
 }
 
-// A device that the folder serves, with that many processors; else the first device, and the folder's refusal.
-struct Place {
-  Device device;
-  gemm::Reason refused;
-};
-Place place_for(const gemm::Folder& folder, int processors) {
-  Place first{};
+// Why selection would never choose the configuration for this problem, on any device with the model's lanes and that
+// many processors; null where it would on one.  Of several reasons the one of the device that comes closest.
+gemm::Reason refusal(const gemm::Folder& folder, const gemm::Row& row, const gemm::Problem& p, int processors) {
+  gemm::Reason closest = nullptr;
+  int passed = -1;  // of: the device, the problem
   for (const int target : {90, 80, 89, 100, 0x942, 0x1100}) {
     const bool amd = target >= 0x900, wide = target == 0x942;
-    Device d{amd ? Vendor::amd : Vendor::nvidia,
-             target,
-             processors,
-             amd            ? 64 << 10
-             : target == 89 ? 99 << 10
-                            : 227 << 10,
-             0,
-             wide ? 64 : 32};
+    const int shared = amd ? 64 << 10 : target == 89 ? 99 << 10 : 227 << 10;
+    const Device d{amd ? Vendor::amd : Vendor::nvidia, target, processors, shared, 0, wide ? 64 : 32};
     if (d.wave != model::settings().wave) continue;
-    if (const gemm::Reason why = folder.serves(d)) {
-      if (!first.refused) first = {d, why};
-      continue;
-    }
-    return {d, nullptr};
+    int steps = 0;
+    gemm::Reason why = folder.serves(d);
+    if (!why) ++steps, why = folder.supports(p, d);
+    if (!why) ++steps, why = folder.refuses(row, p, d);
+    if (!why) return nullptr;
+    if (steps > passed) closest = why, passed = steps;
   }
-  return first;
-}
-
-// Why selection would never choose the configuration for this problem, or null.
-gemm::Reason refusal(const gemm::Folder& folder, const gemm::Row& row, const gemm::Problem& p, int processors) {
-  const Place at = place_for(folder, processors);
-  if (at.refused) return at.refused;
-  if (const gemm::Reason why = folder.supports(p, at.device)) return why;
-  return folder.refuses(row, p, at.device);
+  return closest;
 }
 
 }  // namespace

@@ -100,8 +100,8 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   if (!(bit(p.type) & (kHalf | kFloat | kDouble | kByte | kFloat8)))
     return "it multiplies neither complex numbers nor integers of more than 8 bits";
   if (is_float8(p.type)) {
-    if (Reason why = lacks(d, Multiplier::float8)) return why;
     if (Reason why = refused_formats(p)) return why;
+    if (Reason why = lacks(d, Multiplier::float8)) return why;
   }
   if (Reason why = refused_result(p)) return why;
   if (p.type == DType::u8 && p.out != DType::u8) return "its uint8 products have uint8 results only (modulo 256)";
