@@ -8,11 +8,22 @@ from torch import Tensor
 
 import gpukern
 import gpukern.reference
-from tests.gemm.kernels.test_kernels import COMMON, FIRST, FLOATING, FLOATING_IDS, laid_out, multiplied, place, ragged
+from tests.gemm.kernels.test_kernels import (
+    COMMON,
+    FIRST,
+    FLOATING,
+    FLOATING_IDS,
+    alike,
+    laid_out,
+    multiplied,
+    place,
+    ragged,
+)
 from tests.gemm.kernels.thin import side
 from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import Schedule
+from tests.sampling import sampled
 
 ACTIVATIONS = machine.ACTIVATIONS[1:]
 EPS = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 2e-5, torch.float64: 1e-12}
@@ -49,7 +60,7 @@ def test_every_derivative(row: gpukern.selection.Row, dtype: torch.dtype, activa
     close(got, expected + bias.double(), dtype)
 
 
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+@pytest.mark.parametrize(("row", "dtype"), sampled("backward", FLOATING, alike, FLOATING_IDS))
 def test_ragged_shapes_strides_and_ranges_of_k(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
     for number, (batch, m, n, k) in enumerate(ragged(row)):
         a, b = (fills.integers(batch, *s, k=k, dtype=dtype) for s in ((m, k), (k, n)))

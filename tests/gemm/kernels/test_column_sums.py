@@ -15,11 +15,12 @@ from torch import Tensor
 import gpukern
 import gpukern.reference
 from gpukern.selection import Row
-from tests.gemm.kernels.test_kernels import FLOATING, FLOATING_IDS, laid_out, multiplied, place, ragged
+from tests.gemm.kernels.test_kernels import FLOATING, FLOATING_IDS, alike, laid_out, multiplied, place, ragged
 from tests.gemm.kernels.thin import is_thin, side
 from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import Schedule
+from tests.sampling import sampled
 
 by_case = pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
 UNIT = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24, torch.float64: 2.0**-53}
@@ -47,7 +48,7 @@ def integers(dtype: torch.dtype, m: int, n: int, k: int) -> tuple[Tensor, Tensor
     return a, b, torch.randint(-1, 2, (m, n)).to(dtype)
 
 
-@by_case
+@pytest.mark.parametrize(("row", "dtype"), sampled("ragged column sums", FLOATING, alike, FLOATING_IDS))
 def test_ragged_shapes_and_ranges_of_k(row: Row, dtype: torch.dtype) -> None:
     for number, (_, m, n, k) in enumerate(ragged(row)):
         a, b, saved = integers(dtype, m, n, k)
@@ -57,7 +58,7 @@ def test_ragged_shapes_and_ranges_of_k(row: Row, dtype: torch.dtype) -> None:
             )
 
 
-@by_case
+@pytest.mark.parametrize(("row", "dtype"), sampled("layouts of column sums", FLOATING, alike, FLOATING_IDS))
 def test_layouts(row: Row, dtype: torch.dtype) -> None:
     """The transposed product runs where both factors lie by columns: what is summed there lies along its rows."""
     m, n, k = (row.tile[0] + 3, row.tile[1] + 5, 41) if not is_thin(row) else (37, row.tile[1], 41)
@@ -72,7 +73,7 @@ def test_layouts(row: Row, dtype: torch.dtype) -> None:
             exact(row, lying(a, left), lying(b, right), saved)
 
 
-@by_case
+@pytest.mark.parametrize(("row", "dtype"), sampled("bits of column sums", FLOATING, alike, FLOATING_IDS))
 def test_every_schedule_gives_the_same_bits(row: Row, dtype: torch.dtype) -> None:
     m, n, k = row.tile[0] + 9 if not is_thin(row) else 77, side(row, row.tile[1] + 7), 35
     a, b = (fills.normal(*s, dtype=dtype) for s in ((m, k), (k, n)))

@@ -13,10 +13,11 @@ import gpukern
 import gpukern.reference
 from gpukern import _C
 from gpukern.explanation import adds_terms
-from tests.gemm.kernels.test_kernels import GPU_ROWS, filled, place, precise
+from tests.gemm.kernels.test_kernels import GPU_ROWS, alike, filled, place, precise
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import Schedule
+from tests.sampling import sampled
 
 # The rows of float8 alone, and float8 in the others, have tests of their own (test_hopper_scaled_kernels.py).
 ROWS = [row for row in GPU_ROWS if row.name.startswith("sm_90a/") and "bfloat16" in row.types]
@@ -112,7 +113,7 @@ def test_blocks_go_on_to_further_tiles_under_every_schedule(row: Row, cluster: i
         exact(row, a, b, lines(result(a, b)), processors=2, cluster=cluster, schedule=Schedule(order, seed))
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+@pytest.mark.parametrize(("row", "dtype"), sampled("not by TMA", CASES, alike, IDS))
 def test_results_that_tma_does_not_store(row: Row, dtype: torch.dtype) -> None:
     """Rows of D that are no multiple of 16 bytes, columns, no unit stride, the accumulator's type."""
     wide = torch.float32 if dtype.is_floating_point else torch.int32
@@ -179,7 +180,7 @@ def test_ends_of_backward_and_scales(row: Row) -> None:
     products.exactly_equal(got, (a.double() @ b.double()).half())
 
 
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+@pytest.mark.parametrize(("row", "dtype"), sampled("column sums", FLOATING, alike, FLOATING_IDS))
 def test_sums_of_columns(row: Row, dtype: torch.dtype) -> None:
     """In parts of 16 rows, or of 64 columns of the transposed product; both orders of D; ranges of k."""
     for seed, (by_rows, splits, flat) in enumerate(itertools.product((True, False), (1, 2), (True, False))):
@@ -198,7 +199,7 @@ def test_sums_of_columns(row: Row, dtype: torch.dtype) -> None:
         products.exactly_equal(sums, product.sum(0).to(dtype))
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+@pytest.mark.parametrize(("row", "dtype"), sampled("ranges", CASES, alike, IDS))
 def test_ranges_of_k_add_up(row: Row, dtype: torch.dtype) -> None:
     """k split over blocks, some of which have none of it; with an addend, in another cluster, in both orders of D."""
     bk = depth(row, dtype)

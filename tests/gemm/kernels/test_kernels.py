@@ -16,6 +16,7 @@ from tests.gemm.kernels.thin import is_thin, side
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
+from tests.sampling import sampled
 
 GPU_ROWS = [row for row in gpukern.available(built=False) if not row.name.startswith("host/")]
 FOLDERS = list(dict.fromkeys(row.name.split("/")[0] for row in GPU_ROWS))
@@ -34,6 +35,13 @@ FLOATING_IDS = [f"{row.name}-{t}" for row, t in FLOATING]
 
 TENSOR_CORES = ("f64", "sm_80", "terms")  # folders whose sums may be cut where ordinary cores round
 NVIDIA = (*TENSOR_CORES, "f32")  # whose warps have 32 lanes
+
+
+def alike(case: tuple[Any, ...]) -> tuple[str, int, bool, bool]:
+    """Kernels that differ by their tile, and types of one width: one text, in which a type is an argument."""
+    row, dtype = case[:2]
+    kind = row.name[: row.name.index("/") + 2]  # a folder and the letter of its kernel
+    return kind, dtype.itemsize, dtype.is_floating_point, dtype.is_complex
 
 
 def multiplied(row: gpukern.selection.Row, t: Tensor) -> Tensor:
@@ -114,7 +122,7 @@ LAYOUTS = ["rows", "columns", "gaps", "strided"]
 
 
 @pytest.mark.parametrize("aligned", [False, True], ids=["at the page's end", "aligned"])
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+@pytest.mark.parametrize(("row", "dtype"), sampled("layouts", CASES, alike, IDS))
 def test_layouts(row: gpukern.selection.Row, dtype: torch.dtype, aligned: bool) -> None:
     bm, bn, bk = row.tile
     for left, right in itertools.product(LAYOUTS, LAYOUTS):
@@ -137,7 +145,7 @@ def test_lines_one_element_apart_are_not_read_as_packets(row: gpukern.selection.
         exact(row, filled(dtype, 1, 37, k, k=k), signal.unfold(0, n, 1)[None, :k], aligned=True)
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+@pytest.mark.parametrize(("row", "dtype"), sampled("matrices apart", CASES, alike, IDS))
 def test_matrices_one_element_apart_are_not_read_as_packets(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
     """Batches that lie side by side, of matrices of one column or row: a stride of 1 that packets do not lie along."""
     n = side(row, 12)
@@ -259,7 +267,7 @@ def test_results_in_the_type_of_the_accumulator(row: gpukern.selection.Row, dtyp
         products.exactly_equal(got, 3 * (a.double() @ b.double()) + 2 * c.double())
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+@pytest.mark.parametrize(("row", "dtype"), sampled("ranges", CASES, alike, IDS))
 def test_ranges_of_k_add_up(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
     """k split over 2 .. 7 blocks, some of them empty; batches, both orders of D, an epilogue, another schedule."""
     bk = row.tile[2]

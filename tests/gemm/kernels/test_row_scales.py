@@ -8,11 +8,12 @@ from torch import Tensor
 
 import gpukern
 import gpukern.reference
-from tests.gemm.kernels.test_kernels import FLOATING, FLOATING_IDS, place, ragged
+from tests.gemm.kernels.test_kernels import FLOATING, FLOATING_IDS, alike, place, ragged
 from tests.gemm.kernels.thin import side
 from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import Schedule
+from tests.sampling import sampled
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
@@ -23,7 +24,7 @@ def powers(*shape: int) -> Tensor:
     return 2.0 ** torch.randint(-2, 3, shape)
 
 
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+@pytest.mark.parametrize(("row", "dtype"), sampled("row scales", FLOATING, alike, FLOATING_IDS))
 def test_every_row_scales(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
     for number, (batch, m, n, k) in enumerate(ragged(row)):
         a, b = (fills.integers(batch, *s, k=4 * k, dtype=dtype) for s in ((m, k), (k, n)))

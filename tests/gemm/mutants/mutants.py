@@ -303,6 +303,10 @@ class Plant:
     source: str
     mutants: tuple[Mutant, ...]
     common: tuple[str, ...] = ()
+    apart: frozenset[str] | None = None  # of a plant that is compiled together (together.py): those with their own tree
+
+    def is_apart(self, mutant: Mutant) -> bool:
+        return self.apart is None or mutant.what in self.apart
 
     def tree(self, mutant: Mutant) -> Path:
         return FOLDER.parent / self.name / mutant.name
@@ -368,7 +372,7 @@ def _listing(plant: Plant) -> str:
             f"{build.compiler()} {build.flags()} {build.WATCHED} -MMD -MF {first}.d -x c++-header {FIRST} -o {first}"
         )
         lines += [f"build {first}: cc {FIRST}", f"  cmd = {command}"]
-    for mutant in plant.mutants:
+    for mutant in filter(plant.is_apart, plant.mutants):
         known = seen.recorded().get(plant.key(mutant))
         for parts in (None,) if known is None else (None, known.parts):
             own = bool(mutant.right) and mutant.file in headers_of(FIRST_LINES)
@@ -392,7 +396,7 @@ def _build(plant: Plant, *targets: str) -> None:
 
     def prepare() -> str:
         build.rules().write_if_changed(ROOT / FIRST, FIRST_LINES)
-        for mutant in plant.mutants:
+        for mutant in filter(plant.is_apart, plant.mutants):
             _tree(mutant, ROOT / plant.tree(mutant))
         return _listing(plant)
 

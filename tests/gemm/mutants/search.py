@@ -15,6 +15,7 @@ import gpukern.model.memory
 from gpukern import _C
 from tests.gemm.mutants import seen
 from tests.gemm.mutants.mutants import Library, Mutant, Plant
+from tests.gemm.mutants.together import Switched
 
 Case = dict[str, Any]
 Cases = Callable[[], Iterator[Case]]
@@ -30,13 +31,17 @@ def row_for(folder: int, dtype: torch.dtype) -> int:
 
 
 @contextmanager
-def loaded(mutant: Mutant, plant: Plant, parts: int | None = None) -> Iterator[Library]:
-    """The machine model runs that mutant: all of it, or only these parts."""
-    library = Library(mutant, plant, parts)
+def loaded(mutant: Mutant, plant: Plant, parts: int | None = None) -> Iterator[Library | Switched]:
+    """The machine model runs that mutant: all of it, or only these parts where it has a tree of its own."""
+    library = Library(mutant, plant, parts) if plant.is_apart(mutant) else Switched(mutant, plant)
     with pytest.MonkeyPatch.context() as patch:
         for module in (gpukern.model.machine, gpukern.model.memory):
             patch.setattr(module, "library", lambda: library)
-        yield library
+        try:
+            yield library
+        finally:
+            if isinstance(library, Switched):
+                library.off()
 
 
 def is_seen(mutant: Mutant, plant: Plant, cases: Cases, wrong: Wrong, seeds: int) -> bool:

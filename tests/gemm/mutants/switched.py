@@ -1,6 +1,7 @@
 """Many faults in one tree: each is a number, and which is on is said at run time, so that all are compiled once.
 
-For faults that change a value and not what the compiler must see; mutants.py plants the others, a tree each.
+For faults that change a value and not what the compiler must see; mutants.py plants the others, a tree each.  A fault
+is marked by hand (`Fault`), or made a choice from a right and a wrong text (choices.py).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -60,24 +61,33 @@ def planted(text: str, faults: Sequence[tuple[int, Fault]]) -> str:
     return text
 
 
-def _tree(faults: Sequence[Fault], to: Path) -> None:
+def _tree(to: Path, files: set[str], planting: Callable[[str, str], str]) -> None:
     csrc = ROOT / "csrc"
-    numbered = list(enumerate(faults, 1))
     rooms = ("core", "gemm", "platform", "primitives", "elementwise")
     sources = [p for room in rooms for p in (csrc / room).rglob("*") if p.is_file()]
-    assert not {f.file for f in faults} - {p.relative_to(csrc).as_posix() for p in sources}
+    assert not files - {p.relative_to(csrc).as_posix() for p in sources}
     for source in sources:
         name = source.relative_to(csrc).as_posix()
         if source.suffix == ".cpp":
             continue
         (to / name).parent.mkdir(parents=True, exist_ok=True)
-        mine = [(number, fault) for number, fault in numbered if fault.file == name]
-        build.rules().write_if_changed(to / name, planted(source.read_text(), mine))
+        build.rules().write_if_changed(to / name, planting(name, source.read_text()))
 
 
 @cache
 def library(name: str, faults: tuple[Fault, ...], sources: tuple[str, ...], plain: tuple[str, ...]) -> ctypes.CDLL:
     """The machine, `plain` as they are, and `sources` with the faults in what they include."""
+
+    def planting(file: str, text: str) -> str:
+        return planted(text, [(number, fault) for number, fault in enumerate(faults, 1) if fault.file == file])
+
+    return compiled(name, {fault.file for fault in faults}, planting, sources, plain)
+
+
+def compiled(
+    name: str, files: set[str], planting: Callable[[str, str], str], sources: Sequence[str], plain: Sequence[str]
+) -> ctypes.CDLL:
+    """`planting` gives each file of csrc/ its text; only that of `files` is another."""
     tree = FOLDER.parent / name
     lines, objects = machine_rules(), []
     for source in (*sources, *plain):
@@ -94,7 +104,7 @@ def library(name: str, faults: tuple[Fault, ...], sources: tuple[str, ...], plai
     lines.append(f"build {whole}: link {' '.join([*objects, MACHINE])}")
 
     def prepare() -> str:
-        _tree(faults, ROOT / tree)
+        _tree(ROOT / tree, files, planting)
         return "\n".join(lines) + "\n"
 
     run_ninja(name, prepare)

@@ -30,7 +30,25 @@ SEEDS = 10
 
 NONE = Mutant("nothing, hopper", KERNEL, "", "")
 MUTANTS = [Mutant(*fault) for fault in [*HOPPER_FAULTS, *PLATFORM_FAULTS]]
-PLANT = Plant("hopper_mutants", "tests/gemm/mutants/mutant_hopper.cu", (NONE, *MUTANTS), ("csrc/gemm/split/split.cu",))
+# What is no choice at run time: declarations, an `else`, constants, an argument of a template.
+APART = frozenset(
+    (
+        "matrices inside lines are taken for others",
+        "the address is not the peer's",
+        "scales run along D's rows only",
+        "a step along k is twice as long",
+        "a step of lines is half as long",
+        "scales are not exchanged with A and B",
+        "the copies of matrices lie on each other",
+        "the matrices of a copy are all the first",
+        "a descriptor's stride is its leading offset",
+        "pieces are turned by the line before",
+        "operands lie the other way",
+    )
+)
+PLANT = Plant(
+    "hopper_mutants", "tests/gemm/mutants/mutant_hopper.cu", (NONE, *MUTANTS), ("csrc/gemm/split/split.cu",), APART
+)
 
 
 def cases() -> Iterator[Case]:
