@@ -1,4 +1,5 @@
-# make demo   trains a classifier on gpukern's kernels        make test   every test
+# make demo   trains a classifier on gpukern's kernels        make test   the tests (tests/README.md)
+# make test-fast  without the slow ones; make test-nightly  all, with further samples of the same questions
 # make build  the extension, in place                         make lint   ruff, mypy, clang-format
 # make gpu-check  all that a GPU can say: build, tests, sanitizers, benchmark; without one it says what it would run
 # make inspect  what the GPU code takes, checked              make inspect-golden  writes tests/platform/golden anew
@@ -12,7 +13,7 @@ PY := $(VENV)/bin/python
 PIP_INSTALL ?= $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.gpukern-requirements
 
-.PHONY: demo test test-fast gpu-check build inspect inspect-golden lint format clean env
+.PHONY: demo test test-fast test-nightly gpu-check build inspect inspect-golden lint format clean env
 .DEFAULT_GOAL := build
 
 env: $(STAMP)
@@ -36,12 +37,17 @@ demo: build
 
 # One test process a core (TEST_JOBS=0: in this one).
 TEST_JOBS ?= auto
+PYTEST := $(PY) -m pytest -n $(TEST_JOBS) --dist loadgroup
 test: build
-	@$(PY) -m pytest -n $(TEST_JOBS) --dist loadgroup
+	@$(PYTEST) -m "not nightly"
 
-# Without the tests marked slow (exhaustive patterns, training).
+# Without the tests marked slow (compilers, subprocesses, the kernels under the machine model).
 test-fast: build
-	@$(PY) -m pytest -n $(TEST_JOBS) --dist loadgroup -m "not slow"
+	@$(PYTEST) -m "not slow and not nightly"
+
+# With what repeats a question on further samples.
+test-nightly: build
+	@$(PYTEST)
 
 # The riskiest first, then everything, under a watchdog (tests/gpu/check.py). benchmarks/results/ and docs/validation.md
 # say what came out, build/gpu-check/ what each step said. Exit 1: wrong, hung or crashed; 2: no GPU; 130: interrupted.

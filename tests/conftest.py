@@ -37,7 +37,28 @@ hypothesis.settings.load_profile("gpukern")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: exhaustive patterns, compilers, subprocesses; not in `make test-fast`")
+    config.addinivalue_line("markers", "nightly: further samples of a question (tests/sampling.py); not in `make test`")
     torch.set_num_threads(1 if hasattr(config, "workerinput") else 2)  # a process of several takes one core
+
+
+# Kernels under the machine model and planted faults, which are compiled first; compilers and subprocesses.
+SLOW = (
+    "tests/gemm/kernels/",
+    "tests/gemm/mutants/",
+    "tests/platform/test_",
+    "tests/elementwise/test_kernels.py",
+    "tests/elementwise/test_far_strides.py",
+    "tests/bench/test_command.py",
+    "tests/bench/test_plots.py",
+    "tests/contract/test_install.py",
+    "tests/contract/test_opinfo_modelled.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -59,7 +59,8 @@ No model can; each is to be looked at once the launches above have run.
   without `compute-sanitizer` do launches overlap, so its silence says nothing of them.
 - The barriers of ranges that a cluster adds: every thread comes to both, those of the producer's warpgroup too. No
   kernel relies on a barrier that counts threads which have ended (the PTX ISA says that a cluster's does).
-- rho of `python -m tests.gemm.rho` on the device beside the model's: how far sums are cut is taken from publications.
+- rho of `python -m tests.gemm.kernels.rho` on the device beside the model's: how far sums are cut is taken from
+  publications.
 """
 
 RISKIEST = """## What a first card should run first
@@ -81,9 +82,9 @@ TMA's copies of tensors and memcheck has had false reports of wgmma, so a tool c
 
 HOW = """## How a fact is recorded
 - compiled: `python -m tests.validation --compiled`, after a build with the compiler in question
-- modelled: `GPUKERN_RECORD=1 python -m pytest tests/elementwise/test_kernels.py tests/gemm/test_kernels.py
-  tests/gemm/test_hopper_kernels.py tests/gemm/test_hopper_scaled_kernels.py
-  tests/gemm/test_scaled_kernels.py`, or some of them; it counts where every test is
+- modelled: `GPUKERN_RECORD=1 python -m pytest tests/elementwise/test_kernels.py tests/gemm/kernels/test_kernels.py
+  tests/gemm/kernels/test_hopper_kernels.py tests/gemm/kernels/test_hopper_scaled_kernels.py
+  tests/gemm/kernels/test_scaled_kernels.py`, or some of them; it counts where every test is
   green, and what did not run stays as it was recorded
 - run on hardware, and measured: `make gpu-check` on a machine with the GPU; it runs what is above first, then builds,
   replays the model's test vectors on the device, runs the tests that need one, the sanitizers and a benchmark beside

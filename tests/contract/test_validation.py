@@ -13,7 +13,7 @@ from tests import validation
 from tests.platform import record
 from tests.platform.toolchains import rules
 
-ITEM = "tests/gemm/test_kernels.py::test_layouts"
+ITEM = "tests/gemm/kernels/test_kernels.py::test_layouts"
 RUN = {
     "device": "Some GPU", "target": "sm_90", "driver": "1.2", "runtime": "CUDA 13.0", "torch": "2.13.0",
     "commit": "abc", "date": "2030-01-02", "rows": {}, "families": {"math": {"launches": 1}},

@@ -1,5 +1,5 @@
 // One op under the machine model, compiled from a tree that has many faults, one of which is on at a time
-// (tests/gemm/switched.py).
+// (tests/gemm/mutants/switched.py).
 #include "formulas/ops/arithmetic.h"
 
 #include "elementwise/kernel.cuh"

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from gpukern import _C
 from gpukern.model import machine
-from tests.gemm.far_strides import PLAN, laid
-from tests.gemm.switched import Fault, library, running
+from tests.gemm.kernels.far_strides import PLAN, laid
+from tests.gemm.mutants.switched import Fault, library, running
 
 ADD = (0, next(i for i, e in enumerate(_C.elementwise_catalogue()) if e["name"] == "add"), 0)
 SHAPE = (2, 37, 41)
@@ -106,8 +106,8 @@ FAULTS = (
 @pytest.fixture(scope="module")
 def switched() -> ctypes.CDLL:
     plain = (
-        "tests/gemm/switch.cpp", "csrc/platform/model/harness.cpp", "csrc/platform/model/harness_elementwise.cpp",
-        "tests/elementwise/no_families.cpp",
+        "tests/gemm/mutants/switch.cpp", "csrc/platform/model/harness.cpp",
+        "csrc/platform/model/harness_elementwise.cpp", "tests/elementwise/no_families.cpp",
     )  # fmt: skip
     return library("switched-elementwise", FAULTS, ("tests/elementwise/switched.cu",), plain)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import gpukern
 import gpukern.reference
-from tests.gemm.thin import side
+from tests.gemm.kernels.thin import side
 from tests.gpu import device
 from tests.oracle import fills
 

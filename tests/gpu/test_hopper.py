@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import gpukern
-from tests.gemm.test_hopper_kernels import lines
-from tests.gemm.test_kernels import filled, precise
-from tests.gemm.test_packing import odd, odd_columns, sparse
+from tests.gemm.kernels.test_hopper_kernels import lines
+from tests.gemm.kernels.test_kernels import filled, precise
+from tests.gemm.kernels.test_packing import odd, odd_columns, sparse
 from tests.gpu import device
 from tests.gpu.small import there
 from tests.oracle import fills, products
@@ -105,4 +105,6 @@ def test_promoted_sums_are_as_exact_as_the_model_says(row: Any) -> None:
     with gpukern.force(row.name):
         got = gpukern.scaled_mm(a.cuda(), b.cuda(), one, one, out_dtype=torch.float32).cpu().double()
     error = (got - values(a) @ values(b)).abs().max()
-    assert bool(error < 0.06), float(error)  # the model's, and a bound of tests/gemm/test_hopper_scaled_kernels.py
+    assert bool(error < 0.06), float(
+        error
+    )  # the model's, and a bound of tests/gemm/kernels/test_hopper_scaled_kernels.py

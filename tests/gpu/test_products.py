@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 import gpukern
-from tests.gemm.test_kernels import TENSOR_CORES
-from tests.gemm.thin import side
+from tests.gemm.kernels.test_kernels import TENSOR_CORES
+from tests.gemm.kernels.thin import side
 from tests.gpu import device
 from tests.oracle import fills, products
 

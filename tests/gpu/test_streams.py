@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import gpukern
-from tests.gemm.thin import side
+from tests.gemm.kernels.thin import side
 from tests.gpu import device
 from tests.oracle import fills
 from tests.oracle.ops import FIRST, Case, ids

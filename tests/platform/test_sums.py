@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.gemm.rho import rho
+from tests.gemm.kernels.rho import rho
 from tests.oracle.products import slack
 from tests.platform.library import model_library
 

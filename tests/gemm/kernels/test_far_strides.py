@@ -1,0 +1,105 @@
+"""Every folder, in each of its types and layouts: operands that lie more than 2^31 bytes and elements apart, operands
+of the end that are broadcast, and sums whose bits say in which order they were added (far_strides.py)."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+import torch
+
+from gpukern.selection import named
+from tests.gemm.kernels.far_strides import (
+    FOLDERS,
+    FORMATS,
+    Row,
+    broadcast_cases,
+    far_cases,
+    order_cases,
+    row_of,
+    said,
+    said_of_sums,
+    vector,
+)
+
+F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float64
+ROWS = [
+    row_of(*row)
+    for row in (
+        ("gemv/r1", F32, 70, 1, 100), ("gemv/r1", F64, 70, 1, 50), ("gemv/r1", torch.int8, 70, 1, 150),
+        ("gemv/r8", BF16, 70, 5, 150), ("gemv/c1", F32, 140, 1, 100), ("gemv/c1", torch.int32, 140, 1, 100),
+        ("gemv/c8", F16, 70, 5, 100),
+        ("simt/s32x32", F16, 35, 33, 20), ("simt/d32x32", F64, 35, 33, 20),
+        ("simt/w64x64", torch.int32, 66, 65, 20), ("simt/w64x64", torch.uint8, 66, 65, 20),
+        ("simt/z32x32", torch.complex64, 35, 33, 10), ("simt/q32x32", FORMATS[0], 35, 33, 140),
+        ("mma_sync/h64x64", BF16, 67, 66, 72), ("mma_sync/h16x128", F16, 18, 130, 72),
+        ("mma_sync/t64x64", F32, 67, 66, 40),
+        ("mma_sync/d32x32", F64, 35, 33, 20), ("mma_sync/i64x64", torch.int8, 67, 66, 136),
+        ("mma_sync/f32x32", F32, 35, 33, 40), ("mma_sync/f16x128", F32, 18, 130, 40),
+        ("mma_sync/m32x32", F64, 35, 33, 20),
+        ("mma_sync/e64x64", F32, 67, 66, 72),
+        ("sm_90a/p64x64", BF16, 67, 66, 140), ("sm_90a/p64x64", F32, 67, 66, 40),
+        ("sm_90a/p64x64", torch.int8, 67, 66, 140),
+        ("sm_90a/d128x16", BF16, 130, 18, 72), ("sm_90a/t128x64", F32, 67, 66, 72),
+        ("sm_90a/q128x16", FORMATS[0], 35, 18, 140), ("mma_sync/o64x64", FORMATS[0], 67, 66, 140),
+    )
+]  # fmt: skip
+by_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+FLOATING = [row for row in ROWS if row.dtype.is_floating_point and row.dtype not in FORMATS]
+
+
+def test_every_folder_is_here() -> None:
+    assert {row.folder for row in ROWS} == set(FOLDERS) - {"host"}
+
+
+@by_row
+def test_strides_beyond_32_bits(row: Row) -> None:
+    """Lines, elements and matrices of A, B, D, C, S, the residual and the scales, and copies that TMA needs of them."""
+    for what, case in far_cases(row):
+        words = said(row, case)
+        if row.name == "sm_90a/d128x16" and words.endswith("must be contiguous along k"):
+            continue
+        assert not words, (what, words)
+
+
+# Rows of terms have the end of the other rows of their folder.
+ENDED = [row for row in ROWS if row.ends and row.name != "sm_90a/t128x64"]
+
+
+@pytest.mark.parametrize("row", ENDED, ids=lambda row: row.id)
+def test_operands_of_the_end_are_broadcast(row: Row) -> None:
+    for what, case in broadcast_cases(row):
+        words = said(row, case)
+        assert not words, (what, words)
+
+
+ORDERED = [row for row in ROWS if row.dtype.is_floating_point]
+
+
+@pytest.mark.parametrize("row", ORDERED, ids=lambda row: row.id)
+def test_sums_are_added_in_their_order(row: Row) -> None:
+    for what, case, expects in order_cases(row):
+        words = said(row, case, expects)
+        assert not words, (what, words)
+
+
+@pytest.mark.parametrize("row", FLOATING, ids=lambda row: row.id)
+def test_sums_of_columns_are_added_in_their_order(row: Row) -> None:
+    """Where split/ makes the parts, and where the warps that store D do."""
+    assert not said_of_sums(row, 4, 2)
+    warps = {"mma_sync": 32, "sm_90a": 16}.get(row.folder)
+    if warps and named(row.name).tensor_cores and row.dtype != F64 and row.n > 60:
+        assert not said_of_sums(row, warps, 1)
+
+
+def test_far_memory_is_given_back_with_its_tensor() -> None:
+    """At once: each takes a hundredth of all addresses, and the collector does not know."""
+    gc.disable()
+    try:
+        far = vector(torch.zeros(1, 3))
+        memory = weakref.ref(far.memory)
+        del far
+        assert memory() is None
+    finally:
+        gc.enable()

@@ -1,0 +1,437 @@
+"""The rows of wgmma and TMA under the machine model: every layout, ragged shapes, clusters, ends, ranges, schedules."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import gpukern
+import gpukern.reference
+from gpukern import _C
+from tests.gemm.kernels.test_kernels import GPU_ROWS, alike, filled, place, precise
+from tests.oracle import fills, products
+from tests.platform import machine
+from tests.platform.machine import Schedule
+from tests.sampling import sampled
+
+# The rows of float8 alone, and float8 in the others, have tests of their own (test_hopper_scaled_kernels.py).
+ROWS = [row for row in GPU_ROWS if row.name.startswith("sm_90a/") and "bfloat16" in row.types]
+TYPES = (torch.float16, torch.bfloat16)
+ALONG_K = (torch.float32, torch.int8, torch.uint8)  # float32 as tf32
+TERMS = [row for row in GPU_ROWS if row.name.startswith("sm_90a/") and row.adds_terms]
+CASES = [(row, t) for row in ROWS for t in (*TYPES, *ALONG_K) if str(t).removeprefix("torch.") in row.types]
+CASES += [(row, torch.float32) for row in TERMS]
+IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
+FLOATING = [case for case in CASES if case[1].is_floating_point]
+FLOATING_IDS = [name for name, case in zip(IDS, CASES) if case[1].is_floating_point]
+NAMES = [row.name for row in ROWS]
+Row = gpukern.selection.Row
+
+
+def lines(t: Tensor, gap: int = 0) -> Tensor:
+    """The same matrices in lines that are multiples of 16 bytes apart, `gap` such multiples more than need be."""
+    each = 16 // t.element_size()
+    pitch = (-(-t.shape[2] // each) + gap) * each
+    wide = torch.full((t.shape[0], t.shape[1], pitch), float("nan") if t.is_floating_point() else 99).to(t.dtype)
+    wide[:, :, : t.shape[2]] = t
+    return wide[:, :, : t.shape[2]]
+
+
+def columns(t: Tensor, gap: int = 0) -> Tensor:
+    return lines(t.transpose(1, 2), gap).transpose(1, 2)
+
+
+def laid(t: Tensor, along_row: bool, gap: int = 0) -> Tensor:
+    return lines(t, gap) if along_row else columns(t, gap)
+
+
+def layouts(row: Row, dtype: torch.dtype = torch.bfloat16) -> list[tuple[bool, bool]]:
+    """Whether A and B lie along their rows.  Columns of B that are no multiple of 64 come along k only; what has not
+    16 bits is copied where it does not (terms have)."""
+    narrow = row.tile[1] % 64 and (dtype.itemsize == 2 or row in TERMS)
+    return [(a, b) for a, b in itertools.product((True, False), repeat=2) if not (narrow and b)]
+
+
+def oriented(row: Row, m: int, n: int) -> tuple[int, int]:
+    """A thin row lays the few rows along n."""
+    return (max(m, n), min(m, n)) if row.tile[1] <= 32 else (m, n)
+
+
+def depth(row: Row, dtype: torch.dtype) -> int:
+    """k of a step: a stage, or what products of terms are promoted by."""
+    return 128 if row in TERMS else 128 // dtype.itemsize
+
+
+def factors(dtype: torch.dtype, batch: int, m: int, n: int, k: int) -> tuple[Tensor, Tensor]:
+    return filled(dtype, batch, m, k, k=k), filled(dtype, batch, k, n, k=k)
+
+
+def result(a: Tensor, b: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    return torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=dtype or a.dtype)
+
+
+def exact(row: Row, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any) -> None:
+    out = result(a, b) if out is None else out
+    got = machine.product(*place(row), out, a, b, aligned=True, **options)
+    products.exactly_equal(got, (precise(a) @ precise(b)).to(out.dtype))
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_layouts_and_clusters(row: Row, dtype: torch.dtype) -> None:
+    """Tiles that end before, at and behind the matrices' edges; k of half a stage, a stage, several."""
+    bm, bn, bk = *row.tile[:2], depth(row, dtype)
+    seeds = itertools.count(1)
+    for (along_a, along_b), cluster in itertools.product(layouts(row, dtype), (1, 2)):
+        for batch, m, n, k in ((1, bm + 9, bn + 7, 2 * bk + 5), (2, 5, 3, bk // 2), (1, bm, bn, bk)):
+            m, n = oriented(row, m, n)
+            a, b = factors(dtype, batch, m, n, k)
+            out = lines(result(a, b), gap=m % 2)
+            options = {"cluster": cluster, "schedule": Schedule("pct", next(seeds))}
+            exact(row, laid(a, along_a, 1), laid(b, along_b, 2), out, **options)
+
+
+SCHEDULES = [("fifo", 1), ("lifo", 1), ("random", 1), *(("pct", seed) for seed in range(1, 11))]
+
+
+@pytest.mark.parametrize("cluster", [1, 2])
+@pytest.mark.parametrize("row", [*ROWS, *TERMS], ids=lambda row: row.name)
+def test_blocks_go_on_to_further_tiles_under_every_schedule(row: Row, cluster: int) -> None:
+    """Two blocks, tiles for each of them to come back to; the ring goes round more than once."""
+    bm, bn, bk = row.tile
+    stages = (row.shared_bytes - 8 * 4096) // ((bm + bn) * 128)
+    m, n, k = 3 * bm if bm <= 128 else bm + 1, bn + 1, bk * (stages // 2) + 3
+    along_a, along_b = layouts(row)[-1]
+    dtype = torch.float32 if row in TERMS else torch.bfloat16
+    a, b = factors(dtype, 1, *oriented(row, m, n), k)
+    a, b = laid(a, along_a), laid(b, along_b)
+    for order, seed in SCHEDULES:
+        exact(row, a, b, lines(result(a, b)), processors=2, cluster=cluster, schedule=Schedule(order, seed))
+
+
+@pytest.mark.parametrize(("row", "dtype"), sampled("not by TMA", CASES, alike, IDS))
+def test_results_that_tma_does_not_store(row: Row, dtype: torch.dtype) -> None:
+    """Rows of D that are no multiple of 16 bytes, columns, no unit stride, the accumulator's type."""
+    wide = torch.float32 if dtype.is_floating_point else torch.int32
+    m, n = oriented(row, row.tile[0] + 3, row.tile[1] + 5)
+    a, b = factors(dtype, 2, m, n, 70)
+    a, b = laid(a, True), laid(b, False)
+    exact(row, a, b)
+    exact(row, a, b, torch.empty(2, n, m, dtype=dtype).transpose(1, 2))
+    exact(row, a, b, columns(result(a, b)))
+    exact(row, a, b, torch.empty(2, m, 2 * n, dtype=dtype)[:, :, ::2])
+    if dtype != torch.uint8:
+        exact(row, a, b, result(a, b, wide))
+        exact(row, a, b, lines(result(a, b, wide)), cluster=2)
+
+
+@pytest.mark.parametrize("activation", ["none", "gelu", "silu"])
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_ends(row: Row, dtype: torch.dtype, activation: str) -> None:
+    """alpha alone; a bias, a column, a full addend; an activation; a residual."""
+    m, n = oriented(row, 37, 23)
+    k = 24
+    a, b = lines(fills.normal(1, m, k, dtype=dtype)), columns(fills.normal(1, k, n, dtype=dtype))
+    full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
+    eps = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 1e-4}[dtype]
+    for c, residual, out in (
+        (None, None, lines(result(a, b))),
+        (None, full, result(a, b)),
+        (bias.expand(1, m, n), None, lines(result(a, b))),
+        (column.expand(1, m, n), full, columns(result(a, b))),
+        (lines(full), bias.expand(1, m, n), result(a, b)),
+    ):
+        options: dict[str, Any] = {} if c is None else {"c": c, "beta": -2.0}
+        got = machine.product(
+            *place(row), out, a, b, alpha=0.5, activation=activation, residual=residual, aligned=True, **options
+        )
+        sums = 0.5 * (multiplied(row, a) @ multiplied(row, b)) + (0 if c is None else -2 * c.double())
+        expected = gpukern.reference.matmul(torch.eye(m)[None], sums, activation=activation)
+        expected = expected + (0 if residual is None else residual.double())
+        torch.testing.assert_close(got.double(), expected, rtol=eps, atol=eps)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=NAMES)
+def test_ends_of_backward_and_scales(row: Row) -> None:
+    m, n = oriented(row, 37, 21)
+    a, b = factors(torch.float16, 2, m, n, 24)
+    a, b = laid(a, True), laid(b, False)
+    saved = fills.integers(2, m, n, k=9, dtype=torch.float16)
+    for lay in (Tensor.contiguous, columns):
+        got = machine.product(
+            *place(row), result(a, b), a, b, derivative="square", saved=lay(saved), aligned=True, cluster=2
+        )
+        products.exactly_equal(got, (a.double() @ b.double() * 2 * saved.double()).half())
+    r, c = 2.0 ** torch.randint(-2, 3, (2, m)), 2.0 ** torch.randint(-2, 3, (2, n))
+    got = machine.product(*place(row), result(a, b), a, b, row_scale=r, column_scale=c, aligned=True)
+    scales = r.double()[:, :, None] * c.double()[:, None]
+    products.exactly_equal(got, (a.double() @ b.double() * scales).half())
+    wide, residual = saved.float(), torch.full((2, m, n), 0.5)
+    got = machine.product(
+        *place(row), result(a, b, torch.float32), a, b, c=wide, residual=residual, activation="relu", aligned=True
+    )
+    products.exactly_equal(got, (a.double() @ b.double() + wide).relu() + 0.5)
+    nothing = torch.full((2, m, n), float("nan"), dtype=torch.float16)  # beta = 0 reads nothing of C
+    got = machine.product(*place(row), result(a, b), a, b, c=nothing, beta=0, aligned=True)
+    products.exactly_equal(got, (a.double() @ b.double()).half())
+
+
+@pytest.mark.parametrize(("row", "dtype"), sampled("column sums", FLOATING, alike, FLOATING_IDS))
+def test_sums_of_columns(row: Row, dtype: torch.dtype) -> None:
+    """In parts of 16 rows, or of 64 columns of the transposed product; both orders of D; ranges of k."""
+    for seed, (by_rows, splits, flat) in enumerate(itertools.product((True, False), (1, 2), (True, False))):
+        m, n = oriented(row, row.tile[0] + 21, row.tile[1] + 6)
+        m, n = (m, n) if flat else (n, m)
+        a, b = (t[0] for t in factors(dtype, 1, m, n, 70))
+        a, b = laid(a[None], True)[0], laid(b[None], False)[0]
+        saved = torch.randint(-1, 2, (m, n)).to(dtype)
+        out = laid(torch.empty(1, m, n, dtype=dtype), by_rows)[0]
+        product = (a.double() @ b.double()) * (saved > 0)
+        d, sums = machine.product_with_sums(
+            *place(row), out, a, b, derivative="relu", saved=saved, splits=splits, aligned=True,
+            schedule=Schedule("pct", seed),
+        )  # fmt: skip
+        products.exactly_equal(d, product.to(dtype))
+        products.exactly_equal(sums, product.sum(0).to(dtype))
+
+
+@pytest.mark.parametrize(("row", "dtype"), sampled("ranges", CASES, alike, IDS))
+def test_ranges_of_k_add_up(row: Row, dtype: torch.dtype) -> None:
+    """k split over blocks, some of which have none of it; with an addend, in another cluster, in both orders of D."""
+    bk = depth(row, dtype)
+    for splits, cluster, k in ((2, 1, 4 * bk + 1), (3, 2, 5 * bk), (7, 1, bk + 1)):
+        m, n = oriented(row, 21, 18)
+        a, b = factors(dtype, 2, m, n, k)
+        a, b = laid(a, True), laid(b, False)
+        exact(row, a, b, splits=splits, cluster=cluster, processors=3 + cluster)
+        c = filled(dtype, 2, m, n, k=9)
+        turned = columns(result(a, b))
+        got = machine.product(*place(row), turned, a, b, c=c, splits=splits, cluster=cluster, aligned=True)
+        products.exactly_equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
+
+
+INSIDE = -1  # the blocks of a cluster add up the ranges
+SMALL = [row for row in (*ROWS, *TERMS) if row.tile[0] * row.tile[1] <= 64 * 128]  # for others memory is faster
+by_small_row = pytest.mark.parametrize("row", SMALL, ids=[row.name for row in SMALL])
+SMALL_CASES = [case for case in CASES if case[0] in SMALL]
+SMALL_IDS = [name for name, case in zip(IDS, CASES) if case[0] in SMALL]
+
+
+@pytest.mark.parametrize(("row", "dtype"), SMALL_CASES, ids=SMALL_IDS)
+def test_ranges_that_a_cluster_adds_up(row: Row, dtype: torch.dtype) -> None:
+    """Two to eight blocks; several tiles, batches, an addend, both orders of D, results wider."""
+    bm, bn, bk = *row.tile[:2], depth(row, dtype)
+    wide = torch.float32 if dtype.is_floating_point else torch.int32
+    for splits, batch, (m, n), k in (
+        (2, 1, (bm + 3, bn + 2), 4 * bk + 1), (3, 2, (21, 18), 5 * bk), (8, 1, (bm - 1, 7), 8 * bk - 1),
+    ):  # fmt: skip
+        m, n = oriented(row, m, n)
+        a, b = factors(dtype, batch, m, n, k)
+        a, b = laid(a, True), laid(b, False)
+        exact(row, a, b, lines(result(a, b)), splits=splits, cluster=INSIDE, schedule=Schedule("pct", splits))
+        c = filled(dtype, batch, m, n, k=9)
+        turned = columns(result(a, b))
+        got = machine.product(*place(row), turned, a, b, c=c, splits=splits, cluster=INSIDE, aligned=True)
+        products.exactly_equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
+        if dtype != torch.uint8:
+            exact(row, a, b, result(a, b, wide), splits=splits, cluster=INSIDE)
+
+
+@by_small_row
+def test_a_cluster_adds_up_ranges_under_every_schedule(row: Row) -> None:
+    m, n = oriented(row, row.tile[0] + 1, row.tile[1])
+    a, b = factors(torch.float32 if row in TERMS else torch.bfloat16, 1, m, n, 500)
+    a, b = laid(a, True), laid(b, False)
+    for order, seed in SCHEDULES:
+        exact(row, a, b, splits=3, cluster=INSIDE, schedule=Schedule(order, seed))
+
+
+@by_small_row
+def test_ranges_give_the_same_bits_wherever_they_are_added(row: Row) -> None:
+    """In a cluster's shared memory or in memory: the order of k, and float32."""
+    m, n = oriented(row, 40, 24)
+    a, b = (fills.normal(1, *s, dtype=torch.float32 if row in TERMS else torch.bfloat16) for s in ((m, 900), (900, n)))
+    a, b = laid(a, True), laid(b, False)
+    inside, outside = (
+        machine.product(*place(row), result(a, b, torch.float32), a, b, splits=5, cluster=cluster, aligned=True)
+        for cluster in (INSIDE, 1)
+    )
+    assert torch.equal(inside, outside)
+
+
+def test_a_cluster_needs_no_room_for_ranges() -> None:
+    """Where the row's own rule has the cluster add them up, what a launch gets has no room in memory."""
+    row = next(row for row in SMALL if row.name == "sm_90a/d128x16")
+    a, b = factors(torch.bfloat16, 1, 512, 16, 640)
+    exact(row, lines(a), columns(b), lines(result(a, b)), splits=4, processors=132)
+
+
+def test_where_ranges_are_added() -> None:
+    """By the model in a cluster where a tile is small, and never where columns are summed or blocks are too many."""
+
+    def notes(m: int, n: int, k: int, **how: Any) -> str:
+        a, b = (
+            torch.empty(m, k, dtype=torch.bfloat16, device="meta"),
+            torch.empty(k, n, dtype=torch.bfloat16, device="meta"),
+        )
+        return " ".join(gpukern.selection.explain_quietly("mm", a, b, device="sm_90a", **how).notes)
+
+    where = "through distributed shared memory"
+    with gpukern.force("sm_90a/d128x16*4"):
+        assert where in notes(16, 2048, 4096)
+    with gpukern.force("sm_90a/d128x16*9"):
+        assert "9 ranges" in notes(16, 512, 8192) and where not in notes(16, 512, 8192)
+    with gpukern.force("sm_90a/d128x16*8"):
+        assert where in notes(16, 1792, 8192) and where not in notes(16, 2048, 8192)  # 14 clusters run together
+    with gpukern.force("sm_90a/w128x256*2"):
+        assert where not in notes(1024, 2048, 8192)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=NAMES)
+def test_batches(row: Row) -> None:
+    """One matrix for the whole batch; matrices that lie closer than their lines; a batch of results inside lines."""
+    m, n = oriented(row, 40, 24)
+    a, b = factors(torch.bfloat16, 3, m, n, 72)
+
+    def inside(t: Tensor) -> Tensor:
+        """(batch, rows, columns) of which the matrices' first lines lie side by side."""
+        return lines(t).transpose(0, 1).contiguous().transpose(0, 1)
+
+    exact(row, inside(a), inside(b.transpose(1, 2)).transpose(1, 2), inside(result(a, b)), cluster=2)
+    exact(row, a[:1].expand(3, m, 72), columns(b), lines(result(a, b)))
+    exact(row, lines(a), columns(b[:1]).expand(3, 72, n), lines(result(a, b)), processors=1)
+
+
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_rounding_is_within_the_bound(row: Row, dtype: torch.dtype) -> None:
+    m, n = oriented(row, 33, 24)
+    for fill in fills.FILLS.values():
+        a, b = fill(1, m, 304, dtype=dtype), fill(1, 304, n, dtype=dtype)
+        got = machine.product(*place(row), result(a, b), a, columns(b), aligned=True)
+        products.check_product(got[0], multiplied(row, a)[0], multiplied(row, b)[0], accumulator="truncating")
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "float32" in row.types], ids=lambda row: row.name)
+def test_float32_is_rounded_to_nearest(row: Row) -> None:
+    """TMA rounds to 11 bits (what tensor cores do with more is to cut them): to which of two in the middle, nobody has
+    seen on Hopper, and nothing here asks."""
+    numbers = torch.tensor([1.0, 1 + 2.0**-11, 1 + 3 * 2.0**-11, 1 + 2.0**-11 + 2.0**-20, -1 - 2.0**-12, 3e38, 1e-30])
+    a, b = torch.eye(7)[None].contiguous(), numbers[None, :, None].expand(1, 7, 7).contiguous()
+    got = machine.product(*place(row), result(a, b), lines(a), columns(b), aligned=True)[0, :, 0].double()
+    step = 2.0 ** (torch.frexp(numbers.double()).exponent.double() - 11)
+    assert torch.equal(got / step, (got / step).round()) and bool(((got - numbers.double()).abs() <= step / 2).all())
+    assert float(got[3]) == 1 + 2.0**-10 and float(got[4]) == -1
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "int8" in row.types], ids=lambda row: row.name)
+def test_integers_wrap(row: Row) -> None:
+    """Sums beyond 8 bits modulo 256, beyond 32 modulo 2^32; activations are of floating types."""
+    m, n = oriented(row, 40, 24)
+    a, b = torch.full((1, m, 300), -128, dtype=torch.int8), torch.full((1, 300, n), -128, dtype=torch.int8)
+    exact(row, lines(a), columns(b), result(a, b))
+    exact(row, lines(a), columns(b), result(a, b, torch.int32))
+    c = torch.full((1, m, n), 2**31 - 7, dtype=torch.int32)
+    out = result(a, b, torch.int32)
+    got = machine.product(*place(row), out, lines(a), columns(b), c=c, alpha=3, beta=-2, aligned=True)
+    products.exactly_equal(got, (3 * (precise(a) @ precise(b)) - 2 * precise(c)).to(torch.int32))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=NAMES)
+def test_nan_and_infinity_stay_in_their_row_and_column(row: Row) -> None:
+    m, n = oriented(row, 24, 20)
+    a, b = fills.normal(1, m, 33, dtype=torch.bfloat16), fills.normal(1, 33, n, dtype=torch.bfloat16)
+    a[0, 3, 32], b[0, 5, 11] = float("nan"), float("inf")
+    got = machine.product(*place(row), lines(result(a, b)), lines(a), columns(b), aligned=True)[0]
+    assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == n
+    rest = [i for i in range(m) if i != 3]
+    assert bool(got[rest, 11].isinf().all())
+    assert bool(got[rest][:, [j for j in range(n) if j != 11]].isfinite().all())
+
+
+@pytest.mark.parametrize("dtype", [*TYPES, torch.float32])
+def test_rows_agree_to_the_last_bit(dtype: torch.dtype) -> None:
+    """Whatever the tile, the cluster, the number of other rows and the schedule."""
+    rows = [row for row, t in CASES if t == dtype and row not in TERMS]  # terms: test_terms.py
+    a, b = fills.normal(1, 70, 200, dtype=dtype), columns(fills.normal(1, 200, 88, dtype=dtype))
+    with machine.unchecked():  # thin rows too
+        results = [
+            machine.product(
+                *place(row), lines(result(a, b)), a, b, cluster=cluster, schedule=Schedule("pct", seed), aligned=True
+            )
+            for seed, (row, cluster) in enumerate(itertools.product(rows, (1, 2)))
+        ]
+    for got in results:
+        assert torch.equal(got, results[0])
+    few = machine.product(*place(rows[0]), lines(result(a[:, :3], b)), a[:, :3].contiguous(), b, aligned=True)
+    assert torch.equal(few, results[0][:, :3])
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_no_access_to_shared_memory_meets_a_bank_twice(row: Row, dtype: torch.dtype) -> None:
+    """Both ways out: the boxes that TMA stores, and the slab, read along rows and down columns."""
+    m, n = oriented(row, row.tile[0], row.tile[1])
+    a, b = factors(dtype, 1, m, n, 64)
+    a, b = laid(a, True), laid(b, False)
+    shared = []
+    wide = dtype if dtype == torch.uint8 else torch.float32 if dtype.is_floating_point else torch.int32
+    for out in (lines(result(a, b)), lines(result(a, b, wide)), columns(result(a, b))):
+        machine.counts()
+        exact(row, a, b, out, schedule=Schedule("fifo", count=True))
+        shared.append([c for c in machine.counts() if c.space == "shared"])
+        assert shared[-1], "no access was counted"
+        for count in shared[-1]:
+            assert count.passes == count.ideal, count
+
+
+def to_nearest_even(t: Tensor) -> Tensor:
+    """float32 to the 11 significant bits of tf32, by float64, whose steps can be set: no other rounding is involved."""
+    wide = t.double()
+    step = 2.0 ** (torch.frexp(wide).exponent.double() - 11)
+    return ((wide / step).round() * step).float()  # round: ties to even
+
+
+def multiplied(row: Row, t: Tensor) -> Tensor:
+    """In float64, what the row multiplies."""
+    return to_nearest_even(t).double() if t.dtype == torch.float32 and row not in TERMS else t.double()
+
+
+def explain(
+    m: int, n: int, k: int, device: str = "sm_90a", batch: int = 1, dtype: str = "bfloat16", **layouts: Any
+) -> dict[str, Any]:  # fmt: skip
+    rows = {
+        "a": (k, 1, m * k, 16), "b": (n, 1, k * n, 16), "c": (0, 0, 0, 1), "d": (n, 1, m * n, 16),
+        "residual": (0, 0, 0, 1),
+    } | layouts  # fmt: skip
+    found: dict[str, Any] = _C.gemm_explain(
+        dtype, (batch, m, n, k), list(rows.values()), 1.0, 0.0, False, "none", False, device
+    )
+    return found
+
+
+def test_what_is_no_product_of_these_rows_goes_to_another_folder() -> None:
+    """Each is one difference from a product that they take; what TMA does not bring: test_packing.py."""
+    assert explain(512, 512, 512)["would_run"].startswith("sm_90a/")
+    for why, found in (
+        ("it needs wgmma, which only Hopper GPUs have (sm_90a)", explain(512, 512, 512, "sm_100")),
+        ("k is 0, so there is nothing to load", explain(512, 512, 0)),
+        ("an extent is too large for TMA, whose coordinates have 31 bits", explain(2**31, 16, 512)),
+    ):
+        assert dict(found["refusals"])["sm_90a"] in (why, "no code was built for this device"), found
+        assert found["would_run"].startswith(("mma_sync/", "simt/")), found
+
+
+def test_choices_on_hopper() -> None:
+    """Large tiles for large results, short and thin ones for small; ranges where the tiles are few."""
+    assert explain(8192, 8192, 8192)["would_run"].startswith("sm_90a/w")
+    assert explain(1024, 1024, 1024)["would_run"] == "sm_90a/p64x128"
+    decode = explain(16, 8192, 4096, b=(1, 4096, 0, 16))
+    assert decode["would_run"] == "sm_90a/d128x16" and decode["splits"] > 1
+    assert explain(48, 8192, 4096, b=(1, 4096, 0, 16))["would_run"] == "sm_90a/d128x32"
+    assert explain(100, 8192, 4096, b=(1, 4096, 0, 16))["would_run"].startswith("sm_90a/p64")
+    # What 256 columns would leave a wave half empty: Llama's qkv and DeepSeek's o of 512 tokens.
+    assert explain(512, 10240, 8192, b=(1, 8192, 0, 16))["would_run"] == "sm_90a/w128x160"
+    assert explain(512, 7168, 16384, b=(1, 16384, 0, 16))["would_run"] == "sm_90a/w128x224"
+    assert explain(512, 512, 512)["would_run"] == "sm_90a/p64x64"

@@ -1,0 +1,325 @@
+"""The GPU rows, executed by the machine model: every row, each of its types, ragged shapes, layouts, epilogues."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import gpukern
+import gpukern.model
+import gpukern.reference
+from tests.gemm.kernels.thin import is_thin, side
+from tests.oracle import fills, products
+from tests.platform import machine
+from tests.platform.machine import SCHEDULES, Schedule
+from tests.sampling import sampled
+
+GPU_ROWS = [row for row in gpukern.available(built=False) if not row.name.startswith("host/")]
+FOLDERS = list(dict.fromkeys(row.name.split("/")[0] for row in GPU_ROWS))
+# Scaled products have tests of their own (test_scaled_kernels.py), and so have the rows that take what TMA brings
+# (test_hopper_kernels.py).
+CASES = [
+    (row, getattr(torch, t))
+    for row in GPU_ROWS
+    for t in row.types
+    if not t.startswith("float8") and not row.name.startswith("sm_90a/")
+]
+IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
+FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
+FLOATING_IDS = [f"{row.name}-{t}" for row, t in FLOATING]
+
+
+def alike(case: tuple[Any, ...]) -> tuple[str, int, bool, bool]:
+    """Kernels that differ by their tile, and types of one width: one text, in which a type is an argument."""
+    row, dtype = case[:2]
+    kind = row.name[: row.name.index("/") + 2]  # a folder and the letter of its kernel
+    return kind, dtype.itemsize, dtype.is_floating_point, dtype.is_complex
+
+
+def multiplied(row: gpukern.selection.Row, t: Tensor) -> Tensor:
+    """What the row multiplies: float32 rounded to 11 bits where it runs on tensor cores."""
+    return fills.tf32(t) if t.dtype == torch.float32 and "tf32" in row.precisions else t
+
+
+def place(row: gpukern.selection.Row) -> tuple[int, int]:
+    """Folder and place in its table."""
+    folder = row.name.split("/")[0]
+    mine = [r.name for r in GPU_ROWS if r.name.startswith(folder + "/")]
+    return FOLDERS.index(folder), mine.index(row.name)
+
+
+def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
+    """Values whose sums over k are exact."""
+    if dtype.is_complex:
+        part = torch.float32 if dtype == torch.complex64 else torch.float64
+        return torch.complex(*(fills.integers(*shape, k=4 * k, dtype=part) for _ in range(2)))
+    if dtype.is_floating_point:
+        return fills.integers(*shape, k=k, dtype=dtype)
+    return torch.randint(0 if dtype == torch.uint8 else -9, 10, shape).to(dtype)
+
+
+def precise(t: Tensor) -> Tensor:
+    """In the type that a reference is computed in."""
+    return t.to(torch.complex128 if t.is_complex() else torch.float64 if t.is_floating_point() else torch.int64)
+
+
+def ragged(row: gpukern.selection.Row) -> list[tuple[int, int, int, int]]:
+    """(batch, m, n, k): one below, at and above a tile, thin ones, k around a step."""
+    bm, bn, bk = row.tile
+    if is_thin(row):
+        return [
+            (1, bm + 1, bn, 257), (1, bn, 9, 1030), (1, 1, 33, bk - 1), (1, bm - 1, 1, 1), (2, 35, (bn + 1) // 2, 32),
+            (3, 1, 5, 520), (1, bn, 7, 4100),
+        ]  # fmt: skip
+    return [
+        (1, bm, bn, bk), (1, bm + 1, bn - 1, 2 * bk + 1), (1, 1, bn + 3, bk - 1), (1, bm - 1, 1, 1),
+        (2, 5, 7, 3 * bk), (1, 2 * bm + 3, bn + 1, bk),
+    ]  # fmt: skip
+
+
+def exact(row: gpukern.selection.Row, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any) -> None:
+    if out is None:
+        out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype)
+    got = machine.product(*place(row), out, a, b, **options)
+    products.exactly_equal(got, (precise(a) @ precise(b)).to(a.dtype))
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_ragged_shapes_under_every_schedule(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    for batch, m, n, k in ragged(row):
+        a, b = filled(dtype, batch, m, k, k=k), filled(dtype, batch, k, n, k=k)
+        for order, seed in SCHEDULES if (m, n) != (row.tile[0], row.tile[1]) or k > row.tile[2] else SCHEDULES[:2]:
+            exact(row, a, b, schedule=Schedule(order, seed))
+    if row.lanes == 0:
+        a, b = filled(dtype, 1, 9, 20, k=20), filled(dtype, 1, 20, side(row, 11), k=20)
+        exact(row, a, b, schedule=Schedule("pct", 9, wave=64))
+
+
+def laid_out(t: Tensor, kind: str) -> Tensor:
+    """The same matrices: row-major, column-major, with gaps, with no unit stride, or one matrix for the whole batch."""
+    if kind == "columns":
+        return t.transpose(1, 2).contiguous().transpose(1, 2)
+    if kind == "gaps":
+        wide = torch.zeros(t.shape[0], t.shape[1], t.shape[2] + 3, dtype=t.dtype)
+        wide[:, :, : t.shape[2]] = t
+        return wide[:, :, : t.shape[2]]
+    if kind == "strided":
+        wide = torch.zeros(t.shape[0], 2 * t.shape[1], 3 * t.shape[2], dtype=t.dtype)
+        wide[:, ::2, ::3] = t
+        return wide[:, ::2, ::3]
+    return t.contiguous()
+
+
+LAYOUTS = ["rows", "columns", "gaps", "strided"]
+
+
+@pytest.mark.parametrize("aligned", [False, True], ids=["at the page's end", "aligned"])
+@pytest.mark.parametrize(("row", "dtype"), sampled("layouts", CASES, alike, IDS))
+def test_layouts(row: gpukern.selection.Row, dtype: torch.dtype, aligned: bool) -> None:
+    bm, bn, bk = row.tile
+    for left, right in itertools.product(LAYOUTS, LAYOUTS):
+        for m, n, k in ((bm + 2, bn + 1, bk + 5), (16, 32, 32)) if not is_thin(row) else ((37, bn, 43), (bn, 40, 64)):
+            a, b = filled(dtype, 2, m, k, k=k), filled(dtype, 2, k, n, k=k)
+            exact(row, laid_out(a, left), laid_out(b, right), aligned=aligned)
+    n = side(row, 17)
+    a, b = filled(dtype, 1, 20, 24, k=24), filled(dtype, 3, 24, n, k=24)
+    exact(row, a.expand(3, 20, 24), b)
+    exact(row, a, b[:1], torch.empty(1, n, 20, dtype=dtype).transpose(1, 2))  # column-major result
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_lines_one_element_apart_are_not_read_as_packets(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    """A signal seen through a window: both strides are 1, so only the first line of packets is aligned."""
+    signal, k = filled(dtype, 80, k=40), 40
+    a, n = signal.unfold(0, k, 1)[None, :37], side(row, 24)
+    exact(row, a, filled(dtype, 1, k, n, k=k), aligned=True)
+    if n == 24:
+        exact(row, filled(dtype, 1, 37, k, k=k), signal.unfold(0, n, 1)[None, :k], aligned=True)
+
+
+@pytest.mark.parametrize(("row", "dtype"), sampled("matrices apart", CASES, alike, IDS))
+def test_matrices_one_element_apart_are_not_read_as_packets(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    """Batches that lie side by side, of matrices of one column or row: a stride of 1 that packets do not lie along."""
+    n = side(row, 12)
+    a, b = filled(dtype, 40, 9, 24, k=24), filled(dtype, 40, 24, n, k=24)
+    apart = [t.permute(1, 2, 0).contiguous().permute(2, 0, 1) for t in (a, b)]
+    exact(row, *apart, aligned=True)
+    exact(row, apart[0], apart[1][:, :, :1], aligned=True)  # (24, 1): the stride of its one column is the batch's
+    exact(row, a[:, :, :1], apart[1][:, :1], aligned=True)
+    single = apart[1][:, :, :1].as_strided((40, 24, 1), (1, 40 * n, 1))  # its column claims a stride of 1
+    exact(row, a, single.contiguous().clone().as_strided((40, 24, 1), (24, 1, 1)), aligned=True)
+
+
+@pytest.mark.parametrize("fill", fills.FILLS)
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.dtype, fill: str) -> None:
+    n = side(row, 35)
+    a, b = fills.FILLS[fill](1, 33, 300, dtype=dtype), fills.FILLS[fill](1, 300, n, dtype=dtype)
+    got = machine.product(*place(row), torch.empty(1, 33, n, dtype=dtype), a, b)
+    accumulator = "truncating" if row.tensor_cores and dtype != torch.float64 else "fma"
+    products.check_product(got[0], multiplied(row, a)[0], multiplied(row, b)[0], accumulator=accumulator)
+
+
+# One text serves every kernel: each row with some of the activations, one row of each folder and type with all.
+COMMON = ["none", "relu", "gelu", "gelu_tanh", "silu"]
+FIRST = {(row.name.split("/")[0], t): row for row, t in reversed(FLOATING)}
+EPILOGUES = [
+    (row, t, activation)
+    for row, t in FLOATING
+    for activation in machine.ACTIVATIONS
+    if activation in COMMON or FIRST[row.name.split("/")[0], t] is row
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "dtype", "activation"), EPILOGUES, ids=[f"{row.name}-{t}-{activation}" for row, t, activation in EPILOGUES]
+)
+def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: str) -> None:
+    """alpha, beta, a bias, a column, a full addend, an activation, a residual."""
+    m, n, k = 19, side(row, 23), 18
+    a, b = (multiplied(row, fills.normal(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
+    full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
+    for c, residual in (
+        (None, full),
+        (bias.expand(1, m, n), None),
+        (column.expand(1, m, n), full),
+        (full, bias.expand(1, m, n)),
+    ):
+        alpha, beta = (1.0, 0.0) if c is None else (0.5, -2.0)
+        got = machine.product(
+            *place(row), torch.empty(1, m, n, dtype=dtype), a, b,
+            c=c, alpha=alpha, beta=beta, activation=activation, residual=residual,
+        )  # fmt: skip
+        addend = torch.zeros(1, m, n, dtype=torch.float64) if c is None else beta * c.double()
+        sums = addend + alpha * (a.double() @ b.double())
+        expected = gpukern.reference.matmul(torch.eye(m)[None], sums, activation=activation)
+        if residual is not None:
+            expected = expected + residual.double()
+        eps = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 2e-5, torch.float64: 1e-12}[dtype]
+        steep = {"rsqrt": 30, "reciprocal": 30, "log": 30, "log2": 30, "log1p": 30, "sqrt": 30, "exp": 1, "exp2": 1}
+        near = sums.abs() > 0.05 if activation in steep else torch.ones_like(sums, dtype=torch.bool)
+        near &= (activation != "log1p") | (
+            (sums + 1).abs() > 0.05
+        )  # elsewhere a last digit of the sum is a different result
+        near &= expected.abs() <= torch.finfo(dtype).max
+        tolerance = eps * steep.get(activation, 1)
+        assert torch.equal(got.isnan() & near, expected.isnan() & near)
+        torch.testing.assert_close(got.double()[near], expected[near], rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_integer_scales_and_what_is_not_read(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    n = side(row, 7)
+    a, b, c = filled(dtype, 1, 5, 6, k=6), filled(dtype, 1, 6, n, k=6), filled(dtype, 1, 5, n, k=6)
+    got = machine.product(*place(row), torch.empty(1, 5, n, dtype=dtype), a, b, c=c, alpha=3, beta=2)
+    assert torch.equal(got, (2 * precise(c) + 3 * (precise(a) @ precise(b))).to(dtype))
+    if dtype.is_floating_point:  # beta = 0 reads nothing of C
+        nothing = torch.full((1, 5, n), float("nan"), dtype=dtype)
+        got = machine.product(*place(row), torch.empty(1, 5, n, dtype=dtype), a, b, c=nothing, beta=0)
+        products.exactly_equal(got, a.double() @ b.double())
+    empty = machine.product(
+        *place(row),
+        torch.empty(1, 5, n, dtype=dtype),
+        torch.empty(1, 5, 0, dtype=dtype),
+        torch.empty(1, 0, n, dtype=dtype),
+    )
+    assert not empty.any()
+
+
+@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_nan_and_infinity_stay_in_their_row_and_column(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    n = side(row, 18)
+    at = min(11, n - 1)
+    a, b = fills.normal(1, 20, 33, dtype=dtype), fills.normal(1, 33, n, dtype=dtype)
+    a[0, 3, 32], b[0, 5, at] = float("nan"), float("inf")
+    got = machine.product(*place(row), torch.empty(1, 20, n, dtype=dtype), a, b)[0]
+    assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == n
+    rest = [i for i in range(20) if i != 3]
+    assert bool(got[rest, at].isinf().all())
+    assert bool(got[rest][:, [j for j in range(n) if j != at]].isfinite().all())
+
+
+WIDE = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.int8: torch.int32}
+WIDENED = [(row, t) for row, t in CASES if t in WIDE]
+
+
+@pytest.mark.parametrize(("row", "dtype"), WIDENED, ids=[f"{row.name}-{t}" for row, t in WIDENED])
+def test_results_in_the_type_of_the_accumulator(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    """D, C and the residual are float32 (int32): sums beyond the operands' range come out whole."""
+    m, n, k = row.tile[0] + 3, side(row, row.tile[1] + 5), 2 * row.tile[2] + 9
+    a, b = (
+        (torch.randint(-128, 128, (1, *s)) if dtype == torch.int8 else torch.randint(-32, 33, (1, *s))).to(dtype)
+        for s in ((m, k), (k, n))
+    )
+    c = torch.randint(-9, 10, (1, m, n)).to(WIDE[dtype])
+    for aligned in (False, True):
+        got = machine.product(
+            *place(row), torch.empty(1, m, n, dtype=WIDE[dtype]), a, b, c=c, alpha=3, beta=2, aligned=aligned
+        )
+        products.exactly_equal(got, 3 * (a.double() @ b.double()) + 2 * c.double())
+
+
+@pytest.mark.parametrize(("row", "dtype"), sampled("ranges", CASES, alike, IDS))
+def test_ranges_of_k_add_up(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    """k split over 2 .. 7 blocks, some of them empty; batches, both orders of D, an epilogue, another schedule."""
+    bk = row.tile[2]
+    for splits, (batch, m, n, k) in (
+        (2, (2, 20, 33, 4 * bk + 1)), (3, (1, row.tile[0] + 1, row.tile[1] + 4, 5 * bk)), (7, (1, 5, 6, bk + 1)),
+    ):  # fmt: skip
+        n = side(row, n)
+        a, b = filled(dtype, batch, m, k, k=2 * k), filled(dtype, batch, k, n, k=2 * k)
+        c = filled(dtype, batch, m, n, k=2 * k)
+        for order, seed in SCHEDULES[::3]:
+            exact(row, a, b, splits=splits, schedule=Schedule(order, seed))
+        turned = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
+        got = machine.product(*place(row), turned, a, b, c=c, alpha=1, beta=1, splits=splits)
+        assert torch.equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
+
+
+@pytest.mark.parametrize("name", ["simt/s128x128", "simt/s64x64", "simt/s32x32"])
+@pytest.mark.parametrize(("a_turned", "b_turned"), itertools.product((False, True), repeat=2))
+def test_float32_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
+    """Their transposing stores took two passes over the banks where one does."""
+    a, b = torch.randn(128, 40), torch.randn(40, 128)
+    a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
+    assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
+
+
+@pytest.mark.parametrize("name", [row.name for row in GPU_ROWS if row.name.startswith(("mma_sync/f", "mma_sync/m"))])
+@pytest.mark.parametrize(("a_turned", "b_turned"), [(False, False), (False, True), (True, False)])
+def test_tiles_of_other_products_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
+    """Copies, fragments and the way out; D down its columns (both turned) does meet some, as mma does."""
+    dtype = torch.float32 if name.startswith("mma_sync/f") else torch.float64
+    a, b = torch.randn(128, 64, dtype=dtype), torch.randn(64, 128, dtype=dtype)
+    a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
+    assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
+
+
+ALIKE = [
+    (folder, t)
+    for folder in dict.fromkeys((r.name.split("/")[0], r.multiplier) for r, _ in CASES)
+    for t in dict.fromkeys(t for r, t in CASES if folder == (r.name.split("/")[0], r.multiplier))
+    if folder[0] != "gemv" and "terms" not in folder[1]  # gemv: of how many lanes is a row's; terms: test_terms.py
+]
+
+
+@pytest.mark.parametrize(("folder", "dtype"), ALIKE, ids=[f"{f[0]}-{f[1]}-{t}" for f, t in ALIKE])
+def test_configurations_of_one_multiplier_agree_to_the_last_bit(folder: tuple[str, str], dtype: torch.dtype) -> None:
+    """Each element is the sum of the same steps of k in the same order, whatever the tile: a row of the result does not
+    depend on how many other rows there are."""
+    k = 200
+    a, b = (
+        fills.normal(1, *s, dtype=dtype) if dtype.is_floating_point else filled(dtype, 1, *s, k=k)
+        for s in ((70, k), (k, 90))
+    )
+    rows = [row for row, t in CASES if t == dtype and (row.name.split("/")[0], row.multiplier) == folder]
+    results = [machine.product(*place(row), torch.empty(1, 70, 90, dtype=dtype), a, b) for row in rows]
+    for row, got in zip(rows, results):
+        assert torch.equal(got, results[0]), row.name
+        for m in (1, 3, 17):
+            few = machine.product(*place(row), torch.empty(1, m, 90, dtype=dtype), a[:, :m].contiguous(), b)
+            assert torch.equal(few, got[:, :m]), (row.name, m)

@@ -1,0 +1,116 @@
+"""Products with a thin side (csrc/gemm/arch/gemv): shapes, layouts and batches of their own, and their choice."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import gpukern
+from gpukern import _C
+from tests.gemm.kernels.test_kernels import GPU_ROWS, exact, filled, laid_out, place
+from tests.gemm.kernels.thin import is_thin, shapes
+from tests.oracle import fills
+from tests.platform import machine
+from tests.platform.machine import SCHEDULES, Schedule
+
+ROWS = [row for row in GPU_ROWS if is_thin(row)]
+TYPES = [torch.float16, torch.float32, torch.float64, torch.int8]
+CASES = [(row, t) for row in ROWS for t in TYPES if str(t).removeprefix("torch.") in row.types]
+IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
+ROW_IDS = [row.name for row in ROWS]
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_every_number_of_vectors_length_and_depth(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    """Each under one schedule of eight in turn, the weights by rows and by columns."""
+    schedules = itertools.cycle([*SCHEDULES, ("random", 7)])
+    for i, (m, n, k) in enumerate(shapes(row)):
+        a, b = filled(dtype, 1, m, k, k=k), filled(dtype, 1, k, n, k=k)
+        left, right = ("rows", "columns") if i // 2 % 2 else ("columns", "rows")
+        order, seed = next(schedules)
+        wave = 64 if i % 3 == 0 else 32
+        exact(row, laid_out(a, left), laid_out(b, right), schedule=Schedule(order, seed, wave), aligned=i % 4 > 0)
+
+
+@pytest.mark.parametrize("wave", [32, 64])
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_every_way_to_share_k(row: gpukern.selection.Row, dtype: torch.dtype, wave: int) -> None:
+    """8 to 256 threads a row by rows, 4 to 32 side by side by columns."""
+    size, vectors = dtype.itemsize, row.tile[1]
+    for batch, long, k in ((1, 5, 40 // size), (1, 5, 260 // size), (2, 5, 3000 // size), (1, 20, 9000 // size)):
+        w, x = filled(dtype, batch, long, k, k=k), filled(dtype, 1, k, vectors, k=k)
+        exact(row, w, x.expand(batch, k, vectors), schedule=Schedule("pct", 3, wave), aligned=True)
+    w, x = filled(dtype, 1, 9, 48, k=48), filled(dtype, 1, 48, vectors, k=48)  # one matrix, many times
+    out = torch.empty(3, 9, vectors, dtype=dtype)
+    exact(row, w.expand(3, 9, 48), x.expand(3, 48, vectors), out, schedule=Schedule("pct", 4, wave), aligned=True)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=ROW_IDS)
+def test_many_matrices_leave_each_of_them_fewer_threads(row: gpukern.selection.Row) -> None:
+    w, x = filled(torch.float32, 530, 5, 300, k=300), filled(torch.float32, 1, 300, row.tile[1], k=300)
+    exact(row, w, x.expand(530, 300, row.tile[1]), schedule=Schedule("fifo", check=False), aligned=True)
+
+
+@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
+def test_rows_that_overlap_and_rows_that_are_not_aligned(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+    """A window that slides over a signal has two unit strides; a row of 33 elements starts anywhere."""
+    signal = filled(dtype, 1, 100, k=48)
+    x = filled(dtype, 1, 48, row.tile[1], k=48)
+    for step in (1, 2, 5):
+        windows = signal.unfold(1, 48, step)
+        exact(row, windows, x, aligned=True)
+        exact(row, windows, laid_out(x, "columns"), aligned=True)
+        exact(row, laid_out(x, "columns").transpose(1, 2), windows.transpose(1, 2), aligned=True)
+    for k in (33, 47):
+        exact(row, filled(dtype, 2, 21, k, k=k), laid_out(filled(dtype, 2, k, row.tile[1], k=k), "columns"))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=ROW_IDS)
+def test_the_order_of_a_sum_is_the_problems_alone(row: gpukern.selection.Row) -> None:
+    """Bitwise the same under every schedule."""
+    a, b = fills.normal(1, 37, 1100), fills.normal(1, 1100, row.tile[1])
+    first: Tensor | None = None
+    for order, seed in SCHEDULES:
+        got = machine.product(*place(row), torch.empty(1, 37, row.tile[1]), a, b, schedule=Schedule(order, seed))
+        first = got if first is None else first
+        assert torch.equal(first, got)
+
+
+def would_run(m: int, n: int, k: int, a: str, b: str, dtype: str = "bfloat16", device: str = "sm_90", **o: Any) -> str:
+    """A and B by rows ("n") or columns ("t"), every stride a multiple of 16 bytes."""
+    left = (k, 1, m * k, 16) if a == "n" else (1, m, m * k, 16)
+    right = (n, 1, n * k, 16) if b == "n" else (1, k, n * k, 16)
+    layouts = [left, right, (0, 0, 0, 1), (n, 1, m * n, 16), (0, 0, 0, 1)]
+    found = _C.gemm_explain(dtype, (1, m, n, k), layouts, 1.0, 0.0, False, o.get("activation", "none"), False, device)
+    return str(found["would_run"])
+
+
+@pytest.mark.parametrize("device", ["sm_75", "sm_80", "sm_90a", "sm_120", "gfx90a", "gfx942", "gfx1100"])
+def test_selection_reads_the_weights_along_their_unit_stride(device: str) -> None:
+    for long, k in ((57344, 7168), (7168, 16384), (4096, 4096), (100_000, 512), (300, 1000)):
+        for m in range(1, 9):
+            few = 1 if m == 1 else 8
+            assert would_run(m, long, k, "n", "t", device=device) == f"gemv/r{few}"  # linear
+            assert would_run(m, long, k, "n", "n", device=device) == f"gemv/c{few}"  # x @ W
+            assert would_run(long, m, k, "n", "t", device=device) == f"gemv/r{few}"
+            assert would_run(long, m, k, "t", "n", device=device) == f"gemv/c{few}"
+        assert not would_run(9, long, k, "n", "t", device=device).startswith("gemv/")
+
+
+def test_refusals_say_why() -> None:
+    def reasons(dtype: str, m: int, n: int, activation: str = "none") -> dict[str, str]:
+        rows = [(64, 1, 64 * m, 16), (n, 1, n * 64, 16), (0, 0, 0, 1), (n, 1, m * n, 16), (0, 0, 0, 1)]
+        found = _C.gemm_explain(dtype, (1, m, n, 64), rows, 1.0, 0.0, False, activation, False, "sm_90")
+        return dict(found["refusals"])
+
+    not_built = "no code was built for this device"
+    tiles = "it serves results of at most 8 rows or columns; for larger ones tiled kernels reuse each load more"
+    assert reasons("float32", 9, 9)["gemv"] in (tiles, not_built)
+    assert reasons("int32", 8, 9, "relu")["gemv"] in ("an activation needs a floating type", not_built)
+    found = reasons("float32", 2, 900)
+    one = "it multiplies by one vector only; this product has more"
+    assert found.get("gemv") == not_built or found["gemv/r1"] == found["gemv/c1"] == one

@@ -1,0 +1,53 @@
+"""The mutants of a plant in one library, as choices at run time: one compilation where a tree each took two seconds."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+from tests.gemm.mutants.choices import chosen
+from tests.gemm.mutants.mutants import Mutant, Plant
+from tests.gemm.mutants.switched import compiled
+from tests.platform.library import FOLDER, sources_read
+
+PLAIN = ("csrc/platform/model/harness_product.cpp", "tests/gemm/mutants/no_rows.cpp", "tests/gemm/mutants/switch.cpp")
+
+
+def numbers(plant: Plant) -> dict[str, int]:
+    """By what is wrong; 0 is the sound library."""
+    return {m.what: i for i, m in enumerate(plant.mutants) if not plant.is_apart(m)}
+
+
+@cache
+def _library(plant: Plant) -> ctypes.CDLL:
+    mine = [(number, m) for m in plant.mutants if m.right and (number := numbers(plant).get(m.what))]
+
+    def planting(file: str, text: str) -> str:
+        here = [(number, m) for number, m in mine if m.file == file]
+        for _, m in here:
+            assert text.count(m.right) == 1, (m.what, text.count(m.right))
+        return chosen(text, [(number, m.right, m.wrong) for number, m in here])
+
+    files = {m.file for _, m in mine}
+    found = compiled(f"{plant.name}-together", files, planting, (plant.source, *plant.common), PLAIN)
+    tree = FOLDER.parent / f"{plant.name}-together"
+    objects = [(tree / name.rpartition("/")[2]).with_suffix(".o") for name in (plant.source, *plant.common)]
+    read = {file for out in objects for file in sources_read(tree.name, out.as_posix())}
+    unread = sorted(file for file in files if (tree / file).as_posix() not in read)
+    assert not unread, f"{plant.source} does not read {', '.join(unread)}"
+    return found
+
+
+class Switched:
+    """The library of all with one of them on, until `off`."""
+
+    def __init__(self, mutant: Mutant, plant: Plant) -> None:
+        self._product = _library(plant)
+        self._product.gpukern_set_fault(numbers(plant)[mutant.what])
+
+    def off(self) -> None:
+        self._product.gpukern_set_fault(0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._product, name)
