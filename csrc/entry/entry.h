@@ -23,6 +23,11 @@ struct Declaration {
   std::string flag = {};                // a last keyword, False; True is the op `<name>_<flag>` of the same parameters
 };
 
+// What the function's parser reads, a parameter list each, in torch's notation: "add(Tensor input, Tensor other, ..)".
+std::vector<std::string> signatures(const Declaration& declaration);
+// Whether torch's parser takes a call with these arguments for that one signature; kwargs may be null.
+bool takes(const std::string& signature, PyObject* args, PyObject* kwargs);
+
 // name -> callable, as a new dict; every function says it belongs to the module `gpukern`.
 PyObject* make_functions(const std::vector<Declaration>& declarations);
 
