@@ -2,6 +2,7 @@
 # make test-fast  without the slow ones; make test-nightly  all, with further samples of the same questions
 # make build  the extension, in place                         make lint   ruff, mypy, clang-format
 # make gpu-check  all that a GPU can say: build, tests, sanitizers, benchmark; without one it says what it would run
+# make stubs  writes gpukern/ops.pyi anew
 # make inspect  what the GPU code takes, checked              make inspect-golden  writes tests/platform/golden anew
 # Each makes .venv with the pinned requirements if there is none, and builds what changed.
 # To use an environment of your own: make test VENV=/path/to/venv PIP_INSTALL=: (it needs requirements-dev.txt)
@@ -13,7 +14,7 @@ PY := $(VENV)/bin/python
 PIP_INSTALL ?= $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.gpukern-requirements
 
-.PHONY: demo test test-fast test-nightly gpu-check build inspect inspect-golden lint format clean env
+.PHONY: demo test test-fast test-nightly gpu-check build inspect inspect-golden stubs lint format clean env
 .DEFAULT_GOAL := build
 
 env: $(STAMP)
@@ -60,6 +61,10 @@ inspect: build
 
 inspect-golden: build
 	@$(PY) -m tests.platform.inspection --golden
+
+# What type checkers know of the functions, from the signatures that their parser reads.
+stubs: build
+	@$(PY) -m gpukern.stubs
 
 CXX_FILES = $(shell find csrc tests -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu')
 

@@ -232,11 +232,19 @@ py::list catalogue() {
   return all;
 }
 
-py::object functions() {
+std::vector<gpukern::entry::Declaration> declarations() {
   auto all = elementwise::functions();
   const auto products = gemm::functions();
   all.insert(all.end(), products.begin(), products.end());
-  return py::reinterpret_steal<py::dict>(gpukern::entry::make_functions(all));
+  return all;
+}
+
+py::object functions() { return py::reinterpret_steal<py::dict>(gpukern::entry::make_functions(declarations())); }
+
+py::dict signatures() {
+  py::dict all;
+  for (const auto& d : declarations()) all[py::str(d.name)] = gpukern::entry::signatures(d);
+  return all;
 }
 
 }  // namespace
@@ -244,6 +252,10 @@ py::object functions() {
 PYBIND11_MODULE(_C, m) {
   m.def("build_info", &gpukern::build_info_json);
   m.def("functions", &functions);
+  m.def("signatures", &signatures);
+  m.def("takes", [](const std::string& signature, const py::tuple& args, const py::dict& kwargs) {
+    return gpukern::entry::takes(signature, args.ptr(), kwargs.ptr());
+  });
   m.def("describe_device", &describe_device);
   m.def("cpu_capability", &elementwise::host::capability);
 

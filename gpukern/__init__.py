@@ -10,8 +10,8 @@ own functions, `gpukern.explain("matmul", a, b)` says which kernel serves a call
 
 from __future__ import annotations
 
+import typing as _typing
 from importlib import import_module as _import_module
-from typing import Any as _Any
 
 from . import info as _info
 
@@ -23,6 +23,7 @@ from . import tuning as _tuning  # noqa: E402
 from .dropin import Stats, disable, enable, enabled_ops, reset_stats, stats  # noqa: E402
 from .info import Info, built, info  # noqa: E402
 from .ops import *  # noqa: E402, F403
+from .ops import __all__ as __all__  # noqa: E402  (where mypy learns what `*ops.__all__` below stands for)
 from .selection import available, explain, force, reset_served, served  # noqa: E402
 
 _compile.register()
@@ -30,15 +31,20 @@ _tuning.activate()
 
 __version__: str = built()["version"]
 
+if _typing.TYPE_CHECKING:
+    from . import model as model
+    from . import nn as nn
+    from . import reference as reference
+else:
 
-def __getattr__(name: str) -> _Any:
-    """Imports gpukern.nn, .reference and .model on first use: most programs need none of them."""
-    if name in ("nn", "reference", "model"):
-        return _import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> _typing.Any:
+        """Imports gpukern.nn, .reference and .model on first use: most programs need none of them."""
+        if name in ("nn", "reference", "model"):
+            return _import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = [
+__all__ = [  # noqa: F811
     "Info",
     "Stats",
     "available",
@@ -55,3 +61,6 @@ __all__ = [
     "stats",
     *ops.__all__,
 ]
+
+if _typing.TYPE_CHECKING:  # what `import *` leaves where it is
+    __all__ += ["_C", "model", "nn", "reference"]

@@ -1,10 +1,13 @@
-"""Calls on tensors without data, where torch's own fakes do not tell the result: strides, refusals, numbers."""
+"""Calls on tensors without data, where torch's own fakes do not tell the result: strides, refusals, numbers.
+
+Also the fakes of the forms that write, `out=` and in place, made of the fake of the functional form.
+"""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -120,3 +123,42 @@ def converted(number: Any, dtype: torch.dtype) -> Any:
         return number
     info = torch.iinfo(dtype)
     return number if info.min <= number <= info.max else (number - info.min) % (info.max - info.min + 1) + info.min
+
+
+def fake_out(name: str, functional: Callable[..., Tensor]) -> Callable[..., None]:
+    def fake(*args: Any, out: Tensor, **kwargs: Any) -> None:
+        try:
+            result = functional(*args, **kwargs)
+        except Exception:
+            probe(name, args, {**kwargs, "out": out})  # which may refuse the type of `out` first
+            raise
+        if result.device != out.device:
+            raise RuntimeError(
+                f"Attempting to copy from device {result.device} to device {out.device}, "
+                "but cross-device copies are not allowed!"
+            )
+        if result.dtype != out.dtype:
+            probe(name, args, {**kwargs, "out": out})
+        if out.shape == result.shape:
+            refuse_overlap(out)
+        else:
+            out.resize_(result.shape).as_strided_(result.shape, result.stride())
+
+    return fake
+
+
+def fake_in_place(name: str, functional: Callable[..., Tensor]) -> Callable[..., None]:
+    def fake(target: Tensor, *args: Any, **kwargs: Any) -> None:
+        try:
+            result = functional(target, *args, **kwargs)
+        except Exception:
+            probe(name + "_", (target, *args), kwargs)
+            raise
+        if target.shape != result.shape:
+            shapes = list(target.shape), list(result.shape)
+            raise RuntimeError("output with shape {} doesn't match the broadcast shape {}".format(*shapes))
+        if result.dtype != target.dtype:
+            probe(name + "_", (target, *args), kwargs)
+        refuse_overlap(target)
+
+    return fake

@@ -323,29 +323,51 @@ PyObject* enter(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* n
   END_HANDLE_TH_ERRORS
 }
 
+c10::OperatorHandle op_of(const Declaration& d) {
+  const auto op = find_op(d.name, "");
+  TORCH_INTERNAL_ASSERT(op, "gpukern: no op ", d.name);
+  return *op;
+}
+
 Function* make(const Declaration& d) {
   auto f = std::make_unique<Function>();
   f->name = d.name;
-  f->op = find_op(d.name, "");
-  TORCH_INTERNAL_ASSERT(f->op, "gpukern: no op ", d.name);
+  f->op = op_of(d);
   f->out = find_op(d.name, "out");
   if (d.inplace) f->in_place = find_op(d.name + "_", "");
   f->flag = d.flag;
   if (!d.flag.empty()) f->flagged = find_op(d.name + "_" + d.flag, "");
   const c10::FunctionSchema& schema = f->op->schema();
-  std::vector<std::string> signatures;
-  const std::string& said = d.said.empty() ? d.name : d.said;
-  for (const std::string& first : d.before) signatures.push_back(said + "(" + first + ")");
-  signatures.push_back(said + "(" + parameters(schema, d.inplace, bool(f->out), true, d.flag) + ")");
-  for (const std::string& more : d.signatures)
-    signatures.push_back(said + "(" + more + (more.find(')') == more.npos ? ")" : ""));
-  f->parser = std::make_unique<torch::PythonArgParser>(signatures, /*traceable=*/false);
+  f->parser = std::make_unique<torch::PythonArgParser>(signatures(d), /*traceable=*/false);
   f->fast = make_fast(*f->op, f->out);
   f->doc = d.name + "($module, " + parameters(schema, d.inplace, bool(f->out), false, d.flag) + ")\n--\n\n" + d.doc;
   return f.release();  // never freed, like the function
 }
 
 }  // namespace
+
+std::vector<std::string> signatures(const Declaration& d) {
+  const std::string& said = d.said.empty() ? d.name : d.said;
+  std::vector<std::string> all;
+  for (const std::string& first : d.before) all.push_back(said + "(" + first + ")");
+  const bool out = bool(find_op(d.name, "out"));
+  all.push_back(said + "(" + parameters(op_of(d).schema(), d.inplace, out, true, d.flag) + ")");
+  for (const std::string& more : d.signatures)
+    all.push_back(said + "(" + more + (more.find(')') == more.npos ? ")" : ""));
+  return all;
+}
+
+bool takes(const std::string& signature, PyObject* args, PyObject* kwargs) {
+  torch::PythonArgParser parser({signature}, /*traceable=*/false);
+  torch::ParsedArgs<kMaxParameters> storage;
+  try {
+    parser.parse(nullptr, args, kwargs, storage);
+  } catch (const std::exception&) {
+    PyErr_Clear();
+    return false;
+  }
+  return true;
+}
 
 PyObject* make_functions(const std::vector<Declaration>& declarations) {
   PyObject* all = PyDict_New();

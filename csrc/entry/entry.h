@@ -22,7 +22,12 @@ struct Declaration {
   std::string flag = {};                // a last keyword, False; True is the op `<name>_<flag>` of the same parameters
 };
 
-// name -> callable, as a new dict; the functions' module is `gpukern`.
+// What the function's parser reads, a parameter list each, in torch's notation: "add(Tensor input, Tensor other, ..)".
+std::vector<std::string> signatures(const Declaration& declaration);
+// Whether torch's parser takes a call with these arguments for that one signature; kwargs may be null.
+bool takes(const std::string& signature, PyObject* args, PyObject* kwargs);
+
+// name -> callable, as a new dict; every function says it belongs to the module `gpukern`.
 PyObject* make_functions(const std::vector<Declaration>& declarations);
 
 }  // namespace gpukern::entry

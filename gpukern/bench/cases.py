@@ -84,8 +84,7 @@ def _product(spec: Spec) -> Case:
             chosen = _activated(act or "none")
 
             def ours(x: Tensor, w: Tensor, bias: Tensor, *rest: Tensor) -> Tensor:
-                options = {"residual": rest[0]} if rest else {}
-                return ops.linear(x, w.t(), bias, activation=act or None, **options)  # type: ignore[attr-defined,no-any-return]
+                return ops.linear(x, w.t(), bias, activation=act or None, residual=rest[0] if rest else None)
 
             def theirs(x: Tensor, w: Tensor, bias: Tensor, *rest: Tensor) -> Tensor:
                 y = chosen(functional.linear(x, w.t(), bias))

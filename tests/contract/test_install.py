@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,13 @@ sys.path.insert(0, str(ROOT / "csrc"))
 import build_rules as rules  # noqa: E402
 
 
-def python(code: str, *arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+def python(code: str, *arguments: str, cwd: Path = ROOT, **environment: Any) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, **environment}
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env)
 
 
-def setup_py(prelude: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def setup_py(prelude: str, *arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
     """setup.py with something else than this environment's torch or setuptools."""
     code = f"import runpy, sys; {prelude}; sys.argv = ['setup.py', *sys.argv[1:]]; "
     return python(code + "runpy.run_path('setup.py', run_name='__main__')", *arguments, **environment)
@@ -106,6 +107,7 @@ def test_an_installation_has_what_is_read_where_it_lies(tmp_path: Path) -> None:
     assert suites == {p.name for p in (package / "benchmarks" / "suites").iterdir()}
     assert 'PACKAGE / "benchmarks" / "suites"' in (package / "bench" / "suites.py").read_text()
     assert (package / "csrc" / "elementwise" / "kernel.cuh").exists() and (package / "py.typed").exists()
+    assert (package / "ops.pyi").read_text() == (ROOT / "gpukern" / "ops.pyi").read_text()
 
 
 # ---- which targets ---------------------------------------------------------------------------------------------------
