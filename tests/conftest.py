@@ -50,6 +50,8 @@ SLOW = (
     "tests/elementwise/test_far_strides.py",
     "tests/bench/test_command.py",
     "tests/bench/test_plots.py",
+    "tests/bench/test_tune.py",
+    "tests/contract/test_demo.py",
     "tests/contract/test_install.py",
     "tests/contract/test_opinfo_modelled.py",
 )

@@ -296,6 +296,7 @@ def test_odd_calls() -> None:
     check(calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["functional", "out", "in place"])
 @pytest.mark.parametrize("mode", ["trunc", "floor"])
 def test_a_divisor_that_its_type_makes_zero(mode: str, form: str) -> None:

@@ -325,8 +325,27 @@ class Plant:
         return f"{self.name}/{mutant.what}"
 
 
-MMA_SYNC = Plant("mutants", "tests/gemm/mutants/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *MUTANTS, *TERM_MUTANTS))
-SUMS = Plant("sum-mutants", "tests/gemm/mutants/mutant.cu", (NONE, NONE_TF32, NONE_TERMS, *SUM_MUTANTS))
+# What is no choice at run time: constants, declarations, a comma between calls, text outside of functions.
+APART = frozenset(
+    (
+        "nothing is committed where the ring closes",
+        "a range takes one step of the next",
+        "S is D's transposed",
+        "scales of rows are D's transposed",
+        "lines are not padded",
+        "hi times lo is taken twice, lo times hi never",
+    )
+)
+SUMS_APART = frozenset(
+    (
+        "rows outside of D are summed",
+        "columns stay columns of the transposed",
+        "a sum begins with the row before",
+    )
+)
+SOUND = (NONE, NONE_TF32, NONE_TERMS)
+MMA_SYNC = Plant("mutants", "tests/gemm/mutants/mutant.cu", (*SOUND, *MUTANTS, *TERM_MUTANTS), apart=APART)
+SUMS = Plant("sum-mutants", "tests/gemm/mutants/mutant.cu", (*SOUND, *SUM_MUTANTS), apart=SUMS_APART)
 
 
 # Compiled once: what hardly a fault changes is more than half of what the compiler reads.  A mutant of one of these

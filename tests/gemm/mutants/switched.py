@@ -85,9 +85,10 @@ def library(name: str, faults: tuple[Fault, ...], sources: tuple[str, ...], plai
 
 
 def compiled(
-    name: str, files: set[str], planting: Callable[[str, str], str], sources: Sequence[str], plain: Sequence[str]
-) -> ctypes.CDLL:
-    """`planting` gives each file of csrc/ its text; only that of `files` is another."""
+    name: str, files: set[str], planting: Callable[[str, str], str], sources: Sequence[str], plain: Sequence[str],
+    more: str = "",
+) -> ctypes.CDLL:  # fmt: skip
+    """`planting` gives each file of csrc/ its text; only that of `files` is another.  more: flags for `sources`."""
     tree = FOLDER.parent / name
     lines, objects = machine_rules(), []
     for source in (*sources, *plain):
@@ -95,7 +96,7 @@ def compiled(
         flags = build.flags()
         if source in sources:
             flags = flags.replace(
-                "-Icsrc", f"-I{tree.as_posix()} -include tests/gemm/mutants/switched.h -w {build.WATCHED}"
+                "-Icsrc", f"-I{tree.as_posix()} -include tests/gemm/mutants/switched.h -w {build.WATCHED} {more}"
             )
         command = f"{build.compiler()} {flags} -MMD -MF {out}.d -x c++ -c {source} -o {out}"
         lines += [f"build {out}: cc {source}", f"  cmd = {command}"]

@@ -20,8 +20,11 @@ def numbers(plant: Plant) -> dict[str, int]:
 
 
 @cache
-def _library(plant: Plant) -> ctypes.CDLL:
-    mine = [(number, m) for m in plant.mutants if m.right and (number := numbers(plant).get(m.what))]
+def _library(plant: Plant, tf32: bool, terms: bool) -> ctypes.CDLL:
+    """Of the mutants that are compiled with these."""
+    alike = [m for m in plant.mutants if m.right and (m.tf32, m.terms) == (tf32, terms)]
+    mine = [(number, m) for m in alike if (number := numbers(plant).get(m.what))]
+    name = f"{plant.name}-together-{int(tf32)}{int(terms)}"
 
     def planting(file: str, text: str) -> str:
         here = [(number, m) for number, m in mine if m.file == file]
@@ -30,10 +33,12 @@ def _library(plant: Plant) -> ctypes.CDLL:
         return chosen(text, [(number, m.right, m.wrong) for number, m in here])
 
     files = {m.file for _, m in mine}
-    found = compiled(f"{plant.name}-together", files, planting, (plant.source, *plant.common), PLAIN)
-    tree = FOLDER.parent / f"{plant.name}-together"
-    objects = [(tree / name.rpartition("/")[2]).with_suffix(".o") for name in (plant.source, *plant.common)]
-    read = {file for out in objects for file in sources_read(tree.name, out.as_posix())}
+    sources = (plant.source, *plant.common)
+    more = f"-DGPUKERN_MUTANT_TF32={int(tf32)} -DGPUKERN_MUTANT_TERMS={int(terms)}"
+    found = compiled(name, files, planting, sources, PLAIN, more)
+    tree = FOLDER.parent / name
+    objects = [(tree / source.rpartition("/")[2]).with_suffix(".o") for source in sources]
+    read = {file for out in objects for file in sources_read(name, out.as_posix())}
     unread = sorted(file for file in files if (tree / file).as_posix() not in read)
     assert not unread, f"{plant.source} does not read {', '.join(unread)}"
     return found
@@ -43,7 +48,7 @@ class Switched:
     """The library of all with one of them on, until `off`."""
 
     def __init__(self, mutant: Mutant, plant: Plant) -> None:
-        self._product = _library(plant)
+        self._product = _library(plant, mutant.tf32, mutant.terms)
         self._product.gpukern_set_fault(numbers(plant)[mutant.what])
 
     def off(self) -> None:
