@@ -114,7 +114,7 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
                  double alpha, double beta, bool addend, const std::string& activation, bool residual,
                  const std::string& device, const std::string& out, const std::string& precision, bool batch_invariant,
                  std::array<bool, 2> conjugated, const std::string& b_type, const std::array<int64_t, 7>& scales,
-                 const std::string& derivative, std::array<bool, 2> scaled, bool summed) {
+                 const std::string& derivative, std::array<bool, 2> scaled, bool summed, bool aux) {
   gemm::Problem p;
   p.scaling.a = {static_cast<int>(scales[0]), scales[1], scales[2]};
   p.scaling.b = {static_cast<int>(scales[3]), scales[4], scales[5]};
@@ -143,13 +143,15 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   p.epilogue.column_scale = scaled[1];
   p.epilogue.derivative = gemm::activation_of(derivative);
   p.epilogue.sums = summed ? gemm::Sums::columns : gemm::Sums::none;
+  p.epilogue.aux = aux;
+  if (aux) p.aux = p.d;  // it is made as the result is
   const Named named = device_named(device);
   const gemm::Explanation e = gemm::explain(p, named.device, named.name);
   return py::dict("problem"_a = e.problem, "device"_a = e.device, "row"_a = e.row, "would_run"_a = e.would_run,
                   "refusals"_a = e.refusals, "cost"_a = e.cost, "splits"_a = e.splits, "inside"_a = e.inside,
                   "parts"_a = e.parts.count, "workspace"_a = e.workspace, "terms"_a = e.terms,
-                  "tensor_cores"_a = e.tensor_cores, "parts_apart"_a = e.parts.apart, "ranked"_a = e.ranked,
-                  "measurement"_a = e.measurement);
+                  "tensor_cores"_a = e.tensor_cores, "parts_apart"_a = e.parts.apart, "apart"_a = e.apart,
+                  "ranked"_a = e.ranked, "measurement"_a = e.measurement);
 }
 
 // Many selections at once.  Each problem is (type, out, precision, batch-invariant, batch, m, n, k, layout of A, layout
@@ -276,7 +278,7 @@ PYBIND11_MODULE(_C, m) {
         "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false,
         "conjugated"_a = std::array<bool, 2>{}, "b_type"_a = "",
         "scales"_a = std::array<int64_t, 7>{1, 0, 0, 1, 0, 0, 0}, "derivative"_a = "none",
-        "scaled"_a = std::array<bool, 2>{}, "summed"_a = false);
+        "scaled"_a = std::array<bool, 2>{}, "summed"_a = false, "aux"_a = false);
   m.def("gemm_activations", [] {
     std::vector<std::string> all;
     for (int i = 0; i < gemm::kActivations; ++i) all.emplace_back(gemm::name(static_cast<gemm::Activation>(i)));

@@ -1,7 +1,7 @@
 """gpukern: hand-written CUDA and HIP kernels for matrix products and elementwise ops, behind torch's own names.
 
     import torch, gpukern
-    y = gpukern.linear(x, weight, bias, activation="gelu")   # one pass where no gradient is needed
+    y = gpukern.linear(x, weight, bias, activation="gelu")   # one pass, in training too
     z = gpukern.silu(y)                                       # differentiable, on CPU and GPU tensors alike
 
 `gpukern.ops.__all__` lists the functions, `gpukern.nn` has modules, `gpukern.enable()` puts the kernels behind torch's

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .fakes import converted, fake_in_place, fake_out, probe, tensors_of
+from . import fakes_fused
+from .fakes import fake_in_place, fake_out, probe
+from .fakes_fused import is_plain
 
 # Below autograd, where matmul and linear have become these.
 _PRODUCTS: dict[str, Callable[..., Tensor]] = {
@@ -19,17 +21,7 @@ _PRODUCTS: dict[str, Callable[..., Tensor]] = {
     "baddbmm": torch.baddbmm,
     "addmv": torch.addmv,
 }
-_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _TAIL = ("activation", "residual", "precision", "batch_invariant")  # change neither the shape nor the dtype
-
-
-def _is_plain(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    """One floating type, and factors that it holds: what no kernel refuses by type or by number."""
-    types = {t.dtype for t in tensors_of(args, kwargs)}
-    if len(types) != 1 or (dtype := next(iter(types))) not in _FLOATING:
-        return False
-    numbers = [kwargs.get("alpha", 1), kwargs.get("beta", 1)]
-    return all(isinstance(n, (int, float)) and not isinstance(n, bool) and converted(n, dtype) == n for n in numbers)
 
 
 def _refuse_addend(addend: Tensor, a: Tensor, b: Tensor) -> None:
@@ -52,7 +44,7 @@ def _fake_product(name: str, theirs: Callable[..., Tensor]) -> Callable[..., Ten
             _refuse_addend(*args[:3])
         factors = {key: value for key, value in kwargs.items() if key not in _TAIL}
         tail = any(kwargs.get(key) is not None for key in _TAIL[:3])
-        seen = None if _is_plain(args, kwargs) and not tail else probe(name, args, kwargs)
+        seen = None if is_plain(args, kwargs) and not tail else probe(name, args, kwargs)
         if seen is None or seen.is_complex():
             return theirs(*args, **factors)
         # a type or a number that torch's own fake has no words for: shape and strides are those of float32
@@ -81,33 +73,14 @@ def _fake_scaled(
     return input.new_empty(input.shape[0], mat2.shape[1], dtype=out_dtype or input.dtype)
 
 
-def _fake_backward(grad: Tensor, weight: Tensor, saved: Tensor, activation: str, **how: Any) -> Tensor:
-    if not _is_plain((grad, weight, saved), {}):
-        probe("mm_activation_backward", (grad, weight, saved, activation), how)
-    return torch.matmul(grad, weight)
-
-
-def _fake_backward_bias(*args: Any, **how: Any) -> tuple[Tensor, Tensor]:
-    result = _fake_backward(*args, **how)
-    return result, result.new_empty(result.shape[-1:])
-
-
-def _fake_row_scaled(input: Tensor, other: Tensor, *scales: Any, **end: Any) -> Tensor:
-    if not _is_plain((input, other, *(s for s in scales if s is not None)), {}):
-        probe("scaled_product", (input, other, *scales), end)
-    return torch.matmul(input, other)
-
-
 def register() -> None:
     """Makes the fakes known to torch."""
-    for name, theirs in _PRODUCTS.items():
-        product = _fake_product(name, theirs)
+    fakes = {name: _fake_product(name, theirs) for name, theirs in _PRODUCTS.items()}
+    for name, product in fakes.items():
         torch.library.register_fake(f"gpukern::{name}", product)
         torch.library.register_fake(f"gpukern::{name}.out", fake_out(name, product))
         if hasattr(torch.ops.gpukern, name + "_"):
             torch.library.register_fake(f"gpukern::{name}_", fake_in_place(name, product))
-    torch.library.register_fake("gpukern::mm_activation_backward", _fake_backward)
-    torch.library.register_fake("gpukern::mm_activation_backward_bias_grad", _fake_backward_bias)
-    torch.library.register_fake("gpukern::scaled_product", _fake_row_scaled)
+    fakes_fused.register(fakes)
     torch.library.register_fake("gpukern::scaled_mm", _fake_scaled)
     torch.library.register_fake("gpukern::scaled_mm.out", fake_out("scaled_mm", _fake_scaled))

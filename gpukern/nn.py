@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from . import ops
+from . import mlp, ops
 from .convolution import conv2d
 
 __all__ = [
     "ELU",
     "GELU",
+    "MLP",
     "Conv2d",
     "Hardsigmoid",
     "Hardswish",
@@ -41,7 +42,7 @@ _Model = TypeVar("_Model", bound=nn.Module)
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear`, with the activation fused into the product where no gradient is needed.
+    """`torch.nn.Linear`, with the activation fused into the product, in training too.
 
     activation: a name that `gpukern.linear` takes ("relu", "gelu", "silu", ...), or None.  input (..., in_features)
     -> (..., out_features).
@@ -68,6 +69,31 @@ class Linear(nn.Linear):
     def extra_repr(self) -> str:
         base = super().extra_repr()
         return base if self.activation is None else f"{base}, activation={self.activation!r}"
+
+
+class MLP(nn.Sequential):
+    """Linear layers with an activation between them: `MLP(64, 256, 256, 10, activation="gelu")`.
+
+    features: the widths of the input, the hidden layers and the output.  activation: a name that `gpukern.linear`
+    takes.  It is a `Sequential` of Linear, activation, Linear, .., so its state_dict has the keys that one of torch's
+    modules has ("0.weight", "0.bias", "2.weight", ..).  input (..., features[0]) -> (..., features[-1]).
+
+    The whole chain is one op.  Its backward computes the gradient before each activation, and the bias's, at the end of
+    the product that gives the gradient behind it (`mm_activation_backward`).  Where a layer has hooks, was
+    parametrized or replaced, the modules are called one by one, as a `Sequential` calls them.
+    """
+
+    def __init__(
+        self, *features: int, activation: str = "relu", bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(*mlp.modules(Linear, features, activation, bias, device, dtype))
+
+    def forward(self, input: Tensor) -> Tensor:
+        result = mlp.fused(list(self), Linear, input)
+        return super().forward(input) if result is None else result
+
+    def __getitem__(self, index: Any) -> Any:
+        return nn.Sequential(*list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)
 
 
 class Conv2d(nn.Conv2d):

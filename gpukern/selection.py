@@ -165,6 +165,7 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     result = torch.empty(shape, dtype=product.a.dtype, device="meta")
     precision = _precision(op, extras.get("precision"), product.a.dtype)
     residual = extras.get("residual")
+    kept = _kept(extras, args, kwargs)
     layouts = [
         layout(product.a),
         layout(product.b),
@@ -178,12 +179,12 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
         extras.get("activation") or "none", residual is not None, device, precision=precision,
         batch_invariant=bool(extras.get("batch_invariant")), conjugated=(product.a.is_conj(), product.b.is_conj()),
         derivative=product.derivative, scaled=(product.row_scale is not None, product.column_scale is not None),
-        summed=product.summed,
+        summed=product.summed, aux=kept == "argument",
     )  # fmt: skip
     notes = pass_notes(found) + range_notes(found) + sum_notes(found, product.summed) + measured_notes(found)
     return Explanation(
         op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
-        found["would_run"] or None, notes + _epilogue_notes(args, extras) + _how_notes(found, extras), found["splits"],
+        found["would_run"] or None, notes + _kept_notes(kept, found) + _how_notes(found, extras), found["splits"],
         cycles(found), measurement(found),
     )  # fmt: skip
 
@@ -211,12 +212,28 @@ def _how_notes(found: dict[str, Any], extras: dict[str, Any]) -> tuple[str, ...]
     return tuple(notes)
 
 
-def _epilogue_notes(args: tuple[Any, ...], extras: dict[str, Any]) -> tuple[str, ...]:
-    fused = extras.get("activation") not in (None, "none") or extras.get("residual") is not None
-    tensors = [value for value in (*args, extras.get("residual")) if isinstance(value, Tensor)]
-    if fused and torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        return ("a gradient is needed, so activation and residual run as separate elementwise ops",)
-    return ()
+def _kept(extras: dict[str, Any], args: tuple[Any, ...], named: dict[str, Any]) -> str:
+    """What the gradient of the activation reads: its "result", its "argument", or "" where there is no gradient."""
+    activation = extras.get("activation") or "none"
+    tensors = [value for value in (*args, *named.values()) if isinstance(value, Tensor)]
+    if activation == "none" or not torch.is_grad_enabled() or not any(t.requires_grad for t in tensors):
+        return ""
+    if extras.get("residual") is not None:
+        return "argument"
+    entry = next((e for e in _C.elementwise_catalogue() if e["name"] == activation), None)  # none: a choice of gelu's
+    return "result" if entry and entry["saves_result"] else "argument"
+
+
+def _kept_notes(kept: str, found: dict[str, Any]) -> tuple[str, ...]:
+    row = found["row"] or found["would_run"]
+    if not kept or not row:
+        return ()
+    if kept == "result":
+        return ("the gradient reads the result: nothing else is stored for it",)
+    if row.startswith("host/"):
+        return ("the activation is an elementwise op, so that the pre-activation stays for the gradient",)
+    where = "in a separate epilogue kernel" if found["apart"] else "by the product's own kernel"
+    return (f"the pre-activation is stored {where}, for the gradient",)
 
 
 # ---- functions made of products --------------------------------------------------------------------------------------

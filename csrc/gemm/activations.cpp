@@ -60,15 +60,34 @@ Tensor activated(Activation kind, const Tensor& t, bool in_place) {
   return in_place ? t : stack[0].toTensor();
 }
 
-Tensor differentiated(Activation kind, const Tensor& g, const Tensor& s) {
+namespace {
+const elementwise::Op& op_of(Activation kind) {
+  static const auto all = [] {
+    std::array<const elementwise::Op*, kActivations> ops{};
+    for (int k = 1; k < kActivations; ++k) {
+      const auto a = static_cast<Activation>(k);
+      const bool tanh_form = a == Activation::gelu_tanh;
+      ops[k] = elementwise::find(tanh_form ? "gelu" : name(a), tanh_form ? "tanh" : "");
+    }
+    return ops;
+  }();
+  return *all[static_cast<int>(kind)];
+}
+// relu's gradient asks for a sign, which the result has as its argument had it.
+bool reads_either(Activation kind) { return kind == Activation::relu; }
+}  // namespace
+
+bool reads_result(Activation kind) { return kind != Activation::none && op_of(kind).saves_result(); }
+bool reads_argument(Activation kind) { return !reads_result(kind) || reads_either(kind); }
+
+Tensor differentiated(Activation kind, const Tensor& g, const Tensor& s, bool of_result) {
   if (kind == Activation::none) return g;
-  const bool tanh_form = kind == Activation::gelu_tanh;
-  const elementwise::Op& op = *elementwise::find(tanh_form ? "gelu" : name(kind), tanh_form ? "tanh" : "");
+  const elementwise::Op& op = op_of(kind);
   elementwise::Scalars numbers;
   if (op.spec->scalars)
     for (size_t i = 0; i < numbers.size() && i < call_of(kind, false).rest.size(); ++i)
       numbers[i] = call_of(kind, false).rest[i].toScalar();
-  const Tensor operand = op.saves_result() ? activated(kind, s, false) : s;
+  const Tensor operand = of_result || reads_argument(kind) ? s : activated(kind, s, false);
   return elementwise::grad(op, 0, -1, g, {&operand}, numbers);
 }
 

@@ -58,14 +58,14 @@ void implement(torch::Library& m, std::initializer_list<const char*> names) {
 void implement_autocast(torch::Library& m, c10::DeviceType device) {
   if (device == c10::kCPU) {
     implement<c10::kCPU, Policy::lower>(m, {"mm", "bmm", "addmm", "baddbmm", "addbmm", "matmul", "linear",
-                                            "mm_activation_backward", "mm_activation_backward_bias_grad"});
+                                            "mm_activation_backward", "mm_activation_backward_bias_grad", "mlp"});
     // Not on torch's list, and made of ops that are.
     implement<c10::kCPU, Policy::keep>(m, {"addr", "addr_", "bilinear", "scaled_product"});
     return;
   }
   implement<c10::kCUDA, Policy::lower>(
       m, {"mm", "bmm", "mv", "addmm", "baddbmm", "addmv", "addbmm", "addr", "matmul", "linear", "einsum",
-          "chain_matmul", "multi_dot", "mm_activation_backward", "mm_activation_backward_bias_grad"});
+          "chain_matmul", "multi_dot", "mm_activation_backward", "mm_activation_backward_bias_grad", "mlp"});
   implement<c10::kCUDA, Policy::keep>(m, {"scaled_product"});  // what its scales are for would be rounded away
   implement<c10::kCUDA, Policy::promote>(m, {"dot", "vdot", "bilinear", "tensordot"});
 }

@@ -8,6 +8,8 @@
 #include <ATen/ops/mul.h>
 
 #include "autograd.h"
+#include "fused.h"
+#include "training.h"
 
 namespace gpukern::gemm {
 namespace {
@@ -64,16 +66,19 @@ struct ProductBackward : autograd::Node {
 
   variable_list apply(variable_list&& grads) override {
     const Tensor& g = grads[0];
-    const size_t first = addend ? 1 : 0;
-    variable_list result(first + 2);
+    variable_list result(num_outputs());
     if (!g.defined()) return result;
     if (addend && task_should_compute_output(0)) result[0] = scaled(c_shape.restore(g), conjugate(beta));
+    of_factors(g, result);
+    return result;
+  }
+  void of_factors(const Tensor& g, variable_list& result) {
+    const size_t first = addend ? 1 : 0;
     const Scalar by = conjugate(alpha);
     if (task_should_compute_output(first))
       result[first] = scaled(gradient_a(kind, g, b.unpack(), a_transposed, how), by);
     if (task_should_compute_output(first + 1))
       result[first + 1] = scaled(gradient_b(kind, g, a.unpack(), b_transposed, how), by);
-    return result;
   }
   void release_variables() override {
     a.reset_data();
@@ -86,13 +91,64 @@ struct ProductBackward : autograd::Node {
   }
 };
 
+// The same of activation(product) + residual.  Inputs in order: those of the product, and the residual where there is
+// one.  The activation's gradient is one pass over the upstream one, which sums the bias's beside it.  What went into
+// the activation is a second result, so that second derivatives find the product behind it.
+struct ActivatedBackward : ProductBackward {
+  Activation activation = Activation::none;
+  bool of_result = false;  // what is saved is the result, else what went into the activation
+  std::optional<SavedVariable> saved;
+  std::optional<autograd::InputShape> residual_shape;
+
+  variable_list apply(variable_list&& grads) override {
+    const Tensor& g = grads[0];
+    const Tensor of_before = grads.size() > 1 ? grads[1] : Tensor();
+    variable_list result(num_outputs());
+    const size_t first = addend ? 1 : 0, inputs = first + 2;
+    if (residual_shape && g.defined() && task_should_compute_output(inputs))
+      result[inputs] = residual_shape->restore(g);
+    const bool of_addend = addend && task_should_compute_output(0);
+    if (!of_addend && !task_should_compute_output(first) && !task_should_compute_output(first + 1)) return result;
+    Tensor before = g;
+    if (saved && g.defined()) {
+      const Tensor s = saved->unpack(autograd::self(*this));
+      if (of_addend && !of_before.defined() && is_bias(g) && (!of_result || reads_argument(activation))) {
+        Tensor sums;
+        std::tie(before, sums) = activation_backward_bias_grad(g, s, gemm::name(activation));
+        result[0] = sums.reshape_symint(*c_shape.sizes);
+      } else {
+        before = differentiated(activation, g, s, of_result);
+      }
+    }
+    if (of_before.defined()) before = before.defined() ? at::add(before, of_before) : of_before;
+    if (!before.defined()) return result;
+    if (of_addend && !result[0].defined()) result[0] = scaled(c_shape.restore(before), conjugate(beta));
+    of_factors(before, result);
+    return result;
+  }
+  // Whether what was added is a row, whose gradient is the sum of all of them.
+  bool is_bias(const Tensor& g) const {
+    if (kind != Kind::mm || !c_shape.sizes || c_shape.dtype || !equals(beta, 1)) return false;
+    const auto& sizes = *c_shape.sizes;
+    return (sizes.size() == 1 || (sizes.size() == 2 && sizes[0] == 1)) && sizes.back() == g.sym_size(1);
+  }
+  void release_variables() override {
+    ProductBackward::release_variables();
+    if (saved) saved->reset_data();
+  }
+  std::string name() const override {
+    const std::string product = ProductBackward::name();
+    return product.substr(0, product.size() - 8) + "ActivationBackward";
+  }
+};
+
 bool needs_graph(const Args& x) {
   if (!at::GradMode::is_enabled()) return false;
   return x.a.requires_grad() || x.b.requires_grad() || (x.c && x.c->requires_grad());
 }
 
-NodePtr<ProductBackward> make(const Args& x) {
-  auto node = autograd::make_node<ProductBackward>();
+template <class N> NodePtr<N> make(const Args& x) {
+  auto node = autograd::make_node<N>();
   node->kind = x.kind;
   if (const auto asked = asked_precision(x)) node->how.precision = name(*asked);  // words that stay
   node->how.batch_invariant = x.how.batch_invariant;
@@ -100,10 +156,11 @@ NodePtr<ProductBackward> make(const Args& x) {
     node->addend = true;
     node->alpha = *x.alpha;
     node->beta = *x.beta;
-    node->set_next_edges(torch::autograd::collect_next_edges(*x.c, x.a, x.b));
-  } else {
-    node->set_next_edges(torch::autograd::collect_next_edges(x.a, x.b));
   }
+  torch::autograd::edge_list edges;
+  for (const Tensor* t : {x.c, &x.a, &x.b, x.residual})
+    if (t) edges.push_back(torch::autograd::impl::gradient_edge(*t));
+  node->set_next_edges(std::move(edges));
   const size_t first = x.c ? 1 : 0;
   if (node->should_compute_output(first)) {
     node->b = SavedVariable(x.b, false);
@@ -136,10 +193,11 @@ Tensor forward_tangent(const Args& x, const Tensor& result) {
   return total;
 }
 
-bool differentiated(const Args& x) {
-  return needs_graph(x) || any_tangent(x) ||
-         (x.residual &&
-          ((at::GradMode::is_enabled() && x.residual->requires_grad()) || autograd::has_tangent(*x.residual)));
+bool any_tangent_with_tail(const Args& x) {
+  return any_tangent(x) || (x.residual && autograd::has_tangent(*x.residual));
+}
+bool needs_graph_with_tail(const Args& x) {
+  return needs_graph(x) || (x.residual && at::GradMode::is_enabled() && x.residual->requires_grad());
 }
 
 // torch's own in-place form, which keeps the history that an `out=` form refuses.
@@ -167,6 +225,12 @@ Tensor plain_call(const Args& x) {
   }
 }
 
+Tensor fused_call(const Args& x) {
+  const call::Optional residual = x.residual ? call::Optional(*x.residual) : std::nullopt;
+  return x.kind == Kind::bmm ? call::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha, x.activation, residual, x.how)
+                             : call::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha, x.activation, residual, x.how);
+}
+
 // Dense tensors of a type that we do not take, nothing differentiated: the op below says so, with or without data.
 bool refused_below(const Args& x) {
   if (!x.plain() || !x.how.empty() || needs_graph(x) || any_tangent(x)) return false;
@@ -174,6 +238,34 @@ bool refused_below(const Args& x) {
     if (t && (t->layout() != c10::kStrided || t->is_quantized() || t->is_nested() || !(t->is_cpu() || t->is_meta())))
       return false;
   return true;
+}
+// A tangent needs what the fused tail does not keep: the same ops one by one.
+Tensor one_by_one(const Args& x) {
+  check_activation(x);
+  return call::finish(plain_call(x), x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
+}
+
+// The fused call, and of what it computes on its way the one tensor that its gradient reads: the result where that is
+// enough, else what went into the activation.
+Tensor activated_call(const Args& x, c10::function_ref<Tensor()> below) {
+  check_activation(x);
+  auto node = make<ActivatedBackward>(x);
+  const Activation kind = x.activation ? activation_of(*x.activation) : Activation::none;
+  const bool reads = kind != Activation::none && needs_graph(x);  // a residual's gradient is the upstream one
+  node->activation = kind;
+  node->of_result = reads_result(kind) && !x.residual;
+  Tensor result, before;
+  {
+    at::AutoDispatchBelowAutograd guard;
+    if (reads && !node->of_result) std::tie(result, before) = product_with_aux(x);
+    else result = below();
+  }
+  if (x.c) node->c_shape.record(*x.c, result);
+  if (x.residual) node->residual_shape.emplace().record(*x.residual, result);
+  torch::autograd::set_history(result, node);
+  if (before.defined()) torch::autograd::set_history(before, node);
+  if (reads) node->saved.emplace(node->of_result ? result : before, true);
+  return result;
 }
 }  // namespace
 
@@ -183,14 +275,12 @@ Tensor autograd_call(const Args& x, c10::function_ref<Tensor()> below) {
     return x.plain() ? product
                      : call::finish(product, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
   }
-  // A derivative needs what the fused tail does not keep: the same ops one by one.
-  if (!x.plain() && differentiated(x)) {
-    check_activation(x);
-    const Tensor product = plain_call(x);
-    return call::finish(product, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
+  if (!x.plain()) {
+    if (any_tangent_with_tail(x)) return one_by_one(x);
+    if (needs_graph_with_tail(x)) return activated_call(x, below);
   }
   NodePtr<ProductBackward> node;
-  if (needs_graph(x)) node = make(x);
+  if (needs_graph(x)) node = make<ProductBackward>(x);
   Tensor result;
   {
     at::AutoDispatchBelowAutograd guard;
@@ -216,10 +306,8 @@ void autograd_out(const Args& x, const Tensor& out, c10::function_ref<void()> be
 void autograd_inplace(const Args& x, c10::function_ref<void()> below) {
   const Tensor& self = *x.c;
   if (!ours(x) && !refused_below(x)) return twin_inplace(x);
-  if (!x.plain() && differentiated(x)) {  // as in autograd_call; the copy has the derivative
-    check_activation(x);
-    const Tensor result =
-        call::finish(plain_call(x), x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
+  if (!x.plain() && (any_tangent_with_tail(x) || needs_graph_with_tail(x))) {  // the copy has the derivative
+    const Tensor result = fused_call(x);
     TORCH_CHECK(result.sym_sizes().equals(self.sym_sizes()), "Bad in-place call: input tensor size ", self.sym_sizes(),
                 " and output tensor size ", result.sym_sizes(), " should match");
     self.copy_(result);
@@ -228,7 +316,7 @@ void autograd_inplace(const Args& x, c10::function_ref<void()> below) {
   const bool graph = needs_graph(x);
   torch::autograd::check_inplace(self, graph);
   NodePtr<ProductBackward> node;
-  if (graph) node = make(x);
+  if (graph) node = make<ProductBackward>(x);
   const Tensor tangent = any_tangent(x) ? forward_tangent(x, self) : Tensor();
   {
     at::AutoDispatchBelowAutograd guard;

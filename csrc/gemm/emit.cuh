@@ -16,7 +16,7 @@ struct Ending {
   bool down = false;   // packets run down a column of D
   bool plain = false;  // D is the sum as it is
   bool wide = false;   // D has the accumulator's type, the operands a narrower one
-  bool d_packets = false, c_packets = false, residual_packets = false, saved_packets = false;
+  bool d_packets = false, c_packets = false, residual_packets = false, saved_packets = false, aux_packets = false;
 };
 
 // Which way the packets of a tile run: along what lies side by side in D, but across what is summed, so that a thread's
@@ -40,6 +40,7 @@ inline Ending ending_of(const Problem& p, const Data& data, int elements, bool d
   e.c_packets = last.addend && fits(p.c);
   e.residual_packets = last.residual && fits(p.residual);
   e.saved_packets = last.derivative != Activation::none && fits(p.saved);
+  e.aux_packets = last.aux && fits(p.aux);
   return e;
 }
 
@@ -58,7 +59,7 @@ inline Data partial_of(Data d) {
   d.d = d.partial;
   d.c = d.residual = d.saved = d.row_scale = d.column_scale = nullptr;
   d.bias = d.scale_result = nullptr;
-  d.sums = d.parts = nullptr;
+  d.sums = d.parts = d.aux = nullptr;
   return d;
 }
 
@@ -97,7 +98,24 @@ GPUKERN_D void fetch(const Ending& w, const void* from, const Layout& l, int64_t
   fetch(static_cast<const O*>(from) + offset, l, packets, w.down, left, v);
 }
 
-// activation(alpha * r c * sum + beta * C) * derivative'(S) + residual.
+// Stores P numbers, `left` of which are there, as elements of type O.
+template <class O, class V, int P, class Narrow>
+GPUKERN_D void put(O* to, const Layout& l, bool packets, bool down, int left, const V (&v)[P], Narrow narrow) {
+  if (packets && left == P) {
+    Packet<O, P> packet;
+#pragma unroll
+    for (int i = 0; i < P; ++i) packet.v[i] = narrow(v[i]);
+    store_packet(reinterpret_cast<Packet<O, P>*>(to), packet);
+  } else {
+    const int64_t step = down ? l.row : l.column;
+#pragma unroll
+    for (int i = 0; i < P; ++i)
+      if (i < left) to[i * step] = narrow(v[i]);
+  }
+}
+
+// activation(alpha * r c * sum + beta * C) * derivative'(S) + residual.  Backward: training's ends too, the derivative
+// and the aux.
 template <bool Backward, class O, class Wide, class V, int P>
 GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t column, int left, V (&v)[P]) {
   // Read where it is used.  From w itself the addresses would say that they are global memory, and take two scalar
@@ -143,6 +161,11 @@ GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t col
 #pragma unroll
       for (int i = 0; i < P; ++i) v[i] += x[i];
     } else if constexpr (std::is_floating_point_v<V>) {
+      if (Backward && step == 1 && e.aux) {
+        const int64_t offset = batch * p.aux.batch + row * p.aux.row + column * p.aux.column;
+        put(static_cast<O*>(data.aux) + offset, p.aux, w.aux_packets, w.down, left, v,
+            [](V number) { return Number<O>::narrow(number); });
+      }
 #pragma unroll 1
       for (int i = 0; i < P; ++i) {
         v[0] = activated<Backward>(kind, step == 2, v[0], step == 2 ? x[0] : v[0]);
@@ -164,21 +187,10 @@ GPUKERN_OUTLINE_CUDA Several<V, P> completed(const Ending& w, int64_t batch, int
   return sums;
 }
 
-// Stores P numbers, `left` of which are there, as elements of type O.
+// The same into D.
 template <class O, class V, int P, class Narrow>
 GPUKERN_D void put(const Ending& w, const Layout& l, int64_t offset, int left, const V (&v)[P], Narrow narrow) {
-  O* const to = static_cast<O*>(w.data.d) + offset;
-  if (w.d_packets && left == P) {
-    Packet<O, P> packet;
-#pragma unroll
-    for (int i = 0; i < P; ++i) packet.v[i] = narrow(v[i]);
-    store_packet(reinterpret_cast<Packet<O, P>*>(to), packet);
-  } else {
-    const int64_t step = w.down ? l.row : l.column;
-#pragma unroll
-    for (int i = 0; i < P; ++i)
-      if (i < left) to[i * step] = narrow(v[i]);
-  }
+  put(static_cast<O*>(w.data.d) + offset, l, w.d_packets, w.down, left, v, narrow);
 }
 
 // What of P neighbours from (row, column) on is in D.

@@ -1,4 +1,5 @@
-// What happens to a sum before it is stored: D = activation(alpha * sum + beta * C) * derivative'(S) + residual.
+// What happens to a sum before it is stored: D = activation(alpha * sum + beta * C) * derivative'(S) + residual.  Where
+// an aux is asked for, what goes into the activation is stored there.
 //
 // The formulas are the elementwise catalogue's, so a fused activation and the op of that name are one text, and a fused
 // derivative and that op's gradient another.

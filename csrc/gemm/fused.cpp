@@ -16,15 +16,8 @@
 #include "shapes.h"
 
 namespace gpukern::gemm {
-namespace {
 
-using Ref = const Tensor&;
-using Name = call::Name;
-
-bool tracked(Ref t) { return (at::GradMode::is_enabled() && t.requires_grad()) || autograd::has_tangent(t); }
-
-// Whether a row took it.
-bool launched(const Args& x, Ref out) {
+bool launched(const Args& x, const Tensor& out) {
   const Problem problem = problem_of(x, out);
   const c10::Device where = x.a.device();
   const Choice choice = chosen(problem, gpu_path::device(where), gpu_path::ranking(problem, where));
@@ -33,6 +26,13 @@ bool launched(const Args& x, Ref out) {
   gpu_path::launch(choice, problem, x, out);
   return true;
 }
+
+namespace {
+
+using Ref = const Tensor&;
+using Name = call::Name;
+
+bool tracked(Ref t) { return (at::GradMode::is_enabled() && t.requires_grad()) || autograd::has_tangent(t); }
 
 // ---- (grad @ weight) * activation'(saved) -------------------------------------------------------
 

@@ -4,8 +4,14 @@
 
 namespace gpukern::gemm {
 
+// What the catalogue's gradient of an activation reads: its result or its argument, or (relu) either.
+bool reads_result(Activation kind);
+bool reads_argument(Activation kind);
 // g times the derivative of an activation at s, by the elementwise catalogue's gradient; differentiable itself.
-Tensor differentiated(Activation kind, const Tensor& g, const Tensor& s);
+// of_result: s is what came out of the activation, whose gradient reads that.
+Tensor differentiated(Activation kind, const Tensor& g, const Tensor& s, bool of_result = false);
+// A Problem to its row, and that to the GPU; false where no row took it.
+bool launched(const Args& x, const Tensor& out);
 
 void define_fused(torch::Library& m);
 void implement_fused(torch::Library& m);

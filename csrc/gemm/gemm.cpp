@@ -62,21 +62,6 @@ template <class F> void for_tensors(const Args& args, F&& f) {
 
 Activation activation(const Args& args) { return args.activation ? activation_of(*args.activation) : Activation::none; }
 
-// Extensions have no words of torch's: what a fused tail needs.
-void check_tail(const Args& args) {
-  check_activation(args);
-  if (!args.residual) return;
-  TORCH_CHECK_TYPE(args.residual->scalar_type() == args.a.scalar_type(), "gpukern.", op_name(args),
-                   "(): residual has type ", args.residual->scalar_type(), ", but the product has ",
-                   args.a.scalar_type(), "; convert one of them.");
-}
-void check_residual_shape(const Args& args, const Tensor& out) {
-  if (args.residual)
-    TORCH_CHECK(at::is_expandable_to(args.residual->sizes(), out.sizes()), "gpukern.", op_name(args),
-                "(): residual of shape ", args.residual->sizes(), " does not broadcast to the product's ", out.sizes(),
-                ".");
-}
-
 // The kernels read a factor's conjugate from the same memory.  What is added, and a factor that is a vector on the CPU
 // (where ATen's kernel reads it as it lies), is conjugated first: it is small beside the factors.
 bool conjugate_first(const Args& x) {
@@ -159,6 +144,20 @@ void check_how(const Args& x) { asked_precision(x); }
 void check_activation(const Args& args) {
   TORCH_CHECK_TYPE(activation(args) == Activation::none || at::isFloatingType(args.a.scalar_type()), "gpukern.",
                    op_name(args), "(): activation= needs a floating type, got ", args.a.scalar_type(), ".");
+}
+
+void check_tail(const Args& args) {
+  check_activation(args);
+  if (!args.residual) return;
+  TORCH_CHECK_TYPE(args.residual->scalar_type() == args.a.scalar_type(), "gpukern.", op_name(args),
+                   "(): residual has type ", args.residual->scalar_type(), ", but the product has ",
+                   args.a.scalar_type(), "; convert one of them.");
+}
+void check_residual_shape(const Args& args, const Tensor& out) {
+  if (args.residual)
+    TORCH_CHECK(at::is_expandable_to(args.residual->sizes(), out.sizes()), "gpukern.", op_name(args),
+                "(): residual of shape ", args.residual->sizes(), " does not broadcast to the product's ", out.sizes(),
+                ".");
 }
 
 bool ours(const Args& args) {

@@ -113,6 +113,8 @@ Problem problem_of(const Args& x, const Tensor& out) {
     p.saved = place(ends->saved);
     p.row_scale = place(ends->row_scale);
     p.column_scale = place(ends->column_scale);
+    p.epilogue.aux = ends->aux != nullptr;
+    p.aux = place(ends->aux);
   }
   p.d = out.defined() ? layout_of(out, x.kind, {p.batch, p.m, p.n}) : Layout{p.n, 1, p.m * p.n, 16};
   return p;
@@ -161,7 +163,8 @@ Ranking ranking(const Problem& problem, c10::Device where) {
   return found ? Ranking(found->rows) : Ranking();
 }
 
-void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& out) {
+namespace {
+Data data_of(const Args& x, const Tensor& out) {
   const auto address = [](const Tensor* t) -> const void* { return t ? t->const_data_ptr() : nullptr; };
   Data data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()};
   if (x.ends) {
@@ -169,8 +172,30 @@ void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& 
     data.row_scale = address(x.ends->row_scale);
     data.column_scale = address(x.ends->column_scale);
     if (x.ends->sums) data.sums = x.ends->sums->data_ptr();
+    if (x.ends->aux) data.aux = x.ends->aux->data_ptr();
   }
-  launch(choice, problem, data, out);
+  return data;
+}
+Tensor numbers(int64_t count, const Problem& problem, const Tensor& like) {
+  return at::empty({count}, like.options().dtype(scalar_type_of(accumulator(problem.type))));
+}
+}  // namespace
+
+void launch(Choice choice, const Problem& problem, const Args& x, const Tensor& out) {
+  launch(choice, problem, data_of(x, out), out);
+}
+
+void end_alone(const Problem& problem, const Args& x, const Tensor& out) {
+  const c10::Device where = out.device();
+  const c10::DeviceGuard guard(where);
+  const Stream stream = c10::impl::VirtualGuardImpl(where.type()).getStream(where).native_handle();
+  Data data = data_of(x, out);
+  data.splits = 0;
+  data.partial = data.d;  // of which nothing is read
+  const Tensor parts = numbers(ceil_div(problem.m, split::part_rows(problem)) * problem.n, problem, out);
+  data.parts = parts.data_ptr();
+  const int error = split::add_ranges(problem, data, stream);
+  TORCH_CHECK(error == 0, "gpukern: launching the gradient of an activation failed: ", platform::error_string(error));
 }
 
 void launch(Choice choice, const Problem& problem, Data data, const Tensor& out) {
@@ -183,12 +208,12 @@ void launch(Choice choice, const Problem& problem, Data data, const Tensor& out)
   data.processors = device.sm_count;
   Tensor partial;  // from the caching allocator, on the same stream: free for others once the launches are in order
   if (ranges_in_memory(choice, problem, data.splits, device) || kFolders[choice.folder].apart(problem)) {
-    partial = at::empty({data.splits * out.numel()}, out.options().dtype(scalar_type_of(accumulator(problem.type))));
+    partial = numbers(data.splits * out.numel(), problem, out);
     data.partial = partial.data_ptr();
   }
   Tensor parts;
   if (const int64_t count = parts_of(choice, problem, data.splits).count) {
-    parts = at::empty({count * problem.n}, out.options().dtype(scalar_type_of(accumulator(problem.type))));
+    parts = numbers(count * problem.n, problem, out);
     data.parts = parts.data_ptr();
   }
   Tensor workspace;
@@ -215,6 +240,9 @@ void launch(Choice, const Problem&, const Args&, const Tensor&) {
   TORCH_INTERNAL_ASSERT(false, "gpukern: no GPU kernels are built");
 }
 void launch(Choice, const Problem&, Data, const Tensor&) {
+  TORCH_INTERNAL_ASSERT(false, "gpukern: no GPU kernels are built");
+}
+void end_alone(const Problem&, const Args&, const Tensor&) {
   TORCH_INTERNAL_ASSERT(false, "gpukern: no GPU kernels are built");
 }
 

@@ -19,5 +19,7 @@ void prepare(const Args& args, const Tensor& out);
 // On the caller's current stream.
 void launch(Choice choice, const Problem& problem, const Args& args, const Tensor& out);
 void launch(Choice choice, const Problem& problem, Data data, const Tensor& out);
+// The epilogue of a product without the product: of no ranges of k, whose sums are 0.  Columns are summed.
+void end_alone(const Problem& problem, const Args& args, const Tensor& out);
 
 }  // namespace gpukern::gemm::gpu_path

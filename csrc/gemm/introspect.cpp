@@ -82,6 +82,7 @@ std::string problem_text(const Problem& p) {
   if (p.epilogue.row_scale) text += ", rows scaled";
   if (p.epilogue.column_scale) text += ", columns scaled";
   if (p.epilogue.addend) text += p.c.row == 0 ? ", + bias" : ", + C";
+  if (p.epilogue.aux) text += ", pre-activation stored";
   if (p.epilogue.activation != Activation::none) text += std::string(", ") + name(p.epilogue.activation);
   if (p.epilogue.derivative != Activation::none) text += std::string(", ") + name(p.epilogue.derivative) + "'(saved)";
   if (p.epilogue.residual) text += ", + residual";
@@ -184,6 +185,7 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
     e.inside = e.splits > 1 && !ranges_in_memory(best, p, e.splits, d);
     e.parts = parts_of(best, p, e.splits);
     e.workspace = kFolders[best.folder].workspace(p);
+    e.apart = ranges_in_memory(best, p, e.splits, d) || kFolders[best.folder].apart(p);
   }
   e.terms = p.type == DType::f32 && term_products(p.precision) > 0;
   if (const Choice one = chosen ? chosen : best)

@@ -38,6 +38,7 @@ struct Explanation {
   int64_t workspace = 0;                                      // bytes that a pass writes before it
   bool terms = false;                                         // that pass writes bfloat16 terms
   bool tensor_cores = false;                                  // multiply in the row, else in `would_run`
+  bool apart = false;                                         // its sums go through memory and end in split/
   Parts parts;                                                // in which it sums D's columns
   bool ranked = false;                                        // a stored measurement decided
   std::string measurement;                                    // what it said

@@ -1,10 +1,11 @@
 // What a matrix product is, as plain data: no torch, no CUDA.  Selection, kernels, tests and explain() all speak of it.
 //
 //   D = activation(alpha * r c * A B + beta * C) * derivative'(S) + residual
+//   aux = alpha * r c * A B + beta * C, where it is asked for: what the activation's gradient reads
 //
-// A: m x k, B: k x n, C, D, S, residual: m x n; `batch` of them.  A and B have one type; C, D, S and the residual have
-// `out`, which is the same or the accumulator's.  r, a factor a row, and c, a factor a column, have the accumulator's;
-// they are m x n matrices of which one stride is 0, so that a transposed problem is like any other.
+// A: m x k, B: k x n, C, D, S, residual, aux: m x n; `batch` of them.  A and B have one type; C, D, S, aux and the
+// residual have `out`, which is the same or the accumulator's.  r, a factor a row, and c, a factor a column, have the
+// accumulator's; they are m x n matrices of which one stride is 0, so that a transposed problem is like any other.
 #pragma once
 #include <cstdint>
 
@@ -82,6 +83,7 @@ struct Epilogue {
   bool row_scale = false, column_scale = false;    // r and c; floating types only
   Activation derivative = Activation::none;        // of which, at S: what backward multiplies by; none reads no S
   Sums sums = Sums::none;                          // of one matrix of a floating type
+  bool aux = false;                                // beside an activation, of D's type, which is the operands'
 };
 
 // Where the scale of an operand's element lies: x its row in A or column in B, k the other.  Both strides 0: one scale.
@@ -104,7 +106,7 @@ struct Problem {
   Precision precision = Precision::strict;
   bool batch_invariant = false;  // a row of D may not depend on how many other rows there are
   int64_t m = 0, n = 0, k = 0, batch = 1;
-  Layout a, b, c, d, residual, saved;  // a bias is a C whose row (or column) stride is 0; saved is S
+  Layout a, b, c, d, residual, saved, aux;  // a bias is a C whose row (or column) stride is 0; saved is S
   Layout row_scale, column_scale;
   bool conjugate_a = false, conjugate_b = false;  // the factor is the conjugate of what memory has
   Epilogue epilogue;
@@ -113,10 +115,11 @@ struct Problem {
 
 // What the rows of ordinary cores and of float64 leave to split/, which every such product then ends with: the formulas
 // of gradients would be 8 KB (13 of float64) in each of these kernels, and what the sums' way through memory costs is
-// little beside their slower multiplication, or beside the matrix that a thin product reads.
+// little beside their slower multiplication, or beside the matrix that a thin product reads.  The second store of an
+// aux goes the same way.
 constexpr bool ends_apart(DType t) { return t == DType::f64; }
 constexpr bool ends_apart(const Problem& p) {
-  return p.epilogue.derivative != Activation::none || p.epilogue.sums != Sums::none;
+  return p.epilogue.derivative != Activation::none || p.epilogue.sums != Sums::none || p.epilogue.aux;
 }
 
 // The addresses that go with a Problem.
@@ -143,6 +146,7 @@ struct Data {
   // accumulator's (select.h, parts_of).
   void* sums = nullptr;
   void* parts = nullptr;
+  void* aux = nullptr;
   // Of rows whose blocks stay on their processor: how many there are.  cluster: blocks that share an operand, where
   // that is forced (tests), or -1: those of a cluster add up the ranges of k; 0: the row's own rule.
   int processors = 0;
@@ -164,6 +168,7 @@ constexpr Problem transposed(Problem p) {
   p.d = transposed(p.d);
   p.residual = transposed(p.residual);
   p.saved = transposed(p.saved);
+  p.aux = transposed(p.aux);
   p.row_scale = transposed(p.row_scale);
   p.column_scale = transposed(p.column_scale);
   p.epilogue.sums = transposed(p.epilogue.sums);

@@ -13,14 +13,15 @@ namespace gpukern::gemm {
 
 enum class Kind : uint8_t { mm, bmm, mv };
 
-// The ends that torch has no op for (fused.cpp): what the result is multiplied by, at `saved`; scales; where the sums
-// of its columns go.
+// The ends that torch has no op for (fused.cpp, training.cpp): what the result is multiplied by, at `saved`; scales;
+// where the sums of its columns and the pre-activation go.
 struct Ends {
   call::Name derivative = {};
   const Tensor* saved = nullptr;
   const Tensor* row_scale = nullptr;     // (batch, m, 1)
   const Tensor* column_scale = nullptr;  // (batch, 1, n)
   const Tensor* sums = nullptr;          // (n,), of the result's type
+  const Tensor* aux = nullptr;           // of the result's shape and type: gets what goes into the activation
 };
 
 struct Args {
@@ -46,6 +47,9 @@ bool ours(const Args& args);
 Choice chosen(const Problem& problem, const Device& device, const Ranking& ranking);
 // An activation of what has none is a TypeError.
 void check_activation(const Args& args);
+// Extensions have no words of torch's: what a fused tail needs, and its shape beside the product's.
+void check_tail(const Args& args);
+void check_residual_shape(const Args& args, const Tensor& out);
 // Says once (or refuses under GPUKERN_STRICT=1) that a device has no kernels, before torch's own op serves it.
 void report_device(const Args& args);
 // torch's own product with the same arguments: for what is not ours, and for torch's words on wrong arguments.

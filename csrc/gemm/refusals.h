@@ -16,6 +16,8 @@ constexpr Reason refused_result(const Problem& p) {
     return "row and column scales need a floating type";
   if (p.epilogue.sums != Sums::none && (!floating(p.type) || p.batch != 1))
     return "column sums need a single matrix of a floating type";
+  if (p.epilogue.aux && (!floating(p.type) || p.out != p.type || p.epilogue.activation == Activation::none))
+    return "an auxiliary output needs an activation, and a result of the operands' floating type";
   return nullptr;
 }
 

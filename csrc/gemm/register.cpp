@@ -13,7 +13,9 @@
 #include "compose.h"
 #include "family.h"
 #include "fused.h"
+#include "mlp.h"
 #include "scaled.h"
+#include "training.h"
 #include "wide.h"
 
 namespace gpukern::gemm {
@@ -221,6 +223,8 @@ void define(torch::Library& m) {
   define_scaled(m);
   define_family(m);
   define_fused(m);
+  define_training(m);
+  define_mlp(m);
 }
 
 void implement(torch::Library& m) {
@@ -233,6 +237,7 @@ void implement(torch::Library& m) {
   for_sums(both);
   for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.backend_inplace); });
   implement_fused(m);
+  implement_training(m);
 }
 
 void implement_elsewhere(torch::Library& m) {
@@ -245,6 +250,8 @@ void implement_elsewhere(torch::Library& m) {
   for_sums(both);
   for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.elsewhere_inplace); });
   implement_fused_elsewhere(m);
+  implement_training_elsewhere(m);
+  implement_mlp_elsewhere(m);
 }
 
 void implement_autograd(torch::Library& m) {
@@ -257,6 +264,8 @@ void implement_autograd(torch::Library& m) {
   for_sums(both);
   for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.differentiable_inplace); });
   implement_fused_autograd(m);
+  implement_training_autograd(m);
+  implement_mlp_autograd(m);
 }
 
 void implement_inplace(torch::Library& m) {
@@ -286,6 +295,8 @@ void implement_batching(torch::Library& m) {
   implement_wide_batching(m);
   implement_family_batching(m);
   implement_fused_batching(m);
+  implement_training_batching(m);
+  implement_mlp_batching(m);
 }
 
 std::vector<entry::Declaration> functions() {
@@ -293,7 +304,9 @@ std::vector<entry::Declaration> functions() {
       "\n\nactivation: none, relu, gelu, gelu_tanh, silu or any other unary op of gpukern's but sin and cos, by its "
       "name "
       "and with its defaults, applied to the product; "
-      "residual: a tensor that broadcasts to the result, added last.  Both are fused where no gradient is needed."
+      "residual: a tensor that broadcasts to the result, added last.  Both are fused, with a gradient too; forward "
+      "mode "
+      "computes them one by one."
       "\n\nprecision, of float32: 'strict', 'tf32' (operands rounded to 11 bits), 'bf16x3', 'bf16x6' or 'bf16x9' "
       "(operands as two or three bfloat16 terms, that many products of which are added: 16 bits of each operand, "
       "float32's accuracy, all of it); None: what torch's switches say.  A device without such a kernel, and the CPU, "

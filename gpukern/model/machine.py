@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import _C, selection
+from .. import _C
 from ..scaled import scale_kind
 from .build import library
+from .configurations import precision_for, row_at
 from .memory import Memory, guarded, name_buffer, unwritten, watch
 
 MAX_DIMS = 8
@@ -286,38 +287,13 @@ def op_at(family: int, place: int) -> str:
     return str(entry["name"]) + (f"-{entry['choice']}" if entry["choice"] else "")
 
 
-@cache
-def row_at(folder: int, row: int) -> str:
-    """The name of a configuration, from the index of its folder and its own."""
-    names = [str(r["name"]) for r in _C.gemm_rows()]
-    folders = list(dict.fromkeys(name.split("/")[0] for name in names))
-    return [name for name in names if name.startswith(folders[folder] + "/")][row]
-
-
-@cache
-def place_of(name: str) -> tuple[int, int]:
-    """The place of a configuration's folder, and its own in the folder's table: what the model is told."""
-    names = [str(r["name"]) for r in _C.gemm_rows()]
-    folder = name.split("/")[0]
-    mine = [other for other in names if other.startswith(folder + "/")]
-    return list(dict.fromkeys(other.split("/")[0] for other in names)).index(folder), mine.index(name)
-
-
-def _precision_for(folder: int, place: int, dtype: torch.dtype) -> str:
-    """A precision that the configuration serves, whatever selection would choose."""
-    row = selection.named(row_at(folder, place))
-    if dtype != torch.float32:
-        return "strict"
-    return "bf16x6" if row.adds_terms else row.precisions[0]
-
-
 def product(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
     c: Tensor | None = None, alpha: complex = 1, beta: complex = 1, activation: str = "none",
     residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False, splits: int = 1,
     precision: str | None = None, derivative: str = "none", saved: Tensor | None = None,
     row_scale: Tensor | None = None, column_scale: Tensor | None = None, processors: int = 4, cluster: int = 0,
-    batch_invariant: bool = False,
+    batch_invariant: bool = False, aux: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Runs one configuration over guarded copies of a (batch, m, k), b (batch, k, n), and c, saved and residual
     (batch, m, n).
@@ -329,6 +305,7 @@ def product(
     processors: of the device, for persistent kernels.  cluster: blocks that share an operand, for configurations with
     clusters (0: the configuration's own rule; -1: the blocks of a cluster take the ranges of k).
     batch_invariant: a row of the result may not depend on how many others there are.
+    aux: gets what goes into the activation; the kernel writes a guarded copy that lies as it does.
 
     Refused if the configuration cannot serve the call; ModelError for a fault of the kernel.
     """
@@ -339,30 +316,32 @@ def product(
     addend = c is not None and beta != 0
     flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
     conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not conjugated; the kernel gets the flag
-    precision = precision or _precision_for(folder, row, a.dtype)
+    precision = precision or precision_for(folder, row, a.dtype)
     return _launch(
         folder, row, out, memory, flags=flags, conjugated=conjugated, factors=(alpha, beta), precision=precision,
         derivative=derivative, schedule=schedule, aligned=aligned, splits=splits, grid=(processors, cluster),
-        batch_invariant=batch_invariant,
+        batch_invariant=batch_invariant, aux=aux,
     )  # fmt: skip
 
 
 def product_with_sums(
     folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
     derivative: str = "none", saved: Tensor | None = None, precision: str | None = None, splits: int = 1,
-    schedule: Schedule | None = None, aligned: bool = False,
+    schedule: Schedule | None = None, aligned: bool = False, c: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Runs one configuration over guarded copies of a (m, k), b (k, n) and saved (m, n): returns D and the sums of its
     columns.
 
     As `product`; the model checks the sums and their partial sums too, which are NaN until they are written.
+    splits: 0 is the epilogue of c alone, as the gradient of an activation is computed.
     """
-    given = {"a": a, "b": b, "saved": saved}
+    given = {"a": a, "b": b, "saved": saved, "c": c}
     memory = {name: guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
     sums = guarded(out.new_empty(out.shape[1]), aligned=aligned).poison()
     result = _launch(
-        folder, row, out, memory, precision=precision or _precision_for(folder, row, a.dtype), derivative=derivative,
-        schedule=schedule, aligned=aligned, splits=splits, sums=sums,
+        folder, row, out, memory, precision=precision or precision_for(folder, row, a.dtype), derivative=derivative,
+        schedule=schedule, aligned=aligned, splits=splits, sums=sums, flags=(0, int(c is not None), 0),
+        factors=(1, int(c is not None)),
     )  # fmt: skip
     sums.check_gaps()
     return result, sums.view.clone()
@@ -396,20 +375,22 @@ def _launch(
     conjugated: Sequence[int] = (0, 0), factors: tuple[complex, complex] = (1, 0), precision: str = "strict",
     derivative: str = "none", kinds: Sequence[int] | None = None, schedule: Schedule | None, aligned: bool, splits: int,
     grid: tuple[int, int] = (4, 0), sums: Memory | None = None, batch_invariant: bool = False,
-    stream: Stream | None = None,
+    stream: Stream | None = None, aux: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """flags: activation, addend, residual.  factors: alpha and beta.  kinds: `scales` of harness_product.cpp.  grid:
     processors and blocks of a cluster.  sums: receives the sums of D's columns.  stream: the launch is queued there,
     and the returned D is written when the stream runs."""
     set_schedule(schedule or Schedule())
     target = guarded(out, aligned=aligned).poison()
+    stored = None if aux is None else guarded(aux, aligned=aligned).poison()
     views = {name: buffer.view for name, buffer in memory.items()}
     a, b = views["a"], views["b"]
     ends = [views.get(name) for name in ("saved", "row_scale", "column_scale")]
-    layouts = [a, b, views.get("c"), target.view, views.get("residual"), *ends]
+    layouts = [a, b, views.get("c"), target.view, views.get("residual"), *ends, None if stored is None else stored.view]
     types = [PRODUCT_TYPES.index(t.dtype) for t in (a, out)]
     which = [folder, row, types[0], *flags, types[1], PRECISIONS.index(precision), splits, *conjugated]
-    which += [ACTIVATIONS.index(derivative), *grid, int(sums is not None), int(batch_invariant), int(_asking)]
+    said = [sums is not None, batch_invariant, _asking, stored is not None]
+    which += [ACTIVATIONS.index(derivative), *grid, *map(int, said)]
     described = (
         _array(ctypes.c_int, which),
         _array(ctypes.c_int64, [a.shape[0] if a.dim() == 3 else 1, a.shape[-2], b.shape[-1], a.shape[-1]]),
@@ -424,12 +405,12 @@ def _launch(
         guarded(torch.empty(size, dtype=dtype), aligned=True).poison() if size else None for size, dtype in sizes
     )
     watch(memory, target)
-    written = {"ranges": partial, "workspace": workspace, "sums": sums, "parts": parts}
+    written = {"ranges": partial, "workspace": workspace, "sums": sums, "parts": parts, "aux": stored}
     for name, buffer in written.items():
         if buffer:
             name_buffer(name, buffer, 1)
     rest = [buffer.view if buffer else None for buffer in (partial, workspace)]
-    of_sums = [buffer.view if buffer else None for buffer in (sums, parts)]
+    of_sums = [buffer.view if buffer else None for buffer in (sums, parts, stored)]
     pointers = [a, b, views.get("c"), views.get("residual"), target.view, *rest, *ends, *of_sums]
     of_scales = [views.get(name) for name in ("scale_a", "scale_b", "bias", "scale_result")]
     alpha, beta = factors
@@ -450,6 +431,10 @@ def _launch(
     _check_written("the result", name, target.view)
     if sums:
         _check_written("the sums of its columns", name, sums.view)
+    if aux is not None and stored:
+        _check_written("the pre-activation", name, stored.view)
+        stored.check_gaps()
+        aux.copy_(stored.view)
     for m in memory.values():
         m.untouched()
     target.check_gaps()
@@ -480,7 +465,7 @@ class Stream:
     ) -> Memory:  # fmt: skip
         """As the function `product`; memory: a, b, c, residual, row_scale .., some of which may be earlier results."""
         flags = [ACTIVATIONS.index(activation), int("c" in memory), int("residual" in memory)]
-        precision = precision or _precision_for(folder, row, memory["a"].view.dtype)
+        precision = precision or precision_for(folder, row, memory["a"].view.dtype)
         _launch(
             folder, row, out, memory, flags=flags, factors=(1, float("c" in memory)), precision=precision, kinds=kinds,
             schedule=self.schedule, aligned=True, splits=splits, grid=(processors, cluster), sums=sums, stream=self,

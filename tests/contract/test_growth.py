@@ -17,6 +17,7 @@ from types import ModuleType
 import pytest
 import torch
 
+import gpukern.model.configurations
 import gpukern.model.machine
 import gpukern.model.memory
 from gpukern.model import build
@@ -158,7 +159,7 @@ def test_the_model_runs_an_added_folder(tree: Tree, monkeypatch: pytest.MonkeyPa
     for module in (gpukern.model.machine, gpukern.model.memory):
         monkeypatch.setattr(module, "library", lambda: found)
     a, b = torch.randint(-4, 5, (1, 35, 40)).float(), torch.randint(-4, 5, (1, 40, 33)).float()
-    folder, _ = gpukern.model.machine.place_of("simt/s32x32")
+    folder, _ = gpukern.model.configurations.place_of("simt/s32x32")
     got = gpukern.model.machine.product(folder, 2, torch.empty(1, 35, 33), a, b, precision="strict")
     assert torch.equal(got.double(), a.double() @ b.double())
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 import gpukern
-from gpukern.model.machine import row_at
+from gpukern.model.configurations import row_at
 from gpukern.selection import named
 from tests.gpu import device
 from tests.oracle.ops import CASES, Case

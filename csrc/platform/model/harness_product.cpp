@@ -27,6 +27,8 @@ gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* l
   p.batch_invariant = which[15] != 0;
   p.epilogue.derivative = static_cast<gemm::Activation>(which[11]);
   p.epilogue.sums = which[14] ? gemm::Sums::columns : gemm::Sums::none;
+  p.epilogue.aux = which[17] != 0;
+  p.aux = layout(layouts + 32);
   return p;
 }
 
@@ -52,14 +54,14 @@ gemm::Reason refusal(const gemm::Folder& folder, const gemm::Row& row, const gem
 
 }  // namespace
 
-// which: folder, configuration, type, activation, addend, residual, type of the result, precision, ranges of k, whether
-// a and b are conjugated, the derivative, processors, blocks of a cluster (0: the configuration's rule), whether the
-// columns of D are summed, whether the product is batch-invariant, whether the table's refusals hold.
-// scales: null, or group and strides (x, k) for a and for b, b's type, use_fast_accum; scale_data: scales of a and b,
-// the bias, the scale of the result.  extents: batch, m, n, k.  layouts: of a, b, c, d, residual, S, row scales and
-// column scales, each with row, column and batch stride in elements and the alignment in bytes.  data: a, b, c,
-// residual, d, memory for partial sums of ranges, the workspace, S, row scales, column scales, the sums of columns and
-// memory for their partial sums (null: none).
+// which: folder, configuration, type, activation, addend, residual, type of the result, precision, ranges of k (0: no
+// product, only its epilogue in split/), whether a and b are conjugated, the derivative, processors, blocks of a
+// cluster (0: the configuration's rule), whether the columns of D are summed, whether the product is batch-invariant,
+// whether the table's refusals hold, whether the pre-activation is stored. scales: null, or group and strides (x, k)
+// for a and for b, b's type, use_fast_accum; scale_data: scales of a and b, the bias, the scale of the result. extents:
+// batch, m, n, k.  layouts: of a, b, c, d, residual, S, row scales, column scales and aux, each with row, column and
+// batch stride in elements and the alignment in bytes.  data: a, b, c, residual, d, memory for partial sums of ranges,
+// the workspace, S, row scales, column scales, the sums of columns, memory for their partial sums, aux (null: none).
 GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t* extents, const int64_t* layouts,
                                                  void* const* data, double alpha, double beta, int64_t whole_alpha,
                                                  int64_t whole_beta, double alpha_imaginary, double beta_imaginary,
@@ -83,13 +85,17 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
                  scales[7] != 0};
   }
   gemm::Data d{data[0], data[1], data[2], data[3], data[4], data[5], which[8], data[6], data[7], data[8], data[9]};
-  d.sums = data[10], d.parts = data[11];
+  d.sums = data[10], d.parts = data[11], d.aux = data[12];
   d.processors = which[12];
   d.cluster = which[13];
   if (scale_data) {
     d.scale_a = scale_data[0], d.scale_b = scale_data[1], d.bias = scale_data[2], d.scale_result = scale_data[3];
   }
   model::last_error().clear();
+  if (d.splits == 0) {  // as gpu_path::end_alone
+    d.partial = d.d;
+    return model::answer(gemm::split::add_ranges(p, d, nullptr));
+  }
   const gemm::Folder& folder = gemm::kFolders[which[0]];
   if (which[16])
     if (const gemm::Reason why = refusal(folder, folder.rows[which[1]], p, d.processors)) return model::refused(why);

@@ -57,5 +57,16 @@ END_FAULTS: list[tuple[str, str, str, str]] = [
     ("the scales of rows lie as those of columns", EMIT, "side == 0 ? p.row_scale : p.column_scale", "p.column_scale"),
     ("only one side is scaled", EMIT, "side < 2", "side < 1"),
     ("scales of rows are D's transposed", PROBLEM, "  p.row_scale = transposed(p.row_scale);\n", ""),
+    ("the aux lies as D", EMIT, "row * p.aux.row + column * p.aux.column", "row * p.d.row + column * p.d.column"),
+    (
+        "the aux of every matrix is the first one's",
+        EMIT,
+        "batch * p.aux.batch + row * p.aux.row",
+        "0 * p.aux.batch + row * p.aux.row",
+    ),
+    ("the aux is stored in D's packets", EMIT, "p.aux, w.aux_packets", "p.aux, w.d_packets"),
+    ("the aux is stored in packets down its columns", EMIT, "&& fits(p.aux)", "&& p.aux.row == 1"),
+    ("the aux is D's transposed", PROBLEM, "  p.aux = transposed(p.aux);\n", ""),
+    ("the aux is stored behind the activation", EMIT, "step == 1 && e.aux", "step == 3 && e.aux"),
     ("a product with a scale alone is plain", EMIT, "!last.row_scale && !last.column_scale", "!last.row_scale"),
 ]

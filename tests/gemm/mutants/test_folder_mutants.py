@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import torch
 
-from gpukern.model.machine import place_of
+from gpukern.model.configurations import place_of
 from tests.gemm.mutants.folder_faults import DOUBLE, EIGHT, FLOAT, planted
 from tests.gemm.mutants.mutants import Mutant
 from tests.gemm.mutants.search import Case, is_seen, loaded

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import gpukern.model.configurations
 import gpukern.model.machine
 import gpukern.reference
 from tests.gemm.mutants.mutants import MMA_SYNC, MUTANTS, NONE, NONE_TF32, Mutant
@@ -74,6 +75,12 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
     a, b = made(33, 41, 70, batch=2)
     nothing = torch.full((2, 33, 41), float("nan"), dtype=dtype)
     yield {"a": a, "b": b, "c": nothing, "beta": 0, "activation": "relu"}
+    c = fills.integers(2, 33, 41, k=9, dtype=dtype)
+    for lay_aux, lay_b, splits in ((same, same, 1), (columns, columns, 1), (every_other, same, 1), (same, columns, 2)):
+        aux = lay_aux(torch.empty(2, 33, 41, dtype=dtype))
+        yield {"a": columns(a), "b": lay_b(b), "activation": "relu", "residual": c, "aux": aux, "splits": splits}
+    a, b = made(20, 40, 64)  # D in packets, the aux not
+    yield {"a": a, "b": b, "activation": "relu", "aux": with_pitch(torch.empty(1, 20, 40, dtype=dtype), 41)}
     if dtype == torch.float32:
         yield {"a": fills.normal(1, 40, 70), "b": fills.normal(1, 70, 40), "rounded": True}
 
@@ -86,7 +93,7 @@ def wrong(case: Case, seed: int, name: str = "") -> str:
     out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype)
     try:
         got = gpukern.model.machine.product(
-            *gpukern.model.machine.place_of(name or SMALL[a.dtype]), out, case.pop("a"), case.pop("b"), **case,
+            *gpukern.model.configurations.place_of(name or SMALL[a.dtype]), out, case.pop("a"), case.pop("b"), **case,
             schedule=gpukern.model.machine.Schedule("pct", seed), aligned=True,
         )  # fmt: skip
     except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
@@ -100,6 +107,8 @@ def wrong(case: Case, seed: int, name: str = "") -> str:
             expected = expected * case[name].double().unsqueeze(dim)
     if c is not None and case.get("beta", 1) != 0:
         expected = expected + case.get("beta", 1) * c.double()
+    if case.get("aux") is not None and not torch.equal(case["aux"], expected.to(case["aux"].dtype)):
+        return "a wrong pre-activation"
     expected = gpukern.reference.activate(expected.numpy(), case.get("activation"))
     if "saved" in case:
         unit = torch.eye(b.shape[2])[None]

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 
+import gpukern.model.configurations
 import gpukern.model.machine
 from tests.gemm.mutants.mutants import NONE, NONE_TERMS, NONE_TF32, SUM_MUTANTS, SUMS, Mutant
 from tests.gemm.mutants.search import Case, is_seen, loaded
@@ -37,7 +38,7 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
 
 def compiled(mutant: Mutant) -> tuple[int, int]:
     """The row of mutant.cu."""
-    return gpukern.model.machine.place_of(TERMS if mutant.terms else SMALL[dtype_of(mutant)])
+    return gpukern.model.configurations.place_of(TERMS if mutant.terms else SMALL[dtype_of(mutant)])
 
 
 def wrong(row: tuple[int, int], case: Case, seed: int) -> str:

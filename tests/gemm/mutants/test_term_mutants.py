@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import gpukern.model.configurations
 import gpukern.model.machine
 from tests.gemm.mutants.mutants import MMA_SYNC, NONE_TERMS, TERM_MUTANTS, Mutant
 from tests.gemm.mutants.search import Case, is_seen, loaded
@@ -56,7 +57,8 @@ def wrong(case: Case, seed: int) -> str:
     out = torch.empty(a.shape[0], a.shape[1], b.shape[2])
     schedule = gpukern.model.machine.Schedule("pct", seed)
     try:
-        got = gpukern.model.machine.product(*gpukern.model.machine.place_of(SMALL), out, schedule=schedule, **case)
+        place = gpukern.model.configurations.place_of(SMALL)
+        got = gpukern.model.machine.product(*place, out, schedule=schedule, **case)
     except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
         return str(said)
     return "" if torch.equal(got, (a.double() @ b.double()).float()) else "a wrong result"

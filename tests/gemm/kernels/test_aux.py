@@ -1,0 +1,149 @@
+"""Products that store what goes into their activation, and the gradient of an activation: under the machine model."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+import gpukern.reference
+from gpukern.model.machine import Refused
+from gpukern.selection import Row
+from tests.gemm.kernels.test_backward import ACTIVATIONS, close, inside
+from tests.gemm.kernels.test_hopper_kernels import FLOATING as HOPPER
+from tests.gemm.kernels.test_hopper_kernels import columns, lines
+from tests.gemm.kernels.test_kernels import (
+    COMMON,
+    FIRST,
+    FLOATING,
+    FLOATING_IDS,
+    GPU_ROWS,
+    laid_out,
+    multiplied,
+    place,
+    ragged,
+)
+from tests.gemm.kernels.thin import side
+from tests.oracle import fills
+from tests.platform import machine
+from tests.platform.machine import Schedule
+
+by_case = pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+KINDS = [
+    (row, t, activation)
+    for row, t in FLOATING
+    for activation in ACTIVATIONS
+    if activation in COMMON or FIRST[row.name.split("/")[0], t] is row
+]
+
+
+@by_case
+def test_ragged_shapes_strides_and_ranges_of_k(row: Row, dtype: torch.dtype) -> None:
+    """relu is exact, so both results are."""
+    for number, (batch, m, n, k) in enumerate(ragged(row)):
+        a, b = (fills.integers(batch, *s, k=4 * k, dtype=dtype) for s in ((m, k), (k, n)))
+        c = fills.integers(batch, m, n, k=9, dtype=dtype)
+        before = (a.double() @ b.double() + c.double()).to(dtype)
+        for kind, splits in (("rows", 1), ("columns", 2), ("gaps", 1), ("strided", 3)):
+            aux = laid_out(torch.empty(batch, m, n, dtype=dtype), kind)
+            out = torch.empty(batch, m, n, dtype=dtype)
+            if number % 2:
+                out = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
+            got = machine.product(
+                *place(row), out, a, b, c=c, activation="relu", residual=c, aux=aux, splits=splits,
+                aligned=bool(number % 3), schedule=Schedule("pct", number + 1),
+            )  # fmt: skip
+            assert torch.equal(aux, before), (kind, m, n, k)
+            assert torch.equal(got, (before.double().relu() + c.double()).to(dtype)), (kind, m, n, k)
+
+
+@pytest.mark.parametrize(
+    ("row", "dtype", "activation"), KINDS, ids=[f"{row.name}-{t}-{activation}" for row, t, activation in KINDS]
+)
+def test_beside_every_activation(row: Row, dtype: torch.dtype, activation: str) -> None:
+    m, n, k = 19, side(row, 23), 18
+    a, b = (multiplied(row, fills.uniform(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
+    bias = fills.uniform(1, 1, n, dtype=dtype).expand(1, m, n)
+    aux = torch.empty(1, m, n, dtype=dtype)
+    got = machine.product(
+        *place(row), torch.empty(1, m, n, dtype=dtype), a, b, c=bias, alpha=0.5, activation=activation, aux=aux
+    )
+    before = 0.5 * (a.double() @ b.double()) + bias.double()
+    close(aux, before, dtype)
+    close(got, torch.from_numpy(gpukern.reference.activate(before.numpy(), activation)), dtype)
+
+
+@pytest.mark.parametrize(("row", "dtype"), HOPPER, ids=[f"{row.name}-{t}" for row, t in HOPPER])
+def test_rows_of_hopper(row: Row, dtype: torch.dtype) -> None:
+    """D is what TMA could store, but an aux is stored by the threads, and D with it."""
+    m, n, k = row.tile[0] + 8, row.tile[1] + 16, 2 * row.tile[2]
+    if row.tile[0] < 64:
+        m, n = n, m
+    a, b = (fills.integers(1, *s, k=4 * k, dtype=dtype) for s in ((m, k), (k, n)))
+    for splits, lay in ((1, lines), (2, columns)):
+        aux = lay(torch.empty(1, m, n, dtype=dtype))
+        got = machine.product(
+            *place(row), torch.empty(1, m, n, dtype=dtype), a, columns(b), activation="relu", aux=aux, splits=splits,
+            aligned=True,
+        )  # fmt: skip
+        expected = (a.double() @ b.double()).to(dtype)
+        assert torch.equal(aux, expected) and torch.equal(got, expected.relu())
+
+
+def test_every_schedule_gives_the_same_bits() -> None:
+    (row,) = (r for r in GPU_ROWS if r.name == "mma_sync/h64x64")
+    a, b = (fills.normal(1, *s, dtype=torch.bfloat16) for s in ((70, 130), (130, 72)))
+    found = []
+    for schedule in (Schedule("fifo"), Schedule("lifo"), Schedule("random", 3), Schedule("pct", 2)):
+        aux = torch.empty(1, 70, 72, dtype=torch.bfloat16)
+        out = torch.empty_like(aux)
+        found.append((machine.product(*place(row), out, a, b, activation="gelu", aux=aux, schedule=schedule), aux))
+    assert all(torch.equal(x, y) for one in found for x, y in zip(one, found[0]))
+
+
+def test_an_aux_without_an_activation_is_refused() -> None:
+    (row,) = (r for r in GPU_ROWS if r.name == "mma_sync/h64x64")
+    a = torch.ones(1, 64, 64, dtype=torch.bfloat16)
+    with pytest.raises(Refused, match="an auxiliary output needs an activation"):
+        machine.product(*place(row), torch.empty_like(a), a, a, aux=torch.empty_like(a))
+
+
+# ---- the gradient of an activation, with the bias's: the end of a product without the product ------------------------
+
+SIMT = next(row for row in GPU_ROWS if row.name.startswith("simt/"))
+TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def gradient(grad: Tensor, saved: Tensor, activation: str, **options: object) -> tuple[Tensor, Tensor]:
+    m, n = grad.shape
+    a, b = grad.new_empty(m, 0), grad.new_empty(0, n)
+    return machine.product_with_sums(
+        *place(SIMT), torch.empty(m, n, dtype=grad.dtype), a, b, c=grad, derivative=activation, saved=saved, splits=0,
+        **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_gradients_alone_are_exact_where_relus_are(dtype: torch.dtype) -> None:
+    for m, n in itertools.product((1, 3, 70), (1, 5, 64)):
+        grad, saved = fills.integers(m, n, k=64, dtype=dtype), torch.randint(-1, 2, (m, n)).to(dtype)
+        wide = laid_out(grad[None], "gaps")[0]
+        for aligned, given in ((False, grad), (True, grad), (True, grad[:1].expand(m, n)), (True, wide)):
+            expected = given.double() * (saved > 0)
+            d, sums = gradient(given, saved, "relu", aligned=aligned)
+            assert torch.equal(d.double(), expected)
+            assert torch.equal(sums.double(), expected.sum(0).to(dtype).double())
+
+
+@pytest.mark.parametrize("activation", ["none", *ACTIVATIONS])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_gradients_alone_of_every_activation(dtype: torch.dtype, activation: str) -> None:
+    grad, saved = fills.normal(37, 24, dtype=dtype), inside(activation, fills.normal(37, 24, dtype=dtype))
+    d, sums = gradient(grad, saved, activation)
+    expected, columns_of = gpukern.reference.mm_activation_backward(
+        grad, torch.eye(24, dtype=dtype), saved, activation, bias_grad=True
+    )
+    close(d, expected, dtype)
+    close(sums / 37, columns_of / 37, dtype)
