@@ -17,6 +17,7 @@
 #include "gemm/gemm.h"
 #include "gemm/introspect.h"
 #include "gemm/ranking.h"
+#include "gemm/registrar.h"
 #include "lazy_views.h"
 #include "platform/device.h"
 #include "platform/device_name.h"
@@ -26,46 +27,46 @@ namespace gemm = gpukern::gemm;
 
 TORCH_LIBRARY(gpukern, m) {
   elementwise::define(m);
-  gemm::define(m);
+  gemm::add_ops(m, gemm::Key::schema);
 }
 TORCH_LIBRARY_IMPL(gpukern, CPU, m) {
   elementwise::implement(m);
-  gemm::implement(m);
+  gemm::add_ops(m, gemm::Key::backend);
 }
 TORCH_LIBRARY_IMPL(gpukern, CUDA, m) {
   elementwise::implement(m);
-  gemm::implement(m);
+  gemm::add_ops(m, gemm::Key::backend);
 }
 // All other tensors: sparse, quantised, on a device that nothing is built for.  torch's own ops serve them.
 TORCH_LIBRARY_IMPL(gpukern, CompositeExplicitAutograd, m) {
   elementwise::implement(m);  // these kernels find that they do not serve the call
-  gemm::implement_elsewhere(m);
+  gemm::add_ops(m, gemm::Key::elsewhere);
 }
 // Nested tensors have dispatch keys of their own, which CompositeExplicitAutograd does not include.
 TORCH_LIBRARY_IMPL(gpukern, NestedTensorCPU, m) {
   elementwise::implement(m);
-  gemm::implement_elsewhere(m);
+  gemm::add_ops(m, gemm::Key::elsewhere);
 }
 TORCH_LIBRARY_IMPL(gpukern, NestedTensorCUDA, m) {
   elementwise::implement(m);
-  gemm::implement_elsewhere(m);
+  gemm::add_ops(m, gemm::Key::elsewhere);
 }
 TORCH_LIBRARY_IMPL(gpukern, Autograd, m) {
   elementwise::implement_autograd(m);
-  gemm::implement_autograd(m);
+  gemm::add_ops(m, gemm::Key::autograd);
 }
 TORCH_LIBRARY_IMPL(gpukern, ADInplaceOrView, m) {
   elementwise::implement_inplace(m);
-  gemm::implement_inplace(m);
+  gemm::add_ops(m, gemm::Key::inplace);
 }
 TORCH_LIBRARY_IMPL(gpukern, Negative, m) { gpukern::implement_negative(m); }
 TORCH_LIBRARY_IMPL(gpukern, Conjugate, m) {
-  gemm::implement_conjugated(m);
+  gemm::add_ops(m, gemm::Key::conjugate);
   gpukern::implement_conjugate(m);  // the other ops
 }
 TORCH_LIBRARY_IMPL(gpukern, FuncTorchBatched, m) {
   elementwise::implement_batching(m);
-  gemm::implement_batching(m);
+  gemm::add_ops(m, gemm::Key::batching);
 }
 TORCH_LIBRARY_IMPL(gpukern, AutocastCPU, m) {
   elementwise::implement_autocast(m, c10::kCPU);

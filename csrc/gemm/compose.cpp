@@ -2,6 +2,7 @@
 // for vmap, under which every product is a matmul with more dimensions.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/functorch/BatchedTensorImpl.h>
+#include <ATen/native/Resize.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
@@ -9,9 +10,11 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/library.h>
 
+#include "../autograd/node.h"
 #include "../autograd/number.h"
 #include "../without_data.h"
 #include "compose.h"
+#include "registrar.h"
 #include "shapes.h"
 
 namespace gpukern::gemm {
@@ -23,6 +26,9 @@ using Sum = Tensor(const Tensor&, const Tensor&, const Tensor&, const Scalar&, c
 namespace {
 template <class F> c10::TypedOperatorHandle<F> handle(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<F>();
+}
+template <class F> c10::TypedOperatorHandle<F> out_handle(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "out").typed<F>();
 }
 }  // namespace
 
@@ -318,6 +324,81 @@ void batched_inplace(const Args& x) {
               "over while self is not. Please try to use out-of-place operators instead.");
   Tensor target = self.value;
   target.copy_(value.value);
+}
+
+// ---- registration -------------------------------------------------------------------------------
+
+namespace {
+
+using Ref = const Tensor&;
+using Num = const Scalar&;
+using Name = call::Name;
+using Optional = call::Optional;
+
+Tensor composite_matmul(Ref a, Ref b, Name activation, const Optional& residual, Name precision, bool invariant) {
+  return matmul(a, b, activation, residual, {precision, invariant});
+}
+Tensor composite_linear(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual,
+                        Name precision, bool invariant) {
+  return linear(input, weight, bias, activation, residual, {precision, invariant});
+}
+
+void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Name precision, bool invariant, Ref out) {
+  if (a.dim() == 2 && b.dim() == 2) {
+    static const auto op = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow("gpukern::mm", "out")
+                               .typed<void(Ref, Ref, Name, const Optional&, Name, bool, Ref)>();
+    return op.call(a, b, activation, residual, precision, invariant, out);
+  }
+  TORCH_CHECK(!(at::GradMode::is_enabled() && (a.requires_grad() || b.requires_grad() || out.requires_grad())),
+              "matmul(): functions with out=... arguments don't support automatic differentiation, but one of the "
+              "arguments requires grad.");
+  const call::How how{precision, invariant};
+  if (out.scalar_type() != a.scalar_type() || out.device() != a.device()) {  // torch's words for its refusal
+    check_how({Kind::mm, a, b, nullptr, nullptr, nullptr, {}, nullptr, how});
+    call_torch([](Ref x, Ref y, Tensor written) { return at::matmul_out(written, x, y); }, a, b, out);
+    out.copy_(call::finish(out, activation, residual));
+    return;
+  }
+  const Tensor result = call::matmul(a, b, activation, residual, how);
+  at::native::resize_output(out, result.sizes());
+  out.copy_(result);
+}
+
+void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual, Name precision,
+                bool invariant, Ref out) {
+  const bool has_bias = bias && bias->defined();
+  if (input.is_mkldnn() || weight.is_mkldnn()) {  // which torch refuses
+    Tensor theirs = out;
+    at::linear_out(theirs, input, weight, bias);
+    return;
+  }
+  const Tensor none;
+  autograd::refuse_out_with_grad("linear", out, input, weight, has_bias ? *bias : none, residual ? *residual : none);
+  if (input.dim() == 2 && weight.dim() == 2 && (!has_bias || bias->dim() == 1)) {
+    static const auto mm = out_handle<void(Ref, Ref, Name, const Optional&, Name, bool, Ref)>("gpukern::mm");
+    static const auto addmm =
+        out_handle<void(Ref, Ref, Ref, Num, Num, Name, const Optional&, Name, bool, Ref)>("gpukern::addmm");
+    return has_bias ? addmm.call(*bias, input, weight.t(), 1, 1, activation, residual, precision, invariant, out)
+                    : mm.call(input, weight.t(), activation, residual, precision, invariant, out);
+  }
+  const Tensor result = call::linear(input, weight, bias, activation, residual, {precision, invariant});
+  TORCH_CHECK(out.scalar_type() == result.scalar_type(), "Expected out tensor to have dtype ", result.dtype(),
+              ", but got ", out.dtype(), " instead");
+  at::native::resize_output(out, result.sizes());
+  out.copy_(result);
+}
+
+}  // namespace
+
+void add_matmul(const Registrar& r) {
+  const std::string tail =
+      "str? activation=None, Tensor? residual=None, str? precision=None, bool batch_invariant=False";
+  r.composite("matmul(Tensor input, Tensor other, *, " + tail + ") -> Tensor", &composite_matmul);
+  r.composite("matmul.out(Tensor input, Tensor other, *, " + tail + ", Tensor(a!) out) -> ()", &matmul_out);
+  r.composite("linear(Tensor input, Tensor weight, Tensor? bias=None, *, " + tail + ") -> Tensor", &composite_linear);
+  r.composite("linear.out(Tensor input, Tensor weight, Tensor? bias=None, *, " + tail + ", Tensor(a!) out) -> ()",
+              &linear_out);
 }
 
 }  // namespace gpukern::gemm

@@ -1,5 +1,6 @@
 // dot, inner, outer, addr, addbmm and bilinear, made of the products.
 #include "family.h"
+#include "registrar.h"
 
 #include <ATen/ExpandUtils.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -236,52 +237,34 @@ Tensor bilinear(Ref x, Ref y, Ref w, const Optional& bias_) {
 
 // ---- registration -------------------------------------------------------------------------------
 
-void define_family(torch::Library& m) {
-  m.def("dot(Tensor input, Tensor tensor) -> Tensor", &dot);
-  m.def("dot.out(Tensor input, Tensor tensor, *, Tensor(a!) out) -> ()", &dot_out);
-  m.def("vdot(Tensor input, Tensor other) -> Tensor", &vdot);
-  m.def("vdot.out(Tensor input, Tensor other, *, Tensor(a!) out) -> ()", &vdot_out);
-  m.def("inner(Tensor input, Tensor other) -> Tensor", &inner);
-  m.def("inner.out(Tensor input, Tensor other, *, Tensor(a!) out) -> ()", &inner_out);
-  m.def("outer(Tensor input, Tensor vec2) -> Tensor", &outer);
-  m.def("outer.out(Tensor input, Tensor vec2, *, Tensor(a!) out) -> ()", &outer_out);
-  m.def("ger(Tensor input, Tensor vec2) -> Tensor", &ger);
-  m.def("ger.out(Tensor input, Tensor vec2, *, Tensor(a!) out) -> ()", &ger_out);
+void add_family(const Registrar& r) {
+  r.composite("dot(Tensor input, Tensor tensor) -> Tensor", &dot);
+  r.composite("dot.out(Tensor input, Tensor tensor, *, Tensor(a!) out) -> ()", &dot_out);
+  r.composite("vdot(Tensor input, Tensor other) -> Tensor", &vdot);
+  r.composite("vdot.out(Tensor input, Tensor other, *, Tensor(a!) out) -> ()", &vdot_out);
+  r.composite("inner(Tensor input, Tensor other) -> Tensor", &inner);
+  r.composite("inner.out(Tensor input, Tensor other, *, Tensor(a!) out) -> ()", &inner_out);
+  r.composite("outer(Tensor input, Tensor vec2) -> Tensor", &outer);
+  r.composite("outer.out(Tensor input, Tensor vec2, *, Tensor(a!) out) -> ()", &outer_out);
+  r.composite("ger(Tensor input, Tensor vec2) -> Tensor", &ger);
+  r.composite("ger.out(Tensor input, Tensor vec2, *, Tensor(a!) out) -> ()", &ger_out);
 #define GPUKERN_SCALED "*, Scalar beta=1, Scalar alpha=1"
-  m.def("addr(Tensor input, Tensor vec1, Tensor vec2, " GPUKERN_SCALED ") -> Tensor", &addr);
-  m.def("addr.out(Tensor input, Tensor vec1, Tensor vec2, " GPUKERN_SCALED ", Tensor(a!) out) -> ()", &addr_out);
-  m.def("addr_(Tensor(a!) input, Tensor vec1, Tensor vec2, " GPUKERN_SCALED ") -> ()", &addr_inplace);
-  m.def("addbmm(Tensor input, Tensor batch1, Tensor batch2, " GPUKERN_SCALED ") -> Tensor", &addbmm);
-  m.def("addbmm.out(Tensor input, Tensor batch1, Tensor batch2, " GPUKERN_SCALED ", Tensor(a!) out) -> ()",
-        &addbmm_out);
-  m.def("addbmm_(Tensor(a!) input, Tensor batch1, Tensor batch2, " GPUKERN_SCALED ") -> ()", &addbmm_inplace);
-  m.def("bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor", &bilinear);
-  m.def("multi_dot(Tensor[] tensors) -> Tensor", &multi_dot);
-  m.def("multi_dot.out(Tensor[] tensors, *, Tensor(a!) out) -> ()", &multi_dot_out);
-  m.def("chain_matmul(Tensor[] matrices) -> Tensor", &chain_matmul);
-  m.def("chain_matmul.out(Tensor[] matrices, *, Tensor(a!) out) -> ()", &chain_matmul_out);
-  m.def("tensordot(Tensor input, Tensor other, int[] dims_self, int[] dims_other) -> Tensor", &tensordot);
-  m.def("tensordot.out(Tensor input, Tensor other, int[] dims_self, int[] dims_other, *, Tensor(a!) out) -> ()",
-        &tensordot_out);
-  m.def("einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor", &einsum);
-}
-
-// Made of other ops under vmap too; without a rule functorch loops over the batch, with a warning.
-void implement_family_batching(torch::Library& m) {
-  m.impl("dot", &dot);
-  m.impl("vdot", &vdot);
-  m.impl("inner", &inner);
-  m.impl("outer", &outer);
-  m.impl("ger", &ger);
-  m.impl("addr", &addr);
-  m.impl("addr_", &addr_inplace);
-  m.impl("addbmm", &addbmm);
-  m.impl("addbmm_", &addbmm_inplace);
-  m.impl("bilinear", &bilinear);
-  m.impl("multi_dot", &multi_dot);
-  m.impl("chain_matmul", &chain_matmul);
-  m.impl("tensordot", &tensordot);
-  m.impl("einsum", &einsum);
+  r.composite("addr(Tensor input, Tensor vec1, Tensor vec2, " GPUKERN_SCALED ") -> Tensor", &addr);
+  r.composite("addr.out(Tensor input, Tensor vec1, Tensor vec2, " GPUKERN_SCALED ", Tensor(a!) out) -> ()", &addr_out);
+  r.composite("addr_(Tensor(a!) input, Tensor vec1, Tensor vec2, " GPUKERN_SCALED ") -> ()", &addr_inplace);
+  r.composite("addbmm(Tensor input, Tensor batch1, Tensor batch2, " GPUKERN_SCALED ") -> Tensor", &addbmm);
+  r.composite("addbmm.out(Tensor input, Tensor batch1, Tensor batch2, " GPUKERN_SCALED ", Tensor(a!) out) -> ()",
+              &addbmm_out);
+  r.composite("addbmm_(Tensor(a!) input, Tensor batch1, Tensor batch2, " GPUKERN_SCALED ") -> ()", &addbmm_inplace);
+  r.composite("bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor", &bilinear);
+  r.composite("multi_dot(Tensor[] tensors) -> Tensor", &multi_dot);
+  r.composite("multi_dot.out(Tensor[] tensors, *, Tensor(a!) out) -> ()", &multi_dot_out);
+  r.composite("chain_matmul(Tensor[] matrices) -> Tensor", &chain_matmul);
+  r.composite("chain_matmul.out(Tensor[] matrices, *, Tensor(a!) out) -> ()", &chain_matmul_out);
+  r.composite("tensordot(Tensor input, Tensor other, int[] dims_self, int[] dims_other) -> Tensor", &tensordot);
+  r.composite("tensordot.out(Tensor input, Tensor other, int[] dims_self, int[] dims_other, *, Tensor(a!) out) -> ()",
+              &tensordot_out);
+  r.composite("einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor", &einsum);
 }
 
 std::vector<entry::Declaration> family_functions() {

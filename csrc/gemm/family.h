@@ -40,8 +40,6 @@ void tensordot_out(const Tensor& a, const Tensor& b, at::IntArrayRef dims_a, at:
 void multi_dot_out(c10::ArrayRef<Tensor> tensors, const Tensor& out);
 void chain_matmul_out(c10::ArrayRef<Tensor> matrices, const Tensor& out);
 
-void define_family(torch::Library& m);
-void implement_family_batching(torch::Library& m);
 std::vector<entry::Declaration> family_functions();
 
 }  // namespace gpukern::gemm

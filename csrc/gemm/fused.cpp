@@ -13,6 +13,7 @@
 #include "../autograd/node.h"
 #include "gpu_path.h"
 #include "introspect.h"
+#include "registrar.h"
 #include "shapes.h"
 
 namespace gpukern::gemm {
@@ -123,7 +124,6 @@ template <bool WithBias> struct BackwardOp {
     return op.redispatch(keys & c10::after_autograd_keyset, grad, weight, saved, activation, precision, invariant);
   }
 };
-template <class F> void for_backward(F&& f) { f(BackwardOp<false>{}), f(BackwardOp<true>{}); }
 
 // ---- activation(r c * (input @ other) + bias) + residual ----------------------------------------
 
@@ -236,32 +236,20 @@ Tensor scaled_autograd(c10::DispatchKeySet keys, GPUKERN_SCALED) {
 
 }  // namespace
 
-void define_fused(torch::Library& m) {
-#define GPUKERN_BACKWARD \
-  "(Tensor grad, Tensor weight, Tensor saved, str activation, *, str? precision=None, bool batch_invariant=False) -> "
-  m.def("mm_activation_backward" GPUKERN_BACKWARD "Tensor");
-  m.def("mm_activation_backward_bias_grad" GPUKERN_BACKWARD "(Tensor, Tensor)");
-#undef GPUKERN_BACKWARD
-  m.def(
+void add_fused(const Registrar& r) {
+  const std::string backward =
+      "(Tensor grad, Tensor weight, Tensor saved, str activation, *, str? precision=None, bool batch_invariant=False) "
+      "-> ";
+  const auto add = [&](auto op, const char* result) {
+    r.op(op.name + backward + result, Kernels{&op.backend, &op.of_ops, &op.autograd, nullptr, &op.of_ops});
+  };
+  add(BackwardOp<false>{}, "Tensor");
+  add(BackwardOp<true>{}, "(Tensor, Tensor)");
+  r.op(
       "scaled_product(Tensor input, Tensor other, Tensor? row_scale=None, Tensor? column_scale=None, *, Tensor? "
       "bias=None, str? activation=None, Tensor? residual=None, str? precision=None, bool batch_invariant=False) -> "
-      "Tensor");
-}
-void implement_fused(torch::Library& m) {
-  for_backward([&](auto op) { m.impl(op.name, &op.backend); });
-  m.impl("scaled_product", &scaled_backend);
-}
-void implement_fused_elsewhere(torch::Library& m) {
-  for_backward([&](auto op) { m.impl(op.name, &op.of_ops); });
-  m.impl("scaled_product", &scaled_composed);
-}
-void implement_fused_autograd(torch::Library& m) {
-  for_backward([&](auto op) { m.impl(op.name, &op.autograd); });
-  m.impl("scaled_product", &scaled_autograd);
-}
-void implement_fused_batching(torch::Library& m) {
-  for_backward([&](auto op) { m.impl(op.name, &op.of_ops); });
-  m.impl("scaled_product", &scaled_composed);
+      "Tensor",
+      Kernels{&scaled_backend, &scaled_composed, &scaled_autograd, nullptr, &scaled_composed});
 }
 
 std::vector<entry::Declaration> fused_functions() {

@@ -13,11 +13,6 @@ Tensor differentiated(Activation kind, const Tensor& g, const Tensor& s, bool of
 // A Problem to its row, and that to the GPU; false where no row took it.
 bool launched(const Args& x, const Tensor& out);
 
-void define_fused(torch::Library& m);
-void implement_fused(torch::Library& m);
-void implement_fused_elsewhere(torch::Library& m);
-void implement_fused_autograd(torch::Library& m);
-void implement_fused_batching(torch::Library& m);
 std::vector<entry::Declaration> fused_functions();
 
 }  // namespace gpukern::gemm

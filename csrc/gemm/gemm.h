@@ -55,14 +55,9 @@ void baddbmm_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar
 void addmv_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
                const Tensor& out);
 
-// Registration, for bind.cpp.
-void define(torch::Library& m);
-void implement(torch::Library& m);
-void implement_elsewhere(torch::Library& m);  // where nothing here is built for: torch's own
-void implement_autograd(torch::Library& m);
-void implement_inplace(torch::Library& m);
-void implement_batching(torch::Library& m);
-void implement_conjugated(torch::Library& m);  // the lazy conjugates of torch reach the products as they are
+// Registration, for bind.cpp: of what belongs to a key (registrar.h).
+enum class Key;
+void add_ops(torch::Library& m, Key key);
 void implement_autocast(torch::Library& m, c10::DeviceType device);
 std::vector<entry::Declaration> functions();
 

@@ -4,7 +4,7 @@
 // one product with an end, mm_activation_backward, which sums the bias's gradient in the same pass.  Everything else is
 // the layers one by one: without a derivative each of them is one fused product; tangents, transforms and operands that
 // are not ours have what linear has.
-#include "mlp.h"
+#include "registrar.h"
 
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -224,14 +224,13 @@ Tensor differentiable(GPUKERN_MLP) {
 
 }  // namespace
 
-void define_mlp(torch::Library& m) {
-  m.def(
+void add_mlp(const Registrar& r) {
+  r.composite(
       "mlp(Tensor input, Tensor[] weights, Tensor[] biases, str activation, *, str? precision=None, bool "
-      "batch_invariant=False) -> Tensor");
+      "batch_invariant=False) -> Tensor",
+      &composite);
+  r.only(Key::elsewhere, "mlp", &composite);
+  r.only(Key::autograd, "mlp", &differentiable);
 }
-// No kernel of an implicit composite: torch would prefer that one to the Node.
-void implement_mlp_elsewhere(torch::Library& m) { m.impl("mlp", &composite); }
-void implement_mlp_autograd(torch::Library& m) { m.impl("mlp", &differentiable); }
-void implement_mlp_batching(torch::Library& m) { m.impl("mlp", &composite); }
 
 }  // namespace gpukern::gemm

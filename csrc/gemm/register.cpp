@@ -2,9 +2,6 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
-#include <ATen/native/Resize.h>
-#include <ATen/ops/linear.h>
-#include <ATen/ops/matmul.h>
 #include <torch/library.h>
 
 #include "../autograd/node.h"
@@ -13,10 +10,8 @@
 #include "compose.h"
 #include "family.h"
 #include "fused.h"
-#include "mlp.h"
+#include "registrar.h"
 #include "scaled.h"
-#include "training.h"
-#include "wide.h"
 
 namespace gpukern::gemm {
 namespace {
@@ -31,10 +26,6 @@ const Tensor* pointer(const Optional& t) { return t && t->defined() ? &*t : null
 Keys below_autograd(Keys k) { return k & c10::after_autograd_keyset; }
 Keys below_inplace(Keys k) { return k & c10::after_ADInplaceOrView_keyset; }
 
-template <class F> c10::TypedOperatorHandle<F> handle(const char* name, const char* overload) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload).typed<F>();
-}
-
 // The three shapes a signature has: `args` makes the one struct of it.
 template <class... P> struct Signature {
   using Call = Tensor(P...);
@@ -42,25 +33,29 @@ template <class... P> struct Signature {
   using InPlace = void(P...);
 };
 struct WithTail : Signature<Ref, Ref, Name, const Optional&, Name, bool> {
+  static constexpr bool sum = false;
   static Args args(Kind k, Ref a, Ref b, Name act, const Optional& r, Name precision, bool invariant) {
     return {k, a, b, nullptr, nullptr, nullptr, act, pointer(r), {precision, invariant}};
   }
 };
 struct Bare : Signature<Ref, Ref> {
+  static constexpr bool sum = false;
   static Args args(Kind k, Ref a, Ref b) { return {k, a, b}; }
 };
 struct SumWithTail : Signature<Ref, Ref, Ref, Num, Num, Name, const Optional&, Name, bool> {
+  static constexpr bool sum = true;
   static Args args(Kind k, Ref c, Ref a, Ref b, Num beta, Num alpha, Name act, const Optional& r, Name precision,
                    bool invariant) {
     return {k, a, b, &c, &beta, &alpha, act, pointer(r), {precision, invariant}};
   }
 };
 struct BareSum : Signature<Ref, Ref, Ref, Num, Num> {
+  static constexpr bool sum = true;
   static Args args(Kind k, Ref c, Ref a, Ref b, Num beta, Num alpha) { return {k, a, b, &c, &beta, &alpha}; }
 };
 
-template <class Op, class = typename Op::Sig::Call> struct Kernels;
-template <class Op, class... P> struct Kernels<Op, Tensor(P...)> {
+template <class Op, class = typename Op::Sig::Call> struct ProductKernels;
+template <class Op, class... P> struct ProductKernels<Op, Tensor(P...)> {
   using Sig = typename Op::Sig;
   static constexpr Kind kind = Op::kind;
   static const auto& op() {
@@ -134,169 +129,46 @@ struct Baddbmm { using Sig = SumWithTail; static constexpr Kind kind = Kind::bmm
 struct Addmv   { using Sig = BareSum;     static constexpr Kind kind = Kind::mv;  static constexpr const char* name = "gpukern::addmv"; };
 // clang-format on
 
-template <class F> void for_pairs(F&& f) { f(Kernels<Mm>{}, "mm"), f(Kernels<Bmm>{}, "bmm"), f(Kernels<Mv>{}, "mv"); }
-template <class F> void for_sums(F&& f) {
-  f(Kernels<Addmm>{}, "addmm"), f(Kernels<Baddbmm>{}, "baddbmm"), f(Kernels<Addmv>{}, "addmv");
-}
-
-Tensor composite_matmul(Ref a, Ref b, Name activation, const Optional& residual, Name precision, bool invariant) {
-  return matmul(a, b, activation, residual, {precision, invariant});
-}
-Tensor composite_linear(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual,
-                        Name precision, bool invariant) {
-  return linear(input, weight, bias, activation, residual, {precision, invariant});
-}
-
-void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Name precision, bool invariant, Ref out) {
-  if (a.dim() == 2 && b.dim() == 2) {
-    static const auto op = c10::Dispatcher::singleton()
-                               .findSchemaOrThrow("gpukern::mm", "out")
-                               .typed<void(Ref, Ref, Name, const Optional&, Name, bool, Ref)>();
-    return op.call(a, b, activation, residual, precision, invariant, out);
-  }
-  TORCH_CHECK(!(at::GradMode::is_enabled() && (a.requires_grad() || b.requires_grad() || out.requires_grad())),
-              "matmul(): functions with out=... arguments don't support automatic differentiation, but one of the "
-              "arguments requires grad.");
-  const call::How how{precision, invariant};
-  if (out.scalar_type() != a.scalar_type() || out.device() != a.device()) {  // torch's words for its refusal
-    check_how({Kind::mm, a, b, nullptr, nullptr, nullptr, {}, nullptr, how});
-    call_torch([](Ref x, Ref y, Tensor written) { return at::matmul_out(written, x, y); }, a, b, out);
-    out.copy_(call::finish(out, activation, residual));
-    return;
-  }
-  const Tensor result = call::matmul(a, b, activation, residual, how);
-  at::native::resize_output(out, result.sizes());
-  out.copy_(result);
-}
-
-void linear_out(Ref input, Ref weight, const Optional& bias, Name activation, const Optional& residual, Name precision,
-                bool invariant, Ref out) {
-  const bool has_bias = bias && bias->defined();
-  if (input.is_mkldnn() || weight.is_mkldnn()) {  // which torch refuses
-    Tensor theirs = out;
-    at::linear_out(theirs, input, weight, bias);
-    return;
-  }
-  const Tensor none;
-  autograd::refuse_out_with_grad("linear", out, input, weight, has_bias ? *bias : none, residual ? *residual : none);
-  if (input.dim() == 2 && weight.dim() == 2 && (!has_bias || bias->dim() == 1)) {
-    static const auto mm = handle<void(Ref, Ref, Name, const Optional&, Name, bool, Ref)>("gpukern::mm", "out");
-    static const auto addmm =
-        handle<void(Ref, Ref, Ref, Num, Num, Name, const Optional&, Name, bool, Ref)>("gpukern::addmm", "out");
-    return has_bias ? addmm.call(*bias, input, weight.t(), 1, 1, activation, residual, precision, invariant, out)
-                    : mm.call(input, weight.t(), activation, residual, precision, invariant, out);
-  }
-  const Tensor result = call::linear(input, weight, bias, activation, residual, {precision, invariant});
-  TORCH_CHECK(out.scalar_type() == result.scalar_type(), "Expected out tensor to have dtype ", result.dtype(),
-              ", but got ", out.dtype(), " instead");
-  at::native::resize_output(out, result.sizes());
-  out.copy_(result);
-}
-
-// Literals, not strings: `define` runs while other files' statics are still being made.
 #define GPUKERN_TAIL "str? activation=None, Tensor? residual=None, str? precision=None, bool batch_invariant=False"
 #define GPUKERN_SCALE "Scalar beta=1, Scalar alpha=1"
 
-void define_op(torch::Library& m, const std::string& name, const std::string& tensors, const std::string& options,
-               bool inplace) {
+// The functional and the out= form, and of a sum the in-place form.
+template <class Op>
+void add_product(const Registrar& r, const std::string& name, const std::string& tensors, const std::string& options) {
+  using K = ProductKernels<Op>;
   const std::string star = options.empty() ? ", *" : ", *, " + options;
-  m.def((name + "(" + tensors + (options.empty() ? "" : star) + ") -> Tensor").c_str());
-  m.def((name + ".out(" + tensors + star + ", Tensor(a!) out) -> ()").c_str());
-  if (inplace) m.def((name + "_(Tensor(a!)" + tensors.substr(6) + star + ") -> ()").c_str());
+  const std::string call = name + "(" + tensors + (options.empty() ? "" : star) + ") -> Tensor";
+  const std::string out = name + ".out(" + tensors + star + ", Tensor(a!) out) -> ()";
+  r.op(call, Kernels{&K::backend, &K::elsewhere, &K::differentiable, nullptr, &K::over_batch});
+  r.op(out, Kernels{&K::backend_out, &K::elsewhere_out, &K::differentiable_out, &K::bump_out, nullptr});
+  // Without a rule torch would write each conjugate out before the product.  The negative bit keeps torch's rule: only
+  // the imaginary part of a conjugate has it.
+  r.falls_through(Key::conjugate, call);
+  r.falls_through(Key::conjugate, out);
+  if constexpr (Op::Sig::sum) {
+    const std::string inplace = name + "_(Tensor(a!)" + tensors.substr(6) + star + ") -> ()";
+    r.op(inplace, Kernels{&K::backend_inplace, &K::elsewhere_inplace, &K::differentiable_inplace, &K::bump_inplace,
+                          &K::over_batch_inplace});
+    r.falls_through(Key::conjugate, inplace);
+  }
 }
 
 }  // namespace
 
-void define(torch::Library& m) {
-  define_op(m, "mm", "Tensor input, Tensor mat2", GPUKERN_TAIL, false);
-  define_op(m, "bmm", "Tensor input, Tensor mat2", GPUKERN_TAIL, false);
-  define_op(m, "mv", "Tensor input, Tensor vec", "", false);
-  define_op(m, "addmm", "Tensor input, Tensor mat1, Tensor mat2", GPUKERN_SCALE ", " GPUKERN_TAIL, true);
-  define_op(m, "baddbmm", "Tensor input, Tensor batch1, Tensor batch2", GPUKERN_SCALE ", " GPUKERN_TAIL, true);
-  define_op(m, "addmv", "Tensor input, Tensor mat, Tensor vec", GPUKERN_SCALE, true);
-  m.def("matmul(Tensor input, Tensor other, *, " GPUKERN_TAIL ") -> Tensor", &composite_matmul);
-  m.def("matmul.out(Tensor input, Tensor other, *, " GPUKERN_TAIL ", Tensor(a!) out) -> ()", &matmul_out);
-  m.def("linear(Tensor input, Tensor weight, Tensor? bias=None, *, " GPUKERN_TAIL ") -> Tensor", &composite_linear);
-  m.def("linear.out(Tensor input, Tensor weight, Tensor? bias=None, *, " GPUKERN_TAIL ", Tensor(a!) out) -> ()",
-        &linear_out);
-  define_wide(m);
-  define_scaled(m);
-  define_family(m);
-  define_fused(m);
-  define_training(m);
-  define_mlp(m);
+void add_products(const Registrar& r) {
+  add_product<Mm>(r, "mm", "Tensor input, Tensor mat2", GPUKERN_TAIL);
+  add_product<Bmm>(r, "bmm", "Tensor input, Tensor mat2", GPUKERN_TAIL);
+  add_product<Mv>(r, "mv", "Tensor input, Tensor vec", "");
+  add_product<Addmm>(r, "addmm", "Tensor input, Tensor mat1, Tensor mat2", GPUKERN_SCALE ", " GPUKERN_TAIL);
+  add_product<Baddbmm>(r, "baddbmm", "Tensor input, Tensor batch1, Tensor batch2", GPUKERN_SCALE ", " GPUKERN_TAIL);
+  add_product<Addmv>(r, "addmv", "Tensor input, Tensor mat, Tensor vec", GPUKERN_SCALE);
 }
 
-void implement(torch::Library& m) {
-  implement_scaled(m);
-  const auto both = [&](auto k, std::string name) {
-    m.impl(name.c_str(), &k.backend);
-    m.impl((name + ".out").c_str(), &k.backend_out);
-  };
-  for_pairs(both);
-  for_sums(both);
-  for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.backend_inplace); });
-  implement_fused(m);
-  implement_training(m);
-}
-
-void implement_elsewhere(torch::Library& m) {
-  implement_scaled(m);
-  const auto both = [&](auto k, std::string name) {
-    m.impl(name.c_str(), &k.elsewhere);
-    m.impl((name + ".out").c_str(), &k.elsewhere_out);
-  };
-  for_pairs(both);
-  for_sums(both);
-  for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.elsewhere_inplace); });
-  implement_fused_elsewhere(m);
-  implement_training_elsewhere(m);
-  implement_mlp_elsewhere(m);
-}
-
-void implement_autograd(torch::Library& m) {
-  implement_scaled_autograd(m);
-  const auto both = [&](auto k, std::string name) {
-    m.impl(name.c_str(), &k.differentiable);
-    m.impl((name + ".out").c_str(), &k.differentiable_out);
-  };
-  for_pairs(both);
-  for_sums(both);
-  for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.differentiable_inplace); });
-  implement_fused_autograd(m);
-  implement_training_autograd(m);
-  implement_mlp_autograd(m);
-}
-
-void implement_inplace(torch::Library& m) {
-  const auto out = [&](auto k, std::string name) { m.impl((name + ".out").c_str(), &k.bump_out); };
-  for_pairs(out);
-  for_sums(out);
-  for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.bump_inplace); });
-}
-
-// Without a rule torch would write each conjugate out before the product.  The negative bit keeps torch's rule: only
-// the imaginary part of a conjugate has it.
-void implement_conjugated(torch::Library& m) {
-  const auto through = [&](const std::string& name) { m.impl(name.c_str(), torch::CppFunction::makeFallthrough()); };
-  const auto both = [&](auto, const std::string& name) { through(name), through(name + ".out"); };
-  for_pairs(both);
-  for_sums(both);
-  for_sums([&](auto, const std::string& name) { through(name + "_"); });
-}
-
-void implement_batching(torch::Library& m) {
-  const auto call = [&](auto k, std::string name) { m.impl(name.c_str(), &k.over_batch); };
-  for_pairs(call);
-  for_sums(call);
-  for_sums([&](auto k, std::string name) { m.impl((name + "_").c_str(), &k.over_batch_inplace); });
-  m.impl("matmul", &composite_matmul);
-  m.impl("linear", &composite_linear);
-  implement_wide_batching(m);
-  implement_family_batching(m);
-  implement_fused_batching(m);
-  implement_training_batching(m);
-  implement_mlp_batching(m);
+void add_ops(torch::Library& m, Key key) {
+  const Registrar r(m, key);
+  for (const auto add :
+       {&add_products, &add_matmul, &add_wide, &add_family, &add_scaled, &add_fused, &add_training, &add_mlp})
+    add(r);
 }
 
 std::vector<entry::Declaration> functions() {

@@ -3,6 +3,7 @@
 // Tensor cores of Hopper (arch/sm_90a), sm_89 and sm_120 (arch/sm_89) multiply e4m3fn and e5m2; elsewhere, and the fnuz
 // formats, operands are widened exactly and summed in float32 by ordinary cores.
 #include "scaled.h"
+#include "registrar.h"
 
 #include <ATen/native/Resize.h>
 #include <ATen/ops/_scaled_mm.h>
@@ -196,16 +197,11 @@ void scaled_mm_out(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias,
 
 }  // namespace
 
-void define_scaled(torch::Library& m) {
-  m.def("scaled_mm" GPUKERN_SCALED ") -> Tensor");
-  m.def("scaled_mm.out" GPUKERN_SCALED ", *, Tensor(a!) out) -> ()");
-}
-void implement_scaled(torch::Library& m) {
-  m.impl("scaled_mm", &scaled_mm);
-  m.impl("scaled_mm.out", &scaled_mm_out);
-}
-void implement_scaled_autograd(torch::Library& m) {
-  m.impl("scaled_mm", torch::autograd::autogradNotImplementedFallback());
+void add_scaled(const Registrar& r) {
+  r.op("scaled_mm" GPUKERN_SCALED ") -> Tensor",
+       Kernels{&scaled_mm, &scaled_mm, torch::autograd::autogradNotImplementedFallback(), nullptr, nullptr});
+  r.op("scaled_mm.out" GPUKERN_SCALED ", *, Tensor(a!) out) -> ()",
+       Kernels{&scaled_mm_out, &scaled_mm_out, nullptr, nullptr, nullptr});
 }
 
 entry::Declaration scaled_function() {

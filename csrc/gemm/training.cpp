@@ -11,6 +11,7 @@
 #include "fused.h"
 #include "gpu_path.h"
 #include "introspect.h"
+#include "registrar.h"
 #include "shapes.h"
 
 namespace gpukern::gemm {
@@ -170,27 +171,13 @@ Pair activation_backward_bias_grad(Ref grad, Ref saved, std::string_view activat
   return grad_op().call(grad, saved, activation);
 }
 
-void define_training(torch::Library& m) {
-  m.def(
+void add_training(const Registrar& r) {
+  r.op(
       "product_with_aux(Tensor? addend, Tensor a, Tensor b, *, Scalar beta=1, Scalar alpha=1, str activation, Tensor? "
-      "residual=None, str? precision=None, bool batch_invariant=False) -> (Tensor, Tensor)");
-  m.def("activation_backward_bias_grad(Tensor grad, Tensor saved, str activation) -> (Tensor, Tensor)");
-}
-void implement_training(torch::Library& m) {
-  m.impl("product_with_aux", &aux_backend);
-  m.impl("activation_backward_bias_grad", &grad_backend);
-}
-void implement_training_elsewhere(torch::Library& m) {
-  m.impl("product_with_aux", &aux_composed);
-  m.impl("activation_backward_bias_grad", &grad_composed);
-}
-void implement_training_autograd(torch::Library& m) {
-  m.impl("product_with_aux", &aux_autograd);
-  m.impl("activation_backward_bias_grad", &grad_autograd);
-}
-void implement_training_batching(torch::Library& m) {
-  m.impl("product_with_aux", &aux_composed);
-  m.impl("activation_backward_bias_grad", &grad_composed);
+      "residual=None, str? precision=None, bool batch_invariant=False) -> (Tensor, Tensor)",
+      Kernels{&aux_backend, &aux_composed, &aux_autograd, nullptr, &aux_composed});
+  r.op("activation_backward_bias_grad(Tensor grad, Tensor saved, str activation) -> (Tensor, Tensor)",
+       Kernels{&grad_backend, &grad_composed, &grad_autograd, nullptr, &grad_composed});
 }
 
 }  // namespace gpukern::gemm

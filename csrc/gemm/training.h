@@ -14,10 +14,4 @@ std::tuple<Tensor, Tensor> product_with_aux(const Args& x);
 std::tuple<Tensor, Tensor> activation_backward_bias_grad(const Tensor& grad, const Tensor& saved,
                                                          std::string_view activation);
 
-void define_training(torch::Library& m);
-void implement_training(torch::Library& m);
-void implement_training_elsewhere(torch::Library& m);
-void implement_training_autograd(torch::Library& m);
-void implement_training_batching(torch::Library& m);
-
 }  // namespace gpukern::gemm

@@ -2,16 +2,15 @@
 //
 // On a GPU one kernel writes the wide result.  Elsewhere, and where a gradient or a transform has to see what is done,
 // the operands are converted and multiplied in the wide type: the same sums, since both accumulate in it.
-#include "wide.h"
 
 #include <ATen/TensorSubclassLikeUtils.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/native/Resize.h>
-#include <torch/library.h>
 
 #include "../autograd/node.h"
 #include "product.h"
+#include "registrar.h"
 
 namespace gpukern::gemm {
 namespace {
@@ -100,23 +99,15 @@ template <Kind kind> void sum_out(Ref c, Ref a, Ref b, ScalarType type, Num beta
   "(Tensor input, Tensor " x ", Tensor " y ", ScalarType out_dtype, *, Scalar beta=1, Scalar alpha=1"
 #define GPUKERN_OUT ", Tensor(a!) out) -> ()"
 
-void define_wide(torch::Library& m) {
-  m.def("mm.dtype" GPUKERN_PAIR ") -> Tensor", &pair<Kind::mm>);
-  m.def("mm.dtype_out" GPUKERN_PAIR ", *" GPUKERN_OUT, &pair_out<Kind::mm>);
-  m.def("bmm.dtype" GPUKERN_PAIR ") -> Tensor", &pair<Kind::bmm>);
-  m.def("bmm.dtype_out" GPUKERN_PAIR ", *" GPUKERN_OUT, &pair_out<Kind::bmm>);
-  m.def("addmm.dtype" GPUKERN_SUM("mat1", "mat2") ") -> Tensor", &sum<Kind::mm>);
-  m.def("addmm.dtype_out" GPUKERN_SUM("mat1", "mat2") GPUKERN_OUT, &sum_out<Kind::mm>);
-  m.def("baddbmm.dtype" GPUKERN_SUM("batch1", "batch2") ") -> Tensor", &sum<Kind::bmm>);
-  m.def("baddbmm.dtype_out" GPUKERN_SUM("batch1", "batch2") GPUKERN_OUT, &sum_out<Kind::bmm>);
-}
-
-// Under vmap they are what they are made of.
-void implement_wide_batching(torch::Library& m) {
-  m.impl("mm.dtype", &pair<Kind::mm>);
-  m.impl("bmm.dtype", &pair<Kind::bmm>);
-  m.impl("addmm.dtype", &sum<Kind::mm>);
-  m.impl("baddbmm.dtype", &sum<Kind::bmm>);
+void add_wide(const Registrar& r) {
+  r.composite("mm.dtype" GPUKERN_PAIR ") -> Tensor", &pair<Kind::mm>);
+  r.composite("mm.dtype_out" GPUKERN_PAIR ", *" GPUKERN_OUT, &pair_out<Kind::mm>);
+  r.composite("bmm.dtype" GPUKERN_PAIR ") -> Tensor", &pair<Kind::bmm>);
+  r.composite("bmm.dtype_out" GPUKERN_PAIR ", *" GPUKERN_OUT, &pair_out<Kind::bmm>);
+  r.composite("addmm.dtype" GPUKERN_SUM("mat1", "mat2") ") -> Tensor", &sum<Kind::mm>);
+  r.composite("addmm.dtype_out" GPUKERN_SUM("mat1", "mat2") GPUKERN_OUT, &sum_out<Kind::mm>);
+  r.composite("baddbmm.dtype" GPUKERN_SUM("batch1", "batch2") ") -> Tensor", &sum<Kind::bmm>);
+  r.composite("baddbmm.dtype_out" GPUKERN_SUM("batch1", "batch2") GPUKERN_OUT, &sum_out<Kind::bmm>);
 }
 
 }  // namespace gpukern::gemm
