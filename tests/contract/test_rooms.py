@@ -164,7 +164,7 @@ def test_formulas_plans_and_tables_are_plain_cpp() -> None:
 TORCH_SIDE = {
     "core": ["scalar_type"],
     "elementwise": ["autograd", "elementwise", "gpu_path", "host_vector", "unaliased"],
-    "gemm": ["autograd", "gemm"],
+    "gemm": ["autograd", "gemm", "registrar"],
 }
 
 
