@@ -61,7 +61,7 @@ def takes_float8(row: Any) -> bool:
     return any(t.startswith("float8") for t in row.types) and not row.name.startswith("sm_90a/")
 
 
-def how(row: Any, dtype: Any) -> dict[str, str]:
+def how(row: Any, dtype: Any) -> dict[str, Any]:
     """What a call must ask for so that a row of float32 can be forced."""
     folder = row.name.split("/")[0]
     precision = "bf16x6" if adds_terms(row.name) else {"sm_80": "tf32", "sm_90a": "tf32"}.get(folder)
@@ -85,7 +85,7 @@ def serves(row: Any, op: str, *args: Any, **options: Any) -> bool:
     options = (how(row, args[0].dtype) if op == "mm" else {}) | options
     with gpukern.force(row.name):
         try:
-            return gpukern.explain(op, *args, **options).row == row.name
+            return bool(gpukern.explain(op, *args, **options).row == row.name)
         except RuntimeError:
             return False
 
