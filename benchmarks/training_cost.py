@@ -53,7 +53,7 @@ def models(shape: Shape, activation: str, device: str, dtype: torch.dtype) -> tu
         mine = gpukern.nn.Linear(*shape[1:], device=device, dtype=dtype, activation=activation)
         mine.load_state_dict(theirs[0].state_dict())
     else:
-        theirs = theirs[:-1]
+        theirs = nn.Sequential(*list(theirs)[:-1])
         mine = gpukern.nn.MLP(*shape[1:], activation=activation, device=device, dtype=dtype)
         mine.load_state_dict(theirs.state_dict())
     return mine, theirs

@@ -237,7 +237,7 @@ def test_a_case_that_raises_does_not_end_the_run(
     """Bug: a traceback, and what was measured before it was lost."""
     file = tmp_path / "run.json"
     whole = measure.Bench._measure
-    raised = []
+    raised: list[Any] = []
 
     def fails_once(self: measure.Bench, case: Any, line: Line) -> None:
         if not raised:

@@ -31,7 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def entry(m: int = 512, rows: list[tuple[str, float]] = ROWS, date: str = "2026-11-24", **other: Any) -> tuning.Entry:
-    facts = {"dtype": "float32", "n": 256, "k": 128, "batch": 1, "layout": "nn"} | other
+    facts: dict[str, Any] = {"dtype": "float32", "n": 256, "k": 128, "batch": 1, "layout": "nn"} | other
     return tuning.Entry(m=m, ranking=tuple(rows), date=date, **facts)
 
 

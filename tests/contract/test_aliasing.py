@@ -125,7 +125,7 @@ def test_elementwise_of_the_same_bytes_as_another_type(dtype: torch.dtype) -> No
         if case.has_condition or (case.types == "floating" and not dtype.is_floating_point):
             continue
         for way in WAYS:
-            shapes = [(5, 6)] * case.inputs
+            shapes: list[Shape] = [(5, 6)] * case.inputs
             dtypes = [dtype, *[torch.float32] * (case.inputs - 1)]
             laid = Laid.out(shapes, dtypes, 0, (5, 6), torch.float32, way, case.name in POSITIVE)
             try:
@@ -427,7 +427,7 @@ def test_linear_of_mkldnn_tensors_is_torchs(dtype: torch.dtype) -> None:
     x, w, b = torch.randn(6, 4).to(dtype), torch.randn(5, 4).to(dtype), torch.randn(5).to(dtype)
     for shape in ((6, 4), (2, 3, 4)):
         for bias in (None, b):
-            args = [t if t is None else t.to_mkldnn() for t in (x.reshape(shape), w, bias)]
+            args: list[Any] = [t if t is None else t.to_mkldnn() for t in (x.reshape(shape), w, bias)]
             try:
                 theirs = torch.nn.functional.linear(*args)
             except RuntimeError as error:  # a CPU without what MKLDNN needs for bfloat16

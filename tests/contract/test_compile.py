@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -184,7 +184,7 @@ def test_export_keeps_the_ops_and_dynamic_extents() -> None:
 
 
 @pytest.mark.parametrize("tracing_mode", ["real", "fake", "symbolic"])
-def test_make_fx(tracing_mode: str) -> None:
+def test_make_fx(tracing_mode: Literal["real", "fake", "symbolic"]) -> None:
     def f(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
         return gpukern.mm(gpukern.mul(gpukern.exp(x), y), b) + gpukern.mm(a, b)
 
@@ -269,7 +269,7 @@ def test_foreign_classes_with_torch_function() -> None:
         def __torch_function__(self, func: Function, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             return func, args, kwargs or {}
 
-    w = Wrapper()
+    w: Any = Wrapper()
     assert gpukern.add(w, 2, alpha=3) == (gpukern.add, (w, 2), {"alpha": 3})
     assert gpukern.linear(A, w, activation="relu") == (gpukern.linear, (A, w), {"activation": "relu"})
 

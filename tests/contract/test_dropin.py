@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -117,7 +118,7 @@ WRONG: dict[str, Callable[[], Tensor]] = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_errors_stay_torchs(case: str) -> None:
-    outcomes = []
+    outcomes: list[Any] = []
     for routed in (False, True):
         torch.manual_seed(0)
         with gpukern.enable(include=OPS if routed else ()):
@@ -349,9 +350,10 @@ def test_what_a_context_cannot_decorate_is_said() -> None:
         for wrong in (items, waits):
             with pytest.raises(TypeError, match=r"cannot decorate .*, a generator or coroutine"):
                 context(wrong)
-        for wrong in (nn.Linear, 3):
+        others: list[Any] = [nn.Linear, 3]
+        for other in others:
             with pytest.raises(TypeError, match=r"decorates functions, not"):
-                context(wrong)
+                context(other)
 
 
 def test_a_block_ends_when_its_body_raises() -> None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import Phase, given, settings
-from oracle import outcomes, strategies, ulps
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import gpukern
+from tests.oracle import outcomes, strategies, ulps
 
 CATALOGUE = gpukern._C.elementwise_catalogue()
 TYPES = (*ulps.FLOATS, *ulps.INTEGERS, torch.bool)
@@ -161,11 +162,11 @@ def is_torchs_own(call: Call) -> bool:
 def check(calls: Sequence[Call]) -> None:
     wrong = []
     calls = [c for c in calls if not is_torchs_own(c)]
-    real = outcomes.forked([lambda c=c: invoke(c, lambda t: t) for c in calls], described)
+    real = outcomes.forked([partial(invoke, c, lambda t: t) for c in calls], described)
     for k, (call, kernel) in enumerate(zip(calls, real)):
-        fakes = {"meta": lambda c=call: invoke(c, without_data)}
+        fakes = {"meta": partial(invoke, call, without_data)}
         if k % 4 == 0:
-            fakes["fake"] = lambda c=call: faked(c)
+            fakes["fake"] = partial(faked, call)
         for kind, function in fakes.items():
             text = [f"{a.dtype}{tuple(a.shape)}{a.stride()}" if isinstance(a, Tensor) else a for a in call[1]]
             found, wanted = described(function), kernel
@@ -265,7 +266,7 @@ def test_products_of_lists(name: str, form: str) -> None:
                 moved = {key: t.to(device) for key, t in more.items()}
                 return LISTS[name](*[t.to(device) for t in tensors], **moved)
 
-            found, kernel = (described(lambda d=d: run(d)) for d in ("meta", "cpu"))
+            found, kernel = (described(partial(run, d)) for d in ("meta", "cpu"))
             assert found == kernel, f"{dtype}, {other}: {found}, kernel {kernel}"
 
 

@@ -4,6 +4,7 @@ processors, and the words of device code by the program that will say them to a 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -106,7 +107,7 @@ def test_its_result_is_exact_under_the_model(launch: Launch) -> None:
 
     def mm(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         out = torch.empty(1, x.shape[0], y.shape[1], dtype=torch.bfloat16)
-        options = {"processors": SMS, "cluster": inside, "splits": launch.splits, "aligned": True}
+        options: dict[str, Any] = {"processors": SMS, "cluster": inside, "splits": launch.splits, "aligned": True}
         return machine.product(*place(launch), out, x[None], y[None], **options)[0]
 
     got = mm(a, b)

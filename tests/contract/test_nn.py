@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch.nn import functional
 import gpukern
 import gpukern.nn
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, list[dict[str, Any]]] = {
     "ReLU": [{}],
     "ReLU6": [{}],
     "LeakyReLU": [{}, {"negative_slope": 0.2}],
@@ -90,13 +91,13 @@ def test_linear_with_activation(activation: str) -> None:
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(5, 6, dtype=torch.float64)
     with torch.no_grad():  # the fused form
-        same(ours(x), getattr(torch, activation, getattr(functional, activation, None))(theirs(x)))
+        same(ours(x), getattr(torch if hasattr(torch, activation) else functional, activation)(theirs(x)))
     act = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}[activation]()
     both_ways(ours, nn.Sequential(theirs, act), x)
     assert f"activation='{activation}'" in repr(ours)
 
 
-CONVOLUTIONS = [
+CONVOLUTIONS: list[dict[str, Any]] = [
     {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "bias": bias}
     for kernel, stride, padding, dilation, groups, bias in itertools.product(
         [1, 3, (2, 3)], [1, 2, (1, 2)], [0, 1, (2, 1), "same", "valid"], [1, 2], [1, 2], [True, False]
@@ -121,7 +122,7 @@ def test_convolution_over_its_arguments(channels_last: bool) -> None:
 
 
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
-def test_convolution_padding_modes(mode: str) -> None:
+def test_convolution_padding_modes(mode: Literal["zeros", "reflect", "replicate", "circular"]) -> None:
     ours = gpukern.nn.Conv2d(2, 3, 3, padding=(1, 2), padding_mode=mode, dtype=torch.float64)
     theirs = nn.Conv2d(2, 3, 3, padding=(1, 2), padding_mode=mode, dtype=torch.float64)
     theirs.load_state_dict(ours.state_dict())
@@ -157,7 +158,7 @@ def test_convolution_under_transforms() -> None:
         torch.func.hessian(lambda t, c=conv: c(x[0], t, padding=1).square().sum())(w)
         for conv in (gpukern.nn.conv2d, functional.conv2d)
     ]
-    same(*hessians, 1e-3)
+    same(hessians[0], hessians[1], 1e-3)
     compiled = torch.compile(gpukern.nn.conv2d, fullgraph=True, backend="aot_eager")
     same(compiled(x[0], w, padding=1), functional.conv2d(x[0], w, padding=1), 1e-5)
 

@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -157,7 +158,7 @@ def compare(op: OpInfo, dtype: torch.dtype, reference: bool = False) -> None:
                 got = mine(*args, out=out, **kwargs)
                 assert got is out
                 same(out, expected, f"{what} out=", precise)
-        if in_place and op.inplace_variant and not broadcast and isinstance(args[0], Tensor):
+        if in_place and op.inplace_variant is not None and not broadcast and isinstance(args[0], Tensor):
             with counted(op, "in place"):
                 target, theirs = args[0].clone(), args[0].clone()
                 expected = outcome(lambda: op.inplace_variant(theirs, *args[1:], **kwargs))
@@ -196,7 +197,7 @@ def test_gradients_of_samples(op: OpInfo, dtype: torch.dtype) -> None:
     mine = ours(op)
     for number, (args, kwargs, _) in enumerate(samples(op, dtype, False)):
         with counted(op, "gradient"):
-            results = []
+            results: list[tuple[bool, tuple[Tensor, ...]]] = []
             for function in (mine, op):
                 arguments, wanted = leaves_of(args, dtype)
                 result = function(*arguments, **kwargs)
@@ -207,9 +208,9 @@ def test_gradients_of_samples(op: OpInfo, dtype: torch.dtype) -> None:
                 loss = (result * weight).sum()
                 results.append((True, torch.autograd.grad(loss, wanted, torch.ones_like(loss), allow_unused=True)))
             # torch's gradient of hardsigmoid has 1 / 6 as a float32, and its one of erf-gelu cancels
-            tolerance = {"rtol": 2e-7 if op.name.endswith("hardsigmoid") else 1e-7, "atol": 1e-7}
+            tolerance: dict[str, Any] = {"rtol": 2e-7 if op.name.endswith("hardsigmoid") else 1e-7, "atol": 1e-7}
             torch.testing.assert_close(
-                results[0], results[1], equal_nan=True, **tolerance, msg=lambda m, n=number: f"sample {n}: {m}"
+                results[0], results[1], equal_nan=True, **tolerance, msg=partial("sample {}: {}".format, number)
             )
 
 
@@ -225,7 +226,7 @@ def test_second_derivatives_of_samples(op: OpInfo) -> None:
         if not 0 < sum(t.numel() for t in wanted) <= 150 or any(t.isnan().any() for t in wanted):
             continue
 
-        def call(*leaves: Tensor, args: Any = args, kwargs: Any = kwargs) -> Tensor:
+        def call(*leaves: Tensor, args: Any = args, kwargs: Any = kwargs) -> Any:
             rest = iter(leaves)
             place = tree_map(lambda a: next(rest) if isinstance(a, Tensor) and a.dtype == torch.float64 else a, args)
             return mine(*place, **kwargs)
@@ -236,7 +237,9 @@ def test_second_derivatives_of_samples(op: OpInfo) -> None:
 
 
 @pytest.mark.parametrize(
-    "op", [op for op in OPS if op.error_inputs_func], ids=[op.formatted_name for op in OPS if op.error_inputs_func]
+    "op",
+    [op for op in OPS if op.error_inputs_func is not None],
+    ids=[op.formatted_name for op in OPS if op.error_inputs_func is not None],
 )
 def test_error_inputs(op: OpInfo) -> None:
     for wrong in op.error_inputs("cpu"):

@@ -6,6 +6,7 @@ elementwise ops, autograd) is what it is on the CPU.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tests.contract import test_opinfo as torchs
 from tests.contract.test_opinfo import OPS, PRODUCTS
 
 TYPES = {getattr(torch, t) for row in gpukern.available(built=False) for t in row.types}
-CASES = [(op, dtype) for op in OPS if op.name in PRODUCTS for dtype in sorted(op.dtypes & TYPES, key=str)]
+CASES = [(op, dtype) for op in OPS if op.name in PRODUCTS for dtype in sorted(set(op.dtypes) & TYPES, key=str)]
 IDS = [f"{op.formatted_name}-{str(dtype).removeprefix('torch.')}" for op, dtype in CASES]
 ROWS = {"mm", "bmm", "mv", "addmm", "baddbmm", "addmv"}
 
@@ -60,9 +61,9 @@ def test_samples_under_the_model(op: OpInfo, dtype: torch.dtype) -> None:
                 value, size = (op(*torchs.in_double(args, of), **torchs.in_double(kwargs, of)) for of in (False, True))
                 return value, size
 
-            expected = torchs.outcome(lambda args=args, kwargs=kwargs: op(*args, **kwargs))
+            expected = torchs.outcome(partial(op, *args, **kwargs))
             with torchs.counted(op, "modelled"), Modelled() as model:
-                got = torchs.outcome(lambda args=args, kwargs=kwargs: mine(*args, **kwargs))
+                got = torchs.outcome(partial(mine, *args, **kwargs))
                 runs += model.runs
             torchs.same(got, expected, what, in_float64)
     assert runs or op.name in ("outer", "inner") or not dtype.is_floating_point, "no product came to the model"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,10 @@ def test_a_run_on_hardware_is_device_driver_commit_and_date(tmp_path: Path, monk
 
 def test_a_build_is_added_to_those_of_other_compilers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "COMPILED", tmp_path / "compiled.json")
-    before = {"cxx": ["clang++ 1"], "gpu": {"hipcc 7": {"elementwise": ["gfx942"], "gemm/arch/simt": ["gfx942"]}}}
+    before: dict[str, Any] = {
+        "cxx": ["clang++ 1"],
+        "gpu": {"hipcc 7": {"elementwise": ["gfx942"], "gemm/arch/simt": ["gfx942"]}},
+    }
     record.write_atomically(validation.COMPILED, before)
     validation.record_build()
     found = json.loads(validation.COMPILED.read_text())

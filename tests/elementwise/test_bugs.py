@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
-from oracle import ulps
 from torch import Tensor
 from torch.autograd import forward_ad as fwd
 
 import gpukern
+from tests.oracle import ulps
 
 
 def test_forward_over_reverse_of_an_op_that_saves_its_result_was_zero() -> None:
@@ -110,7 +111,8 @@ def test_zero_dim_bounds_of_clamp_promoted_as_numbers() -> None:
 
 
 def exact_gelu(x: Tensor) -> Tensor:
-    return 0.5 * x.double() * torch.special.erfc(-x.double() * 0.5**0.5)
+    tail: Tensor = torch.special.erfc(-x.double() * 0.5**0.5)
+    return 0.5 * x.double() * tail
 
 
 def test_constant_of_gelu_tanh_had_eleven_digits() -> None:
@@ -173,7 +175,7 @@ def test_a_number_that_a_tracer_keeps_open_was_refused() -> None:
             for function in (compiled, call):
                 leaf = x.clone().requires_grad_()
                 grads.append(torch.autograd.grad(function(leaf, number).sum(), leaf))
-            torch.testing.assert_close(grads[0], grads[1], msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(grads[0], grads[1], msg=partial("{}: {}".format, name))
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from oracle.figures import capabilities
+
+from tests.oracle.figures import capabilities
 
 HERE = Path(__file__).parent
 # Every 16-bit pattern, a sample of values of every op, and that every element is written and nothing else.

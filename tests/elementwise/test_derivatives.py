@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from oracle import derivatives, figures, gradient_errors, partials, ulps
-from oracle.derivatives import FIRST, SECOND, key, limit
-from oracle.ops import UNARY, Case, ids
-from oracle.precise import PRECISE, mp
 from torch import Tensor
 from torch.autograd import forward_ad as fwd
+
+from tests.oracle import derivatives, figures, gradient_errors, partials, ulps
+from tests.oracle.derivatives import FIRST, SECOND, key, limit
+from tests.oracle.ops import UNARY, Case, ids
+from tests.oracle.precise import PRECISE, mp
 
 SMOOTH = [c for c in UNARY if key(c) in FIRST]
 LINEAR = [c for c in UNARY if c.differentiable and key(c) not in FIRST]
@@ -268,12 +270,13 @@ def test_elu_where_its_result_is_minus_alpha() -> None:
         right = torch.exp(x.double()).to(dtype)
         module = gpukern.nn.ELU()
         eye = torch.eye(len(values), dtype=dtype)
-        for name, function in {
+        functions: dict[str, Callable[[Tensor], Tensor]] = {
             "elu": gpukern.elu,
             "elu_": lambda t: gpukern.elu_(t * 1),
             "nn.ELU": module,
-            "mm": lambda t, eye=eye: gpukern.mm(eye, t[:, None], activation="elu"),
-        }.items():
+            "mm": lambda t: gpukern.mm(eye, t[:, None], activation="elu"),  # noqa: B023
+        }
+        for name, function in functions.items():
             leaf = x.clone().requires_grad_()
             first = torch.autograd.grad(function(leaf).sum(), leaf, create_graph=True)[0]
             second = torch.autograd.grad(first.sum(), leaf)[0]

@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from oracle import gradient_errors, ulps
-from oracle.ops import CASES
-from oracle.precise import mp
 from torch import Tensor
 from torch.func import grad, jacfwd, jacrev, vmap
 
 import gpukern
+from tests.oracle import gradient_errors, ulps
+from tests.oracle.ops import CASES
+from tests.oracle.precise import mp
 
 INF, NAN = math.inf, math.nan
 LARGEST = torch.finfo(torch.float32).max

@@ -10,11 +10,11 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given
-from oracle import poison, strategies, ulps
-from oracle.ops import FIRST, Case, ids
 from torch import Tensor
 
 import gpukern
+from tests.oracle import poison, strategies, ulps
+from tests.oracle.ops import FIRST, Case, ids
 
 TYPES = (*ulps.FLOATS, *ulps.INTEGERS, torch.bool)
 BINARY = [
@@ -61,13 +61,13 @@ def test_python_numbers(name: str) -> None:
         for shape in ((3,), ()):
             x = small(dtype, *shape)
             condition = torch.tensor([True, False, True])
-            calls: list[tuple[Any, ...]] = {
+            calls: dict[str, list[tuple[Any, ...]]] = {
                 "where": [(condition, x, number), (condition, number, x)],
                 "clamp": [(x, number), (x, None, number)],
                 "lerp": [(x, x * 0, number)] if dtype != torch.bool else [],
                 "pow": [(x, number), (number, x)],
-            }.get(name, [(x, number)])
-            for args in calls:
+            }
+            for args in calls.get(name, [(x, number)]):
                 if outcome(ours, *args) != outcome(theirs, *args):
                     wrong.append(f"{name}{args}: {outcome(ours, *args)}, torch {outcome(theirs, *args)}")
                 elif isinstance(outcome(theirs, *args)[0], torch.dtype):

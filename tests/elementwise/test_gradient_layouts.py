@@ -6,10 +6,11 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given, settings
-from oracle import strategies
-from oracle.ops import FIRST, Case, ids
 from torch import Tensor
 from torch.autograd import forward_ad as fwd
+
+from tests.oracle import strategies
+from tests.oracle.ops import FIRST, Case, ids
 
 SMOOTH = [c for c in FIRST if c.differentiable]
 TOLERANCE = {torch.float64: 3e-8, torch.float32: 2e-5}  # 3e-8: torch's 1 / 6 of hardsigmoid is a float32

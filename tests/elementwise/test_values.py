@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from oracle import fills, precise, ulps
-from oracle.ops import CASES, SEVERAL, UNARY, Case, ids
 from torch import Tensor
+
+from tests.oracle import fills, precise, ulps
+from tests.oracle.ops import CASES, SEVERAL, UNARY, Case, ids
 
 # Branch points and edges, whose neighbours are always among the arguments.
 EDGES = (3.0, -3.0, 6.0, 20.0, -20.0, 10.0, 88.7, -87.3, -103.9, 16.6, 5.5, -5.5, -13.5, 4.0, 8.0, -0.25, 0.01)
@@ -52,7 +53,7 @@ def test_float32_by_strata(case: Case) -> None:
 def tanh_argument(x: Tensor) -> Tensor:
     """What the rounding of gelu's polynomial costs in the tail e^(2u): five roundings, 2 |u| times magnified."""
     wide = x.to(torch.float64)
-    twice_u = 2 * (2 / torch.pi) ** 0.5 * (wide + 0.044715 * wide**3)
+    twice_u: Tensor = 2 * (2 / torch.pi) ** 0.5 * (wide + 0.044715 * wide**3)
     return (4.5 * twice_u.abs()).clamp(max=1000) * (x < 0)
 
 

@@ -9,14 +9,16 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
+from functools import partial
+from operator import methodcaller
 from typing import Any
 
 import pytest
 import torch
-from oracle import outcomes
 from torch import Tensor
 
 import gpukern
+from tests.oracle import outcomes
 
 SIGNED = (torch.int8, torch.int16, torch.int32, torch.int64)
 FORMS: dict[str, Callable[[Tensor, Any, str], Tensor]] = {
@@ -36,14 +38,15 @@ def wrong_values(calls: list[Callable[[], Any]], wanted: list[Any]) -> list[str]
 @pytest.mark.parametrize("form", FORMS)
 def test_a_divisor_that_wraps_to_minus_one(form: str, mode: str) -> None:
     """The smallest integer over 2^64 - 1, as a number and as an unsigned tensor: it wraps, and nothing dies."""
-    calls, wanted = [], []
+    calls: list[Callable[[], Any]] = []
+    wanted = []
     for dtype in SIGNED:
         low = torch.iinfo(dtype).min
         divisors: list[Any] = [2**64 - 1, torch.tensor(2**64 - 1, dtype=torch.uint64)]
         if dtype != torch.int64:
             divisors.append(torch.tensor(2**32 - 1, dtype=torch.uint32))
         for divisor in divisors:
-            calls.append(lambda x=low, d=divisor, t=dtype: FORMS[form](torch.tensor([x, 5], dtype=t), d, mode))
+            calls.append(partial(FORMS[form], torch.tensor([low, 5], dtype=dtype), divisor, mode))
             wanted.append([low, -5])
     assert not (wrong := wrong_values(calls, wanted)), wrong
 
@@ -52,14 +55,15 @@ def test_a_divisor_that_wraps_to_minus_one(form: str, mode: str) -> None:
 def test_a_dividend_that_wraps_to_the_smallest_integer(mode: str) -> None:
     y = torch.tensor([-1, 2])
     dividends = (2**63, torch.tensor(2**63, dtype=torch.uint64))
-    calls = [lambda x=x: gpukern.div(x, y, rounding_mode=mode) for x in dividends]
-    calls += [lambda x=x: gpukern.div(x, y, rounding_mode=mode, out=torch.empty_like(y)) for x in dividends]
+    calls: list[Callable[[], Any]] = [partial(gpukern.div, x, y, rounding_mode=mode) for x in dividends]
+    calls += [partial(gpukern.div, x, y, rounding_mode=mode, out=torch.empty_like(y)) for x in dividends]
     assert not (wrong := wrong_values(calls, [[-(2**63), -(2**62)]] * 4)), wrong
 
 
 @pytest.mark.parametrize("mode", ["trunc", "floor"])
 def test_sparse_integers_over_minus_one(mode: str) -> None:
-    calls, wanted = [], []
+    calls: list[Callable[[], Any]] = []
+    wanted = []
     for dtype, divisor in itertools.product(SIGNED, (-1, torch.tensor(-1), 2**64 - 1)):
         low = torch.iinfo(dtype).min
         for form in ("functional", "in place", "op"):
@@ -76,19 +80,19 @@ def test_sparse_integers_over_minus_one(mode: str) -> None:
 
 
 def alike(calls: list[Callable[[Any], Any]]) -> list[str]:
-    ours = outcomes.forked([lambda c=c: c(gpukern) for c in calls])
-    theirs = outcomes.forked([lambda c=c: c(torch) for c in calls])
+    ours = outcomes.forked([partial(c, gpukern) for c in calls])
+    theirs = outcomes.forked([partial(c, torch) for c in calls])
     return [f"{k}: {a}, torch {b}" for k, (a, b) in enumerate(zip(ours, theirs)) if a != b]
 
 
 def test_where_refuses_what_its_type_does_not_hold() -> None:
     m = torch.tensor([True, False])
     numbers = (0, 1, -1, 2**31, 2**63, 1e39, math.inf, 1j, True, 0.5)
-    calls = [lambda t, a=a, b=b: t.where(m, a, b) for a, b in itertools.product(numbers, numbers)]
+    calls: list[Callable[[Any], Any]] = [methodcaller("where", m, a, b) for a, b in itertools.product(numbers, numbers)]
     for dtype in (torch.complex64, torch.complex128, torch.uint16, torch.uint32, torch.uint64, torch.float16):
         x = torch.tensor([1, 2]).to(dtype)
-        calls += [lambda t, x=x, n=n: t.where(m, x, n) for n in numbers]
-        calls += [lambda t, x=x, n=n: t.where(m, n, x) for n in numbers]
+        calls += [methodcaller("where", m, x, n) for n in numbers]
+        calls += [methodcaller("where", m, n, x) for n in numbers]
     assert not (wrong := alike(calls)), wrong[:8]
 
 
@@ -278,7 +282,7 @@ def test_a_number_that_varies_is_refused_when_its_type_does_not_hold_it(name: st
 
     function = torch.compile(call, backend="aot_eager", dynamic=True)
     for n in (3, 4, 300):
-        eager, got = outcomes.of(lambda n=n: call(t, n)), outcomes.of(lambda n=n: function(t, n))
+        eager, got = outcomes.of(partial(call, t, n)), outcomes.of(partial(function, t, n))
         assert is_alike(got, eager), (n, got, eager)
 
 
@@ -306,8 +310,8 @@ def test_words_of_refused_bounds() -> None:
         (torch.bool, torch.int8, torch.float16, torch.float32),
     ):
         y = torch.ones(2, dtype=dtype)
-        calls.append(lambda t, y=y, n=n, out=out: t.pow(y, n, out=torch.zeros(2, dtype=out)))
-        calls.append(lambda t, y=y, n=n, out=out: t.lerp(y, y, n, out=torch.zeros(2, dtype=out)))
+        calls.append(methodcaller("pow", y, n, out=torch.zeros(2, dtype=out)))
+        calls.append(methodcaller("lerp", y, y, n, out=torch.zeros(2, dtype=out)))
     assert not (wrong := alike(calls)), wrong
     for low, high in ((2**63, 2**63 - 1), (2**64 - 1, 2**63), (0.5, 0.25)):
         with pytest.raises(ValueError, match="min_val cannot be greater than max_val"):

@@ -59,7 +59,7 @@ def takes_float8(row: Any) -> bool:
     return any(t.startswith("float8") for t in row.types) and not row.name.startswith("sm_90a/")
 
 
-def how(row: Any, dtype: Any) -> dict[str, str]:
+def how(row: Any, dtype: Any) -> dict[str, Any]:
     """What a call must ask for so that a row of float32 can be forced."""
     if str(dtype) != "torch.float32" or "strict" in row.precisions:
         return {}
@@ -83,7 +83,7 @@ def serves(row: Any, op: str, *args: Any, **options: Any) -> bool:
     options = (how(row, args[0].dtype) if op == "mm" else {}) | options
     with gpukern.force(row.name):
         try:
-            return gpukern.explain(op, *args, **options).row == row.name
+            return bool(gpukern.explain(op, *args, **options).row == row.name)
         except RuntimeError:
             return False
 

@@ -195,10 +195,11 @@ def scaled(
     global launches
     name = row_at(folder, row)
     given = [Placed(t, t, aligned=aligned) for t in (a, b, scale_a, scale_b)]
-    rest = [None if t is None else t.to(DEVICE) for t in (bias, scale_result)]
+    left, right, one, two = (p.view for p in given)
+    addend, last = (None if t is None else t.to(DEVICE) for t in (bias, scale_result))
     target = Placed(out, None, aligned=aligned)
     with gpukern.force("host" if DEVICE == "cpu" else f"{name}*{splits}"):
-        gpukern.scaled_mm(*(p.view for p in given), *rest, out.dtype, fast, out=target.view)
+        gpukern.scaled_mm(left, right, one, two, addend, last, out.dtype, fast, out=target.view)
     launches += 1
     record.RECORD.note("rows", name)
     for p in given:
@@ -255,7 +256,7 @@ ONLY_MODELLED = (
 )
 
 
-def row_of(item: pytest.Item) -> str | None:
+def row_of(item: pytest.Item) -> Any:
     asked = getattr(item, "callspec", None)
     return asked.params.get("row") if asked else None
 

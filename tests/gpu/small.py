@@ -54,8 +54,8 @@ def row_runs(row: gpukern.selection.Row) -> int:
                 products.exactly_equal(gpukern.addmm(there(c), there(left), there(right), **how).cpu(), (expected + c))
                 count += 2
                 if dtype.is_floating_point:
-                    both = map(there, (left, right, c))
-                    d, sums = gpukern.mm_activation_backward(*both, "none", bias_grad=True, **how)
+                    grad, weight, saved = map(there, (left, right, c))
+                    d, sums = gpukern.mm_activation_backward(grad, weight, saved, "none", bias_grad=True, **how)
                     products.exactly_equal(d.cpu(), expected)
                     products.exactly_equal(sums.cpu(), expected.sum(0))
                     count += 1
@@ -74,8 +74,8 @@ def scaled_runs(row: gpukern.selection.Row) -> int:
             expected = float8.exact(a, b, one, two) + bias.double()
             for turned in (b, b.t().contiguous().t()):
                 for out in (torch.float32, first):
-                    given = (there(t) for t in (a, turned, one, two, bias))
-                    got = gpukern.scaled_mm(*given, out_dtype=out).cpu()
+                    left, right, *scales, addend = (there(t) for t in (a, turned, one, two, bias))
+                    got = gpukern.scaled_mm(left, right, scales[0], scales[1], addend, out_dtype=out).cpu()
                     rounded = expected.float().to(out).float()  # NaN or infinite where it is beyond 8 bits
                     assert torch.equal(got.float().nan_to_num(math.pi), rounded.nan_to_num(math.pi)), (
                         row.name,
@@ -101,11 +101,11 @@ def along_k_runs(row: gpukern.selection.Row) -> int:
             count += 1
     for kind in float8.SCALES if "float8_e4m3fn" in row.types else ():
         a, b = float8.whole(float8.FORMATS[0], m, k), float8.whole(float8.FORMATS[1], n, k).t()
-        given = tuple(map(there, (a, b, *float8.scales(kind, m, n, k))))
+        left, right, one, two = map(there, (a, b, *float8.scales(kind, m, n, k)))
         fast = "bfloat16" in row.types
-        if device.serves(row, "scaled_mm", *given, out_dtype=torch.float32, use_fast_accum=fast):
-            got = gpukern.scaled_mm(*given, out_dtype=torch.float32, use_fast_accum=fast).cpu()
-            products.exactly_equal(got, float8.exact(a, b, given[2].cpu(), given[3].cpu()))
+        if device.serves(row, "scaled_mm", left, right, one, two, out_dtype=torch.float32, use_fast_accum=fast):
+            got = gpukern.scaled_mm(left, right, one, two, out_dtype=torch.float32, use_fast_accum=fast).cpu()
+            products.exactly_equal(got, float8.exact(a, b, one.cpu(), two.cpu()))
             count += 1
     return count
 

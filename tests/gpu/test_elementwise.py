@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -130,7 +131,7 @@ def test_gradients_agree_with_the_cpu(case: Case) -> None:
             found.append(torch.autograd.grad(case.ours(*here), wanted, g.to(where)))
         for k, (expected, got) in enumerate(zip(*found)):
             t = 10 * ulps.TIGHT[dtype]
-            torch.testing.assert_close(got.cpu(), expected, rtol=t, atol=t, msg=lambda m, k=k: f"{case.id} {k}: {m}")
+            torch.testing.assert_close(got.cpu(), expected, rtol=t, atol=t, msg=partial("{} {}: {}".format, case.id, k))
 
 
 def test_gradcheck_of_first_and_second_order() -> None:

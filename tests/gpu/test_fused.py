@@ -76,9 +76,8 @@ def test_columns_are_summed_in_the_same_pass(row: Any, dtype: torch.dtype) -> No
 
 
 def test_sums_of_no_rows() -> None:
-    d, sums = gpukern.mm_activation_backward(
-        *(torch.ones(*s, device="cuda") for s in ((0, 5), (5, 7), (0, 7))), "gelu", bias_grad=True
-    )
+    grad, weight, saved = (torch.ones(*s, device="cuda") for s in ((0, 5), (5, 7), (0, 7)))
+    d, sums = gpukern.mm_activation_backward(grad, weight, saved, "gelu", bias_grad=True)
     assert d.shape == (0, 7) and sums.shape == (7,) and not sums.any()
 
 

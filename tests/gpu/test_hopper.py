@@ -87,12 +87,15 @@ def test_float8_is_exact_on_integers(row: Any, kind: str) -> None:
     fast, ran = "bfloat16" in row.types, 0
     for (m, n, k), (first, second) in itertools.product(shapes(row), PAIRS):
         a, b, (one, two) = whole(first, m, k), whole(second, n, k).t(), scales(kind, m, n, k)
-        given = [t.cuda() for t in (a, b, one, two)]
+        given = tuple(t.cuda() for t in (a, b, one, two))
+        left, right, of_rows, of_columns = given
         call: dict[str, Any] = {"out_dtype": torch.float32, "use_fast_accum": fast}
         if not device.serves(row, "scaled_mm", *given, **call):
             continue
         with gpukern.force(row.name):
-            products.exactly_equal(gpukern.scaled_mm(*given, **call).cpu(), exact(a, b, one, two))
+            products.exactly_equal(
+                gpukern.scaled_mm(left, right, of_rows, of_columns, **call).cpu(), exact(a, b, one, two)
+            )
         ran += 1
     assert ran or (fast and "128" in kind), "scales of blocks alone are refused, and by rows that do not promote"
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 import gpukern
-from tests.gemm.kernels.test_kernels import TENSOR_CORES
 from tests.gemm.kernels.thin import side
 from tests.gpu import device
 from tests.oracle import fills, products
@@ -58,7 +57,7 @@ def test_every_row_is_within_the_bound(row: Any, dtype: torch.dtype, fill: str) 
             b = b.t().contiguous().t()
         with gpukern.force(row.name):
             got = gpukern.mm(a, b, **device.how(row, dtype))
-        how = {"accumulator": "truncating"} if row.name.startswith((*TENSOR_CORES, "sm_90a/")) else {}
+        how = {"accumulator": "truncating"} if row.tensor_cores else {}
         verdict = products.check_product(got, multiplied(row, a), multiplied(row, b), **how)
         name = f"{row.name} {str(dtype).removeprefix('torch.')}"
         device.RHO[name] = max(device.RHO.get(name, 0.0), round(verdict.rho, 2))

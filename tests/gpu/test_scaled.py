@@ -30,7 +30,8 @@ def test_every_row_is_exact_on_integers(row: Any, kind: str) -> None:
         expected = exact(a, b, one, two).float()
         for left, right in itertools.product((a, a.t().contiguous().t()), (b, b.t().contiguous().t())):
             with gpukern.force(row.name):
-                got = gpukern.scaled_mm(*(t.cuda() for t in (left, right, one, two)), out_dtype=torch.float32)
+                x, y, s, t = (t.cuda() for t in (left, right, one, two))
+                got = gpukern.scaled_mm(x, y, s, t, out_dtype=torch.float32)
             assert torch.equal(got.cpu(), expected), (m, n, k)
 
 
@@ -46,8 +47,8 @@ def test_reruns_are_bitwise_equal(row: Any) -> None:
 
 @by_row
 def test_a_graph(row: Any) -> None:
-    def call(*given: torch.Tensor) -> torch.Tensor:
-        return gpukern.scaled_mm(*given, out_dtype=torch.float32)
+    def call(a: torch.Tensor, b: torch.Tensor, one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
+        return gpukern.scaled_mm(a, b, one, two, out_dtype=torch.float32)
 
     inputs, fresh = (
         [t.cuda() for t in (whole(FORMATS[0], 150, 60), whole(FORMATS[0], 60, 140), *scales("row", 150, 140, 60))]

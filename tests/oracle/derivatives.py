@@ -166,14 +166,17 @@ def _wide_sigma1(x: Tensor) -> Tensor:
 
 
 def _wide_gelu_tanh(x: Tensor) -> Tensor:
-    x, k = x.clamp(-30, 30), 2 * (2 / math.pi) ** 0.5
+    x = x.clamp(-30, 30)
+    k: float = 2 * (2 / math.pi) ** 0.5
     u = k * (x + 0.044715 * x**3)
     return torch.sigmoid(u) + x * _wide_sigma1(u) * k * (1 + 3 * 0.044715 * x**2)
 
 
 def _wide_gelu(x: Tensor) -> Tensor:
     x = x.clamp(-40, 40)
-    return torch.special.erfc(-x * 0.5**0.5) / 2 + x * torch.exp(-x * x / 2) / (2 * math.pi) ** 0.5
+    area: float = (2 * math.pi) ** 0.5
+    tail: Tensor = torch.special.erfc(-x * 0.5**0.5)
+    return tail / 2 + x * torch.exp(-x * x / 2) / area
 
 
 def _wide_silu(x: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ def correct_in_blocks(a: Tensor, b: Tensor) -> Tensor:
 def correct_split(a: Tensor, b: Tensor) -> Tensor:
     """Split-k: four partial sums."""
     parts = [_accumulated(x, y) for x, y in zip(a.chunk(4, 1), b.chunk(4, 0))]
-    return (sum(parts[::2]) + sum(parts[1::2])).to(a.dtype)
+    none = torch.zeros(())
+    return (sum(parts[::2], none) + sum(parts[1::2], none)).to(a.dtype)
 
 
 def _with(change: Callable[[Tensor], None]) -> Product:

@@ -62,11 +62,11 @@ def special(dtype: torch.dtype, extra: tuple[float, ...] = ()) -> Tensor:
     if dtype == torch.bool:
         return torch.tensor([False, True])
     if not dtype.is_floating_point:
-        info = torch.iinfo(dtype)
-        values = {info.min, info.max, info.max - 1, info.min + 1, 0, 1, 2, 3, 7, 10}
-        if info.min < 0:
-            values |= {-1, -2, -3, -7}
-        return torch.tensor(sorted(values), dtype=dtype)
+        whole = torch.iinfo(dtype)
+        numbers = {whole.min, whole.max, whole.max - 1, whole.min + 1, 0, 1, 2, 3, 7, 10}
+        if whole.min < 0:
+            numbers |= {-1, -2, -3, -7}
+        return torch.tensor(sorted(numbers), dtype=dtype)
     info = torch.finfo(dtype)
     tiny = torch.tensor(info.smallest_normal, dtype=dtype)
     lowest = (tiny.to(torch.float64) * info.eps).item()

@@ -10,6 +10,7 @@ import struct
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ def _child(calls: Sequence[Callable[[], Any]]) -> list[Any]:
 
 def run_forked(checks: Mapping[str, Callable[[], None]], seconds: int = 300) -> dict[str, str]:
     """The text of what each check raised, or of the signal that it died of; "" where it passed.  Each has `seconds`."""
-    found = results([lambda check=check: _error(check, seconds) for check in checks.values()])
+    found = results([partial(_error, check, seconds) for check in checks.values()])
     return {name: str(result) for name, result in zip(checks, found)}
 
 

@@ -31,7 +31,8 @@ def _silu(x: Tensor) -> Tensor:
 def _gelu(x: Tensor, approximate: str = "none") -> Tensor:
     if approximate == "tanh":
         return x / (1 + torch.exp(-2 * (2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
-    return 0.5 * x * torch.special.erfc(-x * 0.5**0.5)
+    tail: Tensor = torch.special.erfc(-x * 0.5**0.5)
+    return 0.5 * x * tail
 
 
 def _sqrt(x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,5 +37,5 @@ def of(function: Callable[[], Any], values: bool = True) -> Outcome:
 
 def forked(calls: Sequence[Callable[[], Any]], of: Callable[[Callable[[], Any]], Outcome] = of) -> list[Outcome]:
     """The outcome of each call, in a forked process; one that a call kills counts as ("signal", number)."""
-    found = results([lambda call=call: of(call) for call in calls])
+    found = results([partial(of, call) for call in calls])
     return [("signal", result.number) if isinstance(result, Died) else result for result in found]

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from torch import Tensor
 
-from oracle import fills, poison, precise, products, strategies, ulps
-from oracle.faults import CORRECT_PRODUCTS, PRODUCT_FAULTS, UNARY_FAULTS, correct
-from oracle.ops import REFERENCES
+from tests.oracle import fills, poison, precise, products, strategies, ulps
+from tests.oracle.faults import CORRECT_PRODUCTS, PRODUCT_FAULTS, UNARY_FAULTS, correct
+from tests.oracle.ops import REFERENCES
 
 M, N, K = 80, 72, 1024
 

@@ -63,7 +63,8 @@ def cpu_seconds(log: str) -> float:
 
 def disassembled(text: str) -> Iterator[tuple[str, list[str]]]:
     """(mangled name, opcodes) of each kernel, with the out-of-line functions that lie in its section."""
-    name, opcodes = "", []
+    name = ""
+    opcodes: list[str] = []
     for line in text.splitlines():
         if line.startswith("//-----"):
             if name:

@@ -79,9 +79,11 @@ def key_of(name: str) -> str:
         return f"sm_90a/{way}{hopper[2]}x{hopper[3]} {'f32' if way == 't' else TYPES[hopper[1]]}"
     divided = re.search(r"divide_operands<gpukern::gemm::(\w+)::Here>", name)
     copied = re.search(r"gemm::(\w+)::pack_operands<([\w ]+)>", name)
-    if divided or copied:
+    if divided:
+        return f"{divided[1]}/divide"
+    if copied:
         words = {"unsigned char": 1, "unsigned short": 2, "unsigned int": 4}
-        return f"{divided[1]}/divide" if divided else f"{copied[1]}/pack <{words[copied[2]]} bytes>"
+        return f"{copied[1]}/pack <{words[copied[2]]} bytes>"
     ranges = re.search(r"split::sum_ranges<([\w :]+(?:<\w+>)?) ?>", name)
     if ranges:
         kind = TYPES[ranges[1]]

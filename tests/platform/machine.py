@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gpukern.model import machine as _machine
 from gpukern.model.build import library
+from gpukern.model.configurations import row_at as row_at
 from gpukern.model.machine import (
     ACTIVATIONS,
     DTYPES,
@@ -20,7 +21,6 @@ from gpukern.model.machine import (
     iteration,
     plan,
     report,
-    row_at,
     set_schedule,
 )
 from gpukern.model.machine import (

@@ -108,6 +108,8 @@ def bfloat16(values: NDArray) -> NDArray:
 def problem(kernel: str) -> tuple[tuple[int, int, int], list[NDArray], NDArray]:
     """Extents, (a, b, c before), what c should be; ragged, and whole numbers, so that sums are exact."""
     rng = np.random.default_rng(1)
+    a: NDArray
+    b: NDArray
     if kernel == "product":
         m, n, k = 21, 11, 40
         a, b = (rng.integers(-4, 5, shape).astype(np.float32) for shape in ((m, k), (k, n)))
@@ -137,7 +139,7 @@ def run(kernel: str, fault: int, order: int, seed: int) -> str:
     place = KERNELS.index(kernel)
     said = library().run_variant(place, fault, data, sizes, (ctypes.c_int * 3)(*extents), order, ctypes.c_uint32(seed))
     if said:
-        return said.decode()
+        return str(said.decode())
     got = rooms[2][1].copy()
     if kernel == "compact":  # in any order
         got[1 : 1 + max(0, got[0])].sort()

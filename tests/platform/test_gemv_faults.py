@@ -231,7 +231,7 @@ def run(variant: int, shape: Shape, order: int, seed: int, wave: int = 32) -> st
         ctypes.c_int64(MARGIN // 2),
     )
     if said:
-        return said.decode()
+        return str(said.decode())
     if not np.array_equal(d.view, a.view @ b.view):
         return "a wrong result"
     d.view[...] = np.nan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -34,7 +35,7 @@ def test_the_same_seed_is_the_same_run() -> None:
 
 def test_every_product_and_its_extensions() -> None:
     x, w, bias, r = torch.randn(2, 5, 8), torch.randn(6, 8), torch.randn(6), torch.randn(2, 5, 6)
-    calls: list[tuple[str, tuple[torch.Tensor, ...], dict[str, object]]] = [
+    calls: list[tuple[str, tuple[torch.Tensor, ...], dict[str, Any]]] = [
         ("linear", (x, w, bias), {"activation": "gelu", "residual": r}),
         ("bmm", (x, w.t().expand(2, 8, 6)), {}),
         ("addmm", (bias, x[0], w.t()), {"beta": 0.5, "alpha": 2}),
@@ -50,7 +51,7 @@ def test_every_product_and_its_extensions() -> None:
 
 def test_elementwise_ops_with_their_numbers_and_choices() -> None:
     x, y = torch.randn(7, 30), torch.randn(30)
-    calls: list[tuple[str, tuple[object, ...], dict[str, object]]] = [
+    calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
         ("silu", (x,), {}),
         ("add", (x, y), {"alpha": 2}),
         ("add", (x, 3), {}),

@@ -6,13 +6,14 @@ import ctypes
 import functools
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import gpukern
 from gpukern import _C, model
-from gpukern.model import machine, memory
+from gpukern.model import build, machine, memory
 from gpukern.selection import Row
 
 ROWS = [row for row in gpukern.available(built=False) if not row.name.startswith("host/")]
@@ -49,7 +50,7 @@ def test_a_row_gives_the_right_numbers_or_its_own_reason(row: Row) -> None:
         if precision and dtype != torch.float32:
             continue
         a, b = _filled(m, k, dtype=dtype), _filled(k, n, dtype=dtype)
-        how = {"precision": precision} if precision else {}
+        how: dict[str, Any] = {"precision": precision} if precision else {}
         how |= {"batch_invariant": True} if invariant else {}
         try:
             got, _ = model.run("matmul", a, b, row=row.name, schedule="fifo", check=False, count=False, **how)
@@ -169,7 +170,7 @@ class Lazy:
 
 @pytest.fixture
 def lazy(monkeypatch: pytest.MonkeyPatch) -> Lazy:
-    found = Lazy(machine.library(), None)
+    found = Lazy(build.library(), None)
     for module in (machine, memory):
         monkeypatch.setattr(module, "library", lambda: found)
     return found
@@ -230,7 +231,7 @@ def test_a_result_that_is_read_before_it_is_written() -> None:
     place = machine_place("neg")
     assert torch.equal(machine.elementwise(place, x.clone(), [x], in_place=True), -x)
     buffer = memory.guarded(torch.empty(50)).poison()
-    real = machine.library()
+    real = build.library()
     machine.set_schedule(machine.Schedule())
     memory.watch({}, buffer)
     out = memory.guarded(torch.empty(50)).poison()

@@ -64,7 +64,7 @@ def run(fault: int, shape: Shape, order: str, seed: int, cluster: int = 1) -> st
         fault, cluster, *pointers, extents, margin, shape.clusters, ORDERS[order], ctypes.c_uint32(seed)
     )
     if said:
-        return said.decode()
+        return str(said.decode())
     return "" if torch.equal(d.view, expected(a.view, b.view)) and untouched(d) else "a wrong result"
 
 

@@ -38,7 +38,7 @@ class Missing(RuntimeError):
 
 def run(*command: str | Path, **options: Any) -> str:
     """Standard output; where the command fails, an error with its last words."""
-    done = subprocess.run(
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         [str(c) for c in command], capture_output=True, text=True, stdin=subprocess.DEVNULL, **options
     )
     if done.returncode:

@@ -25,7 +25,7 @@ def pace(reference: float, *command: str | Path) -> float:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         outs = [Path(folder) / str(i) for i in range(ROUNDS * cores)]
-        taken = parallel(lambda out: timed(*command, SOURCE, "-o", out)[1], outs)
+        taken: list[float] = parallel(lambda out: timed(*command, SOURCE, "-o", out)[1], outs)
     return sum(taken) / len(taken) / reference
 
 

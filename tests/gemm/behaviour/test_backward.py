@@ -37,7 +37,7 @@ def test_it_is_differentiable(activation: str) -> None:
     inputs = [t.requires_grad_() for t in (grad, weight, inside(activation, saved))]
     forward = activation in ("gelu", "silu", "tanh", "relu")
     assert torch.autograd.gradcheck(
-        lambda *t: gpukern.mm_activation_backward(*t, activation), inputs, check_forward_ad=forward
+        lambda g, w, s: gpukern.mm_activation_backward(g, w, s, activation), inputs, check_forward_ad=forward
     )
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import gpukern
-from gpukern import products as products_module
 from gpukern import reference
 from tests.oracle import fills, products
 from tests.oracle.strategies import LAYOUTS, laid_out
@@ -207,7 +206,7 @@ def test_random_equations(data: st.DataObject) -> None:
         part = data.draw(st.lists(st.sampled_from(names), max_size=3))
         ones = {name for name in part if part.count(name) == 1 and data.draw(st.integers(0, 5)) == 0}
         shape = [1 if name in ones else extents[name] for name in part]
-        if hidden and data.draw(st.booleans()):
+        if bool(hidden) and data.draw(st.booleans()):
             at = data.draw(st.integers(0, len(part)))
             kept = hidden[data.draw(st.integers(0, len(hidden))) :]
             part.insert(at, "...")
@@ -250,8 +249,8 @@ def test_opt_einsum_finds_the_path_where_it_is_installed(monkeypatch: pytest.Mon
             asked.append((equation, [t.shape for t in operands], optimize))
             return [(1, 2), (0, 1)], ""
 
-    monkeypatch.setattr(products_module.opt_einsum, "is_available", lambda: True)
-    monkeypatch.setattr(products_module.opt_einsum, "get_opt_einsum", lambda: StandIn)
+    monkeypatch.setattr(torch.backends.opt_einsum, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.opt_einsum, "get_opt_einsum", lambda: StandIn)
     monkeypatch.setattr(torch.backends.opt_einsum, "enabled", True)
     a, b, c = (torch.randn(s, dtype=torch.float64) for s in ((2, 9), (9, 3), (3, 8)))
     torch.testing.assert_close(gpukern.einsum("ij,jk,kl->il", a, b, c), a @ b @ c)

@@ -58,7 +58,7 @@ def test_refusals(call: str) -> None:
 
 def test_out_and_in_place_forms_take_them() -> None:
     a, b, c = operands()
-    how = {"precision": "bf16x6", "batch_invariant": True}
+    how: dict[str, Any] = {"precision": "bf16x6", "batch_invariant": True}
     for out_form, plain in (
         (lambda out: gpukern.mm(a, b, out=out, **how), gpukern.mm(a, b, **how)),
         (lambda out: gpukern.linear(a, b.t(), c, out=out, **how), gpukern.linear(a, b.t(), c, **how)),
@@ -102,7 +102,7 @@ def test_tangents_vmap_compile_and_meta() -> None:
     a, b, c = operands()
     how: dict[str, Any] = {"precision": "bf16x9", "batch_invariant": True}
     with Recorder() as recorder:
-        _, tangent = torch.func.jvp(lambda x: gpukern.mm(x, b, **how), (a,), (torch.ones_like(a),))
+        tangent = torch.func.jvp(lambda x: gpukern.mm(x, b, **how), (a,), (torch.ones_like(a),))[1]
     assert set(recorder.told) == {("bf16x9", True)}
     torch.testing.assert_close(tangent, torch.ones_like(a) @ b)
     with Recorder() as recorder:
@@ -173,7 +173,7 @@ def test_a_row_is_the_same_bits_whatever_rows_lie_beside_it(dtype: torch.dtype, 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_batches_and_layouts_are_invariant_too(dtype: torch.dtype) -> None:
     a, b, c = torch.randn(6, 21, 40).to(dtype), torch.randn(6, 40, 9).to(dtype), torch.randn(6, 21, 9).to(dtype)
-    how = {"batch_invariant": True}
+    how: dict[str, Any] = {"batch_invariant": True}
     whole, shared = gpukern.bmm(a, b, **how), gpukern.matmul(a, b[0], **how)
     summed, vector = gpukern.baddbmm(c, a, b, **how), gpukern.matmul(a, b[0, :, 0], **how)
     for i in range(6):

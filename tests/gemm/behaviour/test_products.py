@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -71,7 +73,8 @@ def test_integers_wrap(dtype: torch.dtype) -> None:
     assert torch.equal(gpukern.mm(a, b), torch.mm(a, b))
     c = torch.full((7, 5), 3, dtype=dtype)
     assert torch.equal(gpukern.addmm(c, a, b, beta=2, alpha=3), torch.addmm(c, a, b, beta=2, alpha=3))
-    for factors in ({"beta": 0.5}, {"alpha": 2.5}, {"beta": 1.5, "alpha": 0.5}):  # torch cuts them off
+    fractions: list[dict[str, Any]] = [{"beta": 0.5}, {"alpha": 2.5}, {"beta": 1.5, "alpha": 0.5}]
+    for factors in fractions:  # torch cuts them off
         assert torch.equal(gpukern.addmm(c, a, b, **factors), torch.addmm(c, a, b, **factors))
     with pytest.raises(TypeError, match="activation= needs a floating type"):
         gpukern.mm(a, b, activation="relu")
@@ -269,7 +272,7 @@ def test_activation_and_residual(activation: str, grad: bool, residual: bool) ->
         tail = r[0] if r is not None and name in ("mm", "addmm") else r
         expected = getattr(gpukern.reference, name)(*args, activation=activation, residual=tail)
         got = getattr(gpukern, name)(*args, activation=activation, residual=tail)
-        torch.testing.assert_close(got.detach(), expected, equal_nan=True, msg=lambda m, name=name: f"{name}: {m}")
+        torch.testing.assert_close(got.detach(), expected, equal_nan=True, msg=partial("{}: {}".format, name))
         assert got.requires_grad == grad
     row = torch.randn(6, dtype=torch.float64)  # a residual broadcasts
     torch.testing.assert_close(

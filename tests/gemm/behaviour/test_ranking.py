@@ -74,10 +74,11 @@ def test_a_measured_order_decides_and_explain_says_why() -> None:
 def test_only_the_measured_product_is_decided() -> None:
     _C.gemm_set_ranking([entry(["simt/s32x32"])])
     assert would() == "simt/s32x32"
-    for other in [
+    others: list[dict[str, Any]] = [
         {"m": 4097}, {"n": 4097}, {"k": 4097}, {"batch": 2}, {"dtype": "bfloat16"}, {"device": "sm_100"},
         {"device": "gfx942"}, {"layouts": by("nt", 4096, 4096, 4096)},
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for other in others:
         assert would(**other) != "simt/s32x32", other
     assert would(activation="relu") == "simt/s32x32"  # whatever follows the product
 

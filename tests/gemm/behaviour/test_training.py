@@ -69,7 +69,7 @@ def test_gradients_of_both_orders(activation: str, case: str) -> None:
 
 def one_by_one(activation: str, a: Tensor, b: Tensor, c: Tensor | None, r: Tensor | None) -> Tensor:
     product = gpukern.mm(a, b) if c is None else gpukern.addmm(c, a, b)
-    result = Activation(activation)(product)
+    result: Tensor = Activation(activation)(product)
     return result if r is None else result + r
 
 
@@ -168,8 +168,11 @@ def test_nothing_is_saved_that_no_gradient_reads() -> None:
 
 def test_the_node_has_a_name_of_its_own() -> None:
     a = torch.randn(3, 3, requires_grad=True)
-    assert gpukern.mm(a, a, activation="relu").grad_fn.name() == "GpukernMmActivationBackward"
-    assert gpukern.addmm(a, a, a, residual=a).grad_fn.name() == "GpukernAddmmActivationBackward"
+    for result, name in (
+        (gpukern.mm(a, a, activation="relu"), "GpukernMmActivationBackward"),
+        (gpukern.addmm(a, a, a, residual=a), "GpukernAddmmActivationBackward"),
+    ):
+        assert result.grad_fn is not None and result.grad_fn.name() == name
 
 
 # ---- what was saved is overwritten -----------------------------------------------------------------------------------
@@ -269,7 +272,7 @@ def test_compiled_whole(activation: str) -> None:
         graphs.append(str(graph.code))
         return make_boxed_func(graph.forward)
 
-    from functorch.compile import make_boxed_func
+    from functorch.compile import make_boxed_func  # type: ignore[import-untyped]
     from torch._dynamo.backends.common import aot_autograd
 
     def step(x: Tensor, w: Tensor, b: Tensor, r: Tensor) -> Tensor:
@@ -312,7 +315,7 @@ def test_autocast_and_no_grad() -> None:
         out = gpukern.linear(x, w, b, activation="gelu")
         assert out.dtype == torch.bfloat16
         out.float().sum().backward()
-    assert x.grad is not None and x.grad.dtype == w.grad.dtype == b.grad.dtype == torch.float32
+    assert all(t.grad is not None and t.grad.dtype == torch.float32 for t in (x, w, b))
     with torch.no_grad():
         assert gpukern.linear(x, w, b, activation="gelu").grad_fn is None
     with torch.inference_mode():
@@ -349,10 +352,11 @@ def test_opcheck(asks: bool) -> None:
 
 def test_the_aux_is_what_goes_into_the_activation() -> None:
     a, b, c, r = (torch.randn(*s) for s in ((3, 4), (4, 2), (3, 2), (2,)))
-    for how in ({}, {"batch_invariant": True}):
-        result, aux = with_aux(c, a, b, beta=0.5, alpha=2, activation="silu", residual=r, **how)
-        assert torch.equal(aux, gpukern.addmm(c, a, b, beta=0.5, alpha=2, **how))
-        assert torch.equal(result, gpukern.addmm(c, a, b, beta=0.5, alpha=2, activation="silu", residual=r, **how))
+    for invariant in (False, True):
+        how: dict[str, Any] = {"beta": 0.5, "alpha": 2, "batch_invariant": invariant}
+        result, aux = with_aux(c, a, b, activation="silu", residual=r, **how)
+        assert torch.equal(aux, gpukern.addmm(c, a, b, **how))
+        assert torch.equal(result, gpukern.addmm(c, a, b, activation="silu", residual=r, **how))
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -85,11 +87,12 @@ def test_fractional_factors_of_integers_are_refused_in_torchs_words() -> None:
     """They gave a floating result.  The words are those of torch's addr; its addmm on a CPU drops the fraction."""
     a, b = filled(torch.int8, 2, 3), filled(torch.int8, 3, 2)
     c = torch.zeros(2, 2, dtype=torch.int32)
-    for factor in ("alpha", "beta"):
+    wrong: list[dict[str, Any]] = [{"alpha": 2.5}, {"beta": 2.5}]
+    for factors in wrong:
         with pytest.raises(RuntimeError) as theirs:
-            torch.addr(c, c[0], c[1], **{factor: 2.5})
+            torch.addr(c, c[0], c[1], **factors)
         with pytest.raises(RuntimeError) as ours:
-            gpukern.addmm(c, a, b, torch.int32, **{factor: 2.5})
+            gpukern.addmm(c, a, b, torch.int32, **factors)
         assert str(ours.value).splitlines()[0] == str(theirs.value).splitlines()[0]
 
 

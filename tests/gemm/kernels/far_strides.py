@@ -84,7 +84,7 @@ def laid(t: Tensor, kind: str) -> Tensor:
     across = {"lines": n, "columns": m}.get(kind, n)
     pitch = -(-across // inside) * inside + (1 if odd else 0)
     away = FAR + batch * pitch + (3 if odd else inside - batch * pitch % inside)
-    strides = {
+    strides: tuple[int, ...] = {
         "lines": (pitch, away, 1),
         "columns": (pitch, 1, away),
         "elements": (32 * (m + n), FAR + 32, FAR + 16),
@@ -98,8 +98,9 @@ def laid(t: Tensor, kind: str) -> Tensor:
     strides = tuple(s if extent > 1 else 1 for s, extent in zip(strides, t.shape))
     there = Far(torch.empty_strided(t.shape, strides, dtype=t.dtype, device="meta"), aligned=True)
     there.view.copy_(t)
-    result = there.view.detach()  # another object: of a tensor that holds what holds it only the collector gets rid
-    result.memory = there  # which lives as long as the tensor
+    # another object: of a tensor that holds what holds it only the collector gets rid
+    result: Tensor = there.view.detach()
+    vars(result)["memory"] = there  # which lives as long as the tensor
     return result
 
 
@@ -111,7 +112,7 @@ def vector(t: Tensor) -> Tensor:
 def without(far: Tensor, dim: int) -> Tensor:
     """The first of a dimension, which keeps the memory."""
     result = far.select(dim, 0)
-    result.memory = far.memory
+    vars(result)["memory"] = vars(far)["memory"]
     return result
 
 
@@ -151,7 +152,7 @@ def _wide(t: Tensor) -> Tensor:
 
 def expected(case: Case) -> Tensor:
     """In the widest type."""
-    x = case.get("alpha", 1) * (_wide(case["a"]) @ _wide(case["b"]))
+    x: Tensor = case.get("alpha", 1) * (_wide(case["a"]) @ _wide(case["b"]))
     for name, dim in (("row_scale", 2), ("column_scale", 1)):
         if case.get(name) is not None:
             x = x * case[name].double().unsqueeze(dim)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -116,7 +117,7 @@ SIMT = next(row for row in GPU_ROWS if row.name.startswith("simt/"))
 TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def gradient(grad: Tensor, saved: Tensor, activation: str, **options: object) -> tuple[Tensor, Tensor]:
+def gradient(grad: Tensor, saved: Tensor, activation: str, **options: Any) -> tuple[Tensor, Tensor]:
     m, n = grad.shape
     a, b = grad.new_empty(m, 0), grad.new_empty(0, n)
     return machine.product_with_sums(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def lying(t: Tensor, kind: str) -> Tensor:
     return laid_out(t[None], kind)[0]
 
 
-def exact(row: Row, a: Tensor, b: Tensor, saved: Tensor | None, out: Tensor | None = None, **options: object) -> None:
+def exact(row: Row, a: Tensor, b: Tensor, saved: Tensor | None, out: Tensor | None = None, **options: Any) -> None:
     """D and its sums are those of float64, rounded once each."""
     product = a.double() @ b.double()
     if saved is not None:

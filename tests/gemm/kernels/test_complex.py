@@ -94,7 +94,8 @@ def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.d
 @pytest.mark.parametrize(("row", "dtype"), ROWS, ids=IDS)
 def test_nan_and_infinity_stay_in_their_row_and_column(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
     a, b = random(dtype, 1, 20, 33), random(dtype, 1, 33, 18)
-    a[0, 3, 32], b[0, 5, 11] = complex("nan"), complex("inf")
+    a[0, 3, 32].fill_(complex("nan"))
+    b[0, 5, 11].fill_(complex("inf"))
     got = machine.product(*place(row), torch.empty(1, 20, 18, dtype=dtype), a, b)[0]
     assert bool(got[3].isnan().all())
     rest = [i for i in range(20) if i != 3]

@@ -5,12 +5,14 @@ ended (programmatic dependent launch), be those products, passes that copy or di
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from gpukern.model.machine import PRODUCT_TYPES
+from gpukern.model.memory import Memory
 from gpukern.scaled import scale_kind
 from tests.gemm.kernels.test_hopper_kernels import columns, lines
 from tests.gemm.kernels.test_kernels import GPU_ROWS, place
@@ -21,7 +23,7 @@ from tests.platform.machine import Guarded, Schedule, Stream
 ROWS = {row.name.split("/")[1]: place(row) for row in GPU_ROWS if row.name.startswith("sm_90a/")}
 SCHEDULES = [("fifo", 1), ("lifo", 1), ("random", 3), *(("pct", seed) for seed in (1, 2, 3))]  # seeds: how eagerly
 M, N, K = 70, 72, 136
-Chain = Callable[[Stream], list[tuple[Guarded | Tensor, Tensor]]]
+Chain = Callable[[Stream], list[tuple[Memory, Tensor]]]
 
 
 def small(rows: int, depth: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -39,7 +41,7 @@ def sparse(rows: int, depth: int, dtype: torch.dtype = torch.bfloat16) -> Tensor
     return t.to(dtype)
 
 
-def product_after_product(s: Stream) -> list[tuple[Guarded | Tensor, Tensor]]:
+def product_after_product(s: Stream) -> list[tuple[Memory, Tensor]]:
     """D is the next one's A, B, residual and addend, in pairs and alone, stored by TMA and by threads."""
     a, b, c = small(M, K), sparse(K, N), sparse(N, K)
     given = {name: s.given(t) for name, t in (("a", lines(a)), ("b", lines(b)), ("c", columns(c)))}
@@ -53,7 +55,7 @@ def product_after_product(s: Stream) -> list[tuple[Guarded | Tensor, Tensor]]:
     return [(d, ab), (e, abc), (f, abcb + ab), (g, (abcb + abcb + ab).relu())]
 
 
-def product_after_a_copy(s: Stream) -> list[tuple[Guarded | Tensor, Tensor]]:
+def product_after_a_copy(s: Stream) -> list[tuple[Memory, Tensor]]:
     """What a product wrote is copied into lines first, then multiplied."""
     a, b, c = small(M, K), sparse(K, 71), sparse(71, N)
     d = s.product(*ROWS["p64x64"], odd(zeros(M, 71)), a=s.given(lines(a)), b=s.given(columns(b)))
@@ -63,7 +65,7 @@ def product_after_a_copy(s: Stream) -> list[tuple[Guarded | Tensor, Tensor]]:
     return [(d, ab), (e, ab @ c.double()), (f, ab)]
 
 
-def product_after_ranges(s: Stream) -> list[tuple[Guarded | Tensor, Tensor]]:
+def product_after_ranges(s: Stream) -> list[tuple[Memory, Tensor]]:
     """Ranges of k are added by a second kernel, or by the blocks of a cluster; the next product reads the sum."""
     a, b, c = small(M, K * 3), sparse(K * 3, N), sparse(N, K)
     x, y = s.given(lines(a)), s.given(columns(b))
@@ -75,7 +77,7 @@ def product_after_ranges(s: Stream) -> list[tuple[Guarded | Tensor, Tensor]]:
     return [(d, ab), (e, ab @ c.double()), (f, 2 * ab), (g, 2 * ab @ c.double())]
 
 
-def product_after_sums_of_columns(s: Stream) -> list[tuple[Guarded | Tensor, Tensor]]:
+def product_after_sums_of_columns(s: Stream) -> list[tuple[Memory, Tensor]]:
     """A second kernel adds the parts of the sums of D's columns, which are the next product's bias."""
     a, b, c = small(M, K), sparse(K, N), sparse(N, N)
     sums = Guarded(torch.empty(1, 1, N, dtype=torch.bfloat16), aligned=True).poison()
@@ -88,7 +90,7 @@ def product_after_sums_of_columns(s: Stream) -> list[tuple[Guarded | Tensor, Ten
     return [(d, ab[0]), (sums, total), (e, ab @ c.double() + total)]
 
 
-def product_of_terms_after_a_product(s: Stream) -> list[tuple[Guarded | Tensor, Tensor]]:
+def product_of_terms_after_a_product(s: Stream) -> list[tuple[Memory, Tensor]]:
     """A pass divides what a product wrote into terms."""
     kind = torch.float32
     a, b, c = small(M, K, kind), sparse(K, N, kind), sparse(N, K, kind)
@@ -99,7 +101,7 @@ def product_of_terms_after_a_product(s: Stream) -> list[tuple[Guarded | Tensor, 
     return [(d, ab), (e, ab @ c.double()), (f, ab @ c.double() @ b.double())]
 
 
-def scaled_product_after_a_product(s: Stream) -> list[tuple[Guarded | Tensor, Tensor]]:
+def scaled_product_after_a_product(s: Stream) -> list[tuple[Memory, Tensor]]:
     """Scales that a product wrote, read while float8 is multiplied."""
     kind = torch.float8_e4m3fn
     a, b = small(M, 128)[0].to(kind), small(128, N)[0].to(kind)
@@ -111,7 +113,7 @@ def scaled_product_after_a_product(s: Stream) -> list[tuple[Guarded | Tensor, Te
     of_rows.view = scales.view[0, 0, :, None]
     of_columns = s.given(torch.full((1, N), 0.5))
     kinds = [*scale_kind(of_rows.view, M, 128), *scale_kind(of_columns.view.t(), N, 128), PRODUCT_TYPES.index(kind), 0]
-    given = {"a": s.given(lines(a[None])[0]), "b": s.given(columns(b[None])[0])}
+    given: dict[str, Any] = {"a": s.given(lines(a[None])[0]), "b": s.given(columns(b[None])[0])}
     d = s.product(
         *ROWS["q128x64"], torch.empty(M, N), precision="strict", kinds=kinds, scale_a=of_rows, scale_b=of_columns,
         **given,
@@ -135,5 +137,4 @@ def test_products_of_one_stream(chain: Chain) -> None:
         with Stream(Schedule(order, seed)) as stream:
             found = chain(stream)
         for number, (got, expected) in enumerate(found):
-            value = got.view if isinstance(got, Guarded) else got
-            assert torch.equal(value.double(), expected), (chain.__name__, order, seed, number)
+            assert torch.equal(got.view.double(), expected), (chain.__name__, order, seed, number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ NAMED = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 LARGEST = torch.finfo(torch.float32).max
 
 
-def multiply(a: Tensor, b: Tensor, precision: str, row: gpukern.selection.Row = SMALL, **options: object) -> Tensor:
+def multiply(a: Tensor, b: Tensor, precision: str, row: gpukern.selection.Row = SMALL, **options: Any) -> Tensor:
     out = torch.empty(a.shape[0], a.shape[1], b.shape[2])
     if row.tile[1] <= 32:  # its columns of B come along k; where B is the longer, the transposed A's do
         a, b = (a.contiguous(), b) if a.shape[1] < b.shape[2] else (a, b.mT.contiguous().mT)
@@ -196,8 +197,8 @@ def test_who_serves_them() -> None:
             found = gpukern.selection.explain_quietly("mm", a, a, precision=precision, device=device)
             assert found.would_run and found.would_run.startswith(row), (device, found)
             assert ("more exact" in str(found)) == (row == "simt/")
-    for precision, row in (("strict", "mma_sync/f"), ("tf32", "mma_sync/t"), (None, "mma_sync/f")):
-        found = gpukern.selection.explain_quietly("mm", a, a, precision=precision, device="sm_90")
+    for asked, row in (("strict", "f32/"), ("tf32", "sm_80/"), (None, "f32/")):
+        found = gpukern.selection.explain_quietly("mm", a, a, precision=asked, device="sm_90")
         assert found.would_run and found.would_run.startswith(row)
     assert "strict float32" in str(gpukern.selection.explain_quietly("mm", a, a, precision="bf16x6", device="cpu"))
     thin = gpukern.selection.explain_quietly("mm", a[:3], a, precision="bf16x6", batch_invariant=True, device="sm_90")

@@ -332,6 +332,7 @@ APART = frozenset(
         "a range takes one step of the next",
         "S is D's transposed",
         "scales of rows are D's transposed",
+        "the aux is D's transposed",
         "lines are not padded",
         "hi times lo is taken twice, lo times hi never",
     )

@@ -68,8 +68,8 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
         yield {"a": columns(a), "b": lay_b(b), **end}
         yield {"a": a, "b": b, **end, "splits": 2, "residual": c}
     rows, ends = 2.0 ** torch.randint(-2, 3, (2, 33)), 2.0 ** torch.randint(-2, 3, (2, 41))
-    for lay_b, r, c in ((same, rows, ends), (columns, rows, None), (same, None, ends)):
-        yield {"a": columns(a), "b": lay_b(b), "row_scale": r, "column_scale": c}
+    for lay_b, row, column in ((same, rows, ends), (columns, rows, None), (same, None, ends)):
+        yield {"a": columns(a), "b": lay_b(b), "row_scale": row, "column_scale": column}
     a, b = made(20, 40, 64)  # D in packets, S not
     yield {"a": a, "b": b, "derivative": "relu", "saved": with_pitch(fills.integers(1, 20, 40, k=9, dtype=dtype), 41)}
     a, b = made(33, 41, 70, batch=2)

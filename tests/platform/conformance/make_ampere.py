@@ -25,7 +25,7 @@ def float8(exponent: int) -> Callable[[NDArray], NDArray]:
     """Bits of values that a format with so many bits of exponent has: the pattern that is the value by the formula."""
     fraction = 7 - exponent
     bias = 2 ** (exponent - 1) - 1
-    patterns = {}
+    patterns: dict[float, int] = {}
     for bits in range(2**7 - 1):
         e, f = bits >> fraction, bits % 2**fraction
         number = (f + 2**fraction if e else f) * 2.0 ** (max(e, 1) - bias - fraction)
@@ -130,7 +130,7 @@ def products() -> list[Case]:
 
     def without_low_bits(values: NDArray) -> NDArray:
         """tf32 has 10 bits behind the leading one: of a whole number, its upper 11 bits."""
-        bits = values.astype(np.float32).view(np.uint32) & np.uint32(0xFFFFE000)
+        bits: NDArray = values.astype(np.float32).view(np.uint32) & np.uint32(0xFFFFE000)
         return bits.view(np.float32).astype(np.int64)
 
     return [

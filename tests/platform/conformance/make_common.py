@@ -162,11 +162,11 @@ def conversions() -> list[Case]:
     def value(pattern: int, exponent: int, fraction: int) -> float:
         """By the formula, of a format with so many bits of each."""
         sign = -1.0 if pattern >> (exponent + fraction) else 1.0
-        e, f = pattern >> fraction & 2**exponent - 1, pattern & 2**fraction - 1
-        bias = 2 ** (exponent - 1) - 1
-        if e == 2**exponent - 1:
+        e, f = pattern >> fraction & (1 << exponent) - 1, pattern & (1 << fraction) - 1
+        bias = (1 << exponent - 1) - 1
+        if e == (1 << exponent) - 1:
             return sign * float("inf")
-        return sign * (f + (2**fraction if e else 0)) * 2.0 ** (max(e, 1) - bias - fraction)
+        return sign * (f + (1 << fraction if e else 0)) * 2.0 ** (max(e, 1) - bias - fraction)
 
     wide = np.array([[value(int(b), 5, 10), value(int(b), 8, 7)] for b in bits]).astype(np.float32)
 
@@ -174,14 +174,14 @@ def conversions() -> list[Case]:
         """The pattern whose value is nearest; of two the one that is even."""
         if np.signbit(x):
             return nearest(-x, exponent, fraction) | 1 << (exponent + fraction)
-        lowest = 1 - (2 ** (exponent - 1) - 1)
+        lowest = 2 - (1 << exponent - 1)
         e = max(int(np.floor(np.log2(x))) if x and np.isfinite(x) else lowest, lowest)
-        if not np.isfinite(x) or e > 2 ** (exponent - 1) - 1:
-            return 2**exponent - 1 << fraction
+        if not np.isfinite(x) or e >= 1 << exponent - 1:
+            return (1 << exponent) - 1 << fraction
         steps = x / 2.0 ** (e - fraction)  # exact: a power of two
         whole = int(np.floor(steps))
         whole += steps - whole > 0.5 or (steps - whole == 0.5 and whole % 2 == 1)
-        return min(whole + ((e - lowest) << fraction), 2**exponent - 1 << fraction)
+        return min(whole + ((e - lowest) << fraction), (1 << exponent) - 1 << fraction)
 
     special = [0.0, 65504.0, 65519.0, 65520.0, 65536.0, 2.0**-14, 2.0**-24, 2.0**-25, 3 * 2.0**-26, 2.0**-26,
                1 + 2.0**-11, 1 + 3 * 2.0**-11, 1 + 2.0**-8, 1 + 3 * 2.0**-8, 32768.0, 40000.0, 2.0**-15, 5 * 2.0**-25,

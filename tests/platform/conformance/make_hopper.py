@@ -69,10 +69,10 @@ def copies(
     size = np.dtype(kind).itemsize
     row = pitch // size or extent[0]
     outer = extent[:0:-1]
-    memory = np.frombuffer(rng.bytes(int(np.prod(outer)) * row * size), kind).reshape(*outer, row)
-    expected = np.zeros(box[::-1], kind)
-    image = np.frombuffer(rng.bytes(int(np.prod(box)) * size), kind).reshape(box[::-1])
-    before = np.frombuffer(rng.bytes(memory.nbytes), kind).reshape(memory.shape)
+    memory: NDArray = np.frombuffer(rng.bytes(int(np.prod(outer)) * row * size), kind).reshape(*outer, row)
+    expected: NDArray = np.zeros(box[::-1], kind)
+    image: NDArray = np.frombuffer(rng.bytes(int(np.prod(box)) * size), kind).reshape(box[::-1])
+    before: NDArray = np.frombuffer(rng.bytes(memory.nbytes), kind).reshape(memory.shape)
     after = before.copy()
     for where in np.ndindex(*box[::-1]):
         there = tuple(w + a for w, a in zip(where, at[::-1]))
@@ -156,7 +156,8 @@ def product(n: int, deep: int = 16) -> NDArray:
     """64 x n, of the matrices that hopper_wgmma.cu makes; `deep` of k."""
     row, column, k = np.arange(64)[:, None], np.arange(n)[:, None], np.arange(deep)[None, :]
     a, b = (row * 5 + k * 3 + 1) % 7 - 3, (column * 3 + k * 2 + 2) % 5 - 2
-    return a @ b.T
+    whole: NDArray = a @ b.T
+    return whole
 
 
 def held(d: NDArray) -> NDArray:
@@ -174,7 +175,8 @@ def held(d: NDArray) -> NDArray:
 
 def summed(n: int, deep: int = 16) -> NDArray:
     fragments = held(product(n, deep))
-    return (fragments * (np.arange(n // 2) % 16 + 1)).sum(1).astype(np.float32)
+    sums: NDArray = (fragments * (np.arange(n // 2) % 16 + 1)).sum(1)
+    return sums.astype(np.float32)
 
 
 def wgmma() -> Cases:
