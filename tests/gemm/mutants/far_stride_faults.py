@@ -159,7 +159,7 @@ WALKED += [
     Fault("what is one for all columns comes in packets", EMIT, "«(e.down ? l.row : l.column) == 1» &&",
           "(e.down ? l.row : l.column) <= 1"),
     Fault("what is one for all columns is fetched one by one", EMIT,
-          "const int64_t step = «down ? l.row : l.column»;",
+          "const int64_t step = «down ? l.row : l.column»;\n#pragma unroll\n    for (int i = 0; i < P; ++i) v[i]",
           "(down ? l.row : l.column) ? (down ? l.row : l.column) : 1"),
 ]  # fmt: skip
 
