@@ -76,7 +76,13 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
     nothing = torch.full((2, 33, 41), float("nan"), dtype=dtype)
     yield {"a": a, "b": b, "c": nothing, "beta": 0, "activation": "relu"}
     c = fills.integers(2, 33, 41, k=9, dtype=dtype)
-    for lay_aux, lay_b, splits in ((same, same, 1), (columns, columns, 1), (every_other, same, 1), (same, columns, 2)):
+    for lay_aux, lay_b, splits in (
+        (same, same, 1),
+        (columns, same, 1),
+        (columns, columns, 1),
+        (every_other, same, 1),
+        (same, columns, 2),
+    ):
         aux = lay_aux(torch.empty(2, 33, 41, dtype=dtype))
         yield {"a": columns(a), "b": lay_b(b), "activation": "relu", "residual": c, "aux": aux, "splits": splits}
     a, b = made(20, 40, 64)  # D in packets, the aux not
