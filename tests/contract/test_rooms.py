@@ -285,6 +285,7 @@ MAY_NAME_OPS = (
     "csrc/elementwise/twin.cpp",
     "csrc/gemm/",
     "csrc/dropin/",
+    "gpukern/mlp.py",
     "gpukern/nn.py",
     "gpukern/bench/",
     "gpukern/demo/",
