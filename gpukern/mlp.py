@@ -37,8 +37,9 @@ class Activation(nn.Module):
 
 
 def alone(child: nn.Module) -> bool:
-    """Whether a module has hooks, which run only where it is called itself."""
-    return bool(child._forward_hooks or child._forward_pre_hooks or child._backward_hooks or child._backward_pre_hooks)
+    """Whether a module has hooks or a forward of its own instance, which run only where it is called itself."""
+    hooks = child._forward_hooks or child._forward_pre_hooks or child._backward_hooks or child._backward_pre_hooks
+    return bool(hooks) or "forward" in vars(child)
 
 
 def fused(children: list[nn.Module], linear: type[nn.Linear], input: Tensor) -> Tensor | None:

@@ -264,6 +264,19 @@ def test_a_module_that_is_more_than_a_layer_is_called() -> None:
     assert served_as_one(gpukern.nn.replace_modules(back)(x))
 
 
+def test_a_forward_of_an_instance_is_called() -> None:
+    """Adapters replace it so; the chain went past it, without a word."""
+    x = torch.randn(3, 5)
+    for k in range(3):
+        mine = gpukern.nn.MLP(*WIDTHS)
+        before = mine[k].forward
+        mine[k].forward = lambda t, before=before: before(t) * 10  # type: ignore[method-assign]
+        one_by_one = x
+        for child in mine:
+            one_by_one = child(one_by_one)
+        assert not served_as_one(mine(x)) and torch.equal(mine(x), one_by_one)
+
+
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown activation 'swish'; choose one of none, relu"):
         gpukern.nn.MLP(4, 4, 2, activation="swish")
