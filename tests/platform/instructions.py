@@ -39,12 +39,17 @@ def preprocessed(csrc: Path, scratch: Path, hip: bool = False) -> str:
     for name in OTHERS:
         (nothing / name).parent.mkdir(parents=True, exist_ok=True)
         (nothing / name).touch()
-    headers = [csrc / "platform/hip.h"] if hip else sorted((csrc / "primitives").glob("*.h"))
+    headers = [csrc / "platform/hip.h"] if hip else _of_instructions(csrc)
     source = scratch / "all.cpp"
     source.write_text("".join(f'#include "{header}"\n' for header in headers))
     macros = ["-D__HIP__"] if hip else ["-D__CUDACC__", "-D__CUDA_ARCH__=900", "-D__CUDA_ARCH_FEAT_SM90_ALL"]
     command = [build.compiler(), "-E", "-P", "-nostdinc", f"-I{nothing}", *macros, str(source)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _of_instructions(csrc: Path) -> list[Path]:
+    """The headers of primitives that stand for instructions, not for tiles made of them."""
+    return sorted(p for p in (csrc / "primitives").glob("*.h") if '"../platform/cuda/' in p.read_text())
 
 
 def instructions(text: str) -> dict[str, list[Instruction]]:

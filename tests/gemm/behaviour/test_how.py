@@ -92,7 +92,8 @@ def test_backward_products_are_computed_alike(call: str) -> None:
     name = "".join(["bf", "16x6"])  # no constant that outlives the call
     with Recorder() as recorder:
         CALLS[call](a, b, c, precision=name, batch_invariant=True).sum().backward()
-    assert len(recorder.told) >= 3 and set(recorder.told) == {("bf16x6", True)}
+    products = 2 if call == "gelu" else 3  # a forward with an activation is below the dispatcher
+    assert len(recorder.told) >= products and set(recorder.told) == {("bf16x6", True)}
     plain = torch.autograd.grad(CALLS[call](a, b, c).sum(), (a, b))
     torch.testing.assert_close(a.grad, plain[0])
     torch.testing.assert_close(b.grad, plain[1])
