@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "gemm/arch/sm_90a/rows.h"
+#include "gemm/arch/wgmma/configurations.h"
 
 // ---- the runtime --------------------------------------------------------------------------------
 
@@ -47,10 +47,10 @@ namespace split {
 int add_ranges(const Problem&, const Data&, Stream) { return 0; }
 int add_parts(const Problem&, const Data&, int, Stream) { return 0; }
 }  // namespace split
-namespace sm_90a {
+namespace wgmma {
 int divide(const Problem&, const Data&, terms::Division&, Stream) { return 0; }
 int pack(const Problem&, Data&, Stream) { return 0; }
-}  // namespace sm_90a
+}  // namespace wgmma
 }  // namespace gpukern::gemm
 
 // ---- the clock ----------------------------------------------------------------------------------
@@ -86,26 +86,26 @@ int main() {
   data.a = memory, data.b = memory + 1024, data.d = memory + 2048, data.partial = memory;
   data.processors = 132;
   const auto cost = [&](const char* what, int row, const Problem& p, int splits, bool fresh) {
-    const sm_90a::Compiled c{
-        &sm_90a::product<bfloat16_t, bfloat16_t, bfloat16_t, 64, 64, sm_90a::Consumers::in_turns, Major::k, Major::k>,
+    const wgmma::CompiledKernel c{
+        &wgmma::product<bfloat16_t, bfloat16_t, bfloat16_t, 64, 64, wgmma::Consumers::ping_pong, Major::k, Major::k>,
         Major::k, Major::k, Type::bf16};
     data.splits = splits;
     int failed = 0;
     const double took = nanoseconds([&](int i) {
       Data mine = data;
       if (fresh) mine.a = memory + i % 128 * 16;  // more operands than maps are kept of
-      const Problem turned = sm_90a::oriented(sm_90a::kRows[row], p);
-      failed |= sm_90a::run(sm_90a::kRows[row], c, p, turned, mine, nullptr);
+      const Problem oriented = wgmma::oriented(wgmma::kConfigurations[row], p);
+      failed |= wgmma::run(wgmma::kConfigurations[row], c, p, oriented, mine, nullptr);
     });
     std::printf("%-44s%8.0f%s\n", what, took, failed ? "  failed" : "");
   };
   int p64x64 = 0, d128x16 = 0;
-  for (int i = 0; i < sm_90a::kCount; ++i) {
-    if (std::string_view(sm_90a::kRows[i].id) == "p64x64") p64x64 = i;
-    if (std::string_view(sm_90a::kRows[i].id) == "d128x16") d128x16 = i;
+  for (int i = 0; i < wgmma::kCount; ++i) {
+    if (std::string_view(wgmma::kConfigurations[i].id) == "p64x64") p64x64 = i;
+    if (std::string_view(wgmma::kConfigurations[i].id) == "d128x16") d128x16 = i;
   }
   std::printf("%-44s%8s\n", "nanoseconds until the runtime is asked", "");
   cost("a product", p64x64, product(4096, 4096, 4096), 1, false);
   cost("operands at ever new addresses", p64x64, product(4096, 4096, 4096), 1, true);
-  cost("16 rows, turned, ranges of k in a cluster", d128x16, product(16, 1024, 8192), 8, false);
+  cost("16 rows, transposed, ranges of k in a cluster", d128x16, product(16, 1024, 8192), 8, false);
 }

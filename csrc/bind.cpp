@@ -157,7 +157,7 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
 
 // Many selections at once.  Each problem is (type, out, precision, batch-invariant, batch, m, n, k, layout of A, layout
 // of B, alignment), with layouts 0 row-major, 1 column-major, 2 without a unit stride.  The result for each is (index
-// in gemm_rows() or -1, ranges of k).
+// in gemm_configurations() or -1, ranges of k).
 using Problems = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
 py::array_t<int64_t> choose(const std::string& device, const Problems& problems) {
   constexpr int kFacts = 11;
@@ -182,7 +182,7 @@ py::array_t<int64_t> choose(const std::string& device, const Problems& problems)
     p.b = laid_out(x[9], p.k, p.n, x[10]);
     p.d = {p.n, 1, p.m * p.n, 16};
     const gemm::Choice c = gemm::select(p, d, all);
-    int64_t place = c ? c.row : -1;
+    int64_t place = c ? c.index : -1;
     for (int f = 0; f < c.folder; ++f) place += gemm::kFolders[f].count;
     found.mutable_at(i, 0) = place;
     found.mutable_at(i, 1) = c ? gemm::splits_of(c, p, d) : 0;
@@ -190,7 +190,7 @@ py::array_t<int64_t> choose(const std::string& device, const Problems& problems)
   return found;
 }
 
-py::list gemm_rows() {
+py::list gemm_configurations() {
   py::list all;
   for (const gemm::RowDescription& r : gemm::rows())
     all.append(py::dict("name"_a = r.name, "source"_a = r.source, "types"_a = r.types, "targets"_a = r.targets,
@@ -274,7 +274,7 @@ PYBIND11_MODULE(_C, m) {
   m.def("elementwise_counts", &elementwise::counts);
   m.def("elementwise_reset_counts", &elementwise::reset_counts);
 
-  m.def("gemm_rows", &gemm_rows);
+  m.def("gemm_configurations", &gemm_configurations);
   m.def("gemm_explain", &explain, "type"_a, "extents"_a, "layouts"_a, "alpha"_a, "beta"_a, "addend"_a, "activation"_a,
         "residual"_a, "device"_a, "out"_a = "", "precision"_a = "strict", "batch_invariant"_a = false,
         "conjugated"_a = std::array<bool, 2>{}, "b_type"_a = "",

@@ -205,7 +205,7 @@ def _how_notes(found: dict[str, Any], extras: dict[str, Any]) -> tuple[str, ...]
     """Notes where the configuration may surprise a caller of `precision=` or `batch_invariant=`."""
     notes = []
     row, precision = found["row"] or found["would_run"], extras.get("precision")
-    if precision not in (None, "strict") and row.split("/")[0] in ("host", "simt", "gemv"):
+    if precision not in (None, "strict") and row.split("/")[0] in ("host", "simt", "skinny"):
         notes.append(f"computed in strict float32 here, which is more exact than {precision}")
     if extras.get("batch_invariant") and row.startswith("host/"):
         notes.append("batch_invariant=True: each element is summed in the order of k, which is slower than the BLAS")
@@ -412,7 +412,7 @@ class Row:
 
 def available(*, built: bool = True) -> list[Row]:
     """The configurations of this build, most preferred first; built=False adds those that a full build would have."""
-    rows = [Row(**_attributes(r)) for r in _C.gemm_rows()]
+    rows = [Row(**_attributes(r)) for r in _C.gemm_configurations()]
     return [row for row in rows if row.targets or not built]
 
 

@@ -105,7 +105,7 @@ def _version() -> str:
 @cache
 def _rows() -> dict[str, list[str]]:
     """Configuration -> the types it takes."""
-    return {row["name"]: row["types"] for row in _C.gemm_rows()}
+    return {row["name"]: row["types"] for row in _C.gemm_configurations()}
 
 
 @cache
@@ -113,7 +113,7 @@ def fingerprint() -> str:
     """A hash of the table of configurations.  It does not depend on what was built: selection skips unbuilt ones."""
     import hashlib
 
-    rows = [{key: value for key, value in row.items() if key != "targets"} for row in _C.gemm_rows()]
+    rows = [{key: value for key, value in row.items() if key != "targets"} for row in _C.gemm_configurations()]
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
 
 

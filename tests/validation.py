@@ -189,14 +189,14 @@ def environments() -> str:
 
 def place_of(row: str) -> str:
     """The folder of a configuration, or the source of it that has targets of its own."""
-    sources = {r["name"]: r["source"] for r in _C.gemm_rows()}
+    sources = {r["name"]: r["source"] for r in _C.gemm_configurations()}
     return "/".join(filter(None, ("gemm/arch", row.partition("/")[0], sources[row])))
 
 
 def riskiest() -> str:
     """The launches of tests/gpu/launches.py, in their order."""
     lines = [
-        f"| {number} | `{launch.name}` on `sm_90a/{launch.row}` | {launch.adds} | {launch.why} | `{launch.command}` |"
+        f"| {number} | `{launch.name}` on `wgmma/{launch.row}` | {launch.adds} | {launch.why} | `{launch.command}` |"
         for number, launch in enumerate(launches.LAUNCHES, 1)
     ]
     return RISKIEST.format(lines="\n".join(lines))

@@ -26,7 +26,7 @@ constexpr int kEach = 8;
 struct Operand {
   const float* from;
   bfloat16_t* to;
-  Place place;
+  TermLayout place;
   int64_t batch, line, unit;  // strides of `from` in elements
   int64_t packets;            // of one term
   bool aligned;               // whole packets can be loaded as such
@@ -97,9 +97,10 @@ template <class Folder> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) divide_operands(
 
 // Divides both operands into data.workspace, A's terms first.
 template <class Folder> int divide(const Problem& p, const Data& data, Division& d, Stream stream) {
-  const Place a = place_a(p), b = place_b(p);
-  const auto operand = [](const void* from, bfloat16_t* to, const Place& place, const Layout& l, bool turned) {
-    const int64_t line = turned ? l.column : l.row, unit = turned ? l.row : l.column;
+  const TermLayout a = place_a(p), b = place_b(p);
+  const auto operand = [](const void* from, bfloat16_t* to, const TermLayout& place, const Layout& l,
+                          bool is_transposed) {
+    const int64_t line = is_transposed ? l.column : l.row, unit = is_transposed ? l.row : l.column;
     return Operand{static_cast<const float*>(from), to, place, l.batch, line, unit, place.term() / kEach,
                    unit == 1 && l.align >= 16};
   };

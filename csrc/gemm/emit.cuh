@@ -10,7 +10,7 @@
 namespace gpukern::gemm {
 
 // What a kernel is told of its end; a launch passes it by value.
-struct Ending {
+struct EpilogueParams {
   Problem p;
   Data data;
   bool down = false;   // packets run down a column of D
@@ -27,8 +27,8 @@ inline bool runs_down(const Problem& p) {
 }
 
 // elements: of a packet.
-inline Ending ending_of(const Problem& p, const Data& data, int elements, bool down = false) {
-  Ending e{p, data, down};
+inline EpilogueParams epilogue_params(const Problem& p, const Data& data, int elements, bool down = false) {
+  EpilogueParams e{p, data, down};
   const Epilogue& last = p.epilogue;
   e.wide = p.out != p.type;
   const bool unscaled = whole(p.type) ? last.whole_alpha == 1 : last.alpha == 1 && last.alpha_imaginary == 0;
@@ -45,10 +45,10 @@ inline Ending ending_of(const Problem& p, const Data& data, int elements, bool d
 }
 
 // The problem of which each of several ranges of k is a part: its sums as they are, range by range.
-// turned: it is the transposed of what was asked; the sums lie as that one has them, so that D is stored along its
-// rows.
-inline Problem partial_of(Problem p, bool turned = false) {
-  if (turned) return transposed(partial_of(transposed(p)));
+// is_transposed: it is the transposed of what was asked; the sums lie as that one has them, so that D is stored along
+// its rows.
+inline Problem partial_of(Problem p, bool is_transposed = false) {
+  if (is_transposed) return transposed(partial_of(transposed(p)));
   p.out = accumulator(p.type);
   p.epilogue = {};
   p.d = {p.n, 1, p.m * p.n, 16};
@@ -64,7 +64,7 @@ inline Data partial_of(Data d) {
 }
 
 // Out of line, so that the formulas' constants are not kept in registers all along.  Every kernel has a copy, so the
-// formulas of gradients are only in those that end by them (Backward; problem.h, ends_apart).
+// formulas of gradients are only in those that end by them (Backward; problem.h, needs_separate_epilogue).
 template <bool Backward, class V> GPUKERN_OUTLINE V activated(Activation kind, bool backward, V g, V x) {
   return activate(kind, Backward && backward, g, x);
 }
@@ -91,7 +91,7 @@ template <class V> GPUKERN_D V scale_of(DType type, double x, double imaginary, 
 
 // The same from elements of O, or of Wide where D has that type.
 template <class O, class Wide, class V, int P>
-GPUKERN_D void fetch(const Ending& w, const void* from, const Layout& l, int64_t offset, bool packets, int left,
+GPUKERN_D void fetch(const EpilogueParams& w, const void* from, const Layout& l, int64_t offset, bool packets, int left,
                      V (&v)[P]) {
   if constexpr (!std::is_same_v<O, Wide>)
     if (w.wide) return fetch(static_cast<const Wide*>(from) + offset, l, packets, w.down, left, v);
@@ -117,7 +117,7 @@ GPUKERN_D void put(O* to, const Layout& l, bool packets, bool down, int left, co
 // activation(alpha * r c * sum + beta * C) * derivative'(S) + residual.  Backward: training's ends too, the derivative
 // and the aux.
 template <bool Backward, class O, class Wide, class V, int P>
-GPUKERN_D void complete(const Ending& w, int64_t batch, int64_t row, int64_t column, int left, V (&v)[P]) {
+GPUKERN_D void complete(const EpilogueParams& w, int64_t batch, int64_t row, int64_t column, int left, V (&v)[P]) {
   // Read where it is used.  From w itself the addresses would say that they are global memory, and take two scalar
   // registers each from the start: more than gfx90a has beside 8 vectors.
   const Problem& p = argument(w).p;
@@ -181,20 +181,20 @@ template <class V, int P> struct Several {
   V v[P];
 };
 template <class O, class Wide, class V, int P>
-GPUKERN_OUTLINE_CUDA Several<V, P> completed(const Ending& w, int64_t batch, int64_t row, int64_t column, int left,
-                                             Several<V, P> sums) {
+GPUKERN_OUTLINE_CUDA Several<V, P> completed(const EpilogueParams& w, int64_t batch, int64_t row, int64_t column,
+                                             int left, Several<V, P> sums) {
   complete<true, O, Wide>(w, batch, row, column, left, sums.v);
   return sums;
 }
 
 // The same into D.
 template <class O, class V, int P, class Narrow>
-GPUKERN_D void put(const Ending& w, const Layout& l, int64_t offset, int left, const V (&v)[P], Narrow narrow) {
+GPUKERN_D void put(const EpilogueParams& w, const Layout& l, int64_t offset, int left, const V (&v)[P], Narrow narrow) {
   put(static_cast<O*>(w.data.d) + offset, l, w.d_packets, w.down, left, v, narrow);
 }
 
 // What of P neighbours from (row, column) on is in D.
-template <int P> GPUKERN_D int packet_left(const Ending& w, const Problem& p, int64_t row, int64_t column) {
+template <int P> GPUKERN_D int packet_left(const EpilogueParams& w, const Problem& p, int64_t row, int64_t column) {
   const int64_t along = w.down ? p.m - row : p.n - column;
   return along < P ? static_cast<int>(along) : P;
 }
@@ -202,7 +202,7 @@ template <int P> GPUKERN_D int packet_left(const Ending& w, const Problem& p, in
 // Ends and stores P sums from (row, column) on as elements of type O, or of Wide where D has that type.  v is then what
 // was rounded; false: none of it is in D.
 template <bool Backward, class O, class Wide = O, class V, int P>
-GPUKERN_D bool emit_as(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
+GPUKERN_D bool emit_as(const EpilogueParams& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
   const Problem& p = argument(w).p;
   if (row >= p.m || column >= p.n) return false;
   const int left = packet_left<P>(w, p, row, column);
@@ -230,12 +230,12 @@ GPUKERN_D bool emit_as(const Ending& w, int64_t batch, int64_t row, int64_t colu
 
 // Sums of a scaled product: the scales are in them.
 template <int P>
-GPUKERN_D void emit_scaled(const Ending& w, int64_t batch, int64_t row, int64_t column, float (&v)[P]) {
+GPUKERN_D void emit_scaled(const EpilogueParams& w, int64_t batch, int64_t row, int64_t column, float (&v)[P]) {
   const Problem& p = argument(w).p;
   if (column >= p.n || row >= p.m) return;
   const int left = packet_left<P>(w, p, row, column);
-  const bool same = p.scaling.turned != w.down;  // one number of the bias for all of them
-  const float* const bias = w.data.bias ? w.data.bias + (p.scaling.turned ? row : column) : nullptr;
+  const bool same = p.scaling.is_transposed != w.down;  // one number of the bias for all of them
+  const float* const bias = w.data.bias ? w.data.bias + (p.scaling.is_transposed ? row : column) : nullptr;
 #pragma unroll
   for (int i = 0; i < P; ++i) {
     if (bias && i < left) v[i] += bias[same ? 0 : i];
@@ -256,7 +256,7 @@ GPUKERN_D void emit_scaled(const Ending& w, int64_t batch, int64_t row, int64_t 
 
 // As elements of T, or of the type that sums of T have.
 template <class T, bool Backward = false, class V, int P>
-GPUKERN_D bool emit(const Ending& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
+GPUKERN_D bool emit(const EpilogueParams& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
   if constexpr (std::is_same_v<T, float8_t>) {
     emit_scaled(w, batch, row, column, v);
     return true;

@@ -76,15 +76,15 @@ Tensor below(const Backward& x, Tensor* bias) {
   const Tensor rows = rows_of(x.grad), saved = rows_of(x.saved);
   Args args{Kind::mm, rows, x.weight};
   args.how = x.how;
-  Ends ends{x.activation, &saved};
-  args.ends = &ends;
+  EpilogueTensors epilogue{x.activation, &saved};
+  args.epilogue = &epilogue;
   if (!ours(args) || !well_formed(args) || saved.device() != rows.device()) return composed(x, bias);
   check_how(args);
   const Tensor out = gpu_path::empty_result(args);
   if (bias) {  // nothing is launched for a result without elements
     const c10::IntArrayRef columns = out.sizes().slice(1);
     *bias = out.numel() ? at::empty(columns, out.options()) : at::zeros(columns, out.options());
-    ends.sums = bias;
+    epilogue.sums = bias;
   }
   return launched(args, out) ? out.view(x.saved.sizes()) : composed(x, bias);
 }
@@ -198,8 +198,8 @@ Tensor below(const Scaled& x) {
   args.activation = x.activation;
   args.residual = Scaled::has(x.residual) ? &*x.residual : nullptr;
   args.how = x.how;
-  const Ends ends{{}, nullptr, row.defined() ? &row : nullptr, column.defined() ? &column : nullptr};
-  args.ends = &ends;
+  const EpilogueTensors epilogue{{}, nullptr, row.defined() ? &row : nullptr, column.defined() ? &column : nullptr};
+  args.epilogue = &epilogue;
   bool there = ours(args) && well_formed(args);
   x.for_tensors([&](Ref t) { there = there && t.device() == x.a.device(); });
   if (!there) return composed(x);

@@ -55,8 +55,8 @@ template <class F> void for_tensors(const Args& args, F&& f) {
   f(args.b);
   if (args.c) f(*args.c);
   if (args.residual) f(*args.residual);
-  if (!args.ends) return;
-  for (const Tensor* t : {args.ends->saved, args.ends->row_scale, args.ends->column_scale})
+  if (!args.epilogue) return;
+  for (const Tensor* t : {args.epilogue->saved, args.epilogue->row_scale, args.epilogue->column_scale})
     if (t) f(*t);
 }
 
@@ -70,23 +70,23 @@ bool conjugate_first(const Args& x) {
          (x.a.is_cpu() && x.kind == Kind::mv && (x.a.is_conj() || x.b.is_conj()));
 }
 // The same product of other tensors: what `each` makes of every one, by its place.
-enum class Place : uint8_t { a, b, c, residual };
+enum class Argument : uint8_t { a, b, c, residual };
 struct Replaced {
   Tensor a, b, c, residual;
   Args args;
   template <class F>
   Replaced(const Args& x, F&& each)
-      : a(each(Place::a, x.a)),
-        b(each(Place::b, x.b)),
-        c(x.c ? each(Place::c, *x.c) : Tensor()),
-        residual(x.residual ? each(Place::residual, *x.residual) : Tensor()),
+      : a(each(Argument::a, x.a)),
+        b(each(Argument::b, x.b)),
+        c(x.c ? each(Argument::c, *x.c) : Tensor()),
+        residual(x.residual ? each(Argument::residual, *x.residual) : Tensor()),
         args{x.kind, a,     b, x.c ? &c : nullptr, x.beta, x.alpha, x.activation, x.residual ? &residual : nullptr,
              x.how,  x.wide} {}
 };
 
 Replaced resolved(const Args& x) {
   const bool factors = x.a.is_cpu() && x.kind == Kind::mv;
-  return {x, [&](Place place, const Tensor& t) { return place >= Place::c || factors ? t.resolve_conj() : t; }};
+  return {x, [&](Argument place, const Tensor& t) { return place >= Argument::c || factors ? t.resolve_conj() : t; }};
 }
 
 // Whether `t` has the product's shape, as factors that multiply give it.
@@ -105,18 +105,18 @@ class Overlap {
   Overlap(const Args& x, const Tensor& out, bool one_pass)
       : x_(x), out_(out), one_pass_(one_pass), resized_(!has_result_shape(x, out)) {}
   bool any() const {
-    return copied(Place::a, x_.a) || copied(Place::b, x_.b) || (x_.c && copied(Place::c, *x_.c)) ||
-           (x_.residual && copied(Place::residual, *x_.residual));
+    return copied(Argument::a, x_.a) || copied(Argument::b, x_.b) || (x_.c && copied(Argument::c, *x_.c)) ||
+           (x_.residual && copied(Argument::residual, *x_.residual));
   }
   Replaced unaliased() const {
-    return {x_, [&](Place place, const Tensor& t) { return copied(place, t) ? t.clone() : t; }};
+    return {x_, [&](Argument place, const Tensor& t) { return copied(place, t) ? t.clone() : t; }};
   }
 
  private:
-  bool copied(Place place, const Tensor& t) const {
-    if (place == Place::c && x_.beta->equal(0)) return false;
+  bool copied(Argument place, const Tensor& t) const {
+    if (place == Argument::c && x_.beta->equal(0)) return false;
     if (!written_over(t, out_, resized_)) return false;
-    return resized_ || !(place == Place::c || (place == Place::residual && one_pass_)) || !coincide(t, out_);
+    return resized_ || !(place == Argument::c || (place == Argument::residual && one_pass_)) || !coincide(t, out_);
   }
   const Args& x_;
   const Tensor& out_;
@@ -254,14 +254,14 @@ namespace {
 // alpha = 0 reads no factor, as in BLAS: what is not a number in them does not reach the result.  torch's kernels of
 // 16-bit floats read them on some CPUs, and on others leave the result as it was in memory.
 bool reads_no_factor(const Args& x) {
-  return x.c && !x.ends && x.alpha->equal(0) && takes(x.a.scalar_type()) && x.a.dim() > 0 && x.a.sizes().back() > 0 &&
-         well_formed(x);
+  return x.c && !x.epilogue && x.alpha->equal(0) && takes(x.a.scalar_type()) && x.a.dim() > 0 &&
+         x.a.sizes().back() > 0 && well_formed(x);
 }
 // The same with k = 0.
 Replaced without_factors(const Args& x) {
-  return {x, [](Place place, const Tensor& t) {
-            if (place >= Place::c) return t;
-            return t.narrow(place == Place::a || t.dim() == 1 ? -1 : -2, 0, 0);
+  return {x, [](Argument place, const Tensor& t) {
+            if (place >= Argument::c) return t;
+            return t.narrow(place == Argument::a || t.dim() == 1 ? -1 : -2, 0, 0);
           }};
 }
 }  // namespace

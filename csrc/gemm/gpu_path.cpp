@@ -104,17 +104,17 @@ Problem problem_of(const Args& x, const Tensor& out) {
     p.epilogue.residual = true;
     p.residual = layout_of(*x.residual, x.kind, {p.batch, p.m, p.n});
   }
-  if (const Ends* ends = x.ends) {
+  if (const EpilogueTensors* epilogue = x.epilogue) {
     const auto place = [&](const Tensor* t) { return t ? layout_of(*t, x.kind, {p.batch, p.m, p.n}) : Layout(); };
-    if (ends->saved) p.epilogue.derivative = activation_of(*ends->derivative);
-    p.epilogue.row_scale = ends->row_scale != nullptr;
-    p.epilogue.column_scale = ends->column_scale != nullptr;
-    p.epilogue.sums = ends->sums ? Sums::columns : Sums::none;
-    p.saved = place(ends->saved);
-    p.row_scale = place(ends->row_scale);
-    p.column_scale = place(ends->column_scale);
-    p.epilogue.aux = ends->aux != nullptr;
-    p.aux = place(ends->aux);
+    if (epilogue->saved) p.epilogue.derivative = activation_of(*epilogue->derivative);
+    p.epilogue.row_scale = epilogue->row_scale != nullptr;
+    p.epilogue.column_scale = epilogue->column_scale != nullptr;
+    p.epilogue.sums = epilogue->sums ? Sums::columns : Sums::none;
+    p.saved = place(epilogue->saved);
+    p.row_scale = place(epilogue->row_scale);
+    p.column_scale = place(epilogue->column_scale);
+    p.epilogue.aux = epilogue->aux != nullptr;
+    p.aux = place(epilogue->aux);
   }
   p.d = out.defined() ? layout_of(out, x.kind, {p.batch, p.m, p.n}) : Layout{p.n, 1, p.m * p.n, 16};
   return p;
@@ -167,12 +167,12 @@ namespace {
 Data data_of(const Args& x, const Tensor& out) {
   const auto address = [](const Tensor* t) -> const void* { return t ? t->const_data_ptr() : nullptr; };
   Data data{address(&x.a), address(&x.b), address(x.c), address(x.residual), out.data_ptr()};
-  if (x.ends) {
-    data.saved = address(x.ends->saved);
-    data.row_scale = address(x.ends->row_scale);
-    data.column_scale = address(x.ends->column_scale);
-    if (x.ends->sums) data.sums = x.ends->sums->data_ptr();
-    if (x.ends->aux) data.aux = x.ends->aux->data_ptr();
+  if (x.epilogue) {
+    data.saved = address(x.epilogue->saved);
+    data.row_scale = address(x.epilogue->row_scale);
+    data.column_scale = address(x.epilogue->column_scale);
+    if (x.epilogue->sums) data.sums = x.epilogue->sums->data_ptr();
+    if (x.epilogue->aux) data.aux = x.epilogue->aux->data_ptr();
   }
   return data;
 }
@@ -207,7 +207,7 @@ void launch(Choice choice, const Problem& problem, Data data, const Tensor& out)
   data.splits = splits_of(choice, problem, device);
   data.processors = device.sm_count;
   Tensor partial;  // from the caching allocator, on the same stream: free for others once the launches are in order
-  if (ranges_in_memory(choice, problem, data.splits, device) || kFolders[choice.folder].apart(problem)) {
+  if (ranges_in_memory(choice, problem, data.splits, device) || kFolders[choice.folder].separate_epilogue(problem)) {
     partial = numbers(data.splits * out.numel(), problem, out);
     data.partial = partial.data_ptr();
   }
@@ -224,11 +224,11 @@ void launch(Choice choice, const Problem& problem, Data data, const Tensor& out)
   int error = 0;
 #define GPUKERN_LAUNCH(f)          \
   if constexpr (GPUKERN_BUILT_##f) \
-    if (choice.folder == folder_index(f::kName)) error = f::launch(choice.row, problem, data, stream);
+    if (choice.folder == folder_index(f::kName)) error = f::launch(choice.index, problem, data, stream);
   GPUKERN_GEMM_GPU_FOLDERS(GPUKERN_LAUNCH)
 #undef GPUKERN_LAUNCH
   TORCH_CHECK(error == 0, "gpukern: launching ", kFolders[choice.folder].name, "/",
-              kFolders[choice.folder].rows[choice.row].id, " failed: ", platform::error_string(error));
+              kFolders[choice.folder].configurations[choice.index].id, " failed: ", platform::error_string(error));
 }
 
 #else

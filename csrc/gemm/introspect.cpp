@@ -12,11 +12,11 @@
 namespace gpukern::gemm {
 namespace {
 
-std::atomic<int64_t> served[kFolderCount][kMaxRows];
+std::atomic<int64_t> served[kFolderCount][kMaxConfigurations];
 
 std::string full_name(int folder, int row) {
   std::string text = kFolders[folder].name;
-  if (row >= 0) text += std::string("/") + kFolders[folder].rows[row].id;
+  if (row >= 0) text += std::string("/") + kFolders[folder].configurations[row].id;
   return text;
 }
 
@@ -28,7 +28,7 @@ Force parse(const std::string& name) {
     const bool number = !ranges.empty() && ranges.size() < 4 && ranges.find_first_not_of("0123456789") == ranges.npos;
     Force f = number ? parse(name.substr(0, end)) : Force{};
     f.splits = number ? std::stoi(ranges) : 0;
-    if (f.row >= 0 && f.splits >= 1 && f.splits <= kMaxSplits) return f;
+    if (f.index >= 0 && f.splits >= 1 && f.splits <= kMaxSplits) return f;
     throw std::invalid_argument("'" + name +
                                 "' does not name a split-K to force: write a configuration, then * and 1 to " +
                                 std::to_string(kMaxSplits) + ", as in mma_sync/h64x64*4");
@@ -38,7 +38,7 @@ Force parse(const std::string& name) {
     if (name == kFolders[f].name) return {f, -1};
     known += (f ? ", " : "") + std::string(kFolders[f].name);
     for (int r = 0; r < kFolders[f].count; ++r) {
-      if (name == full_name(f, r) || name == kFolders[f].rows[r].id) return {f, r};
+      if (name == full_name(f, r) || name == kFolders[f].configurations[r].id) return {f, r};
       known += ", " + full_name(f, r);
     }
   }
@@ -96,7 +96,7 @@ std::string device_text(const Device& d) {
 }
 
 double cost_of(Choice c, const Problem& p, const Device& d) {
-  return kFolders[c.folder].cost(kFolders[c.folder].rows[c.row], p, d);
+  return kFolders[c.folder].cost(kFolders[c.folder].configurations[c.index], p, d);
 }
 
 // A refusal by cost says by how much, and where the figure is from.
@@ -104,7 +104,7 @@ std::string reason_text(const Refusal& r, Choice chosen, const Problem& p, const
   if (r.why != kCostsMore || !chosen) return r.why;
   char text[192];
   std::snprintf(text, sizeof text, "%s: %.2f times the chosen configuration's time (predicted, not measured on a GPU)",
-                r.why, cost_of({r.folder, r.row}, p, d) / cost_of(chosen, p, d));
+                r.why, cost_of({r.folder, r.index}, p, d) / cost_of(chosen, p, d));
   return text;
 }
 
@@ -115,7 +115,7 @@ const Built& built() {
     Built b;
     for (int f = 0; f < kFolderCount; ++f)
       for (int r = 0; r < kFolders[f].count; ++r) {
-        const char* const source = kFolders[f].rows[r].source;
+        const char* const source = kFolders[f].configurations[r].source;
         const std::string path =
             std::string("gemm/arch/") + kFolders[f].name + (source ? std::string("/") + source : "");
         for (const BuiltFolder* one = kBuiltFolders; one->folder; ++one)
@@ -130,7 +130,7 @@ std::vector<RowDescription> rows() {
   std::vector<RowDescription> all;
   for (int f = 0; f < kFolderCount; ++f)
     for (int r = 0; r < kFolders[f].count; ++r) {
-      const Row& row = kFolders[f].rows[r];
+      const Configuration& row = kFolders[f].configurations[r];
       RowDescription d{full_name(f, r),
                        kFolders[f].name,
                        row.id,
@@ -175,21 +175,21 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
   const Table::Found* const found = table ? table->find(p, d, name) : nullptr;
   const Ranking ranking = found ? Ranking(found->rows) : Ranking();
   const Choice chosen = select(p, d, built(), wanted, ranking, &refusals);
-  if (chosen) e.row = full_name(chosen.folder, chosen.row);
-  for (const Refusal& r : refusals) e.refusals.emplace_back(full_name(r.folder, r.row), reason_text(r, chosen, p, d));
+  if (chosen) e.row = full_name(chosen.folder, chosen.index);
+  for (const Refusal& r : refusals) e.refusals.emplace_back(full_name(r.folder, r.index), reason_text(r, chosen, p, d));
   const Choice best = select(p, d, built_for_all(), wanted, ranking);
   if (best) {
-    e.would_run = full_name(best.folder, best.row);
+    e.would_run = full_name(best.folder, best.index);
     e.cost = cost_of(best, p, d);
     e.splits = splits_of(best, p, d);
     e.inside = e.splits > 1 && !ranges_in_memory(best, p, e.splits, d);
     e.parts = parts_of(best, p, e.splits);
     e.workspace = kFolders[best.folder].workspace(p);
-    e.apart = ranges_in_memory(best, p, e.splits, d) || kFolders[best.folder].apart(p);
+    e.apart = ranges_in_memory(best, p, e.splits, d) || kFolders[best.folder].separate_epilogue(p);
   }
   e.terms = p.type == DType::f32 && term_products(p.precision) > 0;
   if (const Choice one = chosen ? chosen : best)
-    e.tensor_cores = kFolders[one.folder].traits(kFolders[one.folder].rows[one.row]).tensor_cores;
+    e.tensor_cores = kFolders[one.folder].traits(kFolders[one.folder].configurations[one.index]).tensor_cores;
   e.ranked = wanted.folder < 0 && first_able(p, d, e.row.empty() ? built_for_all() : built(), ranking);
   if (e.ranked) e.measurement = found->said;
   e.problem = problem_text(p);
@@ -197,7 +197,7 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
   return e;
 }
 
-void count(Choice c) { served[c.folder][c.row].fetch_add(1, std::memory_order_relaxed); }
+void count(Choice c) { served[c.folder][c.index].fetch_add(1, std::memory_order_relaxed); }
 void count_host() { served[kHost][0].fetch_add(1, std::memory_order_relaxed); }
 
 std::vector<std::pair<std::string, int64_t>> counts() {
@@ -218,7 +218,7 @@ bool anything_forced() { return force().folder >= 0; }
 std::string forced() {
   const Force f = force();
   if (f.folder < 0) return "";
-  return full_name(f.folder, f.row) + (f.splits ? "*" + std::to_string(f.splits) : "");
+  return full_name(f.folder, f.index) + (f.splits ? "*" + std::to_string(f.splits) : "");
 }
 
 }  // namespace gpukern::gemm

@@ -7,7 +7,7 @@ namespace gpukern::gemm {
 // Sums of columns of a warp's part of D: the lanes that have the same ones add up theirs, and the warp stores its part,
 // [part][column] in `Data::parts`.  Down the columns of D it is rows, of one slab.  `across`: packets side by side.
 template <int WM, int WN, int P>
-GPUKERN_D void store_part(const Ending& w, int64_t row0, int64_t column0, int across, float (&total)[P]) {
+GPUKERN_D void store_part(const EpilogueParams& w, int64_t row0, int64_t column0, int across, float (&total)[P]) {
   const Problem& p = argument(w).p;
   const int lane = static_cast<int>(threadIdx.x % 32);
   for (int mask = across; mask < 32; mask *= 2)

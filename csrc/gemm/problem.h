@@ -97,7 +97,7 @@ struct Scaling {
   Scale a, b;
   DType b_type = DType::e4m3;  // A and B may have two formats
   bool fast = false;           // sums may be as coarse as the tensor cores' own (use_fast_accum)
-  bool turned = false;         // the bias has a number a row: of the transposed problem
+  bool is_transposed = false;  // the bias has a number a row: of the transposed problem
   constexpr bool blocks() const { return a.k != 0 || b.k != 0; }  // the sum of each block has scales of its own
 };
 
@@ -117,8 +117,8 @@ struct Problem {
 // of gradients would be 8 KB (13 of float64) in each of these kernels, and what the sums' way through memory costs is
 // little beside their slower multiplication, or beside the matrix that a thin product reads.  The second store of an
 // aux goes the same way.
-constexpr bool ends_apart(DType t) { return t == DType::f64; }
-constexpr bool ends_apart(const Problem& p) {
+constexpr bool needs_separate_epilogue(DType t) { return t == DType::f64; }
+constexpr bool needs_separate_epilogue(const Problem& p) {
   return p.epilogue.derivative != Activation::none || p.epilogue.sums != Sums::none || p.epilogue.aux;
 }
 
@@ -175,7 +175,7 @@ constexpr Problem transposed(Problem p) {
   if (is_float8(p.type)) {
     const DType type = p.type;
     p.type = p.scaling.b_type;
-    p.scaling = {p.scaling.b, p.scaling.a, type, p.scaling.fast, !p.scaling.turned};
+    p.scaling = {p.scaling.b, p.scaling.a, type, p.scaling.fast, !p.scaling.is_transposed};
   }
   return p;
 }
@@ -191,7 +191,7 @@ constexpr Data transposed(Data d) {
 }
 
 // One compiled kernel for each of its types.
-struct Row {
+struct Configuration {
   const char* id;
   unsigned types;
   int bm, bn, bk;  // the block's tile

@@ -13,9 +13,9 @@ namespace gpukern::gemm {
 
 enum class Kind : uint8_t { mm, bmm, mv };
 
-// The ends that torch has no op for (fused.cpp, training.cpp): what the result is multiplied by, at `saved`; scales;
-// where the sums of its columns and the pre-activation go.
-struct Ends {
+// What an epilogue that torch has no op for (fused.cpp, training.cpp) reads and writes besides D: the derivative of an
+// activation, taken at `saved`; scales; the sums of D's columns and the pre-activation.
+struct EpilogueTensors {
   call::Name derivative = {};
   const Tensor* saved = nullptr;
   const Tensor* row_scale = nullptr;     // (batch, m, 1)
@@ -34,8 +34,8 @@ struct Args {
   call::Name activation = {};
   const Tensor* residual = nullptr;
   call::How how = {};
-  bool wide = false;           // the result has the accumulator's type, and so has c
-  const Ends* ends = nullptr;  // apart, so that the calls that have none do not pay for them
+  bool wide = false;                          // the result has the accumulator's type, and so has c
+  const EpilogueTensors* epilogue = nullptr;  // behind a pointer: most calls have none, and do not pay for them
 
   bool plain() const { return !activation && !residual; }
 };

@@ -12,7 +12,7 @@ namespace {
 Choice row_named(std::string_view name) {
   for (int f = 0; f < kFolderCount; ++f)
     for (int r = 0; r < kFolders[f].count; ++r)
-      if (name == std::string(kFolders[f].name) + "/" + kFolders[f].rows[r].id) return {f, r};
+      if (name == std::string(kFolders[f].name) + "/" + kFolders[f].configurations[r].id) return {f, r};
   throw std::invalid_argument("there is no configuration '" + std::string(name) + "'");
 }
 

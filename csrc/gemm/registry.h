@@ -3,51 +3,52 @@
 #pragma once
 #include <string_view>
 
-#include "arch/gemv/tiles.h"
 #include "arch/host/tiles.h"
 #include "arch/mma_sync/tiles.h"
 #include "arch/simt/tiles.h"
-#include "arch/sm_90a/tiles.h"
+#include "arch/skinny/tiles.h"
+#include "arch/wgmma/tiles.h"
 #include "problem.h"
 
 namespace gpukern::gemm {
 
-#define GPUKERN_GEMM_GPU_FOLDERS(F) F(gemv) F(sm_90a) F(mma_sync) F(simt)
+#define GPUKERN_GEMM_GPU_FOLDERS(F) F(skinny) F(wgmma) F(mma_sync) F(simt)
 #define GPUKERN_GEMM_FOLDERS(F) GPUKERN_GEMM_GPU_FOLDERS(F) F(host)
 
 // What a tiles.h offers, seen alike for every folder.
 struct Folder {
   const char* name;
-  const Row* rows;
+  const Configuration* configurations;
   int count;
   Reason (*serves)(const Device&);
   Reason (*supports)(const Problem&, const Device&);
   Reason (*yields)(const Problem&, const Device&);  // why a later folder is faster with what this one could serve
-  Reason (*refuses)(const Row&, const Problem&, const Device&);
-  double (*cost)(const Row&, const Problem&, const Device&);        // modelled cycles
-  int (*splits)(const Row&, const Problem&, const Device&);         // ranges of k, each for blocks of its own
-  bool (*inside)(const Row&, const Problem&, int splits, int sms);  // the kernel adds them up: they need no room
-  int64_t (*workspace)(const Problem&);  // bytes that a launch needs beside what ranges of k take
-  bool (*apart)(const Problem&);         // the sums go through memory and end in split/, though k is in one range
+  Reason (*refuses)(const Configuration&, const Problem&, const Device&);
+  double (*cost)(const Configuration&, const Problem&, const Device&);  // modelled cycles
+  int (*splits)(const Configuration&, const Problem&, const Device&);   // ranges of k, each for blocks of its own
+  bool (*inside)(const Configuration&, const Problem&, int splits,
+                 int sms);                    // the kernel adds them up: they need no room
+  int64_t (*workspace)(const Problem&);       // bytes that a launch needs beside what ranges of k take
+  bool (*separate_epilogue)(const Problem&);  // the sums go through memory and end in split/, though k is in one range
   // Rows of D that a part of its columns' sums is of, where the folder's own kernels end it; 0: then they never do.
-  int (*part_rows)(const Row&, const Problem&);
-  Traits (*traits)(const Row&);
+  int (*part_rows)(const Configuration&, const Problem&);
+  Traits (*traits)(const Configuration&);
 };
 
-#define GPUKERN_FOLDER(f)                                                                           \
-  Folder{f::kName, f::kRows,   f::kCount,  &f::serves,    &f::supports, &f::yields,    &f::refuses, \
-         &f::cost, &f::splits, &f::inside, &f::workspace, &f::apart,    &f::part_rows, &f::traits},
+#define GPUKERN_FOLDER(f)                                                                                            \
+  Folder{f::kName, f::kConfigurations, f::kCount,  &f::serves,    &f::supports,          &f::yields,    &f::refuses, \
+         &f::cost, &f::splits,         &f::inside, &f::workspace, &f::separate_epilogue, &f::part_rows, &f::traits},
 inline constexpr Folder kFolders[] = {GPUKERN_GEMM_FOLDERS(GPUKERN_FOLDER)};
 #undef GPUKERN_FOLDER
 constexpr int kFolderCount = sizeof(kFolders) / sizeof(Folder);
-constexpr int kMaxRows = 64;
+constexpr int kMaxConfigurations = 64;
 
 constexpr bool tables_fit() {
   for (const Folder& f : kFolders)
-    if (f.count > kMaxRows) return false;
+    if (f.count > kMaxConfigurations) return false;
   return true;
 }
-static_assert(tables_fit(), "raise kMaxRows");
+static_assert(tables_fit(), "raise kMaxConfigurations");
 
 constexpr int folder_index(std::string_view name) {
   for (int i = 0; i < kFolderCount; ++i)

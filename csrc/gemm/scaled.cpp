@@ -1,6 +1,6 @@
 // scaled_mm: torch._scaled_mm's product of two matrices of 8-bit numbers, each with scales of its own.
 //
-// Tensor cores of Hopper (arch/sm_90a), sm_89 and sm_120 (arch/sm_89) multiply e4m3fn and e5m2; elsewhere, and the fnuz
+// Tensor cores of Hopper (arch/wgmma), sm_89 and sm_120 (arch/sm_89) multiply e4m3fn and e5m2; elsewhere, and the fnuz
 // formats, operands are widened exactly and summed in float32 by ordinary cores.
 #include "scaled.h"
 #include "registrar.h"
@@ -36,12 +36,12 @@ struct Call {
 };
 
 // What a scale of an (x, k) operand is: one number, one a row, or one a block of 128 of k for 1 or 128 rows.
-std::optional<Scale> scale_of(Ref t, int64_t x, int64_t k, bool turned) {
+std::optional<Scale> scale_of(Ref t, int64_t x, int64_t k, bool is_transposed) {
   if (t.scalar_type() != c10::kFloat || t.layout() != c10::kStrided) return std::nullopt;
   if (t.numel() == 1) return Scale{};
   if (t.dim() != 2) return std::nullopt;
-  const int64_t along = t.size(turned ? 1 : 0), deep = t.size(turned ? 0 : 1);
-  const int64_t x_stride = t.stride(turned ? 1 : 0), k_stride = t.stride(turned ? 0 : 1);
+  const int64_t along = t.size(is_transposed ? 1 : 0), deep = t.size(is_transposed ? 0 : 1);
+  const int64_t x_stride = t.stride(is_transposed ? 1 : 0), k_stride = t.stride(is_transposed ? 0 : 1);
   const int64_t blocks = ceil_div(k, kScaleBlock);
   if (along == x && deep == 1) return Scale{1, x_stride, 0};
   if (along == x && deep == blocks) return Scale{1, x_stride, k_stride};
@@ -89,11 +89,11 @@ Call checked(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias, const
 // ---- the CPU ------------------------------------------------------------------------------------
 
 // The scales of one block of k, as a column (of A's rows) or a row (of B's columns) beside the product.
-Tensor of_block(Ref scale, const Scale& s, int64_t x, int64_t block, bool turned) {
+Tensor of_block(Ref scale, const Scale& s, int64_t x, int64_t block, bool is_transposed) {
   if (scale.numel() == 1) return scale.reshape({1, 1});
-  Tensor line = scale.select(turned ? 0 : 1, s.k ? block : 0);
+  Tensor line = scale.select(is_transposed ? 0 : 1, s.k ? block : 0);
   if (s.group > 1) line = line.repeat_interleave(s.group).slice(0, 0, x);
-  return line.unsqueeze(turned ? 0 : 1);
+  return line.unsqueeze(is_transposed ? 0 : 1);
 }
 
 Tensor on_cpu(const Call& x, const Scaling& s) {

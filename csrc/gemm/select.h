@@ -13,7 +13,7 @@ namespace gpukern::gemm {
 // What was compiled: the targets of each configuration, as setup.py bakes them in ("sm_80 sm_90 ptx_90", "gfx942").
 // Configurations of one source share the address of their text.
 struct Built {
-  const char* targets[kFolderCount][kMaxRows] = {};
+  const char* targets[kFolderCount][kMaxConfigurations] = {};
 };
 
 // A build of everything, for questions about devices that nobody built for.
@@ -88,18 +88,18 @@ constexpr Reason not_built(int folder, const Device& d, const Built& built) {
 }
 
 struct Choice {
-  int folder = -1, row = -1;
-  int splits = 0;  // ranges of k, where they are forced; 0: the row's own rule
-  constexpr explicit operator bool() const { return row >= 0; }
+  int folder = -1, index = -1;  // index: of the configuration in its folder
+  int splits = 0;               // ranges of k, where they are forced; 0: the configuration's own rule
+  constexpr explicit operator bool() const { return index >= 0; }
 };
-// What a person asked for: a folder (row -1) or one row; folder -1: nothing.
+// What a person asked for: a folder (index -1) or one configuration; folder -1: nothing.
 using Force = Choice;
 // Rows in the order that a measurement found (ranking.h), fastest first.
 using Ranking = std::span<const Choice>;
 
-// One refusal, in the order they were met; row -1: the whole folder.
+// One refusal, in the order they were met; index -1: the whole folder.
 struct Refusal {
-  int folder, row;
+  int folder, index;
   Reason why;
 };
 
@@ -115,23 +115,23 @@ constexpr Choice first_able(const Problem& p, const Device& d, const Built& buil
   if (p.batch_invariant || term_products(p.precision)) return {};
   for (const Choice c : ranking) {
     const Folder& folder = kFolders[c.folder];
-    if (!folder.serves(d) && !not_built(c.folder, c.row, d, built) && !folder.supports(p, d) && !folder.yields(p, d) &&
-        !folder.refuses(folder.rows[c.row], p, d))
+    if (!folder.serves(d) && !not_built(c.folder, c.index, d, built) && !folder.supports(p, d) &&
+        !folder.yields(p, d) && !folder.refuses(folder.configurations[c.index], p, d))
       return c;
   }
   return {};
 }
 
-// What is forced comes before what was measured, and that before the order of the folders and the rows' cost.
-// `refusals`, where given, receives why every folder and row that is not chosen was passed over.
+// What is forced comes before what was measured, and that before the order of the folders and the configurations' cost.
+// `refusals`, where given, receives why every folder and configuration that is not chosen was passed over.
 constexpr Choice select(const Problem& p, const Device& d, const Built& built, Force force = {}, Ranking ranking = {},
                         std::vector<Refusal>* refusals = nullptr) {
   const bool forced = force.folder >= 0;
   const Choice wanted = forced ? force : first_able(p, d, built, ranking);
   const Reason other_wanted = forced ? kOtherForced : kOtherMeasured;
   Choice best;
-  const auto refuse = [&](int folder, int row, Reason why) {
-    if (refusals) refusals->push_back({folder, row, why});
+  const auto refuse = [&](int folder, int index, Reason why) {
+    if (refusals) refusals->push_back({folder, index, why});
   };
   for (int f = 0; f < kFolderCount; ++f) {
     const Folder& folder = kFolders[f];
@@ -147,23 +147,23 @@ constexpr Choice select(const Problem& p, const Device& d, const Built& built, F
     }
     double least = 0;
     for (int r = 0; r < folder.count; ++r) {
-      Reason no = folder.refuses(folder.rows[r], p, d);
+      Reason no = folder.refuses(folder.configurations[r], p, d);
       if (!no) no = not_built(f, r, d, built);
-      if (!no && best && folder.rows[r].policy != folder.rows[best.row].policy) no = kOtherPolicy;
+      if (!no && best && folder.configurations[r].policy != folder.configurations[best.index].policy) no = kOtherPolicy;
       if (no) {
         refuse(f, r, no);
         continue;
       }
-      if (wanted.folder == f && wanted.row >= 0 && wanted.row != r) {
+      if (wanted.folder == f && wanted.index >= 0 && wanted.index != r) {
         refuse(f, r, other_wanted);
         continue;
       }
-      const double cost = folder.cost(folder.rows[r], p, d);
+      const double cost = folder.cost(folder.configurations[r], p, d);
       if (best && cost >= least) {
         refuse(f, r, kCostsMore);
         continue;
       }
-      if (best) refuse(f, best.row, kCostsMore);
+      if (best) refuse(f, best.index, kCostsMore);
       best = {f, r, forced ? force.splits : 0};
       least = cost;
     }
@@ -171,15 +171,15 @@ constexpr Choice select(const Problem& p, const Device& d, const Built& built, F
   return best;
 }
 
-// Ranges of k that a chosen row adds up.
+// Ranges of k that a chosen configuration adds up.
 constexpr int splits_of(const Choice& c, const Problem& p, const Device& d) {
   if (c.splits) return c.splits;
-  return kFolders[c.folder].splits(kFolders[c.folder].rows[c.row], p, d);
+  return kFolders[c.folder].splits(kFolders[c.folder].configurations[c.index], p, d);
 }
 
 // Whether the ranges' sums go through memory and are added there (split/).
 constexpr bool ranges_in_memory(const Choice& c, const Problem& p, int splits, const Device& d) {
-  return splits > 1 && !kFolders[c.folder].inside(kFolders[c.folder].rows[c.row], p, splits, d.sm_count);
+  return splits > 1 && !kFolders[c.folder].inside(kFolders[c.folder].configurations[c.index], p, splits, d.sm_count);
 }
 
 // Parts in which the sums of D's columns are written, to be added in their order: what room they need, and (`apart`)
@@ -191,8 +191,8 @@ struct Parts {
 constexpr Parts parts_of(const Choice& c, const Problem& p, int splits) {
   if (p.epilogue.sums == Sums::none) return {};
   const Folder& folder = kFolders[c.folder];
-  const bool apart = splits > 1 || folder.apart(p);
-  const int rows = apart ? split::part_rows(p) : folder.part_rows(folder.rows[c.row], p);
+  const bool apart = splits > 1 || folder.separate_epilogue(p);
+  const int rows = apart ? split::part_rows(p) : folder.part_rows(folder.configurations[c.index], p);
   return {rows > 0 ? ceil_div(p.m, rows) : 0, apart};
 }
 

@@ -15,10 +15,10 @@ struct Pair {
 };
 // From the smallest to the largest; bf16xN adds the last N.
 constexpr Pair kPairs[9] = {{2, 2}, {2, 1}, {1, 2}, {1, 1}, {2, 0}, {0, 2}, {1, 0}, {0, 1}, {0, 0}};
-// turned: of the transposed product, whose sums are added in the same order.
-constexpr Pair pair(int i, int products, bool turned) {
+// is_transposed: of the transposed product, whose sums are added in the same order.
+constexpr Pair pair(int i, int products, bool is_transposed) {
   const Pair p = kPairs[9 - products + i];
-  return turned ? Pair{p.b, p.a} : p;
+  return is_transposed ? Pair{p.b, p.a} : p;
 }
 constexpr int terms_of(Precision p) { return p == Precision::bf16x3 ? 2 : 3; }
 constexpr Reason kNoTerms =
@@ -28,18 +28,18 @@ constexpr Reason kNoTerms =
 
 // The terms of one operand, [term][batch][line][pitch]: a line is along k where the operand's rows (A) or columns (B)
 // lie so, else along the other side.  Lines are padded to 16 bytes.
-struct Place {
+struct TermLayout {
   bool along_k;
   int64_t batches, lines, length, pitch;
   constexpr int64_t matrix() const { return lines * pitch; }
   constexpr int64_t term() const { return batches * matrix(); }
 };
-constexpr Place place_of(bool along_k, int64_t side, int64_t k, int64_t batch, int64_t batch_stride) {
+constexpr TermLayout place_of(bool along_k, int64_t side, int64_t k, int64_t batch, int64_t batch_stride) {
   const int64_t length = along_k ? k : side;
   return {along_k, batch_stride == 0 ? 1 : batch, along_k ? side : k, length, ceil_div(length, 8) * 8};
 }
-constexpr Place place_a(const Problem& p) { return place_of(a_lies_along_k(p), p.m, p.k, p.batch, p.a.batch); }
-constexpr Place place_b(const Problem& p) { return place_of(b_lies_along_k(p), p.n, p.k, p.batch, p.b.batch); }
+constexpr TermLayout place_a(const Problem& p) { return place_of(a_lies_along_k(p), p.m, p.k, p.batch, p.a.batch); }
+constexpr TermLayout place_b(const Problem& p) { return place_of(b_lies_along_k(p), p.n, p.k, p.batch, p.b.batch); }
 // Bytes of both operands' terms, A's before B's.
 constexpr int64_t workspace(const Problem& p) {
   return term_products(p.precision) ? 2 * terms_of(p.precision) * (place_a(p).term() + place_b(p).term()) : 0;

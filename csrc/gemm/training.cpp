@@ -78,10 +78,10 @@ Pair on_gpu(const Args& x) {
   check_how(x);
   const Tensor out = gpu_path::empty_result(x), aux = gpu_path::empty_result(x);
   check_residual_shape(x, out);
-  Ends ends;
-  ends.aux = &aux;
+  EpilogueTensors epilogue;
+  epilogue.aux = &aux;
   Args args = x;
-  args.ends = &ends;
+  args.epilogue = &epilogue;
   return launched(args, out) ? Pair{out, aux} : composed(x);
 }
 
@@ -137,9 +137,9 @@ Pair grad_backend(Ref grad, Ref saved, std::string_view activation) {
   const Tensor a = grad.narrow(1, 0, 0), b = grad.narrow(0, 0, 0);
   Args args{Kind::mm, a, b, &grad, &one, &one};
   const Tensor d = gpu_path::empty_result(args), sums = at::empty({grad.sizes()[1]}, grad.options());
-  Ends ends{activation, &saved};
-  ends.sums = &sums;
-  args.ends = &ends;
+  EpilogueTensors epilogue{activation, &saved};
+  epilogue.sums = &sums;
+  args.epilogue = &epilogue;
   if (!ours(args)) return grad_composed(grad, saved, activation);
   const Problem problem = problem_of(args, d);
   // Some folder has code for this device, and so has split/.

@@ -1,8 +1,8 @@
 // A tile of an operand in shared memory: where its elements lie, and how they come there.
 //
 // A line is what is contiguous in global memory: the k of one row (along k), or the rows of one k.  Lines are cut into
-// chunks of 16 bytes, and a chunk's place within its line is turned by the line's number, so that the eight lines that
-// one ldmatrix reads (or the four that scalar reads touch) lie in different banks:
+// chunks of 16 bytes, and a chunk's place within its line is XORed with the line's number, so that the eight
+// lines that one ldmatrix reads (or the four that scalar reads touch) lie in different banks:
 //
 //     line 0   c0 c1 c2 c3 ..        128-byte lines: place of chunk c in line l is  c ^ (l & 7)
 //     line 1   c1 c0 c3 c2 ..         64-byte lines:                                c ^ (l / 2 & 3)
@@ -13,14 +13,14 @@
 
 namespace gpukern::primitives {
 
-// How an operand is brought: by chunks of 16 bytes; by pieces of one cp.async (4 bytes, or an element of 8); or element
+// How an operand is loaded: by chunks of 16 bytes; by pieces of one cp.async (4 bytes, or an element of 8); or element
 // by element through registers, where not even 4 bytes of neighbours are aligned.
-enum class Bring : uint8_t { chunks, pieces, elements };
+enum class LoadMode : uint8_t { chunks, pieces, elements };
 
 // An operand as the copies see it; strides in elements.
 struct Source {
   int64_t line, unit;  // from one line to the next, and along a line
-  Bring bring;
+  LoadMode mode;
 };
 
 template <class T, int X, int BK, int Threads, bool AlongK> struct Tile {
@@ -76,7 +76,7 @@ template <class T, int X, int BK, int Threads, bool AlongK> struct Tile {
 
   // Asks for the next tile; what lies outside the matrix, or beyond k_left, becomes 0.
   GPUKERN_D void copy(char* tile, const Source& s, int k_left) {
-    if (s.bring == Bring::chunks) {
+    if (s.mode == LoadMode::chunks) {
       const uint32_t base = shared_address(tile) + to;
       const int64_t step = s.line * (hop * size);
 #pragma unroll
@@ -96,7 +96,7 @@ template <class T, int X, int BK, int Threads, bool AlongK> struct Tile {
       const int have = there(line + i * hop, column, k_left);
       const char* const from = at + s.line * (i * hop * size);
       char* const chunk = tile + to + i * hop * line_bytes;
-      if (s.bring == Bring::pieces) {
+      if (s.mode == LoadMode::pieces) {
 #pragma unroll
         for (int j = 0; j < 16 / piece; ++j) {
           cp_async<piece>(shared_address(chunk) + j * piece, from + s.unit * (j * piece),
@@ -113,12 +113,12 @@ template <class T, int X, int BK, int Threads, bool AlongK> struct Tile {
   }
 };
 
-// How an operand with these strides can be brought.  unit: the stride along a line.
-template <class T> Bring bring_of(int64_t unit, int align) {
+// How an operand with these strides can be loaded.  unit: the stride along a line.
+template <class T> LoadMode load_mode_of(int64_t unit, int align) {
   constexpr int size = sizeof(T);
-  if (unit == 1 && align >= 16) return Bring::chunks;
-  if (size >= 4 || (unit == 1 && align >= 4)) return Bring::pieces;
-  return Bring::elements;
+  if (unit == 1 && align >= 16) return LoadMode::chunks;
+  if (size >= 4 || (unit == 1 && align >= 4)) return LoadMode::pieces;
+  return LoadMode::elements;
 }
 
 }  // namespace gpukern::primitives

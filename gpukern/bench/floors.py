@@ -43,7 +43,7 @@ SINGLE = 4.75e13
 # (tile-ai/TileOPs#244).
 BANDWIDTH = 4.3e12
 
-# The clock is that of `cost` in csrc/gemm/arch/sm_90a/tiles.h and gemv/tiles.h.  float64 has no entry: the published
+# The clock is that of `cost` in csrc/gemm/arch/wgmma/tiles.h and skinny/tiles.h.  float64 has no entry: the published
 # 59e12 of cuBLASLt are for the NVL card with its 600 W.  The H100 has none: the cost model stores results, and loads
 # matrices for gemv, at an H200's 4.3e12 bytes a second, and an H100 has 3.0e12.  Other devices have none: there cycles
 # only rank configurations, and no clock is defined for them.

@@ -35,7 +35,8 @@ BUDGET = 60.0  # seconds that one product may take
 def types() -> list[str]:
     """The types of the configurations, without complex and 8-bit floating types, which have one for large results and
     one for small ones."""
-    return sorted({t for row in _C.gemm_rows() for t in row["types"] if not t.startswith(("complex", "float8"))})
+    types = {t for row in _C.gemm_configurations() for t in row["types"]}
+    return sorted(t for t in types if not t.startswith(("complex", "float8")))
 
 
 def _shape(text: str) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from .. import _C, selection
 @cache
 def row_at(folder: int, row: int) -> str:
     """The name of a configuration, from the index of its folder and its own."""
-    names = [str(r["name"]) for r in _C.gemm_rows()]
+    names = [str(r["name"]) for r in _C.gemm_configurations()]
     folders = list(dict.fromkeys(name.split("/")[0] for name in names))
     return [name for name in names if name.startswith(folders[folder] + "/")][row]
 
@@ -20,7 +20,7 @@ def row_at(folder: int, row: int) -> str:
 @cache
 def place_of(name: str) -> tuple[int, int]:
     """The place of a configuration's folder, and its own in the folder's table: what the model is told."""
-    names = [str(r["name"]) for r in _C.gemm_rows()]
+    names = [str(r["name"]) for r in _C.gemm_configurations()]
     folder = name.split("/")[0]
     mine = [other for other in names if other.startswith(folder + "/")]
     return list(dict.fromkeys(other.split("/")[0] for other in names)).index(folder), mine.index(name)

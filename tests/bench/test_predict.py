@@ -86,7 +86,7 @@ def test_it_is_what_selection_says_over_the_clock() -> None:
     a = torch.empty(8192, 8192, dtype=torch.bfloat16, device="meta")
     said = selection.explain_quietly("mm", a, a, device="sm_90a")
     found = one("mm", 8192, 8192, 8192)
-    assert found.row == said.would_run and found.row.startswith("sm_90a/") and said.cycles
+    assert found.row == said.would_run and found.row.startswith("wgmma/") and said.cycles
     assert found.seconds == pytest.approx(said.cycles / 1.7e9)
 
 
@@ -105,7 +105,7 @@ def test_strides_are_those_of_the_case() -> None:
     """A leading dimension of 1025 is nothing that TMA could bring."""
     for pad, brought in ((0, True), (1, False)):
         spec = Spec("s", "product", "mm", "bfloat16", (1024, 1024, 1024), "nn", pad=pad)
-        assert predict.predict(spec, H200).row.startswith("sm_90a/") is brought
+        assert predict.predict(spec, H200).row.startswith("wgmma/") is brought
 
 
 def test_no_operand_is_allocated() -> None:
@@ -158,7 +158,7 @@ def test_without_a_name_every_suite_with_products_is_asked() -> None:
 
 
 def test_a_summary_by_hand() -> None:
-    def case(op: str, floor: float | None, row: str = "sm_90a/w128x256") -> Prediction:
+    def case(op: str, floor: float | None, row: str = "wgmma/w128x256") -> Prediction:
         return Prediction(Spec("s", "product", op, "bfloat16", (1, 1, 1)), row, 2e-6, floor, False)
 
     lines = predict.summary([case("mm", 1e-6), case("mv", 4e-6, "simt/s64x64"), case("linear", 0.25e-6)])

@@ -1,5 +1,5 @@
 // What an added folder's launcher refers to and its test does not compile (test_growth.py).
-#include "gemm/arch/turing/rows.h"
+#include "gemm/arch/turing/configurations.h"
 #include "gemm/registry.h"
 
 namespace gpukern::gemm {
@@ -12,7 +12,7 @@ GPUKERN_GEMM_GPU_FOLDERS(GPUKERN_NO_LAUNCH)
 
 namespace turing {
 #define GPUKERN_NO_KERNEL(T) \
-  template <> int run_row<T>(int, const Problem&, const Data&, Stream) { return -1; }
+  template <> int run_configuration<T>(int, const Problem&, const Data&, Stream) { return -1; }
 GPUKERN_NO_KERNEL(half_t)
 GPUKERN_NO_KERNEL(bfloat16_t)
 GPUKERN_NO_KERNEL(uint8_t)

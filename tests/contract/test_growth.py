@@ -36,8 +36,8 @@ int main() {
   Device d{};
   d.vendor = Vendor::nvidia, d.target = 75, d.sm_count = 40, d.shared_bytes = 64 * 1024;
   const Choice c = select(p, d, built_for_all());
-  std::printf("%s/%s", kFolders[c.folder].name, kFolders[c.folder].rows[c.row].id);
-  for (int r = 0; r < kFolders[c.folder].count; ++r) std::printf(" %s", kFolders[c.folder].rows[r].id);
+  std::printf("%s/%s", kFolders[c.folder].name, kFolders[c.folder].configurations[c.index].id);
+  for (int r = 0; r < kFolders[c.folder].count; ++r) std::printf(" %s", kFolders[c.folder].configurations[r].id);
 }
 """
 
@@ -112,7 +112,7 @@ def test_an_architecture_folder_is_that_folder_and_the_registry(tree: Tree, monk
     tree.add_folder("turing", "d.vendor == Vendor::nvidia && d.target == 75")
     tree.replace(
         "gemm/registry.h",
-        ('#include "arch/sm_90a/tiles.h"\n', '#include "arch/sm_90a/tiles.h"\n#include "arch/turing/tiles.h"\n'),
+        ('#include "arch/wgmma/tiles.h"\n', '#include "arch/wgmma/tiles.h"\n#include "arch/turing/tiles.h"\n'),
         (" F(simt)\n", " F(turing) F(simt)\n"),
     )
     assert tree.touched() == {"gemm/arch/turing", "gemm/registry.h"}
@@ -133,7 +133,7 @@ def test_an_architecture_folder_is_that_folder_and_the_registry(tree: Tree, monk
         patch.setattr(build, "rules", lambda: rules)
         assert {Path(source).parent.name for source, _ in build.commands(Path("to")).values()} >= {"turing", "simt"}
 
-    name = "void gpukern::gemm::turing::product<gpukern::gemm::turing::s128x128, float>(gpukern::gemm::turing::Work)"
+    name = "void gpukern::gemm::turing::product<gpukern::gemm::turing::s128x128, float>(gpukern::gemm::turing::Params)"
     assert kernels.key_of(name) == "turing/s128x128 f32" and kernels.room_of(name) == "turing"
 
 

@@ -22,7 +22,7 @@ ids = [launch.name for launch in LAUNCHES]
 
 
 def row(launch: Launch) -> gpukern.selection.Row:
-    (found,) = [r for r in gpukern.available(built=False) if r.name == f"sm_90a/{launch.row}"]
+    (found,) = [r for r in gpukern.available(built=False) if r.name == f"wgmma/{launch.row}"]
     return found
 
 
@@ -30,8 +30,8 @@ def place(launch: Launch) -> tuple[int, int]:
     """Folder and place in its table."""
     names = [r.name for r in gpukern.available(built=False)]
     folders = list(dict.fromkeys(name.split("/")[0] for name in names))
-    mine = [name for name in names if name.startswith("sm_90a/")]
-    return folders.index("sm_90a"), mine.index(row(launch).name)
+    mine = [name for name in names if name.startswith("wgmma/")]
+    return folders.index("wgmma"), mine.index(row(launch).name)
 
 
 def tiles(launch: Launch, sms: int) -> tuple[int, int]:
@@ -44,7 +44,7 @@ def tiles(launch: Launch, sms: int) -> tuple[int, int]:
 
 
 def cluster(launch: Launch, sms: int) -> int:
-    """What csrc/gemm/arch/sm_90a/tiles.h makes of it (cluster_of), by its own words."""
+    """What csrc/gemm/arch/wgmma/tiles.h makes of it (cluster_of), by its own words."""
     rows, columns = tiles(launch, sms)
     bm, bn, _ = row(launch).tile
     count = rows * columns
@@ -82,12 +82,12 @@ def test_the_row_takes_it_as_it_lies(launch: Launch) -> None:
     dtype = torch.float8_e4m3fn if launch.kind == "float8" else torch.bfloat16
     a, b = torch.empty(m, k, dtype=dtype, device="meta"), torch.empty(n, k, dtype=dtype, device="meta").t()
     one = torch.empty((), device="meta")
-    with gpukern.force(f"sm_90a/{launch.row}*{launch.splits}"):
+    with gpukern.force(f"wgmma/{launch.row}*{launch.splits}"):
         if launch.kind == "float8":
             found = gpukern.explain("scaled_mm", a, b, one, one, out_dtype=torch.float32, device="sm_90a")
         else:
             found = gpukern.explain("mm", a, b, device="sm_90a")
-    assert found.would_run == f"sm_90a/{launch.row}" and found.splits == launch.splits
+    assert found.would_run == f"wgmma/{launch.row}" and found.splits == launch.splits
     assert not any("copied" in note for note in found.notes)
     assert any("by the blocks of a cluster" in note for note in found.notes) is (launch.name == "ranges")
 

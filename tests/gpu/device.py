@@ -56,7 +56,7 @@ def types(row: Any) -> list[torch.dtype]:
 
 def takes_float8(row: Any) -> bool:
     """Whether it has scaled products in all layouts, with all scales; Hopper's have some (test_hopper.py)."""
-    return any(t.startswith("float8") for t in row.types) and not row.name.startswith("sm_90a/")
+    return any(t.startswith("float8") for t in row.types) and not row.name.startswith("wgmma/")
 
 
 def how(row: Any, dtype: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def how(row: Any, dtype: Any) -> dict[str, Any]:
 
 def lined(row: Any, m: int, n: int, k: int) -> tuple[int, int, int]:
     """The shape, or for Hopper's rows one whose thin side is thin and whose lines TMA brings without a copy."""
-    if not row.name.startswith("sm_90a/"):
+    if not row.name.startswith("wgmma/"):
         return m, n, k
     n = min(n, 2 * row.tile[1]) if row.tile[1] <= 32 else n
     return tuple(-(-x // 16) * 16 for x in (m, n, k))  # type: ignore[return-value]
@@ -78,7 +78,7 @@ def serves(row: Any, op: str, *args: Any, **options: Any) -> bool:
     """Whether a row can be forced for a call: Hopper's thin ones take some layouts, every other what has its type."""
     import gpukern
 
-    if not row.name.startswith("sm_90a/"):
+    if not row.name.startswith("wgmma/"):
         return True
     options = (how(row, args[0].dtype) if op == "mm" else {}) | options
     with gpukern.force(row.name):

@@ -120,7 +120,7 @@ def try_on_device(launch: Launch) -> str:
     there = a.cuda(), b.t().contiguous().cuda().t()
     turn, turned = permutation(want.shape[1]).cuda(), want.flip(1)
     torch.cuda.synchronize()
-    with gpukern.force(f"sm_90a/{launch.row}*{launch.splits}"):
+    with gpukern.force(f"wgmma/{launch.row}*{launch.splits}"):
         if launch.kind == "float8":
             one = torch.ones((), device="cuda")
             got = gpukern.scaled_mm(*there, one, one, out_dtype=torch.float32)

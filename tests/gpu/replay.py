@@ -242,7 +242,7 @@ def left_to_devices(item: pytest.Item) -> bool:
     return (
         "to_the_last_bit" in item.name
         or item.name.startswith(("test_float32_is_rounded", "test_promoted_sums", "test_only_fast_sums"))
-        or re.match(r"test_(ends|rounding_is_within_the_bound)\[sm_90a/\w+-float32", item.name) is not None
+        or re.match(r"test_(ends|rounding_is_within_the_bound)\[wgmma/\w+-float32", item.name) is not None
         or item.name.startswith("test_rounding_is_within_the_bound[mma_sync/t")
         or (item.name.startswith("test_epilogues[") and steep)
     )

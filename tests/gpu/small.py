@@ -139,7 +139,7 @@ def main() -> int:
         progress.begins(row.name)
         with gpukern.force(row.name):
             count += row_runs(row) + (scaled_runs(row) if device.takes_float8(row) else 0)
-            count += along_k_runs(row) if row.name.startswith("sm_90a/") else 0
+            count += along_k_runs(row) if row.name.startswith("wgmma/") else 0
     count += elementwise_runs()
     print(f"{count} runs on small shapes, every result right")
     return 0

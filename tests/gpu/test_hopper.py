@@ -18,7 +18,7 @@ from tests.gpu.small import there
 from tests.oracle import fills, products
 from tests.oracle.float8 import FORMATS, SCALES, exact, scales, values, whole
 
-ROWS = [row for row in device.rows() if row.name.startswith("sm_90a/")]
+ROWS = [row for row in device.rows() if row.name.startswith("wgmma/")]
 ALONG_K = (torch.float32, torch.int8, torch.uint8)
 CASES = [(row, t) for row in ROWS for t in ALONG_K if str(t).removeprefix("torch.") in row.types]
 TF32 = [row for row in ROWS if "float32" in row.types and not row.adds_terms]

@@ -1,8 +1,8 @@
 // One of Hopper's kernels in the build whose waits end, under the machine model (test_waits.py): two warpgroups in
 // turns, so mbarriers, named barriers and TMA, over blocks that come back for more tiles.
-#include "gemm/arch/sm_90a/rows.h"
+#include "gemm/arch/wgmma/configurations.h"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
 // D = A B of bfloat16, m x k by rows and k x n by columns, by two blocks.  starved: the map of A's boxes has half of
 // the lines that the kernel counts the bytes of, so that no stage is ever full.
@@ -14,9 +14,9 @@ extern "C" __attribute__((visibility("default"))) const char* bounded_product(co
   p.a = {k, 1, 0, 16}, p.b = {1, k, 0, 16}, p.d = {n, 1, 0, 16};
   Data data;
   data.a = a, data.b = b, data.d = d;
-  const Compiled c{&product<bfloat16_t, bfloat16_t, bfloat16_t, 64, 64, Consumers::in_turns, Major::k, Major::k>,
-                   Major::k, Major::k, DType::bf16};
-  Work w{ending_of(p, data, 4, runs_down(p))};
+  const CompiledKernel c{&product<bfloat16_t, bfloat16_t, bfloat16_t, 64, 64, Consumers::ping_pong, Major::k, Major::k>,
+                         Major::k, Major::k, DType::bf16};
+  Params w{epilogue_params(p, data, 4, runs_down(p))};
   w.batches = 1;
   w.steps = w.range_steps = (k + 63) / 64;
   w.rows = static_cast<uint32_t>((m + 63) / 64), w.columns = static_cast<uint32_t>((n + 63) / 64);
@@ -32,4 +32,4 @@ extern "C" __attribute__((visibility("default"))) const char* bounded_product(co
   return "";
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

@@ -73,10 +73,10 @@ def key_of(name: str) -> str:
     named = re.search(r"gemm::(\w+)::\w+<gpukern::gemm::\1::(\w+), ([\w :]+(?:<\w+>)?) ?[,>]", name)
     if named:  # a kernel that says its configuration
         return f"{named[1]}/{named[2]} {TYPES[named[3]]}"
-    hopper = re.search(r"gemm::sm_90a::product<([\w :]+), [\w :]+, [\w :]+, (\d+), (\d+), \(.*?\)(\d),", name)
+    hopper = re.search(r"gemm::wgmma::product<([\w :]+), [\w :]+, [\w :]+, (\d+), (\d+), \(.*?\)(\d),", name)
     if hopper:  # a tile may be there twice: for two warpgroups together, and for each in turns
         way = ("d" if int(hopper[3]) <= 32 else "w", "p", "q", "t")[int(hopper[4])]
-        return f"sm_90a/{way}{hopper[2]}x{hopper[3]} {'f32' if way == 't' else TYPES[hopper[1]]}"
+        return f"wgmma/{way}{hopper[2]}x{hopper[3]} {'f32' if way == 't' else TYPES[hopper[1]]}"
     divided = re.search(r"divide_operands<gpukern::gemm::(\w+)::Here>", name)
     copied = re.search(r"gemm::(\w+)::pack_operands<([\w ]+)>", name)
     if divided:
@@ -88,9 +88,9 @@ def key_of(name: str) -> str:
     if ranges:
         kind = TYPES[ranges[1]]
         return f"split/sum <{'whole' if kind[0] in 'iu' else kind}>"
-    thin = re.search(r"gemm::gemv::by_(rows|columns)<([\w ]+), (\d)>", name)
+    thin = re.search(r"gemm::skinny::by_(rows|columns)<([\w ]+), (\d)>", name)
     if thin:
-        return f"gemv/{thin[1][0]}{thin[3]} {TYPES[thin[2]]}"
+        return f"skinny/{thin[1][0]}{thin[3]} {TYPES[thin[2]]}"
     rows = re.search(r"::rows<.*?common::(Own<.*Value|Own|Shared)<.*?common::(\w+)::.*>, ([\w ]+), (\d)>", name)
     if rows:  # values of floating types have kernels of their own; the rest, with few exceptions, shares some
         what = "Value" if "Value" in rows[1] and rows[3] != "long" else "Rest"

@@ -90,7 +90,7 @@ def places_of(pattern: str) -> set[Path]:
     if room is None:
         return set()
     names = f"{folder}/{rest.split()[0]}"
-    rows = [r for r in _C.gemm_rows() if re.fullmatch(names, r["name"])]
+    rows = [r for r in _C.gemm_configurations() if re.fullmatch(names, r["name"])]
     return {Path(room, folder, r["source"]) for r in rows} or {Path(room, folder)}
 
 
@@ -174,42 +174,42 @@ PROMISES += [
     Promise(r"split/sum <\w+>", {"LDG.128": 1}, {"load128": 1}),
     # The passes before a product: a store of 16 bytes for each term; for what is copied, and what is turned.
     Promise(r"mma_sync/divide", {"LDG.128": 2, "once": 2, "STG.128": 3}),
-    Promise(r"sm_90a/divide", {"LDG.128": 2, "once": 2, "STG.128": 3}),
-    Promise(r"sm_90a/pack <\d bytes>", {"once": 1, "STG.128": 2, "LDS.128": 1, "BAR": 1}),
+    Promise(r"wgmma/divide", {"LDG.128": 2, "once": 2, "STG.128": 3}),
+    Promise(r"wgmma/pack <\d bytes>", {"once": 1, "STG.128": 2, "LDS.128": 1, "BAR": 1}),
     # By rows: four packets past L1 before the loop and four in it, which are on their way together; x through L1.
-    Promise(r"gemv/r[18] (?!u8|i8)\w+", {"LDG.128": 9, "once": 8, "BAR": 1}, {"load128": 9, "barrier": 1}),
-    Promise(r"gemv/r[18] [ui]8", {"LDG": 9, "BAR": 1}, {"load": 9, "barrier": 1}),
+    Promise(r"skinny/r[18] (?!u8|i8)\w+", {"LDG.128": 9, "once": 8, "BAR": 1}, {"load128": 9, "barrier": 1}),
+    Promise(r"skinny/r[18] [ui]8", {"LDG": 9, "BAR": 1}, {"load": 9, "barrier": 1}),
     # By columns: eight at once for one vector, four for 8, and one by one at the end.
-    Promise(r"gemv/c1 (?!u8|i8)\w+", {"LDG.128": 9, "once": 9, "BAR": 1}, {"load128": 9, "barrier": 1}),
-    Promise(r"gemv/c8 (?!u8|i8)\w+", {"LDG.128": 5, "once": 5, "BAR": 1}, {"load128": 5, "barrier": 1}),
-    Promise(r"gemv/c[18] [ui]8", {"LDG": 9, "BAR": 1}, {"load": 8, "barrier": 1}),
-    Promise(r"gemv/[rc]8 (f16|bf16|f32)", {"FFMA": 128}, {"fma32": 32}),
+    Promise(r"skinny/c1 (?!u8|i8)\w+", {"LDG.128": 9, "once": 9, "BAR": 1}, {"load128": 9, "barrier": 1}),
+    Promise(r"skinny/c8 (?!u8|i8)\w+", {"LDG.128": 5, "once": 5, "BAR": 1}, {"load128": 5, "barrier": 1}),
+    Promise(r"skinny/c[18] [ui]8", {"LDG": 9, "BAR": 1}, {"load": 8, "barrier": 1}),
+    Promise(r"skinny/[rc]8 (f16|bf16|f32)", {"FFMA": 128}, {"fma32": 32}),
 ]
 
 # A stage of 64 k is four wgmma for each 64 rows of a warpgroup; boxes of A and of B, to one block or both; a store for
 # each box of D, and an stmatrix for each 16 of its columns.
 PROMISES += [
-    Promise(r"sm_90a/(w256x128|p128x128) b?f16", {"HGMMA": 8, "UTMASTG": 4, "STSM": 16}),
-    Promise(r"sm_90a/w128x256 b?f16", {"HGMMA": 4, "UTMASTG": 4, "STSM": 16}),
-    Promise(r"sm_90a/w128x192 b?f16", {"HGMMA": 4, "UTMASTG": 3, "STSM": 12}),
-    Promise(r"sm_90a/w128x224 b?f16", {"HGMMA": 4, "UTMASTG": 7, "STSM": 14}),  # boxes of 32 columns
-    Promise(r"sm_90a/w128x160 b?f16", {"HGMMA": 4, "UTMASTG": 5, "STSM": 10}),
-    Promise(r"sm_90a/p64x256 b?f16", {"HGMMA": 4, "UTMASTG": 4, "STSM": 16}),
+    Promise(r"wgmma/(w256x128|p128x128) b?f16", {"HGMMA": 8, "UTMASTG": 4, "STSM": 16}),
+    Promise(r"wgmma/w128x256 b?f16", {"HGMMA": 4, "UTMASTG": 4, "STSM": 16}),
+    Promise(r"wgmma/w128x192 b?f16", {"HGMMA": 4, "UTMASTG": 3, "STSM": 12}),
+    Promise(r"wgmma/w128x224 b?f16", {"HGMMA": 4, "UTMASTG": 7, "STSM": 14}),  # boxes of 32 columns
+    Promise(r"wgmma/w128x160 b?f16", {"HGMMA": 4, "UTMASTG": 5, "STSM": 10}),
+    Promise(r"wgmma/p64x256 b?f16", {"HGMMA": 4, "UTMASTG": 4, "STSM": 16}),
     Promise(
-        r"sm_90a/\w+ b?f16", {"HGMMA": 4, "UTMALDG": 3, "UTMASTG": 1, "SYNCS": 20, "STSM": 1, "STG.128": 1, "LDS": 5}
+        r"wgmma/\w+ b?f16", {"HGMMA": 4, "UTMALDG": 3, "UTMASTG": 1, "SYNCS": 20, "STSM": 1, "STG.128": 1, "LDS": 5}
     ),
     # Other types: as many bytes of k, and no store by TMA.  A promoting row has four for each 64 rows too.
-    Promise(r"sm_90a/[wpq](256x128|128x256) (f32|i8|f8)", {"HGMMA": 4}),
-    Promise(r"sm_90a/(w256x128|p128x128|q256x128) (f32|i8|f8)", {"HGMMA": 8}),
+    Promise(r"wgmma/[wpq](256x128|128x256) (f32|i8|f8)", {"HGMMA": 4}),
+    Promise(r"wgmma/(w256x128|p128x128|q256x128) (f32|i8|f8)", {"HGMMA": 8}),
     # Terms: two stages a product, with every product's sums made anew.
-    Promise(r"sm_90a/t256x128 f32", {"HGMMA": 16, "FFMA": 256}),
-    Promise(r"sm_90a/t\w+ f32", {"HGMMA": 8}),
-    Promise(r"sm_90a/\w+ (f32|i8|f8)", {"HGMMA": 4, "UTMALDG": 3, "SYNCS": 20, "STG.128": 1, "LDS": 5}),
+    Promise(r"wgmma/t256x128 f32", {"HGMMA": 16, "FFMA": 256}),
+    Promise(r"wgmma/t\w+ f32", {"HGMMA": 8}),
+    Promise(r"wgmma/\w+ (f32|i8|f8)", {"HGMMA": 4, "UTMALDG": 3, "SYNCS": 20, "STG.128": 1, "LDS": 5}),
 ]
 
 # Kernels that may start before the ones ahead of them have ended (launch_clusters with `overlaps`): griddepcontrol.wait
 # (ACQBULK) stands before the first instruction that touches global memory, wherever the source has it.
-OVERLAPPING = r"sm_90a/[dpqtw]\d+x\d+ \w+"
+OVERLAPPING = r"wgmma/[dpqtw]\d+x\d+ \w+"
 WAIT = r"ACQBULK\b"
 GLOBAL = r"(LD|LDG|LDGSTS|ST|STG|ATOM|ATOMG|RED|REDG|UTMALDG|UTMAPF|UTMASTG|UTMAREDG|UBLKCP|UBLKPF|UBLKRED)\b"
 

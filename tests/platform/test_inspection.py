@@ -179,9 +179,9 @@ def test_an_access_ahead_of_the_wait_is_found(tmp_path: Path) -> None:
     source.write_text(EARLY)
     path, _ = compiled(tmp_path, "sm_90a", source)
     group = inspect_cuda.read_object(path)["sm_90a"]
-    row = "void gpukern::gemm::sm_90a::product<__half, __half, __half, 64, 64, (gpukern::Consumers)1, 0, 0>(W)"
+    row = "void gpukern::gemm::wgmma::product<__half, __half, __half, 64, 64, (gpukern::Consumers)1, 0, 0>(W)"
     said = {k.name.partition("(")[0]: " ".join(kernels.complaints(replace(k, name=row))) for k in group}
-    assert replace(group[0], name=row).key == "sm_90a/p64x64 f16" and len(group) == 5
+    assert replace(group[0], name=row).key == "wgmma/p64x64 f16" and len(group) == 5
     assert "ahead of its wait" not in said.pop("sound"), said
     for name, words in {"read": "LDG", "written": "STG", "none": "no wait at all, LDG", "boxed": "UTMALDG"}.items():
         assert re.search(rf"may overlap the kernel before it, and has {words}.* ahead of its wait", said[name]), said
@@ -217,12 +217,12 @@ def test_a_promise_that_no_kernel_answers_to_is_found() -> None:
     found = inspect_cuda.Inspection("nvcc 0", {"sm_75": [], "sm_80": [], "sm_89": [], "sm_90a": []})
     said = inspection.unkept(found)
     assert [p.kernels for p in promises.PROMISES if not any(f" is named {p.kernels}," in text for text in said)] == []
-    assert not [text for text in said if "sm_80: " in text and "sm_90a/" in text]
+    assert not [text for text in said if "sm_80: " in text and "wgmma/" in text]
     found = inspect_cuda.Inspection("nvcc 0", {"sm_75": []})  # has no kernels of mma_sync
     assert {s for s in inspection.unkept(found) if "mma_sync/" in s} == set()
     found = inspect_cuda.Inspection("nvcc 0", {"sm_90a": []})  # has those of the two folders for it, and no others
     folders = {re.search(r"is named (\w+)/", text)[1] for text in inspection.unkept(found)}  # type: ignore[index]
-    assert folders == {"sm_90a", "mma_sync"}
+    assert folders == {"wgmma", "mma_sync"}
 
 
 def test_a_budget_that_is_spent_is_found() -> None:

@@ -110,7 +110,7 @@ def test_waves_of_64_lanes() -> None:
 @pytest.mark.parametrize(
     ("op", "kwargs", "words"),
     [
-        ("mm", {"row": "simt/s7x7"}, "there is no configuration 'simt/s7x7'; known are gemv/r1"),
+        ("mm", {"row": "simt/s7x7"}, "there is no configuration 'simt/s7x7'; known are skinny/r1"),
         ("mm", {"row": "simt/d32x32"}, "simt/d32x32 takes float64, not torch.float32"),
         ("mm", {"schedule": "pctt"}, "there is no schedule 'pctt'; choose one of fifo, lifo, random, pct"),
         ("conv3d", {}, "there is no op 'conv3d' to run; known are matmul"),

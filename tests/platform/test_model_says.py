@@ -65,23 +65,23 @@ def test_a_row_gives_the_right_numbers_or_its_own_reason(row: Row) -> None:
 
 def test_the_sample() -> None:
     words = (
-        "gemv/r8 cannot serve this call: it serves results of at most 8 rows or columns; "
+        "skinny/r8 cannot serve this call: it serves results of at most 8 rows or columns; "
         "for larger ones tiled kernels reuse each load more"
     )
     with pytest.raises(model.Refused, match=f"^{words}$"):
-        model.run("matmul", torch.randn(67, 72), torch.randn(72, 131), row="gemv/r8")
+        model.run("matmul", torch.randn(67, 72), torch.randn(72, 131), row="skinny/r8")
 
 
 def test_every_kind_of_refusal_is_one_sentence() -> None:
     a, b = torch.randn(4, 4), torch.randn(4, 4)
     for row, x, y, how, words in (
         ("mma_sync/t64x64", a, b, {"wave": 64}, "it needs cp.async and mma.sync, which NVIDIA GPUs have from sm_80 on"),
-        ("gemv/r1", a, b, {}, "it multiplies by one vector only; this product has more"),
+        ("skinny/r1", a, b, {}, "it multiplies by one vector only; this product has more"),
         (
-            "gemv/r8", a, b, {"batch_invariant": True},
+            "skinny/r8", a, b, {"batch_invariant": True},
             "batch_invariant=True rules it out: it sums in another order than kernels for more rows",
         ),
-        ("sm_90a/w256x128", a.half()[:, :0], b.half()[:0], {}, "k is 0, so there is nothing to load"),
+        ("wgmma/w256x128", a.half()[:, :0], b.half()[:0], {}, "k is 0, so there is nothing to load"),
         (
             "mma_sync/e64x64", a, b, {"precision": "strict"},
             'this call does not ask for bfloat16 terms (precision="bf16x3", "bf16x6" or "bf16x9")',
@@ -181,7 +181,7 @@ def test_elements_that_no_kernel_wrote_are_named(lazy: Lazy) -> None:
     elements and not what lies between them."""
     a, b = torch.randn(9, 12), torch.randn(12, 20)
     x = torch.randn(9, 20)[:, ::2]
-    for row in ("simt/s32x32", "sm_90a/p64x64", "mma_sync/e64x64"):
+    for row in ("simt/s32x32", "wgmma/p64x64", "mma_sync/e64x64"):
         lazy.rows = 2
         with pytest.raises(model.ModelError) as said:
             model.run("mm", a, b, row=row)

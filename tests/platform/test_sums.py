@@ -104,7 +104,7 @@ def test_sums_of_infinities_and_nan() -> None:
         assert found[5] == -math.inf and found[6] == math.inf and found[7] == DEPTH - 1, found
 
 
-@pytest.mark.parametrize("folder", ["mma_sync", "sm_90a"])
+@pytest.mark.parametrize("folder", ["mma_sync", "wgmma"])
 def test_the_error_of_sums_of_one_sign_grows_with_k(folder: str) -> None:
     """As on tensor cores, and within the gate of tensor cores; to nearest it would be 2 to 5 at these k."""
     for dtype, least in (("bfloat16", 0.03), ("float16", 0.06)):

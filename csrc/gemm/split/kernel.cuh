@@ -12,8 +12,8 @@ namespace gpukern::gemm::split {
 
 constexpr int kThreads = 256;
 
-struct Work {
-  Ending ending;  // first: see emit.cuh
+struct Params {
+  EpilogueParams epilogue;  // first: see emit.cuh
   const void* partial;
   int splits;
   int64_t packets, across;  // packets of all matrices, of one row
@@ -22,8 +22,8 @@ struct Work {
 };
 
 // A packet of the sums of all ranges.
-template <class V, int P> GPUKERN_D void add_packets(const Work& w, int64_t line, int64_t column, V (&sum)[P]) {
-  const Problem& p = w.ending.p;
+template <class V, int P> GPUKERN_D void add_packets(const Params& w, int64_t line, int64_t column, V (&sum)[P]) {
+  const Problem& p = w.epilogue.p;
   const int left = p.n - column < P ? static_cast<int>(p.n - column) : P;
   const int64_t slice = p.batch * p.m * p.n;
   const V* from = static_cast<const V*>(w.partial) + line * p.n + column;
@@ -43,18 +43,18 @@ template <class V, int P> GPUKERN_D void add_packets(const Work& w, int64_t line
   }
 }
 
-template <class O> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges(GPUKERN_GRID_CONST const Work w) {
+template <class O> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges(GPUKERN_GRID_CONST const Params w) {
   using V = typename Number<O>::V;
   constexpr int each = 16 / static_cast<int>(sizeof(V));
-  const Problem& p = w.ending.p;
+  const Problem& p = w.epilogue.p;
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (index >= w.packets) return;
   const int64_t line = index / w.across, column = (index - line * w.across) * each;
   const int64_t batch = line / p.m, row = line - batch * p.m;
   V sum[each] = {};
   add_packets(w, line, column, sum);
-  if constexpr (std::is_same_v<O, float8_t>) emit_scaled(w.ending, batch, row, column, sum);
-  else emit_as<std::is_floating_point_v<V>, O>(w.ending, batch, row, column, sum);
+  if constexpr (std::is_same_v<O, float8_t>) emit_scaled(w.epilogue, batch, row, column, sum);
+  else emit_as<std::is_floating_point_v<V>, O>(w.epilogue, batch, row, column, sum);
 }
 
 // ---- the sums of columns --------------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ template <class O> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges(GPUKERN_GR
 // sums of what it has stored, [part][n].  Neighbours in a warp have neighbouring packets, so a thread needs no other's
 // sums. What it is told is read anew for each packet (emit.cuh): there are not as many scalar registers.  D's type is a
 // matter of run time, so that float32's formulas are there once.
-template <class V> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges_and_columns(GPUKERN_GRID_CONST const Work w) {
+template <class V> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges_and_columns(GPUKERN_GRID_CONST const Params w) {
   constexpr int each = 16 / static_cast<int>(sizeof(V));
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (index >= w.packets) return;
@@ -71,19 +71,19 @@ template <class V> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges_and_column
   V total[each] = {};
 #pragma unroll 1
   for (int64_t row = part * w.rows; row < (part + 1) * w.rows; ++row) {
-    const Work& now = argument(w);
-    if (row >= now.ending.p.m) break;
+    const Params& now = argument(w);
+    if (row >= now.epilogue.p.m) break;
     V sum[each] = {};
     add_packets(now, row, column, sum);
-    if constexpr (std::is_same_v<V, double>) emit_as<true, double>(now.ending, 0, row, column, sum);
-    else if (now.ending.p.out == DType::f16) emit_as<true, half_t>(now.ending, 0, row, column, sum);
-    else if (now.ending.p.out == DType::bf16) emit_as<true, bfloat16_t>(now.ending, 0, row, column, sum);
-    else emit_as<true, float>(now.ending, 0, row, column, sum);
+    if constexpr (std::is_same_v<V, double>) emit_as<true, double>(now.epilogue, 0, row, column, sum);
+    else if (now.epilogue.p.out == DType::f16) emit_as<true, half_t>(now.epilogue, 0, row, column, sum);
+    else if (now.epilogue.p.out == DType::bf16) emit_as<true, bfloat16_t>(now.epilogue, 0, row, column, sum);
+    else emit_as<true, float>(now.epilogue, 0, row, column, sum);
 #pragma unroll
     for (int i = 0; i < each; ++i) total[i] += sum[i];
   }
-  const int64_t n = argument(w).ending.p.n;
-  V* const to = static_cast<V*>(argument(w).ending.data.parts) + part * n + column;
+  const int64_t n = argument(w).epilogue.p.n;
+  V* const to = static_cast<V*>(argument(w).epilogue.data.parts) + part * n + column;
 #pragma unroll
   for (int i = 0; i < each; ++i)
     if (column + i < n) to[i] = total[i];

@@ -13,8 +13,8 @@ template <class O> int run(const Problem& p, const Data& data, Stream stream) {
   const int64_t blocks = ceil_div(packets, kThreads);
   if (packets == 0) return 0;
   if (blocks > kGridLimit) return platform::kNoKernel;  // splits_of splits small results only
-  const Work w{ending_of(p, data, each), data.partial, data.splits, packets, across, rows, p.n % each == 0};
-  const auto launch = [&](void (*kernel)(Work)) {
+  const Params w{epilogue_params(p, data, each), data.partial, data.splits, packets, across, rows, p.n % each == 0};
+  const auto launch = [&](void (*kernel)(Params)) {
     return platform::launch(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream, w);
   };
   if constexpr (std::is_floating_point_v<typename Number<O>::V> && !std::is_same_v<O, float8_t>)

@@ -34,7 +34,8 @@ gemm::Problem problem(const int* which, const int64_t* extents, const int64_t* l
 
 // Why selection would never choose the configuration for this problem, on any device with the model's lanes and that
 // many processors; null where it would on one.  Of several reasons the one of the device that comes closest.
-gemm::Reason refusal(const gemm::Folder& folder, const gemm::Row& row, const gemm::Problem& p, int processors) {
+gemm::Reason refusal(const gemm::Folder& folder, const gemm::Configuration& configuration, const gemm::Problem& p,
+                     int processors) {
   gemm::Reason closest = nullptr;
   int passed = -1;  // of: the device, the problem
   for (const int target : {90, 80, 89, 100, 0x942, 0x1100}) {
@@ -45,7 +46,7 @@ gemm::Reason refusal(const gemm::Folder& folder, const gemm::Row& row, const gem
     int steps = 0;
     gemm::Reason why = folder.serves(d);
     if (!why) ++steps, why = folder.supports(p, d);
-    if (!why) ++steps, why = folder.refuses(row, p, d);
+    if (!why) ++steps, why = folder.refuses(configuration, p, d);
     if (!why) return nullptr;
     if (steps > passed) closest = why, passed = steps;
   }
@@ -98,7 +99,8 @@ GPUKERN_EXPORT const char* gpukern_model_product(const int* which, const int64_t
   }
   const gemm::Folder& folder = gemm::kFolders[which[0]];
   if (which[16])
-    if (const gemm::Reason why = refusal(folder, folder.rows[which[1]], p, d.processors)) return model::refused(why);
+    if (const gemm::Reason why = refusal(folder, folder.configurations[which[1]], p, d.processors))
+      return model::refused(why);
 #define GPUKERN_LAUNCH(folder)                             \
   if (which[0] == gemm::folder_index(gemm::folder::kName)) \
     return model::answer(gemm::folder::launch(which[1], p, d, nullptr));
@@ -114,8 +116,9 @@ GPUKERN_EXPORT void gpukern_model_needs(const int* which, const int64_t* extents
   const gemm::Problem p = problem(which, extents, layouts);
   const gemm::Folder& folder = gemm::kFolders[which[0]];
   const int splits = which[8];
-  const bool in_memory = splits > 1 && (which[13] || !folder.inside(folder.rows[which[1]], p, splits, which[12]));
-  needs[0] = in_memory || folder.apart(p) ? splits * p.batch * p.m * p.n : 0;
+  const bool in_memory =
+      splits > 1 && (which[13] || !folder.inside(folder.configurations[which[1]], p, splits, which[12]));
+  needs[0] = in_memory || folder.separate_epilogue(p) ? splits * p.batch * p.m * p.n : 0;
   needs[1] = folder.workspace(p);
   needs[2] = gemm::parts_of({which[0], which[1]}, p, splits).count;
 }

@@ -114,9 +114,9 @@ def test_rows_that_cannot_serve_are_passed_over() -> None:
 
 def test_a_row_that_would_copy_for_nothing_is_passed_over() -> None:
     """A measurement is of aligned operands, and its key has no alignment: once it had misaligned weights copied."""
-    _C.gemm_set_ranking([entry(["sm_90a/p64x64", "mma_sync/h64x64"], m=64, dtype="bfloat16")])
+    _C.gemm_set_ranking([entry(["wgmma/p64x64", "mma_sync/h64x64"], m=64, dtype="bfloat16")])
     layouts = by("nn", 64, 4096, 4096)
-    assert would(64, dtype="bfloat16", layouts=layouts) == "sm_90a/p64x64"
+    assert would(64, dtype="bfloat16", layouts=layouts) == "wgmma/p64x64"
     layouts[1] = (4097, 1, 0, 2)
     assert would(64, dtype="bfloat16", layouts=layouts) == "mma_sync/h64x64"
 

@@ -144,7 +144,7 @@ RUNS_ON = {"sm_80": ("sm_80", "sm_86", "sm_89"), "gfx11-generic": ("gfx1100",), 
 def test_nothing_is_compiled_for_a_target_that_never_chooses_it() -> None:
     """simt's floating types were compiled for devices that have them in mma_sync."""
     targets = sorted({w for place in rules.plan_objects(None).targets for w in rules.words_of(rules.CSRC / place)})
-    sources = {r["name"]: r["source"] for r in _C.gemm_rows()}
+    sources = {r["name"]: r["source"] for r in _C.gemm_configurations()}
     dead = []
     for target in (t for t in targets if not t.startswith("ptx")):
         reached = {PLACES[p] for device in RUNS_ON.get(target, (target,)) for p in set(chosen(device)[:, 0].tolist())}
@@ -157,7 +157,7 @@ def test_nothing_is_compiled_for_a_target_that_never_chooses_it() -> None:
 
 def test_limits_hold() -> None:
     for row in ROWS.values():
-        if row.name.startswith(("simt/", "gemv/")):
+        if row.name.startswith(("simt/", "skinny/")):
             assert row.shared_bytes <= 48 * 1024 and 64 <= row.threads <= 256
         if row.name.startswith("simt/"):
             assert row.tile[0] * row.tile[2] % row.threads == 0 and row.tile[1] * row.tile[2] % row.threads == 0
@@ -170,9 +170,7 @@ def test_limits_hold() -> None:
 def test_a_row_is_chosen_alike_whatever_the_other_rows_are() -> None:
     """batch_invariant: the order of an element's sum depends on its own row and column, not on how many there are."""
     number = DTYPES.index("bfloat16")
-    for (device, folder), m in itertools.product(
-        (("sm_80", "mma_sync/"), ("sm_90", "sm_90a/")), (1, 2, 8, 9, 64, 4096)
-    ):
+    for (device, folder), m in itertools.product((("sm_80", "mma_sync/"), ("sm_90", "wgmma/")), (1, 2, 8, 9, 64, 4096)):
         problem = [(number, number, 0, 1, 1, m, 4096, 16384, 0, 1, 16)]
         place, splits = _C.gemm_choose(device, numpy.array(problem))[0]
         assert PLACES[place].startswith(folder) and splits == 1, (m, PLACES[place])

@@ -22,7 +22,7 @@ from gpukern.model.far import Far
 from tests.oracle import fills
 from tests.oracle.float8 import FORMATS, exact, scales, whole
 
-ROWS = [r["name"] for r in _C.gemm_rows()]
+ROWS = [r["name"] for r in _C.gemm_configurations()]
 FOLDERS = list(dict.fromkeys(name.split("/")[0] for name in ROWS))
 FAR = 2**31  # elements: beyond any 32 bits, of elements or of bytes
 PLAN = machine.Schedule(check=False)  # addresses and values; other tests look for races
@@ -228,7 +228,7 @@ def _far_scaled(row: Row) -> Iterator[tuple[str, Case]]:
         ("columns", "lines", "row", "elements"), ("lines", "columns", "1x128, 1x128", "lines"),
     ):  # fmt: skip
         one, two = scales(kind, row.m, row.n, row.k)
-        if not row.folder.startswith("sm_90a"):  # which says that 32 bits do not reach such scales
+        if not row.folder.startswith("wgmma"):  # which says that 32 bits do not reach such scales
             one, two = without(laid(one[None], "elements"), 0), without(laid(two[None], "elements"), 0)
         case = {"a": without(laid(a[None], left), 0), "b": without(laid(b[None], right), 0), "scales": (one, two)}
         yield f"{left}, {right}, {kind}", case | {
@@ -313,27 +313,27 @@ RANGES = 5
 
 
 def order_cases(row: Row) -> Iterator[tuple[str, Case, Tensor]]:
-    """Sums whose order is said somewhere: of ranges of k (split/kernel.cuh, sm_90a/ranges.cuh), of k on ordinary cores
-    (mma_sync/multiply_add.cuh), of groups of lanes (gemv/kernel.cuh), of blocks of scales, of the end (problem.h)."""
+    """Sums whose order is said somewhere: of ranges of k (split/kernel.cuh, wgmma/ranges.cuh), of k on ordinary cores
+    (mma_sync/multiply_add.cuh), of groups of lanes (skinny/kernel.cuh), of blocks of scales, of the end (problem.h)."""
     if row.dtype in FORMATS:
         yield from _blocks_in_order(row)
         return
     if not row.dtype.is_floating_point:
         return
-    step = 2048 if row.folder == "gemv" else 128
+    step = 2048 if row.folder == "skinny" else 128
     few = Row(row.name, row.dtype, min(row.m, 21), min(row.n, 18), 0, row.ends, row.wide)
     middles = [step * i + step // 2 for i in range(RANGES)]
     yield "ranges", *placed(few, step * RANGES, middles, splits=RANGES)
-    if row.folder == "sm_90a":
+    if row.folder == "wgmma":
         yield "ranges of a cluster", *placed(few, step * RANGES, middles, splits=RANGES, cluster=-1)
     if row.folder == "simt" or row.name.startswith("mma_sync/f"):
         yield "k", *placed(few, 75, list(range(75)))
-    if row.name.startswith("gemv/r"):  # a thread has a packet, and 32 of them a warp
+    if row.name.startswith("skinny/r"):  # a thread has a packet, and 32 of them a warp
         width = 16 // row.dtype.itemsize
         case, expects = placed(few, 256 * width + width, [32 * width * g + 5 for g in range(8)])
         case["b"] = case["b"].transpose(1, 2).contiguous().transpose(1, 2)
         yield "groups of lanes", case, expects
-    if row.name.startswith("gemv/c"):
+    if row.name.startswith("skinny/c"):
         case, expects = placed(few, 64, [8 * (w % 3) + w for w in range(8)])
         case["a"] = case["a"].transpose(1, 2).contiguous().transpose(1, 2)
         yield "warps", case, expects

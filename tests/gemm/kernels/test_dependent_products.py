@@ -20,7 +20,7 @@ from tests.gemm.kernels.test_packing import odd
 from tests.oracle import fills
 from tests.platform.machine import Guarded, Schedule, Stream
 
-ROWS = {row.name.split("/")[1]: place(row) for row in GPU_ROWS if row.name.startswith("sm_90a/")}
+ROWS = {row.name.split("/")[1]: place(row) for row in GPU_ROWS if row.name.startswith("wgmma/")}
 SCHEDULES = [("fifo", 1), ("lifo", 1), ("random", 3), *(("pct", seed) for seed in (1, 2, 3))]  # seeds: how eagerly
 M, N, K = 70, 72, 136
 Chain = Callable[[Stream], list[tuple[Memory, Tensor]]]

@@ -27,9 +27,9 @@ F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float6
 ROWS = [
     row_of(*row)
     for row in (
-        ("gemv/r1", F32, 70, 1, 100), ("gemv/r1", F64, 70, 1, 50), ("gemv/r1", torch.int8, 70, 1, 150),
-        ("gemv/r8", BF16, 70, 5, 150), ("gemv/c1", F32, 140, 1, 100), ("gemv/c1", torch.int32, 140, 1, 100),
-        ("gemv/c8", F16, 70, 5, 100),
+        ("skinny/r1", F32, 70, 1, 100), ("skinny/r1", F64, 70, 1, 50), ("skinny/r1", torch.int8, 70, 1, 150),
+        ("skinny/r8", BF16, 70, 5, 150), ("skinny/c1", F32, 140, 1, 100), ("skinny/c1", torch.int32, 140, 1, 100),
+        ("skinny/c8", F16, 70, 5, 100),
         ("simt/s32x32", F16, 35, 33, 20), ("simt/d32x32", F64, 35, 33, 20),
         ("simt/w64x64", torch.int32, 66, 65, 20), ("simt/w64x64", torch.uint8, 66, 65, 20),
         ("simt/z32x32", torch.complex64, 35, 33, 10), ("simt/q32x32", FORMATS[0], 35, 33, 140),
@@ -39,10 +39,10 @@ ROWS = [
         ("mma_sync/f32x32", F32, 35, 33, 40), ("mma_sync/f16x128", F32, 18, 130, 40),
         ("mma_sync/m32x32", F64, 35, 33, 20),
         ("mma_sync/e64x64", F32, 67, 66, 72),
-        ("sm_90a/p64x64", BF16, 67, 66, 140), ("sm_90a/p64x64", F32, 67, 66, 40),
-        ("sm_90a/p64x64", torch.int8, 67, 66, 140),
-        ("sm_90a/d128x16", BF16, 130, 18, 72), ("sm_90a/t128x64", F32, 67, 66, 72),
-        ("sm_90a/q128x16", FORMATS[0], 35, 18, 140), ("mma_sync/o64x64", FORMATS[0], 67, 66, 140),
+        ("wgmma/p64x64", BF16, 67, 66, 140), ("wgmma/p64x64", F32, 67, 66, 40),
+        ("wgmma/p64x64", torch.int8, 67, 66, 140),
+        ("wgmma/d128x16", BF16, 130, 18, 72), ("wgmma/t128x64", F32, 67, 66, 72),
+        ("wgmma/q128x16", FORMATS[0], 35, 18, 140), ("mma_sync/o64x64", FORMATS[0], 67, 66, 140),
     )
 ]  # fmt: skip
 by_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
@@ -58,13 +58,13 @@ def test_strides_beyond_32_bits(row: Row) -> None:
     """Lines, elements and matrices of A, B, D, C, S, the residual and the scales, and copies that TMA needs of them."""
     for what, case in far_cases(row):
         words = said(row, case)
-        if row.name == "sm_90a/d128x16" and words.endswith("must be contiguous along k"):
+        if row.name == "wgmma/d128x16" and words.endswith("must be contiguous along k"):
             continue
         assert not words, (what, words)
 
 
 # Rows of terms have the end of the other rows of their folder.
-ENDED = [row for row in ROWS if row.ends and row.name != "sm_90a/t128x64"]
+ENDED = [row for row in ROWS if row.ends and row.name != "wgmma/t128x64"]
 
 
 @pytest.mark.parametrize("row", ENDED, ids=lambda row: row.id)
@@ -88,7 +88,7 @@ def test_sums_are_added_in_their_order(row: Row) -> None:
 def test_sums_of_columns_are_added_in_their_order(row: Row) -> None:
     """Where split/ makes the parts, and where the warps that store D do."""
     assert not said_of_sums(row, 4, 2)
-    warps = {"mma_sync": 32, "sm_90a": 16}.get(row.folder)
+    warps = {"mma_sync": 32, "wgmma": 16}.get(row.folder)
     if warps and named(row.name).tensor_cores and row.dtype != F64 and row.n > 60:
         assert not said_of_sums(row, warps, 1)
 

@@ -19,10 +19,10 @@ from tests.platform.machine import Schedule
 from tests.sampling import sampled
 
 # The rows of float8 alone, and float8 in the others, have tests of their own (test_hopper_scaled_kernels.py).
-ROWS = [row for row in GPU_ROWS if row.name.startswith("sm_90a/") and "bfloat16" in row.types]
+ROWS = [row for row in GPU_ROWS if row.name.startswith("wgmma/") and "bfloat16" in row.types]
 TYPES = (torch.float16, torch.bfloat16)
 ALONG_K = (torch.float32, torch.int8, torch.uint8)  # float32 as tf32
-TERMS = [row for row in GPU_ROWS if row.name.startswith("sm_90a/") and row.adds_terms]
+TERMS = [row for row in GPU_ROWS if row.name.startswith("wgmma/") and row.adds_terms]
 CASES = [(row, t) for row in ROWS for t in (*TYPES, *ALONG_K) if str(t).removeprefix("torch.") in row.types]
 CASES += [(row, torch.float32) for row in TERMS]
 IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
@@ -275,7 +275,7 @@ def test_ranges_give_the_same_bits_wherever_they_are_added(row: Row) -> None:
 
 def test_a_cluster_needs_no_room_for_ranges() -> None:
     """Where the row's own rule has the cluster add them up, what a launch gets has no room in memory."""
-    row = next(row for row in SMALL if row.name == "sm_90a/d128x16")
+    row = next(row for row in SMALL if row.name == "wgmma/d128x16")
     a, b = factors(torch.bfloat16, 1, 512, 16, 640)
     exact(row, lines(a), columns(b), lines(result(a, b)), splits=4, processors=132)
 
@@ -291,13 +291,13 @@ def test_where_ranges_are_added() -> None:
         return " ".join(gpukern.selection.explain_quietly("mm", a, b, device="sm_90a", **how).notes)
 
     where = "through distributed shared memory"
-    with gpukern.force("sm_90a/d128x16*4"):
+    with gpukern.force("wgmma/d128x16*4"):
         assert where in notes(16, 2048, 4096)
-    with gpukern.force("sm_90a/d128x16*9"):
+    with gpukern.force("wgmma/d128x16*9"):
         assert "9 ranges" in notes(16, 512, 8192) and where not in notes(16, 512, 8192)
-    with gpukern.force("sm_90a/d128x16*8"):
+    with gpukern.force("wgmma/d128x16*8"):
         assert where in notes(16, 1792, 8192) and where not in notes(16, 2048, 8192)  # 14 clusters run together
-    with gpukern.force("sm_90a/w128x256*2"):
+    with gpukern.force("wgmma/w128x256*2"):
         assert where not in notes(1024, 2048, 8192)
 
 
@@ -424,25 +424,25 @@ def explain(
 
 def test_what_is_no_product_of_these_rows_goes_to_another_folder() -> None:
     """Each is one difference from a product that they take; what TMA does not bring: test_packing.py."""
-    assert explain(512, 512, 512)["would_run"].startswith("sm_90a/")
+    assert explain(512, 512, 512)["would_run"].startswith("wgmma/")
     for why, found in (
         ("it needs wgmma, which only Hopper GPUs have (sm_90a)", explain(512, 512, 512, "sm_100")),
         ("k is 0, so there is nothing to load", explain(512, 512, 0)),
         ("an extent is too large for TMA, whose coordinates have 31 bits", explain(2**31, 16, 512)),
     ):
-        assert dict(found["refusals"])["sm_90a"] in (why, "no code was built for this device"), found
+        assert dict(found["refusals"])["wgmma"] in (why, "no code was built for this device"), found
         assert found["would_run"].startswith(("mma_sync/", "simt/")), found
 
 
 def test_choices_on_hopper() -> None:
     """Large tiles for large results, short and thin ones for small; ranges where the tiles are few."""
-    assert explain(8192, 8192, 8192)["would_run"].startswith("sm_90a/w")
-    assert explain(1024, 1024, 1024)["would_run"] == "sm_90a/p64x128"
+    assert explain(8192, 8192, 8192)["would_run"].startswith("wgmma/w")
+    assert explain(1024, 1024, 1024)["would_run"] == "wgmma/p64x128"
     decode = explain(16, 8192, 4096, b=(1, 4096, 0, 16))
-    assert decode["would_run"] == "sm_90a/d128x16" and decode["splits"] > 1
-    assert explain(48, 8192, 4096, b=(1, 4096, 0, 16))["would_run"] == "sm_90a/d128x32"
-    assert explain(100, 8192, 4096, b=(1, 4096, 0, 16))["would_run"].startswith("sm_90a/p64")
+    assert decode["would_run"] == "wgmma/d128x16" and decode["splits"] > 1
+    assert explain(48, 8192, 4096, b=(1, 4096, 0, 16))["would_run"] == "wgmma/d128x32"
+    assert explain(100, 8192, 4096, b=(1, 4096, 0, 16))["would_run"].startswith("wgmma/p64")
     # What 256 columns would leave a wave half empty: Llama's qkv and DeepSeek's o of 512 tokens.
-    assert explain(512, 10240, 8192, b=(1, 8192, 0, 16))["would_run"] == "sm_90a/w128x160"
-    assert explain(512, 7168, 16384, b=(1, 16384, 0, 16))["would_run"] == "sm_90a/w128x224"
-    assert explain(512, 512, 512)["would_run"] == "sm_90a/p64x64"
+    assert explain(512, 10240, 8192, b=(1, 8192, 0, 16))["would_run"] == "wgmma/w128x160"
+    assert explain(512, 7168, 16384, b=(1, 16384, 0, 16))["would_run"] == "wgmma/w128x224"
+    assert explain(512, 512, 512)["would_run"] == "wgmma/p64x64"

@@ -32,7 +32,7 @@ from tests.platform.machine import Schedule
 from tests.sampling import sampled
 
 Row = gpukern.selection.Row
-ROWS = [row for row in GPU_ROWS if row.name.startswith("sm_90a/") and "float8_e4m3fn" in row.types]
+ROWS = [row for row in GPU_ROWS if row.name.startswith("wgmma/") and "float8_e4m3fn" in row.types]
 PROMOTING = [row for row in ROWS if "bfloat16" not in row.types]
 PAIRS = list(itertools.product(FORMATS[:2], repeat=2))[:3]  # not e5m2 twice
 ONE = torch.tensor(1.0)
@@ -55,7 +55,7 @@ def run(row: Row, out: Tensor, a: Tensor, b: Tensor, one: Tensor, two: Tensor, *
 
 def kinds(row: Row) -> list[str]:
     """128 rows a warpgroup leave no registers for a scale of each column and block."""
-    each = row.name != "sm_90a/q256x128"
+    each = row.name != "wgmma/q256x128"
     return [k for k in SCALES if (row in PROMOTING or "128" not in k) and (each or not k.endswith(", 1x128"))]
 
 
@@ -160,7 +160,7 @@ def errors(row: Row, k: int) -> tuple[float, float]:
 def test_promoted_sums_do_not_grow_coarser_with_k(row: Row) -> None:
     """The tensor cores' own do: of 4096 of k they lose what 128 of k never do."""
     fast = next(
-        r for r in ROWS if (r not in PROMOTING and r.tile[1] == max(row.tile[1], 16)) or r.name == "sm_90a/d128x16"
+        r for r in ROWS if (r not in PROMOTING and r.tile[1] == max(row.tile[1], 16)) or r.name == "wgmma/d128x16"
     )
     torch.manual_seed(1)
     promoted, _ = errors(row, 4096)
@@ -195,26 +195,26 @@ def test_nan_and_infinity_stay_in_their_row_and_column(row: Row) -> None:
 
 
 def chosen(a: Tensor, b: Tensor, kind: str = "tensor", device: str = "sm_90a", **options: Any) -> tuple[str, str, str]:
-    """The row, what is said about it, and why sm_90a's were passed over."""
+    """The row, what is said about it, and why wgmma's were passed over."""
     one, two = scales(kind, a.shape[0], b.shape[1], a.shape[1])
     found = gpukern.explain("scaled_mm", a, b, one, two, out_dtype=torch.bfloat16, device=device, **options)
-    return found.would_run or found.row or "", found.notes[0], dict(found.refused).get("sm_90a", "")
+    return found.would_run or found.row or "", found.notes[0], dict(found.refused).get("wgmma", "")
 
 
 def test_choices() -> None:
     """Exact sums unless they are asked not to be; blocks of scales always; what wgmma has not, ordinary cores."""
     a, b = whole(FORMATS[0], 512, 512), whole(FORMATS[0], 512, 512).t()
     row, said, _ = chosen(a, b)
-    assert row.startswith("sm_90a/q") and said.endswith("partial sums over 128 of k are added in float32")
+    assert row.startswith("wgmma/q") and said.endswith("partial sums over 128 of k are added in float32")
     row, said, _ = chosen(a, b, use_fast_accum=True)
-    assert row.startswith(("sm_90a/w", "sm_90a/p")) and said.endswith("sums have 14 bits, as use_fast_accum allows")
+    assert row.startswith(("wgmma/w", "wgmma/p")) and said.endswith("sums have 14 bits, as use_fast_accum allows")
     row, said, _ = chosen(a, b, "1x128, 128x128", use_fast_accum=True)
-    assert row.startswith("sm_90a/q") and "added in float32" in said
+    assert row.startswith("wgmma/q") and "added in float32" in said
     row, _, _ = chosen(a[:16], b)
-    assert row == "sm_90a/q128x16"
+    assert row == "wgmma/q128x16"
     large = torch.empty(2048, 2048, dtype=FORMATS[0])
     found = gpukern.explain("scaled_mm", large, large, ONE, ONE, out_dtype=torch.bfloat16, device="sm_90a")
-    assert (found.would_run or "").startswith("sm_90a/q")
+    assert (found.would_run or "").startswith("wgmma/q")
     assert "operands are copied into a layout that TMA can load before the product, 4.19 MB" in found.notes
     copies = "TMA cannot load the operands in their layout, and copying them first would take longer than it saves"
     for why, (row, said, refused) in (

@@ -26,7 +26,7 @@ CASES = [
     (row, getattr(torch, t))
     for row in GPU_ROWS
     for t in row.types
-    if not t.startswith("float8") and not row.name.startswith("sm_90a/")
+    if not t.startswith("float8") and not row.name.startswith("wgmma/")
 ]
 IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
 FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
@@ -303,7 +303,7 @@ ALIKE = [
     (folder, t)
     for folder in dict.fromkeys((r.name.split("/")[0], r.multiplier) for r, _ in CASES)
     for t in dict.fromkeys(t for r, t in CASES if folder == (r.name.split("/")[0], r.multiplier))
-    if folder[0] != "gemv" and "terms" not in folder[1]  # gemv: of how many lanes is a row's; terms: test_terms.py
+    if folder[0] != "skinny" and "terms" not in folder[1]  # skinny: of how many lanes is a row's; terms: test_terms.py
 ]
 
 

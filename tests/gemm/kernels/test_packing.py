@@ -37,8 +37,8 @@ from tests.platform import machine
 from tests.platform.machine import Guarded, Schedule
 
 ALL = (*TYPES, *ALONG_K)
-TURNS = next(row for row in ROWS if row.name == "sm_90a/p64x64")
-THIN = next(row for row in ROWS if row.name == "sm_90a/d128x16")
+TURNS = next(row for row in ROWS if row.name == "wgmma/p64x64")
+THIN = next(row for row in ROWS if row.name == "wgmma/d128x16")
 names = [str(t).removeprefix("torch.") for t in ALL]
 on_one_row = pytest.mark.parametrize("row", [TURNS], ids=["p64x64"])
 by_type = pytest.mark.parametrize("dtype", ALL, ids=names)
@@ -181,8 +181,8 @@ def test_a_copied_row_is_the_same_to_the_last_bit(row: Row, dtype: torch.dtype) 
 def test_copies_are_made_where_they_pay(dtype: str, rows: int, layouts: dict[str, Any], served: bool) -> None:
     """Large products; bytes already with fewer rows; never the weights of a few rows."""
     found = explain(rows, 4096, 4096, dtype=dtype, **layouts)
-    assert found["would_run"].startswith("sm_90a/") == served, found["would_run"]
-    said = dict(found["refusals"]).get("sm_90a", "")
+    assert found["would_run"].startswith("wgmma/") == served, found["would_run"]
+    said = dict(found["refusals"]).get("wgmma", "")
     assert served or said.startswith(("TMA cannot load the operands in their layout", "no code was built"))
 
 
@@ -205,12 +205,12 @@ def test_copies_are_made_where_they_pay(dtype: str, rows: int, layouts: dict[str
 def test_what_tma_does_not_bring_is_copied_or_another_folder_s(layouts: dict[str, Any]) -> None:
     """Each is one difference from a product that is brought as it lies."""
     found = explain(512, 512, **({"k": 512} | layouts))
-    said = dict(found["refusals"]).get("sm_90a", "")
+    said = dict(found["refusals"]).get("wgmma", "")
     if not layouts:
-        assert found["would_run"].startswith("sm_90a/")
-    elif not found["would_run"].startswith("sm_90a/"):
+        assert found["would_run"].startswith("wgmma/")
+    elif not found["would_run"].startswith("wgmma/"):
         assert said.startswith(("TMA cannot load the operands in their layout", "no code was built")), said
-    assert (found["workspace"] > 0) == (bool(layouts) and found["would_run"].startswith("sm_90a/"))
+    assert (found["workspace"] > 0) == (bool(layouts) and found["would_run"].startswith("wgmma/"))
 
 
 def test_a_batch_invariant_product_is_one_folder_s_whatever_lies_where() -> None:
@@ -220,4 +220,4 @@ def test_a_batch_invariant_product_is_one_folder_s_whatever_lies_where() -> None
         for m, a, b, align in itertools.product((1, 2, 8, 9, 64, 4096), (0, 1, 2), (0, 1, 2), (2, 16))
     ]
     for problem, (where, splits) in zip(problems, _C.gemm_choose("sm_90", numpy.array(problems))):
-        assert PLACES[where].startswith("sm_90a/") and splits == 1, (problem, PLACES[where])
+        assert PLACES[where].startswith("wgmma/") and splits == 1, (problem, PLACES[where])

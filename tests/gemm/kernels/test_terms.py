@@ -18,8 +18,8 @@ from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 
 ROWS = [row for row in GPU_ROWS if row.adds_terms]
-FOLDERS = [[row for row in ROWS if row.name.startswith(f"{folder}/")] for folder in ("mma_sync", "sm_90a")]
-SMALL, HOPPER = (next(row for row in ROWS if row.name == name) for name in ("mma_sync/e64x64", "sm_90a/t128x64"))
+FOLDERS = [[row for row in ROWS if row.name.startswith(f"{folder}/")] for folder in ("mma_sync", "wgmma")]
+SMALL, HOPPER = (next(row for row in ROWS if row.name == name) for name in ("mma_sync/e64x64", "wgmma/t128x64"))
 EITHER = pytest.mark.parametrize("row", [SMALL, HOPPER], ids=lambda row: row.name)
 STRICT = next(row for row in GPU_ROWS if row.name == "simt/s64x64")
 PRECISIONS = ("bf16x3", "bf16x6", "bf16x9")
@@ -119,7 +119,7 @@ def test_error(fill: str, k: int, row: gpukern.selection.Row) -> None:
     for precision in ("bf16x6", "bf16x9"):  # x6 leaves out up to 2^-24 of |A||B|, one unit
         for of in zip(got[precision], a, b, strict=True):
             products.check_product(*of)
-        coarser = 1 if row.name.startswith("sm_90a/") else 3
+        coarser = 1 if row.name.startswith("wgmma/") else 3
         assert found[precision] <= coarser * max(strict, 1) + 1, (found, strict)
     assert found["bf16x3"] <= 512 + products.slack(k), found  # it leaves out up to 2^-15 of |A||B|
     assert found["bf16x3"] > found["bf16x6"], found
@@ -193,7 +193,7 @@ def test_who_serves_them() -> None:
     a = torch.empty(512, 512, device="meta")
     for device, row in (
         ("sm_80", "mma_sync/e"),
-        ("sm_90", "sm_90a/t"),
+        ("sm_90", "wgmma/t"),
         ("sm_120", "mma_sync/e"),
         ("sm_75", "simt/"),
         ("gfx942", "simt/"),
@@ -207,4 +207,4 @@ def test_who_serves_them() -> None:
         assert found.would_run and found.would_run.startswith(row)
     assert "strict float32" in str(gpukern.selection.explain_quietly("mm", a, a, precision="bf16x6", device="cpu"))
     thin = gpukern.selection.explain_quietly("mm", a[:3], a, precision="bf16x6", batch_invariant=True, device="sm_90")
-    assert thin.would_run and thin.would_run == "sm_90a/t128x16"
+    assert thin.would_run and thin.would_run == "wgmma/t128x16"

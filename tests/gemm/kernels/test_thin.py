@@ -1,4 +1,4 @@
-"""Products with a thin side (csrc/gemm/arch/gemv): shapes, layouts and batches of their own, and their choice."""
+"""Products with a thin side (csrc/gemm/arch/skinny): shapes, layouts and batches of their own, and their choice."""
 
 from __future__ import annotations
 
@@ -94,11 +94,11 @@ def test_selection_reads_the_weights_along_their_unit_stride(device: str) -> Non
     for long, k in ((57344, 7168), (7168, 16384), (4096, 4096), (100_000, 512), (300, 1000)):
         for m in range(1, 9):
             few = 1 if m == 1 else 8
-            assert would_run(m, long, k, "n", "t", device=device) == f"gemv/r{few}"  # linear
-            assert would_run(m, long, k, "n", "n", device=device) == f"gemv/c{few}"  # x @ W
-            assert would_run(long, m, k, "n", "t", device=device) == f"gemv/r{few}"
-            assert would_run(long, m, k, "t", "n", device=device) == f"gemv/c{few}"
-        assert not would_run(9, long, k, "n", "t", device=device).startswith("gemv/")
+            assert would_run(m, long, k, "n", "t", device=device) == f"skinny/r{few}"  # linear
+            assert would_run(m, long, k, "n", "n", device=device) == f"skinny/c{few}"  # x @ W
+            assert would_run(long, m, k, "n", "t", device=device) == f"skinny/r{few}"
+            assert would_run(long, m, k, "t", "n", device=device) == f"skinny/c{few}"
+        assert not would_run(9, long, k, "n", "t", device=device).startswith("skinny/")
 
 
 def test_refusals_say_why() -> None:
@@ -109,8 +109,8 @@ def test_refusals_say_why() -> None:
 
     not_built = "no code was built for this device"
     tiles = "it serves results of at most 8 rows or columns; for larger ones tiled kernels reuse each load more"
-    assert reasons("float32", 9, 9)["gemv"] in (tiles, not_built)
-    assert reasons("int32", 8, 9, "relu")["gemv"] in ("an activation needs a floating type", not_built)
+    assert reasons("float32", 9, 9)["skinny"] in (tiles, not_built)
+    assert reasons("int32", 8, 9, "relu")["skinny"] in ("an activation needs a floating type", not_built)
     found = reasons("float32", 2, 900)
     one = "it multiplies by one vector only; this product has more"
-    assert found.get("gemv") == not_built or found["gemv/r1"] == found["gemv/c1"] == one
+    assert found.get("skinny") == not_built or found["skinny/r1"] == found["skinny/c1"] == one

@@ -11,7 +11,7 @@ DEPTHS = [0, 1, 7, 8, 31, 32, 33, 255, 256, 257, 1030]
 
 
 def is_thin(row: Row) -> bool:
-    return row.name.startswith("gemv/")
+    return row.name.startswith("skinny/")
 
 
 def side(row: Row, n: int) -> int:

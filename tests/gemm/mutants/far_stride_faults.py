@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from tests.gemm.mutants.switched import Fault
 
-GEMV, GEMV_RUN = "gemm/arch/gemv/kernel.cuh", "gemm/arch/gemv/rows.h"
+SKINNY, SKINNY_RUN = "gemm/arch/skinny/kernel.cuh", "gemm/arch/skinny/configurations.h"
 SIMT = "gemm/arch/simt/kernel.cuh"
 LOOP, RUN, ADA, F32 = (
     f"gemm/arch/mma_sync/{name}" for name in ("block.cuh", "launch.cuh", "promotion.cuh", "multiply_add.cuh")
 )
 TILE = "primitives/tile.h"
-DIVIDE, PACK, HOPPER = "gemm/divide.cuh", "gemm/arch/sm_90a/pack.cuh", "gemm/arch/sm_90a/rows.h"
-EMIT, SPLIT, RANGES = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/arch/sm_90a/ranges.cuh"
-OPERANDS = "gemm/arch/sm_90a/operands.h"
+DIVIDE, PACK, HOPPER = "gemm/divide.cuh", "gemm/arch/wgmma/pack.cuh", "gemm/arch/wgmma/configurations.h"
+EMIT, SPLIT, RANGES = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/arch/wgmma/ranges.cuh"
+OPERANDS = "gemm/arch/wgmma/operands.h"
 
 
 def narrow(what: str, file: str, right: str) -> Fault:
@@ -26,30 +26,30 @@ def narrow(what: str, file: str, right: str) -> Fault:
 # ---- strides ---------------------------------------------------------------------------------------------------------
 
 BY_ROWS = [
-    narrow("A's matrices by rows", GEMV, "«place.batch * p.a.batch» + inside"),
-    narrow("A's rows by rows", GEMV, "+ «inside * p.a.row» + place"),
-    narrow("A's first k of a range by rows", GEMV, "+ «place.k.first * p.a.column»;"),
-    narrow("A's k by rows", GEMV, "row[r][«(k + i * share) * p.a.column»]"),
-    narrow("B's matrices by rows", GEMV, "«place.batch * p.b.batch» + place"),
-    narrow("B's first k of a range by rows", GEMV, "+ «place.k.first * p.b.row»;"),
-    narrow("B's k by rows", GEMV, "x[«(k + i * share) * p.b.row» + v"),
+    narrow("A's matrices by rows", SKINNY, "«place.batch * p.a.batch» + inside"),
+    narrow("A's rows by rows", SKINNY, "+ «inside * p.a.row» + place"),
+    narrow("A's first k of a range by rows", SKINNY, "+ «place.k.first * p.a.column»;"),
+    narrow("A's k by rows", SKINNY, "row[r][«(k + i * share) * p.a.column»]"),
+    narrow("B's matrices by rows", SKINNY, "«place.batch * p.b.batch» + place"),
+    narrow("B's first k of a range by rows", SKINNY, "+ «place.k.first * p.b.row»;"),
+    narrow("B's k by rows", SKINNY, "x[«(k + i * share) * p.b.row» + v"),
 ]
 BY_ROWS_OF_MANY = [
-    narrow("B's vectors by rows", GEMV, "p.b.row + «v * p.b.column»])"),
-    narrow("B's vectors by packets", GEMV, "(x + «v * p.b.column») + at)"),
+    narrow("B's vectors by rows", SKINNY, "p.b.row + «v * p.b.column»])"),
+    narrow("B's vectors by packets", SKINNY, "(x + «v * p.b.column») + at)"),
 ]
 BY_COLUMNS = [
-    narrow("A's matrices by columns", GEMV, "«place.batch * p.a.batch» + row0"),
-    narrow("A's rows by columns", GEMV, "+ «row0 * p.a.row» + k"),
-    narrow("A's k by columns", GEMV, "+ «k * p.a.column»;"),
-    narrow("B's matrices by columns", GEMV, "«place.batch * p.b.batch» + k"),
-    narrow("B's k by columns", GEMV, "p.b.batch + «k * p.b.row»;"),
-    narrow("A's rows of a packet", GEMV, "w.step + «j * p.a.row»]"),
-    narrow("A's step of a round", GEMV_RUN, "w.step = «kThreads / w.share * p.a.column»;"),
-    narrow("B's step of a round", GEMV_RUN, "w.x_step = «kThreads / w.share * p.b.row»;"),
+    narrow("A's matrices by columns", SKINNY, "«place.batch * p.a.batch» + row0"),
+    narrow("A's rows by columns", SKINNY, "+ «row0 * p.a.row» + k"),
+    narrow("A's k by columns", SKINNY, "+ «k * p.a.column»;"),
+    narrow("B's matrices by columns", SKINNY, "«place.batch * p.b.batch» + k"),
+    narrow("B's k by columns", SKINNY, "p.b.batch + «k * p.b.row»;"),
+    narrow("A's rows of a packet", SKINNY, "w.step + «j * p.a.row»]"),
+    narrow("A's step of a round", SKINNY_RUN, "w.step = «kThreads / w.share * p.a.column»;"),
+    narrow("B's step of a round", SKINNY_RUN, "w.x_step = «kThreads / w.share * p.b.row»;"),
 ]
-BY_COLUMNS_OF_ONE = [narrow("A's rounds of single elements", GEMV, "from[«i * w.step» + j")]
-BY_COLUMNS_OF_MANY = [narrow("B's vectors by columns", GEMV, "at += «p.b.column»)")]
+BY_COLUMNS_OF_ONE = [narrow("A's rounds of single elements", SKINNY, "from[«i * w.step» + j")]
+BY_COLUMNS_OF_MANY = [narrow("B's vectors by columns", SKINNY, "at += «p.b.column»)")]
 
 ORDINARY = [
     narrow("A's matrices", SIMT, "«batch * p.a.batch» + row0"),
@@ -176,12 +176,12 @@ def one_for_all(folder: str, file: str, right: str) -> list[Fault]:
 
 
 ONE_BY_ROWS = [
-    *one_for_all("gemv by rows", GEMV, "«place.batch * p.a.batch» + inside")[:1],
-    *one_for_all("gemv by rows", GEMV, "«place.batch * p.b.batch» + place")[1:],
+    *one_for_all("skinny by rows", SKINNY, "«place.batch * p.a.batch» + inside")[:1],
+    *one_for_all("skinny by rows", SKINNY, "«place.batch * p.b.batch» + place")[1:],
 ]
 ONE_BY_COLUMNS = [
-    *one_for_all("gemv by columns", GEMV, "«place.batch * p.a.batch» + row0")[:1],
-    *one_for_all("gemv by columns", GEMV, "«place.batch * p.b.batch» + k")[1:],
+    *one_for_all("skinny by columns", SKINNY, "«place.batch * p.a.batch» + row0")[:1],
+    *one_for_all("skinny by columns", SKINNY, "«place.batch * p.b.batch» + k")[1:],
 ]
 ONE_SIMT = [
     *one_for_all("simt", SIMT, "«batch * p.a.batch» + row0")[:1],
@@ -216,9 +216,9 @@ BACKWARDS_F32 = [
     Fault("four k are added backwards, f32", F32, "a[i / 2][«k»],", "kDeep - 1 - k",
           (("b[i % 2][«k»])", "kDeep - 1 - k"),)),
 ]  # fmt: skip
-GROUPS = [Fault("groups of lanes are added last to first", GEMV, "(quad * groups + «g») * sums",
+GROUPS = [Fault("groups of lanes are added last to first", SKINNY, "(quad * groups + «g») * sums",
                 "groups - g")]  # fmt: skip
-WARPS = [Fault("warps are added last to first", GEMV, "partial[«g» * side", "warps - g")]
+WARPS = [Fault("warps are added last to first", SKINNY, "partial[«g» * side", "warps - g")]
 SUMS = [
     Fault("lines of parts are added last to first", SPLIT, "shared[«other» * kLine", "kLines - other"),
     Fault("parts are added last to first", SPLIT, "[«part» * w.length + column]",

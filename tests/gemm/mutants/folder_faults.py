@@ -22,10 +22,10 @@ DOUBLE: list[Fault] = [
     (
         "the transposed product is not turned back",
         CONFIGURATIONS,
-        "turned(kRows[row], given), apart(p)",
-        "false, apart(p)",
+        "transposes(kConfigurations[row], given), separate_epilogue(p)",
+        "false, separate_epilogue(p)",
     ),
-    ("ends of gradients are left to the kernel", CONFIGURATIONS, "given), apart(p)", "given), false"),
+    ("ends of gradients are left to the kernel", CONFIGURATIONS, "given), separate_epilogue(p)", "given), false"),
 ]
 
 PARTS = "gemm/arch/mma_sync/multiply_add.cuh"
@@ -53,10 +53,10 @@ FLOAT: list[Fault] = [
     (
         "the transposed product is not turned back",
         CONFIGURATIONS,
-        "turned(kRows[row], given), apart(p)",
-        "false, apart(p)",
+        "transposes(kConfigurations[row], given), separate_epilogue(p)",
+        "false, separate_epilogue(p)",
     ),
-    ("ends of gradients are left to the kernel", CONFIGURATIONS, "given), apart(p)", "given), false"),
+    ("ends of gradients are left to the kernel", CONFIGURATIONS, "given), separate_epilogue(p)", "given), false"),
 ]
 
 ADA = "gemm/arch/mma_sync/promotion.cuh"

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 RING, PRODUCER, STAGE, CONSUMER, PROMOTION, EPILOGUE, KERNEL, ROWS = (
-    f"gemm/arch/sm_90a/{name}"
+    f"gemm/arch/wgmma/{name}"
     for name in (
         "ring.cuh", "producer.cuh", "stage.cuh", "consumer.cuh", "promotion.cuh", "epilogue.cuh", "kernel.cuh",
-        "rows.h",
+        "configurations.h",
     )
 )  # fmt: skip
-EMIT, PROBLEM, TERMS = "gemm/emit.cuh", "gemm/problem.h", "gemm/arch/sm_90a/terms.cuh"
-RANGES = "gemm/arch/sm_90a/ranges.cuh"
-PACK, OPERANDS = "gemm/arch/sm_90a/pack.cuh", "gemm/arch/sm_90a/operands.h"
+EMIT, PROBLEM, TERMS = "gemm/emit.cuh", "gemm/problem.h", "gemm/arch/wgmma/terms.cuh"
+RANGES = "gemm/arch/wgmma/ranges.cuh"
+PACK, OPERANDS = "gemm/arch/wgmma/pack.cuh", "gemm/arch/wgmma/operands.h"
 
 EXPECTS = "mbarrier_arrive_expect_tx(full, S::stage_bytes);"
 MULTIPLY = "    multiply<S>(w, place, at, tile, group, sum);\n"
 WAITS = "  griddepcontrol_wait();  // until here nothing has touched what an earlier kernel may still write or read\n"
-GIVES = "    if (S::in_turns && index + clusters < w.tiles) give_turn(group ^ 1);\n"
+GIVES = "    if (S::ping_pong && index + clusters < w.tiles) give_turn(group ^ 1);\n"
 
 
 def waits_if(condition: str) -> str:
@@ -202,8 +202,8 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     (
         "the first 64 rows' scales serve all",
         PROMOTION,
-        "(w.ending, row + i * 64, tile.column, block)",
-        "(w.ending, row, tile.column, block)",
+        "(w.epilogue, row + i * 64, tile.column, block)",
+        "(w.epilogue, row, tile.column, block)",
     ),
     ("blocks are scaled once more", EPILOGUE, "  if (p.scaling.blocks()) return;\n", ""),
     (
@@ -221,8 +221,8 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     (
         "the bias lies along the transposed D",
         PROBLEM,
-        "p.scaling.fast, !p.scaling.turned}",
-        "p.scaling.fast, p.scaling.turned}",
+        "p.scaling.fast, !p.scaling.is_transposed}",
+        "p.scaling.fast, p.scaling.is_transposed}",
     ),
     ("scales are not exchanged with A and B", PROBLEM, "  d.scale_b = scale;\n", "  d.scale_a = scale;\n"),
     ("each number has the first one's bias", EMIT, "bias[same ? 0 : i]", "bias[0]"),
@@ -318,8 +318,8 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
         "a residual is read before the wait",
         KERNEL,
         WAITS,
-        "  if (w.ending.data.residual) static_cast<void>(*static_cast<const volatile char*>(w.ending.data.residual));\n"
-        + WAITS,
+        "  if (w.epilogue.data.residual)\n"
+        "    static_cast<void>(*static_cast<const volatile char*>(w.epilogue.data.residual));\n" + WAITS,
     ),
     (
         "a pass that does not wait may overlap",

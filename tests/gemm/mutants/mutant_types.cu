@@ -1,5 +1,5 @@
 // Small rows of the types beside the usual ones, compiled from a tree in which one line is wrong (type_mutants.py).
-#include "gemm/arch/simt/rows.h"
+#include "gemm/arch/simt/configurations.h"
 #include "mutant_split.h"
 
 namespace gpukern::gemm::simt {

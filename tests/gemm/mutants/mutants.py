@@ -24,7 +24,7 @@ from tests.platform.library import FOLDER, MACHINE, ROOT, load, machine_rules, r
 
 LOOP, TILE, FRAGMENTS = (f"primitives/{name}.h" for name in ("mainloop", "tile", "fragments"))
 BLOCK, STORE, KERNEL, LAUNCH, CONFIGURATIONS = (
-    f"gemm/arch/mma_sync/{name}" for name in ("block.cuh", "store.cuh", "kernel.cuh", "launch.cuh", "rows.h")
+    f"gemm/arch/mma_sync/{name}" for name in ("block.cuh", "store.cuh", "kernel.cuh", "launch.cuh", "configurations.h")
 )
 EMIT, SPLIT, SCHEDULE = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/schedule.h"
 
@@ -186,8 +186,8 @@ MUTANTS = [
     Mutant(
         "addresses of 8 bytes are copied as 16",
         TILE,
-        "if (unit == 1 && align >= 16) return Bring::chunks;",
-        "if (unit == 1 && align >= 8) return Bring::chunks;",
+        "if (unit == 1 && align >= 16) return LoadMode::chunks;",
+        "if (unit == 1 && align >= 8) return LoadMode::chunks;",
     ),
     Mutant(
         "elements of any stride are copied as pieces",

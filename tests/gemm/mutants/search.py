@@ -25,8 +25,8 @@ Wrong = Callable[[Case, int], str]  # what is wrong with a case under the schedu
 def row_for(folder: int, dtype: torch.dtype) -> int:
     """The first row of a folder that is for a type: a library of mutants has one row, whatever its number, and the
     model asks the table whether a row is for a call."""
-    names = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows()))
-    rows = [r for r in _C.gemm_rows() if r["name"].startswith(names[folder] + "/")]
+    names = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_configurations()))
+    rows = [r for r in _C.gemm_configurations() if r["name"].startswith(names[folder] + "/")]
     return next(i for i, r in enumerate(rows) if str(dtype).removeprefix("torch.") in r["types"])
 
 

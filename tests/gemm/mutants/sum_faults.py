@@ -28,8 +28,8 @@ SUM_FAULTS: list[tuple[str, str, str, str]] = [
     ("every lane writes its part", PARTS, "const bool there = lane < across &&", "const bool there = lane < 16 &&"),
     ("the sums of a slab go on in the next", PARTS, "    total[e] = 0;\n", ""),
     ("only the first slab is in a part", KERNEL, "|| i + 1 == MI)", "|| i == 0)"),
-    ("rows of the second slab are written as the first's", KERNEL, "w.ending.down ? i * 16 : 0", "0"),
-    ("rows outside of D are summed", KERNEL, "if (stored && w.ending.data.parts)", "if (w.ending.data.parts)"),
+    ("rows of the second slab are written as the first's", KERNEL, "w.epilogue.down ? i * 16 : 0", "0"),
+    ("rows outside of D are summed", KERNEL, "if (stored && w.epilogue.data.parts)", "if (w.epilogue.data.parts)"),
     (
         "what was rounded is summed",
         KERNEL,
@@ -41,7 +41,7 @@ SUM_FAULTS: list[tuple[str, str, str, str]] = [
     (
         "ranges of the transposed lie as its own",
         EMIT,
-        "  if (turned) return transposed(partial_of(transposed(p)));\n",
+        "  if (is_transposed) return transposed(partial_of(transposed(p)));\n",
         "",
     ),
     ("the transposed is ended, not what was asked", RUN, "split::end(given,", "split::end(p,"),
@@ -51,7 +51,7 @@ SUM_FAULTS: list[tuple[str, str, str, str]] = [
         "row < (part + 1) * w.rows; ++row",
         "row + 1 < (part + 1) * w.rows; ++row",
     ),
-    ("rows beyond D are ended", SPLIT, "    if (row >= now.ending.p.m) break;\n", ""),
+    ("rows beyond D are ended", SPLIT, "    if (row >= now.epilogue.p.m) break;\n", ""),
     ("split's parts lie on one another", SPLIT, "data.parts) + part * n + column;", "data.parts) + column;"),
     ("split's sums beyond the last column", SPLIT, "    if (column + i < n) to[i]", "    to[i]"),
     (

@@ -6,7 +6,7 @@ DIVIDE, TERMS, KERNEL, ROWS, LOOP = (
     "gemm/divide.cuh",
     "gemm/terms.h",
     "gemm/arch/mma_sync/terms.cuh",
-    "gemm/arch/mma_sync/term_rows.h",
+    "gemm/arch/mma_sync/term_configurations.h",
     "primitives/mainloop.h",
 )
 

@@ -25,11 +25,11 @@ from tests.gemm.mutants.switched import Fault, library, running
 F32, BF16, F64 = torch.float32, torch.bfloat16, torch.float64
 # The rows of switched.cu.
 R1, R8, C1, C8, SIMT, SM80, ORDINARY, DOUBLE, TERMS, HOPPER, ADA, EIGHT = (
-    row_of("gemv/r1", F32, 70, 1, 270), row_of("gemv/r8", BF16, 70, 5, 150), row_of("gemv/c1", F32, 140, 1, 100),
-    row_of("gemv/c8", BF16, 70, 5, 100), row_of("simt/s32x32", F32, 35, 33, 20),
+    row_of("skinny/r1", F32, 70, 1, 270), row_of("skinny/r8", BF16, 70, 5, 150), row_of("skinny/c1", F32, 140, 1, 100),
+    row_of("skinny/c8", BF16, 70, 5, 100), row_of("simt/s32x32", F32, 35, 33, 20),
     row_of("mma_sync/h64x64", BF16, 67, 66, 72), row_of("mma_sync/f32x32", F32, 35, 33, 40),
     row_of("mma_sync/m32x32", F64, 35, 33, 40), row_of("mma_sync/e64x64", F32, 67, 66, 72),
-    row_of("sm_90a/p64x64", BF16, 67, 66, 140), row_of("mma_sync/o64x64", FORMATS[0], 67, 66, 140),
+    row_of("wgmma/p64x64", BF16, 67, 66, 140), row_of("mma_sync/o64x64", FORMATS[0], 67, 66, 140),
     row_of("simt/q32x32", FORMATS[0], 35, 33, 140),
 )  # fmt: skip
 ROWS = (R1, R8, C1, C8, SIMT, SM80, ORDINARY, DOUBLE, TERMS, HOPPER, ADA, EIGHT)
@@ -76,7 +76,7 @@ def in_turn(kinds: list[Fault], rows: tuple[Row, ...], seen: Seen) -> None:
 
 
 MANY = tuple(row for row in ENDED if row not in (R1, C1))  # more than one column
-PACKETS = tuple(row for row in MANY if row.folder != "gemv")  # and neighbours of it
+PACKETS = tuple(row for row in MANY if row.folder != "skinny")  # and neighbours of it
 FIRST_K = frozenset(f.what for f in faults.BY_ROWS if "first k" in f.what)
 plant(faults.BY_ROWS, (R1,), far)
 plant(faults.BY_ROWS, (R8,), far, FIRST_K)

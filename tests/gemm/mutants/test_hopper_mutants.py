@@ -20,11 +20,11 @@ from tests.gemm.mutants.search import Case, is_seen, loaded
 from tests.oracle import fills
 from tests.oracle.float8 import FORMATS, exact, scales, whole
 
-ROWS = [r["name"] for r in _C.gemm_rows() if r["name"].startswith("sm_90a/")]
-FOLDER = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows())).index("sm_90a")
+ROWS = [r["name"] for r in _C.gemm_configurations() if r["name"].startswith("wgmma/")]
+FOLDER = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_configurations())).index("wgmma")
 NAMES = ("p64x64", "w256x128", "w128x192", "d128x16", "q128x16", "q256x128", "t128x64", "t256x128")
 TURNS, SHARES_A, NARROW, THIN, THIN_PROMOTING, PROMOTING, SMALL_TERMS, TERMS = (
-    ROWS.index(f"sm_90a/{name}") for name in NAMES
+    ROWS.index(f"wgmma/{name}") for name in NAMES
 )
 SEEDS = 10
 

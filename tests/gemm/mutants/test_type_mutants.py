@@ -16,7 +16,7 @@ from tests.gemm.mutants.search import Case, is_seen, loaded, row_for
 from tests.gemm.mutants.type_mutants import COMPLEX, FLOAT8, NONE, PLANT, Mutant
 from tests.oracle.float8 import FORMATS, OUT, exact, patterns, powers, scales, values, whole
 
-SIMT = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_rows())).index("simt")
+SIMT = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_configurations())).index("simt")
 
 
 def complex_cases() -> Iterator[Case]:

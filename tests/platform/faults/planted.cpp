@@ -1,4 +1,4 @@
-// Compiled without the announcements of memory: what is planted is none of a kernel's.
+// CompiledKernel without the announcements of memory: what is planted is none of a kernel's.
 namespace {
 int fault = -1;
 }

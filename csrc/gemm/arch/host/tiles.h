@@ -9,10 +9,10 @@ namespace gpukern::gemm::host {
 constexpr const char* kName = "host";
 
 #define GPUKERN_HOST_TILES(ROW) ROW(blas, kSingle | kDouble | kWhole | kComplex | kFloat8)
-#define GPUKERN_ROW(ID, TYPES) Row{#ID, TYPES, 1, 1, 1, 1, 1, 1, 0},
-inline constexpr Row kRows[] = {GPUKERN_HOST_TILES(GPUKERN_ROW)};
-#undef GPUKERN_ROW
-constexpr int kCount = sizeof(kRows) / sizeof(Row);
+#define GPUKERN_CONFIGURATION(ID, TYPES) Configuration{#ID, TYPES, 1, 1, 1, 1, 1, 1, 0},
+inline constexpr Configuration kConfigurations[] = {GPUKERN_HOST_TILES(GPUKERN_CONFIGURATION)};
+#undef GPUKERN_CONFIGURATION
+constexpr int kCount = sizeof(kConfigurations) / sizeof(Configuration);
 static_assert(kCount == 1, "the short path of the CPU takes row 0");
 
 constexpr Reason serves(const Device& d) {
@@ -24,17 +24,17 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   if (p.out != p.type) return "on the CPU, torch computes results of another type than the operands";
   return refused_result(p);
 }
-constexpr Reason refuses(const Row&, const Problem&, const Device&) { return nullptr; }
-constexpr double cost(const Row&, const Problem& p, const Device&) {
+constexpr Reason refuses(const Configuration&, const Problem&, const Device&) { return nullptr; }
+constexpr double cost(const Configuration&, const Problem& p, const Device&) {
   return double(p.m) * double(p.n) * double(p.k) * double(p.batch);
 }
 
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
-constexpr Traits traits(const Row&) { return {.precisions = bit(Precision::strict), .multiplier = "ATen"}; }
-constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
+constexpr Traits traits(const Configuration&) { return {.precisions = bit(Precision::strict), .multiplier = "ATen"}; }
+constexpr bool inside(const Configuration&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
-constexpr bool apart(const Problem&) { return false; }
-constexpr int part_rows(const Row&, const Problem&) { return 0; }
-constexpr int splits(const Row&, const Problem&, const Device&) { return 1; }
+constexpr bool separate_epilogue(const Problem&) { return false; }
+constexpr int part_rows(const Configuration&, const Problem&) { return 0; }
+constexpr int splits(const Configuration&, const Problem&, const Device&) { return 1; }
 
 }  // namespace gpukern::gemm::host

@@ -13,7 +13,7 @@ struct BlockTile {
   Range range;
   int64_t tiles;  // of k
   GPUKERN_D BlockTile(const Params& w, int bm, int bn, int bk) {
-    const Problem& p = w.ending.p;
+    const Problem& p = w.epilogue.p;
     const TileIndex tile = tile_at(blockIdx.x, ceil_div(p.m, bm), ceil_div(p.n, bn));
     slice = w.first_batch + tile.batch, batch = slice % w.batches;
     row = tile.row * bm, column = tile.column * bn;
@@ -44,8 +44,8 @@ template <class Loop, class T, class After> struct AlongK {
 
   GPUKERN_D AlongK(const Params& w, const BlockTile& block, const WarpTile& here, After& after)
       : w(w), block(block), here(here), after(after) {
-    const Problem& p = w.ending.p;
-    const Data& data = w.ending.data;
+    const Problem& p = w.epilogue.p;
+    const Data& data = w.epilogue.data;
     const Range& range = block.range;
     a.start(static_cast<const T*>(data.a) + block.batch * p.a.batch + block.row * p.a.row + range.first * p.a.column,
             w.a, p.m - block.row);

@@ -1,6 +1,6 @@
 // float64 on Hopper's tensor cores.
-#include "rows.h"
+#include "configurations.h"
 
 namespace gpukern::gemm::mma_sync {
-template int run_row<double, Multiplier::wide_double>(int, const Problem&, const Data&, Stream);
+template int run_configuration<double, Multiplier::wide_double>(int, const Problem&, const Data&, Stream);
 }  // namespace gpukern::gemm::mma_sync

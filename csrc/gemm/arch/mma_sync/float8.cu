@@ -1,6 +1,6 @@
 // 8-bit floats, from Ada on.
-#include "rows.h"
+#include "configurations.h"
 
 namespace gpukern::gemm::mma_sync {
-template int run_row<float8_t, Multiplier::float8>(int, const Problem&, const Data&, Stream);
+template int run_configuration<float8_t, Multiplier::float8>(int, const Problem&, const Data&, Stream);
 }  // namespace gpukern::gemm::mma_sync

@@ -1,5 +1,5 @@
-#include "rows.h"
+#include "configurations.h"
 
 namespace gpukern::gemm::mma_sync {
-template int run_row<half_t, Multiplier::mma>(int, const Problem&, const Data&, Stream);
+template int run_configuration<half_t, Multiplier::mma>(int, const Problem&, const Data&, Stream);
 }  // namespace gpukern::gemm::mma_sync

@@ -7,15 +7,15 @@
 
 namespace gpukern::gemm::mma_sync {
 
-template <Multiplier M, int BM, int BN, int Deep, int WM, int WN, int Stages> struct Configuration {
+template <Multiplier M, int BM, int BN, int Deep, int WM, int WN, int Stages> struct TileConfiguration {
   static constexpr Multiplier multiplier = M;
   static constexpr int bm = BM, bn = BN, deep = Deep, wm = WM, wn = WN, stages = Stages;
   static constexpr int threads = threads_of(BM, BN, WM, WN);
 };
-#define GPUKERN_ROW(ID, MULTIPLIER, TYPES, ...) \
-  struct ID : Configuration<Multiplier::MULTIPLIER, __VA_ARGS__> {};
-GPUKERN_MMA_SYNC_TILES(GPUKERN_ROW)
-#undef GPUKERN_ROW
+#define GPUKERN_CONFIGURATION(ID, MULTIPLIER, TYPES, ...) \
+  struct ID : TileConfiguration<Multiplier::MULTIPLIER, __VA_ARGS__> {};
+GPUKERN_MMA_SYNC_TILES(GPUKERN_CONFIGURATION)
+#undef GPUKERN_CONFIGURATION
 
 // Blocks that an SM shall have registers for.  mma: 32 accumulators a thread leave room for as many as shared memory
 // holds.

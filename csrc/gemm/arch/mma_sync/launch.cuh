@@ -7,27 +7,27 @@
 namespace gpukern::gemm::mma_sync {
 
 // A kernel and which layout it is for.
-struct Compiled {
+struct CompiledKernel {
   void (*kernel)(Params);
   bool along_a, along_b;
 };
 
-// p: `given` as the row multiplies it, the transposed problem where it is turned.  apart: split/ ends the sums.
+// p: `given` as the row multiplies it, transposed where it multiplies so.  apart: split/ runs the epilogue.
 template <class T>
-int run(const Row& row, const Compiled& c, const Problem& given, const Problem& p, bool t, bool apart,
+int run(const Configuration& row, const CompiledKernel& c, const Problem& given, const Problem& p, bool t, bool apart,
         const Data& given_data, Stream stream) {
   const Data data = t ? transposed(given_data) : given_data;
   using V = typename Number<T>::V;
   const bool split = data.splits > 1 || apart;
   const Problem stored = split ? partial_of(p, t) : p;
-  Params w{ending_of(stored, split ? partial_of(data) : data, 16 / int(sizeof(V)), runs_down(stored)),
-           {c.along_a ? p.a.row : p.a.column, c.along_a ? p.a.column : p.a.row, Bring::elements},
-           {c.along_b ? p.b.column : p.b.row, c.along_b ? p.b.row : p.b.column, Bring::elements},
+  Params w{epilogue_params(stored, split ? partial_of(data) : data, 16 / int(sizeof(V)), runs_down(stored)),
+           {c.along_a ? p.a.row : p.a.column, c.along_a ? p.a.column : p.a.row, LoadMode::elements},
+           {c.along_b ? p.b.column : p.b.row, c.along_b ? p.b.row : p.b.column, LoadMode::elements},
            0,
            p.batch,
            data.splits};
-  w.a.bring = bring_of<T>(w.a.unit, p.a.align);
-  w.b.bring = bring_of<T>(w.b.unit, p.b.align);
+  w.a.mode = load_mode_of<T>(w.a.unit, p.a.align);
+  w.b.mode = load_mode_of<T>(w.b.unit, p.b.align);
   const int64_t tiles = ceil_div(p.m, row.bm) * ceil_div(p.n, row.bn), at_once = batches_per_launch(tiles);
   for (int64_t left = p.batch * data.splits; left > 0; left -= at_once, w.first_batch += at_once) {
     const int64_t blocks = tiles * (left < at_once ? left : at_once);

@@ -29,7 +29,7 @@ struct Limits {
   int64_t shared;
 };
 // Accumulators, shared memory, and the epilogue's part of it, which takes the place of the stages.
-constexpr bool fits(const Row& r, const Limits& most) {
+constexpr bool fits(const Configuration& r, const Limits& most) {
   const int sum = r.types == kDouble ? 8 : 4;
   const int64_t slabs = int64_t(r.threads / 32) * 16 * (r.tn + most.pad) * sum;
   return r.threads >= most.threads && r.threads <= 256 && r.tm * r.tn / 32 * sum / 4 <= most.registers &&
@@ -46,7 +46,7 @@ struct Pace {
 };
 // Cycles of a lone SM for `steps` of its tiles, `turns` of which it gets: each takes what multiplication,
 // shared memory (128 bytes a cycle) and L2 (about 46 bytes a cycle and SM) take together.
-constexpr double steps_cost(const Row& r, const Pace& pace, double steps, double turns) {
+constexpr double steps_cost(const Configuration& r, const Pace& pace, double steps, double turns) {
   const double mma = double(r.bm) * r.bn * (double(pace.step) / pace.size) / pace.rate;
   const double shared = r.threads / 32.0 * (r.tm + r.tn) * pace.step / 128;
   const double l2 = (r.bm + r.bn) * double(pace.step) / 46;
@@ -54,7 +54,7 @@ constexpr double steps_cost(const Row& r, const Pace& pace, double steps, double
   return steps * (busy > pace.least ? busy : pace.least);
 }
 // All of it, but for the start: filling the stages.  tiles: of all ranges of k; k: as much as there is of each.
-constexpr double tiles_cost(const Row& r, const Problem& p, const Device& d, const Pace& pace, int64_t tiles,
+constexpr double tiles_cost(const Configuration& r, const Problem& p, const Device& d, const Pace& pace, int64_t tiles,
                             int ranges, double k_times = 1) {
   const double sms = d.sm_count > 0 ? d.sm_count : 1;
   const double turns = double(ceil_div(tiles * ranges, d.sm_count > 0 ? d.sm_count : 1));

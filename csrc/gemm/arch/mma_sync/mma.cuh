@@ -14,8 +14,8 @@ template <class T, int Bytes> struct Mma : Step<T, Bytes> {
   using typename Step<T, Bytes>::A;
   using typename Step<T, Bytes>::B;
   using typename Step<T, Bytes>::Sum;
-  static constexpr int bytes = Bytes;                           // of k that one product takes
-  static constexpr bool gradients = !ends_apart(type_of<T>());  // it ends products of backward itself
+  static constexpr int bytes = Bytes;                                        // of k that one product takes
+  static constexpr bool gradients = !needs_separate_epilogue(type_of<T>());  // it ends products of backward itself
   static constexpr int side = 1, pad = 8;
   static GPUKERN_HD int row(int g, int half) { return g + half * 8; }
   static GPUKERN_HD int column(int part, int q) { return part * 8 + q * 2; }

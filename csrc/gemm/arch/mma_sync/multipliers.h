@@ -43,7 +43,7 @@ constexpr Facts kFacts[kMultipliers] = {
     {"multiply-add", nullptr, 16, 4, kLeastShared, 64, 64, 16, 0, 0, 1500},
 };
 constexpr const Facts& facts(Multiplier m) { return kFacts[static_cast<int>(m)]; }
-constexpr Multiplier multiplier_of(const Row& r) { return static_cast<Multiplier>(r.policy); }
+constexpr Multiplier multiplier_of(const Configuration& r) { return static_cast<Multiplier>(r.policy); }
 
 constexpr Reason kNoFloat8 =
     "it needs float8 mma.sync of sm_89 or sm_120; other GPUs convert float8 before each product";

@@ -1,7 +1,7 @@
 // What the mainloop multiplies by where there is no tensor core's product: multiply-adds of 16 rows x 8 columns and
 // four k, of which lane 4 g + q has two rows and two columns, as it has of mma.sync's.
 //
-// Reads of shared memory are 16 bytes wide whichever way a tile's lines run, so all layouts are brought as they lie:
+// Reads of shared memory are 16 bytes wide whichever way a tile's lines run, so all layouts are loaded as they lie:
 //
 //     lines along k:  four k of one row or column                    rows g, g + 8        columns 2 q, 2 q + 1 (+ 8)
 //     lines along x:  two rows of one k, or four columns of one k    rows 2 g, 2 g + 1    columns 4 q .. 4 q + 3
@@ -24,7 +24,7 @@ template <bool AlongA, bool AlongB> struct MultiplyAdd {
   using B = float[2][kDeep];  // [column][k] of 8 columns
   using Sum = float;
   static constexpr int bytes = kDeep * 4;
-  static constexpr bool gradients = false;  // as others of ordinary cores: problem.h, ends_apart
+  static constexpr bool gradients = false;  // as others of ordinary cores: problem.h, needs_separate_epilogue
   static constexpr int side = AlongB ? 1 : 2;
   // A slab's line, in banks, that 16 lanes' packets of 8 bytes or 8 lanes' of 16 keep off each other with.
   static constexpr int pad = AlongB ? (AlongA ? 8 : 4) : (AlongA ? 16 : 8);

@@ -39,12 +39,12 @@ template <int MI, int NI> struct Promotion {
   GPUKERN_D explicit Promotion(const Params& params) : w(params) {}
 
   template <class Sum> GPUKERN_D void operator()(const WarpTile& at, int64_t k, bool last, Sum& sum) {
-    const Problem& p = argument(w.ending).p;
+    const Problem& p = argument(w.epilogue).p;
     const bool blocks = p.scaling.blocks();
     if (p.scaling.fast && !blocks && !last) return;
     if (!blocks) promote(sum);
     if (blocks || last) {
-      const Data& data = argument(w.ending).data;
+      const Data& data = argument(w.epilogue).data;
       const int lane = static_cast<int>(threadIdx.x % 32);
       const int64_t block = k / kScaleBlock;
       const Scales rows(data.scale_a, p.scaling.a, at.row + lane / 4, p.m, block);

@@ -8,7 +8,7 @@ namespace gpukern::gemm::mma_sync {
 
 // What a launch tells a kernel.
 struct Params {
-  Ending ending;  // first: see emit.cuh
+  EpilogueParams epilogue;  // first: see emit.cuh
   Source a, b;
   int64_t first_batch, batches;
   int splits;  // blocks that share the k of one tile
@@ -45,7 +45,7 @@ GPUKERN_D void store(const Params& w, int64_t slice, int64_t row0, int64_t colum
     for (int q = lane; q < 16 * WN / each; q += 32) {  // one copy of what follows, for both directions
       int row = q / (WN / each), column = q % (WN / each) * each;
       V v[each];
-      if (w.ending.down) {
+      if (w.epilogue.down) {
         row = q % (16 / each) * each, column = q / (16 / each);
 #pragma unroll
         for (int e = 0; e < each; ++e) v[e] = slab[(row + e) * pitch + column];
@@ -54,9 +54,9 @@ GPUKERN_D void store(const Params& w, int64_t slice, int64_t row0, int64_t colum
 #pragma unroll
         for (int e = 0; e < each; ++e) v[e] = packet.v[e];
       }
-      const bool stored = emit<T, At::gradients>(w.ending, slice, row0 + i * 16 + row, column0 + column, v);
+      const bool stored = emit<T, At::gradients>(w.epilogue, slice, row0 + i * 16 + row, column0 + column, v);
       if constexpr (can_sum)
-        if (stored && w.ending.data.parts) {
+        if (stored && w.epilogue.data.parts) {
 #pragma unroll
           for (int e = 0; e < each; ++e) total[e] += v[e];
         }
@@ -64,9 +64,9 @@ GPUKERN_D void store(const Params& w, int64_t slice, int64_t row0, int64_t colum
     syncwarp();
     rotate(sum);
     if constexpr (can_sum)
-      if (w.ending.data.parts && (w.ending.down || i + 1 == MI))
-        store_part<16 * MI, WN>(w.ending, row0 + (w.ending.down ? i * 16 : 0), column0,
-                                w.ending.down ? 16 / each : WN / each, total);
+      if (w.epilogue.data.parts && (w.epilogue.down || i + 1 == MI))
+        store_part<16 * MI, WN>(w.epilogue, row0 + (w.epilogue.down ? i * 16 : 0), column0,
+                                w.epilogue.down ? 16 / each : WN / each, total);
   }
 }
 

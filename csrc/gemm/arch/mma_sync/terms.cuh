@@ -21,9 +21,9 @@
 // Infinity and NaN lie in x0.  x0 y0 has them right, every other product may make NaN of them (inf * 0): so sums that
 // are not finite are dropped when they are divided, before x0 y0 is added.
 //
-// Why a pass that writes the terms, and not the division on the way to shared memory: each element is brought by as
+// Why a pass that writes the terms, and not the division on the way to shared memory: each element is loaded by as
 // many blocks as there are tiles across, and would be divided in each (32 times at 4096^3, 20 instructions for 6 x 16
-// multiply-adds a lane); its four bytes would be brought where six bytes of terms are, but through registers, without
+// multiply-adds a lane); its four bytes would be loaded where six bytes of terms are, but through registers, without
 // cp.async.  The pass costs 10 bytes an element of the operands once: a twentieth of bf16x6 at 4096^3.
 #pragma once
 #include "../../divide.cuh"
@@ -84,13 +84,13 @@ template <class Loop, bool AlongA, bool AlongB> struct Turns {
   GPUKERN_D Turns(const TermParams& w, const BlockTile& block)
       : w(w),
         block(block),
-        from_a{w.a.pitch, 1, Bring::chunks},
-        from_b{w.b.pitch, 1, Bring::chunks},
+        from_a{w.a.pitch, 1, LoadMode::chunks},
+        from_b{w.b.pitch, 1, LoadMode::chunks},
         along_a(AlongA ? 1 : w.a.pitch),
         along_b(AlongB ? 1 : w.b.pitch),
         now{0, tiles_of_chunk(block.tiles, kTiles)},
         loaded(now) {
-    const Problem& p = w.product.ending.p;
+    const Problem& p = w.product.epilogue.p;
     a.start(w.a.at + block.batch * w.a.batch + block.row * (AlongA ? w.a.pitch : 1) + block.range.first * along_a,
             from_a, p.m - block.row);
     b.start(w.b.at + block.batch * w.b.batch + block.column * (AlongB ? w.b.pitch : 1) + block.range.first * along_b,

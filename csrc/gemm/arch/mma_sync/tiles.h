@@ -62,25 +62,25 @@ constexpr const char* source(Multiplier m, unsigned types) {
   return m == Multiplier::mma && types == kDouble ? "double" : facts(m).source;
 }
 
-#define GPUKERN_ROW(ID, MULTIPLIER, TYPES, BM, BN, DEEP, WM, WN, STAGES) \
-  Row{#ID,                                                               \
-      TYPES,                                                             \
-      BM,                                                                \
-      BN,                                                                \
-      DEEP / element(Multiplier::MULTIPLIER, TYPES),                     \
-      WM,                                                                \
-      WN,                                                                \
-      threads_of(BM, BN, WM, WN),                                        \
-      STAGES * (BM + BN) * DEEP,                                         \
-      STAGES,                                                            \
-      static_cast<int>(Multiplier::MULTIPLIER),                          \
-      source(Multiplier::MULTIPLIER, TYPES)},
-inline constexpr Row kRows[] = {GPUKERN_MMA_SYNC_TILES(GPUKERN_ROW)};
-#undef GPUKERN_ROW
-constexpr int kCount = sizeof(kRows) / sizeof(Row);
+#define GPUKERN_CONFIGURATION(ID, MULTIPLIER, TYPES, BM, BN, DEEP, WM, WN, STAGES) \
+  Configuration{#ID,                                                               \
+                TYPES,                                                             \
+                BM,                                                                \
+                BN,                                                                \
+                DEEP / element(Multiplier::MULTIPLIER, TYPES),                     \
+                WM,                                                                \
+                WN,                                                                \
+                threads_of(BM, BN, WM, WN),                                        \
+                STAGES * (BM + BN) * DEEP,                                         \
+                STAGES,                                                            \
+                static_cast<int>(Multiplier::MULTIPLIER),                          \
+                source(Multiplier::MULTIPLIER, TYPES)},
+inline constexpr Configuration kConfigurations[] = {GPUKERN_MMA_SYNC_TILES(GPUKERN_CONFIGURATION)};
+#undef GPUKERN_CONFIGURATION
+constexpr int kCount = sizeof(kConfigurations) / sizeof(Configuration);
 
 constexpr bool all_fit() {
-  for (const Row& r : kRows) {
+  for (const Configuration& r : kConfigurations) {
     const Multiplier m = multiplier_of(r);
     const Facts& most = facts(m);
     const bool whole_chunks = m != Multiplier::terms || kChunk % r.bk == 0;
@@ -91,9 +91,9 @@ constexpr bool all_fit() {
 static_assert(all_fit(), "a row of this table does not fit: accumulators, shared memory, the epilogue's part of it");
 
 // A thin configuration has all four layouts and lays the thin side along m.
-constexpr bool thin(const Row& r) { return r.bm == 16; }
-constexpr bool turned(const Row& r, const Problem& p) { return thin(r) ? p.n < p.m : fourth_layout(p); }
-constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p) ? transposed(p) : p; }
+constexpr bool skinny(const Configuration& r) { return r.bm == 16; }
+constexpr bool transposes(const Configuration& r, const Problem& p) { return skinny(r) ? p.n < p.m : fourth_layout(p); }
+constexpr Problem oriented(const Configuration& r, const Problem& p) { return transposes(r, p) ? transposed(p) : p; }
 
 constexpr Reason supports(const Problem& p, const Device& d) {
   if (Reason why = serves(d)) return why;
@@ -109,7 +109,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   return multiplies(Multiplier::terms, p) ? terms::refused_operands(p) : nullptr;
 }
 
-constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
+constexpr Reason refuses(const Configuration& r, const Problem& p, const Device& d) {
   const Multiplier m = multiplier_of(r);
   if (!(r.types & bit(p.type))) return "it is not compiled for this type";
   if (!multiplies(m, p)) {
@@ -122,12 +122,12 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
   return r.shared > d.shared_bytes ? kNoRoom : nullptr;
 }
 
-constexpr int64_t tiles_of(const Row& r, const Problem& given) {
+constexpr int64_t tiles_of(const Configuration& r, const Problem& given) {
   const Problem p = oriented(r, given);
   return ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
 }
 // Blocks that an SM holds: by its registers (kernel.cuh has the same figures) and by shared memory.
-constexpr int64_t blocks_an_sm(const Row& r, const Device& d) {
+constexpr int64_t blocks_an_sm(const Configuration& r, const Device& d) {
   const auto less = [](int64_t a, int64_t b) { return a < b ? a : b > 1 ? b : 1; };
   const int64_t by_shared = d.shared_bytes / r.shared;
   switch (multiplier_of(r)) {
@@ -139,7 +139,7 @@ constexpr int64_t blocks_an_sm(const Row& r, const Device& d) {
   }
 }
 
-constexpr Traits traits(const Row& r) {
+constexpr Traits traits(const Configuration& r) {
   const Multiplier m = multiplier_of(r);
   return {
       .lanes = 32,
@@ -149,14 +149,14 @@ constexpr Traits traits(const Row& r) {
       .clock = m == Multiplier::wide_double ? kClock : 0};
 }
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
-constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
+constexpr bool inside(const Configuration&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem& p) { return multiplies(Multiplier::terms, p) ? terms::workspace(p) : 0; }
 // float64 and ordinary cores leave what ends a product of backward to split/ (problem.h).
-constexpr bool apart(const Problem& p) {
-  return (ends_apart(p.type) || multiplies(Multiplier::multiply_add, p)) && ends_apart(p);
+constexpr bool separate_epilogue(const Problem& p) {
+  return (needs_separate_epilogue(p.type) || multiplies(Multiplier::multiply_add, p)) && needs_separate_epilogue(p);
 }
-constexpr int part_rows(const Row& r, const Problem& p) { return turned(r, p) ? r.tn : r.tm; }
-constexpr int splits(const Row& r, const Problem& p, const Device& d) {
+constexpr int part_rows(const Configuration& r, const Problem& p) { return transposes(r, p) ? r.tn : r.tm; }
+constexpr int splits(const Configuration& r, const Problem& p, const Device& d) {
   return p.batch_invariant ? 1 : splits_of(tiles_of(r, p), ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r, d));
 }
 
@@ -166,7 +166,7 @@ constexpr int splits(const Row& r, const Problem& p, const Device& d) {
 // warps a cycle: multiply-adds, one of 12 of which waits for a bank of registers, and reads of four k), shared memory
 // (two cycles a read of 16 bytes, most lanes of which ask for the same) and L2 (about 46 bytes a cycle and SM), and an
 // eighth of the others; a lone block waits for its own latency.
-constexpr double multiply_add_cost(const Row& r, const Problem& p, const Device& d) {
+constexpr double multiply_add_cost(const Configuration& r, const Problem& p, const Device& d) {
   const int ranges = splits(r, p, d);
   const double sms = d.sm_count > 0 ? d.sm_count : 1, tiles = double(tiles_of(r, p)) * ranges;
   const double warps = r.threads / 32.0, reads = (r.tm / 8.0 + r.tn / 4.0) / 4;
@@ -189,7 +189,7 @@ constexpr double double_memory_cost(const Problem& p) {
   return moved / (kBandwidth / kClock);
 }
 
-constexpr double cost(const Row& r, const Problem& p, const Device& d) {
+constexpr double cost(const Configuration& r, const Problem& p, const Device& d) {
   const Multiplier m = multiplier_of(r);
   const Facts& f = facts(m);
   if (m == Multiplier::multiply_add) return f.start + multiply_add_cost(r, p, d);

@@ -1,6 +1,6 @@
-#include "rows.h"
+#include "configurations.h"
 
 namespace gpukern::gemm::simt {
-template int run_row<half_t>(int, const Problem&, const Data&, Stream);
-template int run_row<bfloat16_t>(int, const Problem&, const Data&, Stream);
+template int run_configuration<half_t>(int, const Problem&, const Data&, Stream);
+template int run_configuration<bfloat16_t>(int, const Problem&, const Data&, Stream);
 }  // namespace gpukern::gemm::simt

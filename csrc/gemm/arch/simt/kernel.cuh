@@ -21,8 +21,8 @@ namespace gpukern::gemm::simt {
 
 // What a launch passes.  *_along_k: the operand is walked along k (else along its row or column); *_packets: 16-byte
 // loads.  splits: blocks that share the k of one tile.
-struct Work {
-  Ending ending;  // first: see emit.cuh
+struct Params {
+  EpilogueParams epilogue;  // first: see emit.cuh
   int64_t first_batch, batches;
   int splits;
   bool a_along_k, b_along_k, a_packets, b_packets;
@@ -117,10 +117,10 @@ template <class T, int X, int BK, int Threads> struct Loader {
 };
 
 // Where a thread's TM x TN part lies in the block's tile.
-template <class V, int TM, int TN, int WarpColumns> struct Place {
+template <class V, int TM, int TN, int WarpColumns> struct ThreadTile {
   static constexpr int gm = min_of(TM, 16 / int(sizeof(V))), gn = min_of(TN, 16 / int(sizeof(V)));
   int row, column;  // of its first element
-  GPUKERN_D explicit Place(int thread) {
+  GPUKERN_D explicit ThreadTile(int thread) {
     const int warp = thread / 32, lane = thread % 32;
     row = warp / WarpColumns * (4 * TM) + lane / 8 * gm;
     column = warp % WarpColumns * (8 * TN) + lane % 8 * gn;
@@ -132,7 +132,7 @@ template <class V, int TM, int TN, int WarpColumns> struct Place {
 // One copy of the formulas and of the addressing, not TM of them: the row in turn is always sum[0].  An index that
 // moves would put the array into memory; moving the array costs TM moves a column.
 template <class T, int TM, int TN, class At>
-GPUKERN_D void finish(const Work& w, int64_t batch, int64_t row0, int64_t column0, const At& place,
+GPUKERN_D void finish(const Params& w, int64_t batch, int64_t row0, int64_t column0, const At& place,
                       typename Number<T>::V (&sum)[TM][TN]) {
 #pragma unroll 1
   for (int i = 0; i < TM; ++i) {
@@ -142,7 +142,7 @@ GPUKERN_D void finish(const Work& w, int64_t batch, int64_t row0, int64_t column
       typename Number<T>::V v[At::gn];
 #pragma unroll
       for (int j = 0; j < At::gn; ++j) v[j] = sum[0][g + j];
-      emit<T>(w.ending, batch, row, column0 + place.column_of(g), v);
+      emit<T>(w.epilogue, batch, row, column0 + place.column_of(g), v);
     }
     rotate(sum);
   }
@@ -150,7 +150,7 @@ GPUKERN_D void finish(const Work& w, int64_t batch, int64_t row0, int64_t column
 
 // total += scale_a scale_b sum, and sum = 0: at the end of a block of k that has scales of its own, and of k.
 template <int TM, int TN, class At>
-GPUKERN_D void add_scaled(const Ending& w, int64_t row0, int64_t column0, int64_t block, const At& place,
+GPUKERN_D void add_scaled(const EpilogueParams& w, int64_t row0, int64_t column0, int64_t block, const At& place,
                           float (&sum)[TM][TN], float (&total)[TM][TN]) {
   const Problem& p = argument(w).p;
   const Scale &a = p.scaling.a, &b = p.scaling.b;
@@ -172,28 +172,28 @@ GPUKERN_D void add_scaled(const Ending& w, int64_t row0, int64_t column0, int64_
   }
 }
 
-template <int BM, int BN, int BK, int TM, int TN> struct Configuration {
+template <int BM, int BN, int BK, int TM, int TN> struct TileConfiguration {
   static constexpr int bm = BM, bn = BN, bk = BK, tm = TM, tn = TN, threads = (BM / TM) * (BN / TN);
 };
-#define GPUKERN_ROW(ID, TYPES, ...) \
-  struct ID : Configuration<__VA_ARGS__> {};
-GPUKERN_SIMT_TILES(GPUKERN_ROW)
-#undef GPUKERN_ROW
+#define GPUKERN_CONFIGURATION(ID, TYPES, ...) \
+  struct ID : TileConfiguration<__VA_ARGS__> {};
+GPUKERN_SIMT_TILES(GPUKERN_CONFIGURATION)
+#undef GPUKERN_CONFIGURATION
 
-template <class C, class T> GPUKERN_KERNEL GPUKERN_BOUNDS(C::threads) product(GPUKERN_GRID_CONST const Work w) {
+template <class C, class T> GPUKERN_KERNEL GPUKERN_BOUNDS(C::threads) product(GPUKERN_GRID_CONST const Params w) {
   using V = typename Number<T>::V;
   constexpr int BM = C::bm, BN = C::bn, BK = C::bk, TM = C::tm, TN = C::tn, threads = C::threads;
   // Steps of k whose operands may be on their way to registers together; more of 16 bytes are more than there are.
   constexpr int deep = sizeof(V) > 8 ? 2 : 8;
   using LoadA = Loader<T, BM, BK, threads>;
   using LoadB = Loader<T, BN, BK, threads>;
-  using At = Place<V, TM, TN, BN / (8 * TN)>;
+  using At = ThreadTile<V, TM, TN, BN / (8 * TN)>;
 
   V* const shared_a = reinterpret_cast<V*>(shared_memory());  // [2][BK][LoadA::line]
   V* const shared_b = shared_a + 2 * BK * LoadA::line;        // [2][BK][LoadB::line]
   const int thread = static_cast<int>(threadIdx.x);
-  const Problem& p = w.ending.p;
-  const Data& data = w.ending.data;
+  const Problem& p = w.epilogue.p;
+  const Data& data = w.epilogue.data;
 
   // A slice is one matrix, or one range of k of one: the ranges of all matrices lie behind one another.
   const TileIndex tile = tile_at(blockIdx.x, ceil_div(p.m, BM), ceil_div(p.n, BN));
@@ -255,7 +255,7 @@ template <class C, class T> GPUKERN_KERNEL GPUKERN_BOUNDS(C::threads) product(GP
     if constexpr (scaled) {
       static_assert(kScaleBlock % BK == 0);
       if (!more || (p.scaling.blocks() && (k + BK) % kScaleBlock == 0))
-        add_scaled(w.ending, row0, column0, k / kScaleBlock, place, sum, total);
+        add_scaled(w.epilogue, row0, column0, k / kScaleBlock, place, sum, total);
     }
     buffer ^= 1;
     if (more) store(buffer);  // the buffer that everybody left at the last barrier

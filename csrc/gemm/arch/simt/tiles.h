@@ -37,19 +37,20 @@ constexpr int64_t shared_bytes(unsigned types, int bm, int bn, int bk) {
 // Where `targets` has a line of its own for them.
 constexpr const char* source(unsigned types) { return types & (kSingle | kDouble) ? "float" : nullptr; }
 
-#define GPUKERN_ROW(ID, TYPES, BM, BN, BK, TM, TN) \
-  Row{#ID, TYPES, BM, BN, BK, TM, TN, (BM / TM) * (BN / TN), shared_bytes(TYPES, BM, BN, BK), 2, 0, source(TYPES)},
-inline constexpr Row kRows[] = {GPUKERN_SIMT_TILES(GPUKERN_ROW)};
-#undef GPUKERN_ROW
-constexpr int kCount = sizeof(kRows) / sizeof(Row);
+#define GPUKERN_CONFIGURATION(ID, TYPES, BM, BN, BK, TM, TN)                                                      \
+  Configuration{#ID, TYPES, BM,           BN, BK, TM, TN, (BM / TM) * (BN / TN), shared_bytes(TYPES, BM, BN, BK), \
+                2,   0,     source(TYPES)},
+inline constexpr Configuration kConfigurations[] = {GPUKERN_SIMT_TILES(GPUKERN_CONFIGURATION)};
+#undef GPUKERN_CONFIGURATION
+constexpr int kCount = sizeof(kConfigurations) / sizeof(Configuration);
 
-constexpr bool fits(const Row& r) {
+constexpr bool fits(const Configuration& r) {
   const int rows = r.bm / r.tm, columns = r.bn / r.tn;
   return r.bm % r.tm == 0 && r.bn % r.tn == 0 && rows % 4 == 0 && columns % 8 == 0 && r.threads >= 64 &&
          r.threads <= 256 && r.bm * r.bk % r.threads == 0 && r.bn * r.bk % r.threads == 0 && r.shared <= kStaticShared;
 }
 constexpr bool all_fit() {
-  for (const Row& r : kRows)
+  for (const Configuration& r : kConfigurations)
     if (!fits(r)) return false;
   return true;
 }
@@ -65,22 +66,24 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   return refused_extents(p);
 }
 
-constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
+constexpr Reason refuses(const Configuration& r, const Problem& p, const Device& d) {
   if (!(r.types & bit(p.type))) return "it is not compiled for this type";
   if (r.shared > d.shared_bytes) return "a block's tiles do not fit in this device's shared memory";
   return nullptr;
 }
 
 // Blocks that an SM holds by their registers: 165 a thread where a thread has 64 sums.
-constexpr int64_t blocks_an_sm(const Row& r) { return r.tm * r.tn > 16 ? 1 : 2; }
+constexpr int64_t blocks_an_sm(const Configuration& r) { return r.tm * r.tn > 16 ? 1 : 2; }
 
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
-constexpr Traits traits(const Row&) { return {.precisions = bit(Precision::strict), .multiplier = "multiply-add"}; }
-constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
+constexpr Traits traits(const Configuration&) {
+  return {.precisions = bit(Precision::strict), .multiplier = "multiply-add"};
+}
+constexpr bool inside(const Configuration&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
-constexpr bool apart(const Problem& p) { return ends_apart(p); }
-constexpr int part_rows(const Row&, const Problem&) { return 0; }
-constexpr int splits(const Row& r, const Problem& p, const Device& d) {
+constexpr bool separate_epilogue(const Problem& p) { return needs_separate_epilogue(p); }
+constexpr int part_rows(const Configuration&, const Problem&) { return 0; }
+constexpr int splits(const Configuration& r, const Problem& p, const Device& d) {
   const int64_t tiles = ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
   return p.batch_invariant ? 1 : splits_of(tiles, ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r));
 }
@@ -88,9 +91,9 @@ constexpr int splits(const Row& r, const Problem& p, const Device& d) {
 // Modelled cycles a step of k: the tiles one SM gets, each as slow as the slowest of instruction issue (4 warps a
 // cycle), shared memory (128 bytes a cycle) and L2 (about 46 bytes a cycle and SM); a lone block waits for its own
 // latency.  A thread issues its multiply-adds, its reads of shared memory, about 4 instructions for each value it
-// brings from global memory (load, widen, store, address: what a 64x64 tile saves over four of 32x32), and 2 to go on.
+// loads from global memory (load, widen, store, address: what a 64x64 tile saves over four of 32x32), and 2 to go on.
 // The constants are leads from published measurements; a tuning run on a device re-ranks rows, it adds none.
-constexpr double cost(const Row& r, const Problem& p, const Device& d) {
+constexpr double cost(const Configuration& r, const Problem& p, const Device& d) {
   const double sms = d.sm_count > 0 ? d.sm_count : 1;
   const int ranges = splits(r, p, d);
   const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch) * ranges;

@@ -1,4 +1,4 @@
-// The pass before the product, for operands that TMA cannot bring or wgmma cannot transpose: a copy of them in lines
+// The pass before the product, for operands that TMA cannot load or wgmma cannot transpose: a copy of them in lines
 // along k (operands.h).  What lies along k is copied packet by packet; what does not is transposed through a tile of
 // shared memory.
 //
@@ -10,7 +10,7 @@
 #include "../../../platform/gpu.h"
 #include "operands.h"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
 constexpr int kPackets = kPackSpan / 16;  // of a line of a tile
 // Each has two packets of a tile, or the one there is: more would not fit beside one another in registers.
@@ -129,4 +129,4 @@ inline int pack_by_size(const Problem& p, Data& data, Stream stream) {
   }
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

@@ -1,5 +1,5 @@
-// The kernels of csrc/gemm/arch/gemv, as they are and with one fault each, behind one C function, under the model.
-// gemv_faults.h is made by test_gemv_faults.py: the folder's own text, once a fault, in a namespace of its own.
+// The kernels of csrc/gemm/arch/skinny, as they are and with one fault each, behind one C function, under the model.
+// skinny_faults.h is made by test_skinny_faults.py: the folder's own text, once a fault, in a namespace of its own.
 #include <string>
 
 #include "gemm/emit.cuh"
@@ -39,7 +39,7 @@ GPUKERN_EXPORT const char* run_variant(int variant, char* const* buffers, const 
 #define GPUKERN_VARIANT(number, space, row, form, vectors)                                     \
   if (variant == number)                                                                       \
     error = gemm::space::run(&gemm::space::by_##form<float, vectors>, gemm::space::Form::form, \
-                             gemm::space::kRows[row], p, data, nullptr);
+                             gemm::space::kConfigurations[row], p, data, nullptr);
   GPUKERN_VARIANTS(GPUKERN_VARIANT)
 #undef GPUKERN_VARIANT
   model::buffers().clear();

@@ -1,4 +1,4 @@
-"""Faults planted in the kernels of csrc/gemm/arch/gemv: the model or the result shows each within ten PCT schedules.
+"""Faults planted in the kernels of csrc/gemm/arch/skinny: the model or the result shows each within ten PCT schedules.
 
 The kernels' own text is compiled once a fault, with a few words of it replaced; the words must be there exactly once.
 """
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from tests.platform.library import FOLDER, ROOT, model_library
 from tests.platform.toolchains import rules
 
-ARCH = ROOT / "csrc" / "gemm" / "arch" / "gemv"
-HEADER = FOLDER / "gemv_faults.h"
+ARCH = ROOT / "csrc" / "gemm" / "arch" / "skinny"
+HEADER = FOLDER / "skinny_faults.h"
 MARGIN = 1 << 15  # bytes around every buffer that are nobody's
 ROWS = {"r1": (0, "rows", 1), "r8": (1, "rows", 8), "c1": (2, "columns", 1), "c8": (3, "columns", 8)}
 
@@ -151,7 +151,7 @@ def shapes(row: str) -> list[Shape]:
 
 def text() -> str:
     """The folder's text once a fault, and a line a variant; variant 0 .. 3 are the rows as they are."""
-    parts = [(ARCH / name).read_text() for name in ("tiles.h", "kernel.cuh", "rows.h")]
+    parts = [(ARCH / name).read_text() for name in ("tiles.h", "kernel.cuh", "configurations.h")]
     whole = re.sub(r"^#(pragma once|include .*)$", "", "\n".join(parts), flags=re.M)
     variants = [Fault("", row, "", "") for row in ROWS] + FAULTS
     pieces, lines = [], []
@@ -160,9 +160,9 @@ def text() -> str:
         if fault.old:
             assert whole.count(fault.old) == 1, (fault.name, whole.count(fault.old))
             mine = whole.replace(fault.old, fault.new)
-        pieces.append(mine.replace("gpukern::gemm::gemv", f"gpukern::gemm::gemv_{number}"))
+        pieces.append(mine.replace("gpukern::gemm::skinny", f"gpukern::gemm::skinny_{number}"))
         row, form, vectors = ROWS[fault.row]
-        lines.append(f"  DO({number}, gemv_{number}, {row}, {form}, {vectors})")
+        lines.append(f"  DO({number}, skinny_{number}, {row}, {form}, {vectors})")
     return "\n".join([*pieces, "#define GPUKERN_VARIANTS(DO) \\", " \\\n".join(lines), ""])
 
 
@@ -170,7 +170,7 @@ def text() -> str:
 def library() -> ctypes.CDLL:
     rules.write_if_changed(ROOT / HEADER, text())
     flags = f"-DGPUKERN_FAULTS_HEADER='\"{(ROOT / HEADER).as_posix()}\"'"
-    found = model_library("gemv_faults", ("tests/platform/faults/gemv.cu",), flags)
+    found = model_library("skinny_faults", ("tests/platform/faults/skinny.cu",), flags)
     found.run_variant.restype = ctypes.c_char_p
     return found
 

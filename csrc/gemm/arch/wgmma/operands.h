@@ -1,9 +1,9 @@
-// Operands as TMA sees them: what it brings as it lies, and what is copied into lines along k first (pack.cuh).
+// Operands as TMA sees them: what it loads as it lies, and what is copied into lines along k first (pack.cuh).
 #pragma once
 #include "../../refusals.h"
 #include "../../terms.h"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
 constexpr bool in_terms(const Problem& p) { return p.type == DType::f32 && term_products(p.precision) > 0; }
 
@@ -15,7 +15,7 @@ constexpr Lines lines_of(const Layout& l, int64_t rows, int64_t columns, bool al
   return along_row ? Lines{l.column, columns, l.row, rows} : Lines{l.row, rows, l.column, columns};
 }
 // Whether TMA takes it (tensor_map.h says what it asks).  Strides of extents of 1 are 0, and any would do.
-constexpr bool brought(const Layout& l, const Lines& m) {
+constexpr bool loadable(const Layout& l, const Lines& m) {
   if (l.align < 16 || (m.along > 1 && m.unit != 1)) return false;
   return (m.lines <= 1 || m.step >= m.along) && (l.batch == 0 || l.batch >= m.along);
 }
@@ -25,14 +25,14 @@ constexpr Lines lines_of_d(const Problem& p) { return lines_of(p.d, p.m, p.n, tr
 
 // Of one operand: [matrix][line][pitch], a line of k for each row of A or column of B, padded to 16 bytes.
 struct Copy {
-  int64_t matrices = 0, lines = 0, pitch = 0;  // no matrices: it is brought as it lies
+  int64_t matrices = 0, lines = 0, pitch = 0;  // no matrices: it is loaded as it lies
   constexpr int64_t elements() const { return matrices * lines * pitch; }
   constexpr Layout layout() const { return {pitch, 1, matrices > 1 ? lines * pitch : 0, 16}; }
 };
 // l: as A lies, or B transposed.  wgmma transposes 16-bit types alone.
 constexpr Copy copy_of(const Problem& p, const Layout& l, int64_t side, bool along_k) {
   if (in_terms(p)) return {};  // whose pass writes them in lines anyway
-  if ((along_k || bytes(p.type) == 2) && brought(l, lines_of(l, side, p.k, along_k))) return {};
+  if ((along_k || bytes(p.type) == 2) && loadable(l, lines_of(l, side, p.k, along_k))) return {};
   const int each = 16 / bytes(p.type);
   return {l.batch == 0 ? 1 : p.batch, side, ceil_div(p.k, each) * each};
 }
@@ -43,7 +43,7 @@ constexpr int64_t packed_bytes(const Problem& p) {
   return (copy_of_a(p).elements() + copy_of_b(p).elements()) * bytes(p.type);
 }
 // The problem as the kernels see it, after the copies.
-constexpr Problem as_brought(Problem p) {
+constexpr Problem as_loaded(Problem p) {
   const Copy a = copy_of_a(p), b = copy_of_b(p);
   if (a.matrices) p.a = a.layout();
   if (b.matrices) p.b = transposed(b.layout());
@@ -76,4 +76,4 @@ constexpr bool packing_pays(const Problem& p, const Device& d) {
   return longer * double(p.m) * double(p.n) * double(p.k) * double(p.batch) / rate > packing_cost(p);
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

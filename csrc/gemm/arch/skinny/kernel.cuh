@@ -15,7 +15,7 @@
 //
 // The ladder: a thread a sum -> neighbours on neighbouring packets -> several packets at once (four of 16 bytes by
 // rows, eight by columns) -> by rows the next four on their way while these are multiplied -> k shared by as many
-// threads as fill the device.  W goes past L1.  x does not, and is not brought to shared memory: all blocks of a
+// threads as fill the device.  W goes past L1.  x does not, and is not loaded to shared memory: all blocks of a
 // processor walk along k together, so L1 keeps what the first of them read, whatever the length of k, and no barrier
 // interrupts the stream; a value of x serves four rows, which for 8 vectors is two bytes from L1 for each of W.
 //
@@ -26,10 +26,10 @@
 #include "../../emit.cuh"
 #include "tiles.h"
 
-namespace gpukern::gemm::gemv {
+namespace gpukern::gemm::skinny {
 
-struct Work {
-  Ending ending;                        // first: see emit.cuh.  Upright: W is A, m x k; x is B, k x n, n <= 8
+struct Params {
+  EpilogueParams epilogue;              // first: see emit.cuh.  Upright: W is A, m x k; x is B, k x n, n <= 8
   int64_t first_batch, batches, tiles;  // tiles of one matrix
   int64_t step, x_step;  // by columns: from one round of k to the next, in W and x; here they take no registers
   int share;             // by rows: threads of four rows; by columns: threads side by side
@@ -50,22 +50,22 @@ constexpr int blocks_at_once(int vectors) { return vectors == 1 ? 3 : 2; }
 
 // The part of a grid that a block is.  A slice is one matrix, or one range of k of one: the ranges of all matrices lie
 // behind one another.
-struct Place {
+struct BlockTile {
   int64_t slice, batch, tile;
   Range k;
-  GPUKERN_D explicit Place(const Work& w) {
+  GPUKERN_D explicit BlockTile(const Params& w) {
     const int64_t block = blockIdx.x, matrix = block / w.tiles;
     slice = w.first_batch + matrix;
     batch = slice % w.batches;
     tile = block - matrix * w.tiles;
-    k = range_of(w.ending.p.k, w.deep, w.splits, static_cast<int>(slice / w.batches));
+    k = range_of(w.epilogue.p.k, w.deep, w.splits, static_cast<int>(slice / w.batches));
   }
 };
 
 template <class T>
-GPUKERN_D void finish(const Work& w, int64_t slice, int64_t row, int64_t column, typename Number<T>::V sum) {
+GPUKERN_D void finish(const Params& w, int64_t slice, int64_t row, int64_t column, typename Number<T>::V sum) {
   typename Number<T>::V one[1] = {sum};
-  emit<T>(w.ending, slice, row, column, one);
+  emit<T>(w.epilogue, slice, row, column, one);
 }
 
 // ---- by rows --------------------------------------------------------------------------------------------------------
@@ -98,18 +98,18 @@ template <class V, int Count> struct Gathered {
 };
 
 template <class T, int Vectors>
-GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_rows(GPUKERN_GRID_CONST const Work w) {
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_rows(GPUKERN_GRID_CONST const Params w) {
   using N = Number<T>;
   using V = typename N::V;
   constexpr int width = width_of(type_of<T>()), sums = Vectors * kRowsEach;
   // Elements of a row on their way, where packets do not fit: several for the types that networks have.
   constexpr int singles = std::is_same_v<V, float> ? 4 : 1;
   using Piece = Words<T, width>;
-  const Problem& p = w.ending.p;
-  const Data& data = w.ending.data;
+  const Problem& p = w.epilogue.p;
+  const Data& data = w.epilogue.data;
   const int thread = static_cast<int>(threadIdx.x), share = w.share, mine = thread % share;
   const int vectors = static_cast<int>(p.n);
-  const Place place(w);
+  const BlockTile place(w);
   const int64_t block_row = place.tile * row_tile(share), row0 = block_row + thread / share * kRowsEach;
 
   const T* row[kRowsEach];
@@ -198,18 +198,18 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_rows(GPUKERN
 // ---- by columns -----------------------------------------------------------------------------------------------------
 
 template <class T, int Vectors>
-GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUKERN_GRID_CONST const Work w) {
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUKERN_GRID_CONST const Params w) {
   using N = Number<T>;
   using V = typename N::V;
   constexpr int width = width_of(type_of<T>()), group = min_of(16 / int(sizeof(V)), width);
   // Packets on their way, as many as registers allow beside the sums; elements take a register each.
   constexpr int rounds = Vectors == 1 ? 8 : 4, singles = Vectors == 1 && std::is_same_v<V, float> ? 2 : 1;
   using Piece = Words<T, width>;
-  const Problem& p = w.ending.p;
-  const Data& data = w.ending.data;
+  const Problem& p = w.epilogue.p;
+  const Data& data = w.epilogue.data;
   const int thread = static_cast<int>(threadIdx.x), lane = thread % warp_size(), side = w.share;
   const int slices = kThreads / side, vectors = static_cast<int>(p.n);
-  const Place place(w);
+  const BlockTile place(w);
   const int64_t tile0 = place.tile * (side * width), row0 = tile0 + thread % side * width;
   const int left = row0 < p.m ? left_of(p.m - row0, width) : 0;
   const bool whole = w.packets && left == width;
@@ -280,7 +280,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUK
       }
     }
     syncthreads();
-    if (thread < side * width && tile0 + thread < argument(w.ending).p.m) {
+    if (thread < side * width && tile0 + thread < argument(w.epilogue).p.m) {
       V all = partial[thread];
       for (int g = 1; g < warps; ++g) all += partial[g * side * width + thread];
       finish<T>(w, place.slice, tile0 + thread, v, all);
@@ -289,4 +289,4 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUK
   }
 }
 
-}  // namespace gpukern::gemm::gemv
+}  // namespace gpukern::gemm::skinny

@@ -11,14 +11,14 @@
 #include "../../../primitives/named_barrier.h"
 #include "ring.cuh"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
 template <class S> constexpr int kOut = out_of(S::BN);
 template <class S> constexpr int kReaders = S::readers * 32;  // threads that have a tile's sums
 
 // The thread's number among them.
 template <class S> GPUKERN_D int reader(int group) {
-  return static_cast<int>(threadIdx.x) - 128 - (S::in_turns ? group * 128 : 0);
+  return static_cast<int>(threadIdx.x) - 128 - (S::ping_pong ? group * 128 : 0);
 }
 // Where four sums lie that a thread has of a part: the q-th of part c.
 template <class S> GPUKERN_D uint32_t place_of_sums(const Places<S>& place, int group, int c, int q) {
@@ -47,7 +47,7 @@ GPUKERN_D void lay_out(const Places<S>& place, int group, const typename S::Sum 
 
 // Whether this block stores a part; then its sums, of all ranges.
 template <class S>
-GPUKERN_D bool gather(const Work& w, const Places<S>& place, int group, int c, int rank,
+GPUKERN_D bool gather(const Params& w, const Places<S>& place, int group, int c, int rank,
                       typename S::Sum (&sum)[S::BN / 2]) {
   if ((c * S::readers + reader<S>(group) / 32) % w.ranges != rank) return false;
 #pragma unroll 1
@@ -76,4 +76,4 @@ GPUKERN_D void attend_without_sums() {
   everyone_has_read();
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

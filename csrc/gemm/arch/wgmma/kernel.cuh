@@ -1,6 +1,6 @@
-// The product on Hopper: TMA brings tiles into a ring, wgmma multiplies them from there, and D goes out by TMA.
+// The product on Hopper: TMA loads tiles into a ring, wgmma multiplies them from there, and D goes out by TMA.
 //
-//     warpgroup 0, one thread   | t0: k0 k1 k2 .. | t1: k0 k1 ..        brings stages, as long as there are free ones
+//     warpgroup 0, one thread   | t0: k0 k1 k2 .. | t1: k0 k1 ..        loads stages, as long as there are free ones
 //                               |   ring of stages, full / empty barriers
 //     warpgroup 1  together     |    rows 0..63 of t0     | store | rows 0..63 of t1    | store
 //     warpgroup 2               |    rows 64..127 of t0   | store | rows 64..127 of t1  | store
@@ -8,8 +8,8 @@
 //     warpgroup 1  in turns     |  t0            | store t0      |  t2
 //     warpgroup 2               |  waits         |  t1           | store t1       |  t3
 //
-// A block stays on its SM and takes every so-manieth tile; the producer brings the next tile's stages while the last
-// one is stored.  docs/hopper.md follows one tile through all of this.
+// A block stays on its SM and takes every n-th (n blocks) tile; the producer loads the next tile's stages while the
+// last one is stored.  docs/hopper.md follows one tile through all of this.
 #pragma once
 #include "../../../primitives/cluster.h"
 #include "../../../primitives/dependent_launch.h"
@@ -21,24 +21,24 @@
 #include "epilogue.cuh"
 #include "producer.cuh"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
 // Named barriers 1 and 2: whose turn it is to multiply.
 GPUKERN_D void wait_for_turn(int group) { barrier_sync(1 + group, 256); }
 GPUKERN_D void give_turn(int group) { barrier_arrive(1 + group, 256); }
 
-template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place, int group, int rank) {
+template <class S> GPUKERN_D void consume(const Params& w, const Places<S>& place, int group, int rank) {
   const int warp = static_cast<int>(threadIdx.x / 32 % 4);
   const uint32_t mine = S::staging + (group * 4 + warp) * 4096;
   const uint32_t clusters = gridDim.x / blocks_together(w), first = blockIdx.x / blocks_together(w);
   typename S::Sum sum[S::MI][S::BN / 2];
   Position<S::stages> at;
-  if (S::in_turns && group == 1 && first < w.tiles) give_turn(0);  // the first is warpgroup 0's
+  if (S::ping_pong && group == 1 && first < w.tiles) give_turn(0);  // the first is warpgroup 0's
   int turn = 0;
   uint32_t other = 0;
   for (uint32_t index = first; index < w.tiles; index += clusters, turn ^= 1) {
     const Tile tile = tile_of<S>(w, index, rank);
-    if (S::in_turns) {
+    if (S::ping_pong) {
       if (turn != group) {
         at.skip(tile.steps);
         if (S::gathers && w.ranges > 1) attend_without_sums();
@@ -48,9 +48,9 @@ template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place,
       wait_for_turn(group);
     }
     multiply<S>(w, place, at, tile, group, sum);
-    if (S::in_turns && index + clusters < w.tiles) give_turn(group ^ 1);
+    if (S::ping_pong && index + clusters < w.tiles) give_turn(group ^ 1);
     if (S::gathers && w.ranges > 1) lay_out<S>(place, group, sum);
-    const int row0 = tile.row + (S::in_turns ? 0 : group * S::WM) + warp * 16;
+    const int row0 = tile.row + (S::ping_pong ? 0 : group * S::WM) + warp * 16;
     if constexpr (sizeof(typename S::Result) == 2) {
       if (w.by_tma) {
         store_by_tma<S>(w, tile, row0, place.base + mine, other, sum);
@@ -65,7 +65,7 @@ template <class S> GPUKERN_D void consume(const Work& w, const Places<S>& place,
 }
 
 template <class T, class WordA, class WordB, int BM, int BN, Consumers Way, Major A, Major B>
-GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) product(GPUKERN_GRID_CONST const Work w) {
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) product(GPUKERN_GRID_CONST const Params w) {
   using S = Shape<T, WordA, WordB, BM, BN, Way, A, B>;
   const Places<S> place{shared_address(shared_memory())};
   const int rank = blocks_together(w) > 1 ? static_cast<int>(cluster_rank()) : 0;
@@ -101,4 +101,4 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) product(GPUKERN_GRID_CONST const Work w)
   }
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

@@ -1,17 +1,17 @@
-// sm_90a: wgmma on tiles that TMA brings, for Hopper.
+// wgmma: tiles that TMA loads, multiplied from shared memory, for Hopper.
 // One line is one kernel for each of its types and layouts; nothing outside this table can be launched.
 #pragma once
 #include "operands.h"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
-constexpr const char* kName = "sm_90a";
+constexpr const char* kName = "wgmma";
 
-// How the two warpgroups that multiply share the work: one tile together, half of its rows each, or a tile each in
-// turns, so that one stores while the other multiplies.  promoting: together, and what 128 of k sum up to is added to
-// other sums by ordinary cores, which round to nearest: Hopper's tensor cores keep 14 bits of sums of float8.
+// How the two warpgroups that multiply share the work.  cooperative: one tile, half of its rows each.  ping_pong: a
+// tile each, so that one stores while the other multiplies.  promoting: cooperative, and the accumulators of 128 of k
+// are added to others by ordinary cores, which round to nearest: Hopper's tensor cores keep 14 bits of sums of float8.
 // terms: the same of float32 as bfloat16 terms (../../terms.h), of which tensor cores add every product.
-enum class Consumers : uint8_t { together, in_turns, promoting, terms };
+enum class Consumers : uint8_t { cooperative, ping_pong, promoting, terms };
 
 constexpr unsigned kHalf = bit(DType::f16) | bit(DType::bf16);
 constexpr unsigned kTf32 = bit(DType::f32);  // only where the problem allows tf32
@@ -23,34 +23,35 @@ constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
 // Sums a thread: 128 of them leave room for what else it needs, more do not (160 spill as soon as anything happens to
 // them before they are stored).  256x128 and 128x256: fewest reads of L2 a multiply-add; which of them fits m and n
 // better is the cost's to say.  128x224, x192, x160: results of which 128x256 would fill the last wave badly (by the
-// model up to a fifth of the time of Llama's and DeepSeek's layers).  In turns, 128x128 and 64x256: short k, dear ends.
-// 64x128, 64x64: results of less than a wave.  128x16, 128x32: the turned product of few rows (decoding), whose weights
-// lie along m.  Promoting rows have a second set of sums, of 64 rows at a time; no wider than the 128 columns that
-// share a scale.  Rows of terms have it too.
+// model up to a fifth of the time of Llama's and DeepSeek's layers).  Ping-pong 128x128 and 64x256: short k, or an
+// epilogue that takes long.
+// 64x128, 64x64: results of less than a wave.  128x16, 128x32: the transposed product of few rows (decoding), whose
+// weights lie along m.  Promoting rows have a second set of sums, of 64 rows at a time; no wider than the 128 columns
+// that share a scale.  Rows of terms have it too.
 // clang-format off
 //      id         types   bm   bn  consumers
-#define GPUKERN_SM90A_TILES(ROW)                \
-    ROW(w256x128,  kAll,   256, 128, together)  \
-    ROW(w128x256,  kAll,   128, 256, together)  \
-    ROW(w128x224,  kHalf,  128, 224, together)  \
-    ROW(w128x192,  kHalf,  128, 192, together)  \
-    ROW(w128x160,  kHalf,  128, 160, together)  \
-    ROW(p128x128,  kAll,   128, 128, in_turns)  \
-    ROW(p64x256,   kHalf,   64, 256, in_turns)  \
-    ROW(p64x128,   kHalf,   64, 128, in_turns)  \
-    ROW(p64x64,    kAll,    64,  64, in_turns)  \
-    ROW(d128x32,   kHalf,  128,  32, together)  \
-    ROW(d128x16,   kAll,   128,  16, together)  \
-    ROW(q256x128,  kEight, 256, 128, promoting) \
-    ROW(q128x128,  kEight, 128, 128, promoting) \
-    ROW(q128x64,   kEight, 128,  64, promoting) \
-    ROW(q128x16,   kEight, 128,  16, promoting) \
-    ROW(t256x128,  kTerms, 256, 128, terms)     \
-    ROW(t128x64,   kTerms, 128,  64, terms)     \
-    ROW(t128x16,   kTerms, 128,  16, terms)
+#define GPUKERN_WGMMA_TILES(TILE)                 \
+    TILE(w256x128,  kAll,   256, 128, cooperative) \
+    TILE(w128x256,  kAll,   128, 256, cooperative) \
+    TILE(w128x224,  kHalf,  128, 224, cooperative) \
+    TILE(w128x192,  kHalf,  128, 192, cooperative) \
+    TILE(w128x160,  kHalf,  128, 160, cooperative) \
+    TILE(p128x128,  kAll,   128, 128, ping_pong)   \
+    TILE(p64x256,   kHalf,   64, 256, ping_pong)   \
+    TILE(p64x128,   kHalf,   64, 128, ping_pong)   \
+    TILE(p64x64,    kAll,    64,  64, ping_pong)   \
+    TILE(d128x32,   kHalf,  128,  32, cooperative) \
+    TILE(d128x16,   kAll,   128,  16, cooperative) \
+    TILE(q256x128,  kEight, 256, 128, promoting)   \
+    TILE(q128x128,  kEight, 128, 128, promoting)   \
+    TILE(q128x64,   kEight, 128,  64, promoting)   \
+    TILE(q128x16,   kEight, 128,  16, promoting)   \
+    TILE(t256x128,  kTerms, 256, 128, terms)       \
+    TILE(t128x64,   kTerms, 128,  64, terms)       \
+    TILE(t128x16,   kTerms, 128,  16, terms)
 // clang-format on
 
-constexpr int kThreads = 384;       // a warpgroup that brings and two that multiply
+constexpr int kThreads = 384;       // a warpgroup that loads and two that multiply
 constexpr int kSpan = 128;          // bytes of k a tile: the widest swizzle, and of float8 a block of scales
 constexpr int kStaging = 8 * 4096;  // a warp's part of D on its way out
 constexpr int kMostStages = 10;
@@ -65,29 +66,29 @@ constexpr int64_t shared_of(int bm, int bn) {
   return int64_t{stages_of(bm, bn)} * (bm + bn) * kSpan + kStaging + kBarriers;
 }
 
-#define GPUKERN_ROW(ID, TYPES, BM, BN, CONSUMERS)                \
-  Row{#ID,                                                       \
-      TYPES,                                                     \
-      BM,                                                        \
-      BN,                                                        \
-      kSpan / 2,                                                 \
-      Consumers::CONSUMERS == Consumers::in_turns ? BM : BM / 2, \
-      BN,                                                        \
-      kThreads,                                                  \
-      shared_of(BM, BN),                                         \
-      stages_of(BM, BN)},
-inline constexpr Row kRows[] = {GPUKERN_SM90A_TILES(GPUKERN_ROW)};
-#undef GPUKERN_ROW
-constexpr int kCount = sizeof(kRows) / sizeof(Row);
+#define GPUKERN_CONFIGURATION(ID, TYPES, BM, BN, CONSUMERS)                 \
+  Configuration{#ID,                                                        \
+                TYPES,                                                      \
+                BM,                                                         \
+                BN,                                                         \
+                kSpan / 2,                                                  \
+                Consumers::CONSUMERS == Consumers::ping_pong ? BM : BM / 2, \
+                BN,                                                         \
+                kThreads,                                                   \
+                shared_of(BM, BN),                                          \
+                stages_of(BM, BN)},
+inline constexpr Configuration kConfigurations[] = {GPUKERN_WGMMA_TILES(GPUKERN_CONFIGURATION)};
+#undef GPUKERN_CONFIGURATION
+constexpr int kCount = sizeof(kConfigurations) / sizeof(Configuration);
 
 // tm x tn is a warpgroup's; bk is that of 16-bit types.
-constexpr bool promotes(const Row& r) { return r.types == kEight; }
-constexpr bool fits(const Row& r) {
+constexpr bool promotes(const Configuration& r) { return r.types == kEight; }
+constexpr bool fits(const Configuration& r) {
   return r.tm % 64 == 0 && r.tm * r.tn / 128 <= 128 && r.tn % 16 == 0 && r.stages >= 4 && r.shared <= kShared &&
          (!promotes(r) || kScaleBlock % r.bn == 0);
 }
-constexpr bool adds_terms(const Row& r) { return r.types == kTerms; }
-constexpr Traits traits(const Row& r) {
+constexpr bool adds_terms(const Configuration& r) { return r.types == kTerms; }
+constexpr Traits traits(const Configuration& r) {
   return {.lanes = 32,
           .precisions = adds_terms(r) ? kInTerms : bit(Precision::tf32),
           .tensor_cores = true,
@@ -101,26 +102,28 @@ constexpr int kTermStep = 128;
 constexpr int stage_of(const Problem& p) { return kSpan / (in_terms(p) ? 2 : bytes(p.type)); }
 constexpr int step_of(const Problem& p) { return in_terms(p) ? kTermStep : stage_of(p); }
 constexpr bool all_fit() {
-  for (const Row& r : kRows)
+  for (const Configuration& r : kConfigurations)
     if (!fits(r)) return false;
   return true;
 }
 static_assert(all_fit(), "a row of this table does not fit: accumulators, stages or shared memory");
 
-constexpr bool in_turns(const Row& r) { return r.tm == r.bm; }
-constexpr bool thin(const Row& r) { return r.bn <= 32; }
+constexpr bool ping_pong(const Configuration& r) { return r.tm == r.bm; }
+constexpr bool skinny(const Configuration& r) { return r.bn <= 32; }
 
 // D is stored along its rows, so a column-major D is the row-major one of the transposed product; a thin row lays the
 // few rows along n.
-constexpr bool turned(const Row& r, const Problem& p) { return thin(r) ? p.m < p.n : p.d.column != 1 && p.d.row == 1; }
-constexpr Problem oriented(const Row& r, const Problem& p) { return turned(r, p) ? transposed(p) : p; }
+constexpr bool transposes(const Configuration& r, const Problem& p) {
+  return skinny(r) ? p.m < p.n : p.d.column != 1 && p.d.row == 1;
+}
+constexpr Problem oriented(const Configuration& r, const Problem& p) { return transposes(r, p) ? transposed(p) : p; }
 // Of it only what selection asks every row for: a Problem is 500 bytes, and to transpose it for each question took most
 // of selection's time.
 struct Extents {
   int64_t m, n, batch;
 };
-constexpr Extents extents_of(const Row& r, const Problem& p) {
-  return turned(r, p) ? Extents{p.n, p.m, p.batch} : Extents{p.m, p.n, p.batch};
+constexpr Extents extents_of(const Configuration& r, const Problem& p) {
+  return transposes(r, p) ? Extents{p.n, p.m, p.batch} : Extents{p.m, p.n, p.batch};
 }
 
 constexpr Reason serves(const Device& d) {
@@ -156,13 +159,13 @@ constexpr Reason supports(const Problem& p, const Device& d) {
                                : terms::refused_operands(p);
   return packed(p) ? refused_copies(p) : nullptr;
 }
-// A single row may lie as TMA brings it and the same row among others not: what promises one order serves both.
+// A single row may lie as TMA loads it and the same row among others not: what promises one order serves both.
 constexpr Reason yields(const Problem& p, const Device& d) {
   if (p.batch_invariant || !packed(p) || packing_pays(p, d)) return nullptr;
   return "TMA cannot load the operands in their layout, and copying them first would take longer than it saves";
 }
 
-constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
+constexpr Reason refuses(const Configuration& r, const Problem& given, const Device& d) {
   if (!(r.types & bit(given.type))) return "it is not compiled for this type";
   if (given.type == DType::f32 && adds_terms(r) != in_terms(given))
     return adds_terms(r) ? terms::kNoTerms : "it multiplies float32 as tf32, and this call asks for bfloat16 terms";
@@ -173,7 +176,7 @@ constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
       return "it accumulates in reduced precision, which needs use_fast_accum=True and no block scales";
   }
   if (r.shared > d.shared_bytes) return "a block's stages do not fit in this device's shared memory";
-  const bool t = turned(r, given);
+  const bool t = transposes(r, given);
   const Extents p = extents_of(r, given);
   const Scale& columns = t ? given.scaling.a : given.scaling.b;
   if (promotes(r) && r.tm > 64 && given.scaling.blocks() && columns.group == 1 && columns.x != 0)
@@ -181,20 +184,20 @@ constexpr Reason refuses(const Row& r, const Problem& given, const Device& d) {
   const bool along_k = t ? a_lies_along_k(given) : b_lies_along_k(given);  // of the columns
   if (r.bn % 64 != 0 && !along_k && !(t ? copy_of_a(given) : copy_of_b(given)).matrices)
     return "its tile width is not a multiple of 64, so B (if transposed: A) must be contiguous along k";
-  if (thin(r) && p.n > 2 * r.bn) return "it serves skinny results only, with few rows or few columns";
+  if (skinny(r) && p.n > 2 * r.bn) return "it serves skinny results only, with few rows or few columns";
   const double tiles = double(ceil_div(p.m, r.bm)) * double(ceil_div(p.n, r.bn)) * double(p.batch);
   return tiles * kMaxSplits * 2 > double(kGridLimit) ? kTooManyTiles : nullptr;
 }
 
-// Two blocks whose tiles lie side by side share the larger operand's tile: each brings half of it for both.  They lie
+// Two blocks whose tiles lie side by side share the larger operand's tile: each loads half of it for both.  They lie
 // below each other where that is B.
-constexpr bool shares_b(const Row& r) { return r.bn >= r.bm; }
+constexpr bool shares_b(const Configuration& r) { return r.bn >= r.bm; }
 
 struct Grid {
   int64_t rows, columns;  // of clusters, each of one tile or two
   int cluster;
 };
-constexpr Grid grid_of(const Row& r, const Extents& p, int cluster) {
+constexpr Grid grid_of(const Configuration& r, const Extents& p, int cluster) {
   const int64_t rows = ceil_div(p.m, r.bm), columns = ceil_div(p.n, r.bn);
   return {shares_b(r) ? ceil_div(rows, cluster) : rows, shares_b(r) ? columns : ceil_div(columns, cluster), cluster};
 }
@@ -202,7 +205,7 @@ constexpr int64_t waves(int64_t tiles, int64_t sms) { return ceil_div(tiles, sms
 
 // Blocks of a cluster.  Pairs read half as much of the shared operand; where the tiles are few L2 keeps up anyway, and
 // where the odd tile costs a wave it is lost.
-constexpr int cluster_of(const Row& r, const Extents& p, int64_t ranges, int64_t sms) {
+constexpr int cluster_of(const Configuration& r, const Extents& p, int64_t ranges, int64_t sms) {
   const int64_t tiles = ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch * ranges;
   const Grid pairs = grid_of(r, p, 2);
   const int64_t paired = 2 * pairs.rows * pairs.columns * p.batch * ranges;
@@ -210,16 +213,16 @@ constexpr int cluster_of(const Row& r, const Extents& p, int64_t ranges, int64_t
                                                                                                                   : 1;
 }
 
-constexpr int64_t tiles_of(const Row& r, const Extents& p) {
+constexpr int64_t tiles_of(const Configuration& r, const Extents& p) {
   return ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch;
 }
 
 constexpr int64_t workspace(const Problem& p) { return in_terms(p) ? terms::workspace(p) : packed_bytes(p); }
-constexpr bool apart(const Problem&) { return false; }
+constexpr bool separate_epilogue(const Problem&) { return false; }
 // Columns that a warp stores at a time, 16 rows of them: what a part of the columns' sums is of.
 constexpr int out_of(int bn) { return bn % 64 == 0 ? 64 : bn % 32 == 0 ? 32 : 16; }
-constexpr int part_rows(const Row& r, const Problem& p) { return turned(r, p) ? out_of(r.bn) : 16; }
-constexpr int splits(const Row& r, const Problem& p, const Device& d) {
+constexpr int part_rows(const Configuration& r, const Problem& p) { return transposes(r, p) ? out_of(r.bn) : 16; }
+constexpr int splits(const Configuration& r, const Problem& p, const Device& d) {
   return p.batch_invariant ? 1 : splits_of(tiles_of(r, extents_of(r, p)), ceil_div(p.k, step_of(p)), d.sm_count);
 }
 
@@ -231,7 +234,7 @@ constexpr double inside_cost(int bm, int bn) { return 800 + double(bm) * bn * 4 
 constexpr bool gathers(int bm, int bn) { return inside_cost(bm, bn) < split_cost(2, double(bm) * bn / 2, 1); }
 // Clusters that run together: one stays within a group of 18 SMs, of which there may be fewer in the last.
 constexpr int64_t clusters_at_once(int blocks, int sms) { return sms / 18 * (18 / blocks) + sms % 18 / blocks; }
-constexpr bool inside(const Row& r, const Problem& given, int ranges, int sms) {
+constexpr bool inside(const Configuration& r, const Problem& given, int ranges, int sms) {
   const Extents p = extents_of(r, given);
   const double elements = double(p.m) * double(p.n) * double(p.batch);
   return gathers(r.bm, r.bn) && ranges > 1 && ranges <= kMostInside &&
@@ -253,8 +256,8 @@ constexpr double moved(const Problem& p) {
 // 6154 for all).  Promotion is an addition for each sum, 128 a cycle; half of them hide behind the other warpgroup's
 // products.  Terms are two additions for each sum of two stages, after a pass over the operands.  D goes out at 4.3e12
 // bytes a second, behind the next tile's multiplication where there is one or the consumers take turns. And nothing is
-// faster than memory, which brings each operand once and takes D; copies of operands come before all this.
-constexpr double cost(const Row& r, const Problem& given, const Device& d) {
+// faster than memory, which loads each operand once and takes D; copies of operands come before all this.
+constexpr double cost(const Configuration& r, const Problem& given, const Device& d) {
   const Extents p = extents_of(r, given);
   const int ranges = splits(r, given, d);
   const double sms = d.sm_count > 0 ? d.sm_count : 1;
@@ -267,7 +270,7 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const double shared_rows = shares_b(r) ? r.bm + double(r.bn) / cluster : double(r.bm) / cluster + r.bn;
   const double turns = double(waves(static_cast<int64_t>(tiles), d.sm_count));
   // A warpgroup alone does not fill the tensor cores quite: nothing hides its waits.
-  const double alone = in_turns(r) && turns == 1 ? 1.05 : 1;
+  const double alone = ping_pong(r) && turns == 1 ? 1.05 : 1;
   const double mma = double(r.bm) * r.bn * r.bk / 2048 / 0.96 * alone;
   const double smem = (r.bm / 64.0) * (r.bk / 16.0) * (2048 + 32.0 * r.bn) / 128;
   const double l2 = shared_rows * r.bk * 2 / rate;
@@ -277,11 +280,11 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
   const double stages =
       double(ceil_div(ceil_div(given.k, step_of(given)), ranges)) * step_of(given) / stage_of(given) * products;
   const double store = r.bm * r.bn * double(bytes(given.out)) * sms / kMemory;
-  const double exposed = in_turns(r) && turns > 1 ? store / 2 : store;
+  const double exposed = ping_pong(r) && turns > 1 ? store / 2 : store;
   // 1200 cycles of start, 600 to fill the ring; between tiles a pair of consumers has the first sums to wait for.
   const double elements = double(p.m) * double(p.n) * double(p.batch);
   const double adding = in_cluster ? inside_cost(r.bm, r.bn) : split_cost(ranges, elements, sms);
-  const double multiplying = turns * (stages * stage + (in_turns(r) ? 40 : 200)) + exposed + adding;
+  const double multiplying = turns * (stages * stage + (ping_pong(r) ? 40 : 200)) + exposed + adding;
   const double memory = moved(given) / kMemory;
   const double longer = multiplying > memory ? multiplying : memory;
   return 1800 + longer + (multiplying + memory - longer) / 8 +
@@ -291,4 +294,4 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
 // Runs one row; returns 0 or the runtime's error code.
 int launch(int row, const Problem&, const Data&, Stream);
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

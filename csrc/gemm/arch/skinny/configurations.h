@@ -5,15 +5,15 @@
 #include "kernel.cuh"
 #include "tiles.h"
 
-namespace gpukern::gemm::gemv {
+namespace gpukern::gemm::skinny {
 
-inline int run(void (*kernel)(Work), Form form, const Row& row, const Problem& given, const Data& given_data,
-               Stream stream) {
+inline int run(void (*kernel)(Params), Form form, const Configuration& row, const Problem& given,
+               const Data& given_data, Stream stream) {
   const Problem p = upright(given);
-  const Data data = turned(given) ? transposed(given_data) : given_data;
-  const bool split = data.splits > 1 || ends_apart(p);
-  Work w{};
-  w.ending = ending_of(split ? partial_of(p, turned(given)) : p, split ? partial_of(data) : data, 1);
+  const Data data = transposes(given) ? transposed(given_data) : given_data;
+  const bool split = data.splits > 1 || needs_separate_epilogue(p);
+  Params w{};
+  w.epilogue = epilogue_params(split ? partial_of(p, transposes(given)) : p, split ? partial_of(data) : data, 1);
   w.batches = p.batch;
   w.splits = data.splits;
   w.deep = depth_of(form, p);
@@ -35,15 +35,15 @@ inline int run(void (*kernel)(Work), Form form, const Row& row, const Problem& g
   return split::end(given, data, split, 0, stream);
 }
 
-template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {
+template <class T> int run_configuration(int row, const Problem& p, const Data& data, Stream stream) {
   int index = 0;
-#define GPUKERN_ROW(ID, TYPES, FORM, VECTORS)                                                      \
-  if constexpr (((TYPES) & bit(type_of<T>())) != 0)                                                \
-    if (index == row) return run(&by_##FORM<T, VECTORS>, Form::FORM, kRows[row], p, data, stream); \
+#define GPUKERN_CONFIGURATION(ID, TYPES, FORM, VECTORS)                                                      \
+  if constexpr (((TYPES) & bit(type_of<T>())) != 0)                                                          \
+    if (index == row) return run(&by_##FORM<T, VECTORS>, Form::FORM, kConfigurations[row], p, data, stream); \
   ++index;
-  GPUKERN_GEMV_ROWS(GPUKERN_ROW)
-#undef GPUKERN_ROW
+  GPUKERN_SKINNY_TILES(GPUKERN_CONFIGURATION)
+#undef GPUKERN_CONFIGURATION
   return -1;  // selection names no such row
 }
 
-}  // namespace gpukern::gemm::gemv
+}  // namespace gpukern::gemm::skinny

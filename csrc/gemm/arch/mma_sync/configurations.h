@@ -6,7 +6,7 @@
 namespace gpukern::gemm::mma_sync {
 
 // The kernel for the layouts as they lie.
-template <class C, class T> Compiled compiled(const Problem& p) {
+template <class C, class T> CompiledKernel compiled(const Problem& p) {
   if constexpr (C::multiplier == Multiplier::float8) {
     if (p.type == DType::e5m2) return {&scaled_product<C, T, true, false>, true, true};
     if (p.scaling.b_type == DType::e5m2) return {&scaled_product<C, T, false, true>, true, true};
@@ -25,21 +25,23 @@ template <class C, class T> Compiled compiled(const Problem& p) {
 
 // p: `given` as the kernel multiplies it.
 template <class T>
-int run_kernel(int row, const Compiled& c, const Problem& given, const Problem& p, const Data& data, Stream stream) {
+int run_kernel(int row, const CompiledKernel& c, const Problem& given, const Problem& p, const Data& data,
+               Stream stream) {
   if (!c.kernel) return platform::kNoKernel;  // selection names no such row
-  return run<T>(kRows[row], c, given, p, turned(kRows[row], given), apart(p), data, stream);
+  return run<T>(kConfigurations[row], c, given, p, transposes(kConfigurations[row], given), separate_epilogue(p), data,
+                stream);
 }
 
-template <class T, Multiplier M> int run_row(int row, const Problem& given, const Data& data, Stream stream) {
-  const Problem p = oriented(kRows[row], given);
-  Compiled c{};
+template <class T, Multiplier M> int run_configuration(int row, const Problem& given, const Data& data, Stream stream) {
+  const Problem p = oriented(kConfigurations[row], given);
+  CompiledKernel c{};
   int index = 0;
-#define GPUKERN_ROW(ID, MULTIPLIER, TYPES, ...)                                  \
+#define GPUKERN_CONFIGURATION(ID, MULTIPLIER, TYPES, ...)                        \
   if constexpr (Multiplier::MULTIPLIER == M && (TYPES & bit(type_of<T>())) != 0) \
     if (index == row) c = compiled<ID, T>(p);                                    \
   ++index;
-  GPUKERN_MMA_SYNC_TILES(GPUKERN_ROW)
-#undef GPUKERN_ROW
+  GPUKERN_MMA_SYNC_TILES(GPUKERN_CONFIGURATION)
+#undef GPUKERN_CONFIGURATION
   return run_kernel<T>(row, c, given, p, data, stream);
 }
 

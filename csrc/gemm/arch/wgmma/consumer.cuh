@@ -5,14 +5,14 @@
 #include "promotion.cuh"
 #include "terms.cuh"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
 // sum = A B of one tile, at least one stage of k, for this warpgroup's rows.  While one stage is multiplied the next is
 // asked for: a stage is free when the products of the one behind it are under way.
 template <class S>
-GPUKERN_D void multiply_plainly(const Work& w, const Places<S>& place, Position<S::stages>& at, int steps, int group,
+GPUKERN_D void multiply_plainly(const Params& w, const Places<S>& place, Position<S::stages>& at, int steps, int group,
                                 typename S::Sum (&sum)[S::MI][S::BN / 2]) {
-  const uint32_t rows = S::in_turns ? 0 : group * (S::WM * kSpan);
+  const uint32_t rows = S::ping_pong ? 0 : group * (S::WM * kSpan);
   int before = 0;
   for (int step = 0; step < steps; ++step) {
     mbarrier_wait_parity(place.full(at.slot), at.parity);
@@ -43,11 +43,11 @@ GPUKERN_D void multiply_plainly(const Work& w, const Places<S>& place, Position<
 }
 
 template <class S>
-GPUKERN_D void multiply(const Work& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile, int group,
+GPUKERN_D void multiply(const Params& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile, int group,
                         typename S::Sum (&sum)[S::MI][S::BN / 2]) {
   if constexpr (S::promotes) multiply_promoting(w, place, at, tile, group, sum);
   else if constexpr (S::in_terms) multiply_terms(w, place, at, tile, group, sum);
   else multiply_plainly(w, place, at, tile.steps, group, sum);
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

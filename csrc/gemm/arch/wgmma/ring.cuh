@@ -1,4 +1,4 @@
-// The ring of stages between the warp that brings tiles and the warps that multiply them, and the tiles in their order.
+// The ring of stages between the warp that loads tiles and the warps that multiply them, and the tiles in their order.
 //
 //               full[s]: the bytes are there                     empty[s]: all have read them
 //     producer ----------------------------------> consumers ----------------------------------> producer
@@ -11,9 +11,9 @@
 #include "../../schedule.h"
 #include "tiles.h"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
-// A matrix as the kernel brings or stores it: coordinates are (along a line, line, matrix), the last two exchanged
+// A matrix as the kernel loads or stores it: coordinates are (along a line, line, matrix), the last two exchanged
 // where matrices lie closer than lines do.
 struct Operand {
   TensorMap map;
@@ -21,8 +21,8 @@ struct Operand {
   int term = 0;  // matrices from one term to the next
 };
 
-struct Work {
-  Ending ending;  // first: see emit.cuh
+struct Params {
+  EpilogueParams epilogue;  // first: see emit.cuh
   Operand a, b, d;
   uint32_t rows = 0, columns = 0;  // of clusters' tiles
   uint32_t tiles = 0;              // of them in all matrices and ranges of k
@@ -53,14 +53,14 @@ template <class T, class WordA_, class WordB_, int BM_, int BN_, Consumers Way, 
   static constexpr int BM = BM_, BN = BN_, BK = kSpan / static_cast<int>(sizeof(T));
   static constexpr int step = in_terms ? kTermStep : BK;  // k that consumers take at a time
   static constexpr Major major_a = A, major_b = B;
-  static constexpr bool in_turns = Way == Consumers::in_turns, promotes = Way == Consumers::promoting;
+  static constexpr bool ping_pong = Way == Consumers::ping_pong, promotes = Way == Consumers::promoting;
   static constexpr bool shares_b = BN >= BM;
   static constexpr int stages = stages_of(BM, BN);
-  static constexpr int WM = in_turns ? BM : BM / 2, MI = WM / 64;  // a warpgroup's rows, 64 an instruction
+  static constexpr int WM = ping_pong ? BM : BM / 2, MI = WM / 64;  // a warpgroup's rows, 64 an instruction
   static constexpr uint32_t a_bytes = BM * kSpan, b_bytes = BN * kSpan, stage_bytes = a_bytes + b_bytes;
   static constexpr uint32_t staging = stages * stage_bytes, barriers = staging + kStaging;
-  static constexpr int readers = in_turns ? 4 : 8;  // warps that read a stage
-  static constexpr bool gathers = sm_90a::gathers(BM, BN);
+  static constexpr int readers = ping_pong ? 4 : 8;  // warps that read a stage
+  static constexpr bool gathers = wgmma::gathers(BM, BN);
 };
 
 // Addresses in shared memory.
@@ -95,10 +95,10 @@ struct Tile {
   int batch, slice;  // slice: of the results of all ranges
 };
 
-GPUKERN_D uint32_t blocks_together(const Work& w) { return static_cast<uint32_t>(w.cluster * w.ranges); }
+GPUKERN_D uint32_t blocks_together(const Params& w) { return static_cast<uint32_t>(w.cluster * w.ranges); }
 
 // Clusters take tiles in the order of schedule.h; of a pair's two blocks each has one, of more the range of its rank.
-template <class S> GPUKERN_D Tile tile_of(const Work& w, uint32_t index, int of_cluster) {
+template <class S> GPUKERN_D Tile tile_of(const Params& w, uint32_t index, int of_cluster) {
   const int rank = w.ranges > 1 ? 0 : of_cluster;
   const TileIndexOf<uint32_t> at = tile_in_bands(index, w.rows, w.columns);
   const int row = static_cast<int>(at.row) * (S::shares_b ? w.cluster : 1) + (S::shares_b ? rank : 0);
@@ -114,4 +114,4 @@ GPUKERN_D int scale_at(const Scale& s, int x, int block) {
   return (s.group > 1 ? x / kScaleBlock : x) * static_cast<int>(s.x) + block * static_cast<int>(s.k);
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

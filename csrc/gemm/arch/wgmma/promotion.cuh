@@ -5,7 +5,7 @@
 #include "../../../primitives/wgmma.h"
 #include "stage.cuh"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
 // The scales of this stage: of the thread's two rows of 64, and of columns: of all of them where they have one (a group
 // of 128 is never narrower than the tile), else of every 32nd from the lane's own on; other lanes ask for them.
@@ -16,7 +16,7 @@ template <int BN, bool Each> struct StageScales {
   bool alike;
 };
 template <int BN, bool Each>
-GPUKERN_D StageScales<BN, Each> stage_scales(const Ending& w, int row, int column0, int block) {
+GPUKERN_D StageScales<BN, Each> stage_scales(const EpilogueParams& w, int row, int column0, int block) {
   const Problem& p = argument(w).p;
   const Data& data = argument(w).data;
   const Scale &a = p.scaling.a, &b = p.scaling.b;
@@ -56,7 +56,7 @@ GPUKERN_D void promote(const StageScales<BN, Each>& s, const float (&part)[BN / 
 // sum = A B of one tile, for this warpgroup's rows.  64 of them at a time: there are registers for no more.  While they
 // are promoted the other warpgroup multiplies.
 template <class S>
-GPUKERN_D void multiply_promoting(const Work& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile,
+GPUKERN_D void multiply_promoting(const Params& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile,
                                   int group, float (&sum)[S::MI][S::BN / 2]) {
   static_assert(S::BK == kScaleBlock);
   const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32 % 4);
@@ -79,7 +79,7 @@ GPUKERN_D void multiply_promoting(const Work& w, const Places<S>& place, Positio
       for (int k = 0; k < kSpan / 32; ++k) add_step<S>(part, advance(a, k * 32), advance(b, k * 32), k > 0);
       wgmma_commit_group();
       wgmma_fence_operand(part);
-      const auto scales = stage_scales<S::BN, S::MI == 1>(w.ending, row + i * 64, tile.column, block);
+      const auto scales = stage_scales<S::BN, S::MI == 1>(w.epilogue, row + i * 64, tile.column, block);
       wgmma_wait_group<0>();
       wgmma_fence_operand(part);
       if (i == S::MI - 1) release<S>(w, place, at.slot);
@@ -88,4 +88,4 @@ GPUKERN_D void multiply_promoting(const Work& w, const Places<S>& place, Positio
   }
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

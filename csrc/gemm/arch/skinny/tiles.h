@@ -1,4 +1,4 @@
-// gemv: products with a thin side, D = W x for 1 to 8 vectors x, on the ordinary cores of any GPU.
+// skinny: products with a side of at most 8, D = W x for 1 to 8 vectors x, on the ordinary cores of any GPU.
 //
 // Such a product reads every element of W once and does next to nothing with it, so the rows differ in how W is read:
 //   r1, r8   threads side by side along k: for a W whose rows lie along memory (the weights of a linear layer)
@@ -18,9 +18,9 @@
 #pragma once
 #include "../../refusals.h"
 
-namespace gpukern::gemm::gemv {
+namespace gpukern::gemm::skinny {
 
-constexpr const char* kName = "gemv";
+constexpr const char* kName = "skinny";
 constexpr int kThreads = 256;
 constexpr int kMost = 8;  // vectors: from 9 on a matrix unit's smallest tile (16) is more than half used
 // Rows of W that a thread has in hand: 64 bytes on their way, and a value of x is read once for four.
@@ -31,7 +31,7 @@ enum class Form { rows, columns };
 
 // clang-format off
 //      id   types  form     vectors
-#define GPUKERN_GEMV_ROWS(ROW)   \
+#define GPUKERN_SKINNY_TILES(ROW)   \
     ROW(r1,  kAll,     rows,    1)  \
     ROW(r8,  kSingle,  rows,    8)  \
     ROW(c1,  kAll,     columns, 1)  \
@@ -41,8 +41,8 @@ enum class Form { rows, columns };
 // ---- how a block's threads lie on W ---------------------------------------------------------------------------------
 
 // The product with its long side along m: W is A, m x k, and the vectors are B, k x n.
-constexpr bool turned(const Problem& p) { return p.m < p.n; }
-constexpr Problem upright(const Problem& p) { return turned(p) ? transposed(p) : p; }
+constexpr bool transposes(const Problem& p) { return p.m < p.n; }
+constexpr Problem upright(const Problem& p) { return transposes(p) ? transposed(p) : p; }
 
 // Elements of a packet: 16 bytes, but 8 elements at most, because by columns each is a sum for each of 8 vectors: 64
 // registers.
@@ -103,15 +103,15 @@ constexpr int64_t shared_bytes(Form form, int vectors) {
 }
 
 // Tile: what a block has of the long side at most, vectors, threads that share k at least.
-#define GPUKERN_ROW(ID, TYPES, FORM, VECTORS)                                  \
-  Row{#ID,     TYPES,    Form::FORM == Form::rows ? int(row_tile(8)) : 32 * 8, \
-      VECTORS, 8,        Form::FORM == Form::rows ? kRowsEach : 8,             \
-      VECTORS, kThreads, shared_bytes(Form::FORM, VECTORS)},
-inline constexpr Row kRows[] = {GPUKERN_GEMV_ROWS(GPUKERN_ROW)};
-#undef GPUKERN_ROW
-constexpr int kCount = sizeof(kRows) / sizeof(Row);
+#define GPUKERN_CONFIGURATION(ID, TYPES, FORM, VECTORS)                                  \
+  Configuration{#ID,     TYPES,    Form::FORM == Form::rows ? int(row_tile(8)) : 32 * 8, \
+                VECTORS, 8,        Form::FORM == Form::rows ? kRowsEach : 8,             \
+                VECTORS, kThreads, shared_bytes(Form::FORM, VECTORS)},
+inline constexpr Configuration kConfigurations[] = {GPUKERN_SKINNY_TILES(GPUKERN_CONFIGURATION)};
+#undef GPUKERN_CONFIGURATION
+constexpr int kCount = sizeof(kConfigurations) / sizeof(Configuration);
 
-constexpr Form form_of(const Row& r) { return r.tm == kRowsEach ? Form::rows : Form::columns; }
+constexpr Form form_of(const Configuration& r) { return r.tm == kRowsEach ? Form::rows : Form::columns; }
 
 constexpr Reason serves(const Device& d) {
   return d.vendor == Vendor::host ? "it runs on GPUs, and this device is the CPU" : nullptr;
@@ -133,7 +133,7 @@ constexpr Reason supports(const Problem& p, const Device& d) {
   return nullptr;
 }
 
-constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
+constexpr Reason refuses(const Configuration& r, const Problem& p, const Device& d) {
   if (!(r.types & bit(p.type))) return "it is not compiled for this type";
   if ((p.m < p.n ? p.m : p.n) > r.bn) return "it multiplies by one vector only; this product has more";
   if (r.shared > d.shared_bytes) return "a block's partial sums do not fit in this device's shared memory";
@@ -141,14 +141,14 @@ constexpr Reason refuses(const Row& r, const Problem& p, const Device& d) {
 }
 
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
-constexpr Traits traits(const Row&) {
+constexpr Traits traits(const Configuration&) {
   return {.precisions = bit(Precision::strict), .multiplier = "multiply-add", .clock = kClock};
 }
-constexpr bool inside(const Row&, const Problem&, int, int) { return false; }
+constexpr bool inside(const Configuration&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }
-constexpr bool apart(const Problem& p) { return ends_apart(p); }
-constexpr int part_rows(const Row&, const Problem&) { return 0; }
-constexpr int splits(const Row& r, const Problem& given, const Device& d) {
+constexpr bool separate_epilogue(const Problem& p) { return needs_separate_epilogue(p); }
+constexpr int part_rows(const Configuration&, const Problem&) { return 0; }
+constexpr int splits(const Configuration& r, const Problem& given, const Device& d) {
   const Problem p = upright(given);
   const Form form = form_of(r);
   return splits_of(tiles_of(form, p) * p.batch, ceil_div(p.k, depth_of(form, p)), 4 * d.sm_count);
@@ -156,8 +156,8 @@ constexpr int splits(const Row& r, const Problem& given, const Device& d) {
 
 // Modelled cycles: what is read of W, at 19 bytes a cycle and processor (4.3 TB/s on 132 at 1.7 GHz), and the turns of
 // blocks, each with 2000 cycles to start, wait for memory and add up.  Where threads side by side are not neighbours in
-// memory, each brings a sector of 32 bytes; single elements cost about a third more than packets.
-constexpr double cost(const Row& r, const Problem& given, const Device& d) {
+// memory, each loads a sector of 32 bytes; single elements cost about a third more than packets.
+constexpr double cost(const Configuration& r, const Problem& given, const Device& d) {
   const Problem p = upright(given);
   const Form form = form_of(r);
   const double sms = d.sm_count > 0 ? d.sm_count : 1, size = bytes(p.type);
@@ -176,4 +176,4 @@ constexpr double cost(const Row& r, const Problem& given, const Device& d) {
 // Runs one row; returns 0 or the runtime's error code.
 int launch(int row, const Problem&, const Data&, Stream);
 
-}  // namespace gpukern::gemm::gemv
+}  // namespace gpukern::gemm::skinny

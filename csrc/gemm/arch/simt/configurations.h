@@ -21,16 +21,17 @@ template <class C, class T> int run(const Problem& p, const Data& data, Stream s
   using LoadA = Loader<T, C::bm, C::bk, C::threads>;
   using LoadB = Loader<T, C::bn, C::bk, C::threads>;
   constexpr size_t shared = 2 * C::bk * (LoadA::line + LoadB::line) * sizeof(V);
-  const bool split = data.splits > 1 || ends_apart(p);
+  const bool split = data.splits > 1 || needs_separate_epilogue(p);
   const Problem stored = split ? partial_of(p) : p;
-  Work w{ending_of(stored, split ? partial_of(data) : data, Place<V, C::tm, C::tn, C::bn / (8 * C::tn)>::gn),
-         0,
-         p.batch,
-         data.splits,
-         along_k(p.a.column, p.a.row),
-         along_k(p.b.row, p.b.column),
-         false,
-         false};
+  Params w{
+      epilogue_params(stored, split ? partial_of(data) : data, ThreadTile<V, C::tm, C::tn, C::bn / (8 * C::tn)>::gn),
+      0,
+      p.batch,
+      data.splits,
+      along_k(p.a.column, p.a.row),
+      along_k(p.b.row, p.b.column),
+      false,
+      false};
   w.a_packets = packets_fit(w.a_along_k ? p.a.column : p.a.row, p.a.align, LoadA::width, size);
   w.b_packets = packets_fit(w.b_along_k ? p.b.row : p.b.column, p.b.align, LoadB::width, size);
   const int64_t tiles = ceil_div(p.m, C::bm) * ceil_div(p.n, C::bn), at_once = batches_per_launch(tiles);
@@ -43,14 +44,14 @@ template <class C, class T> int run(const Problem& p, const Data& data, Stream s
   return split::end(p, data, split, 0, stream);
 }
 
-template <class T> int run_row(int row, const Problem& p, const Data& data, Stream stream) {
+template <class T> int run_configuration(int row, const Problem& p, const Data& data, Stream stream) {
   int index = 0;
-#define GPUKERN_ROW(ID, TYPES, ...)                       \
+#define GPUKERN_CONFIGURATION(ID, TYPES, ...)             \
   if constexpr ((TYPES & bit(type_of<T>())) != 0)         \
     if (index == row) return run<ID, T>(p, data, stream); \
   ++index;
-  GPUKERN_SIMT_TILES(GPUKERN_ROW)
-#undef GPUKERN_ROW
+  GPUKERN_SIMT_TILES(GPUKERN_CONFIGURATION)
+#undef GPUKERN_CONFIGURATION
   return -1;  // selection names no such row
 }
 

@@ -14,7 +14,7 @@
 #include "../../parts.cuh"
 #include "ranges.cuh"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
 constexpr uint32_t kBox = 2048;  // of a warp's two
 
@@ -55,10 +55,10 @@ template <class S, int N> GPUKERN_D void fill_box(uint32_t box, float alpha, con
 
 // other: the box that is next, 0 or kBox; boxes go on taking turns from tile to tile.
 template <class S>
-GPUKERN_D void store_by_tma(const Work& w, const Tile& t, int row0, uint32_t mine, uint32_t& other,
+GPUKERN_D void store_by_tma(const Params& w, const Tile& t, int row0, uint32_t mine, uint32_t& other,
                             const float (&sum)[S::MI][S::BN / 2]) {
   constexpr int parts = S::BN / kOut<S>, each = kOut<S> / 2;
-  const float alpha = static_cast<float>(w.ending.p.epilogue.alpha);
+  const float alpha = static_cast<float>(w.epilogue.p.epilogue.alpha);
   const bool leads = threadIdx.x % 32 == 0;
 #pragma unroll
   for (int i = 0; i < S::MI; ++i)
@@ -89,7 +89,7 @@ template <int Out> GPUKERN_D int place_in_slab(int row, int column) {
 }
 
 // v: neighbours from (row, column) on.  Scales of blocks of k are in the sums already (promotion.cuh).
-GPUKERN_D void scale_whole(const Ending& w, int row, int column, float (&v)[4]) {
+GPUKERN_D void scale_whole(const EpilogueParams& w, int row, int column, float (&v)[4]) {
   const Problem& p = argument(w).p;
   if (p.scaling.blocks()) return;
 #pragma unroll
@@ -101,7 +101,7 @@ GPUKERN_D void scale_whole(const Ending& w, int row, int column, float (&v)[4]) 
 }
 
 template <class S>
-GPUKERN_D void store_by_threads(const Work& w, const Places<S>& place, const Tile& t, int group, int rank, int row0,
+GPUKERN_D void store_by_threads(const Params& w, const Places<S>& place, const Tile& t, int group, int rank, int row0,
                                 typename S::Sum* slab, typename S::Sum (&sum)[S::MI][S::BN / 2]) {
   using T = typename S::Result;
   using V = typename S::Sum;
@@ -129,7 +129,7 @@ GPUKERN_D void store_by_threads(const Work& w, const Places<S>& place, const Til
     for (int q = lane; q < 16 * out / 4; q += 32) {  // one copy of what follows, for both directions
       int r = q / (out / 4), x = q % (out / 4) * 4;
       V v[4];
-      if (w.ending.down) {
+      if (w.epilogue.down) {
         r = q % 4 * 4, x = q / 4;
 #pragma unroll
         for (int e = 0; e < 4; ++e) v[e] = slab[place_in_slab<out>(r + e, x)];
@@ -138,16 +138,16 @@ GPUKERN_D void store_by_threads(const Work& w, const Places<S>& place, const Til
 #pragma unroll
         for (int e = 0; e < 4; ++e) v[e] = packet.v[e];
       }
-      if constexpr (std::is_same_v<T, float8_t>) scale_whole(w.ending, row + r, column + x, v);
-      const bool stored = emit<T, true>(w.ending, t.slice, row + r, column + x, v);
-      if (summed && stored && w.ending.data.parts) {
+      if constexpr (std::is_same_v<T, float8_t>) scale_whole(w.epilogue, row + r, column + x, v);
+      const bool stored = emit<T, true>(w.epilogue, t.slice, row + r, column + x, v);
+      if (summed && stored && w.epilogue.data.parts) {
 #pragma unroll
         for (int e = 0; e < 4; ++e) total[e] += v[e];
       }
     }
     if constexpr (summed)
-      if (w.ending.data.parts) store_part<16, out>(w.ending, row, column, w.ending.down ? 4 : out / 4, total);
+      if (w.epilogue.data.parts) store_part<16, out>(w.epilogue, row, column, w.epilogue.down ? 4 : out / 4, total);
   }
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

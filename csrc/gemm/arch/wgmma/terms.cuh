@@ -1,14 +1,14 @@
 // float32 as bfloat16 terms (../../divide.cuh): all products of terms of 128 of k, from the smallest on, and then the
 // next 128.  Tensor cores cut what they add, so each product of 128 of k is made anew and added to float32 sums, to
 // nearest, by ordinary cores.  128 and not 64, because that is half of the additions, and two stages of four can be
-// kept while the others are brought.
+// kept while the others are loaded.
 #pragma once
 #include "../../../primitives/mbarrier.h"
 #include "../../../primitives/wgmma.h"
 #include "../../divide.cuh"
 #include "stage.cuh"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
 // total += part / 2^(8 order).  Infinity and NaN lie in the first terms, whose product has them right; every other one
 // may make NaN of them, so of those only finite numbers are added.  One by one: to ask first whether all are finite is
@@ -23,7 +23,7 @@ template <int N> GPUKERN_D void add_product(int order, const float (&part)[N], f
 
 // sum = A B of one tile, for this warpgroup's rows; 64 of them at a time, as in promotion.cuh.
 template <class S>
-GPUKERN_D void multiply_terms(const Work& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile,
+GPUKERN_D void multiply_terms(const Params& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile,
                               int group, float (&sum)[S::MI][S::BN / 2]) {
   constexpr int stages = S::step / S::BK;
   static_assert(stages == 2);
@@ -67,4 +67,4 @@ GPUKERN_D void multiply_terms(const Work& w, const Places<S>& place, Position<S:
     }
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma

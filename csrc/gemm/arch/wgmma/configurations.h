@@ -6,7 +6,7 @@
 #include "../../split/split.h"
 #include "kernel.cuh"
 
-namespace gpukern::gemm::sm_90a {
+namespace gpukern::gemm::wgmma {
 
 // The map of a matrix of which one copy moves `along` neighbours of `lines` lines; false where TMA takes no such
 // matrix.
@@ -36,28 +36,28 @@ inline bool ends_by_tma(const Problem& p) {
   const Epilogue& e = p.epilogue;
   return bytes(p.type) == 2 && p.out == p.type && !e.addend && !e.residual && e.activation == Activation::none &&
          e.derivative == Activation::none && !e.row_scale && !e.column_scale && e.sums == Sums::none &&
-         brought(p.d, lines_of_d(p)) && (p.batch == 1 || p.d.batch != 0);
+         loadable(p.d, lines_of_d(p)) && (p.batch == 1 || p.d.batch != 0);
 }
 
 // A kernel and what its launch must know of it.  All of a file are launched by one function: the host's part is
 // compiled once, not for every tile and layout.
-struct Compiled {
-  void (*kernel)(Work);
+struct CompiledKernel {
+  void (*kernel)(Params);
   Major a, b;
-  DType type;  // of the operands as they are brought
+  DType type;  // of the operands as they are loaded
 };
 
-// An operand as it is brought: as it lies, or what a pass has made of it.
-struct Matrix {
+// An operand as it is loaded: as it lies, or what a pass has made of it.
+struct LoadedOperand {
   const void* at;
   Layout layout;
   int64_t batch;
   int term = 0;  // matrices of a term, where it lies as terms
 };
 
-// The map of an operand's tile of x rows or columns, or of the half that a block of a pair brings.
-inline bool describe_tile(const Matrix& from, const Lines& m, const Compiled& c, int x, Major major, bool half,
-                          Operand& o) {
+// The map of an operand's tile of x rows or columns, or of the half that a block of a pair loads.
+inline bool describe_tile(const LoadedOperand& from, const Lines& m, const CompiledKernel& c, int x, Major major,
+                          bool half, Operand& o) {
   const int span = kSpan / bytes(c.type), lines = (major == Major::k ? x : span) / (half ? 2 : 1);
   if (!describe(from.at, from.layout, m, from.batch, bytes(c.type), static_cast<uint32_t>(span),
                 static_cast<uint32_t>(lines), c.type == DType::f32, o))
@@ -68,8 +68,8 @@ inline bool describe_tile(const Matrix& from, const Lines& m, const Compiled& c,
 }
 
 // The terms of an operand: to TMA a batch of all their matrices.
-inline Matrix matrix_of(const terms::Operand& o, int terms, bool by_rows) {
-  const terms::Place& p = o.place;
+inline LoadedOperand matrix_of(const terms::Operand& o, int terms, bool by_rows) {
+  const terms::TermLayout& p = o.place;
   const Layout l = by_rows ? Layout{p.pitch, 1, p.matrix(), 16} : Layout{1, p.pitch, p.matrix(), 16};
   return {o.to, l, terms * p.batches, static_cast<int>(p.batches)};
 }
@@ -79,20 +79,20 @@ int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream
 int pack(const Problem& p, Data& data, Stream stream);
 
 // Both operands' maps, after the pass that they need.  p: what was given as the row multiplies it (oriented).
-inline int bring_operands(const Row& row, const Compiled& c, const Problem& p, bool turned, Data data, Work& w,
-                          Stream stream) {
+inline int describe_operands(const Configuration& row, const CompiledKernel& c, const Problem& p, bool is_transposed,
+                             Data data, Params& w, Stream stream) {
   if (workspace(p) && !data.workspace) return platform::kNoKernel;
   if (packed(p))
     if (const int error = pack(p, data, stream)) return error;
-  const Problem q = as_brought(p);
-  Matrix a{data.a, q.a, q.batch}, b{data.b, q.b, q.batch};
+  const Problem q = as_loaded(p);
+  LoadedOperand a{data.a, q.a, q.batch}, b{data.b, q.b, q.batch};
   if (in_terms(p)) {
     terms::Division d;
     if (const int error = divide(p, data, d, stream)) return error;
     a = matrix_of(d.a, d.terms, c.a == Major::k);
     b = matrix_of(d.b, d.terms, c.b == Major::mn);
     w.products = term_products(p.precision);
-    for (int i = 0; i < w.products; ++i) w.pairs[i] = terms::pair(i, w.products, turned);
+    for (int i = 0; i < w.products; ++i) w.pairs[i] = terms::pair(i, w.products, is_transposed);
   }
   const bool pair = w.cluster > 1, by_b = shares_b(row);
   const Lines lines_a = lines_of(a.layout, p.m, p.k, c.a == Major::k);
@@ -103,9 +103,9 @@ inline int bring_operands(const Row& row, const Compiled& c, const Problem& p, b
 }
 
 // p: `given` as the row multiplies it (oriented).
-inline int run(const Row& row, const Compiled& c, const Problem& given, const Problem& p, const Data& given_data,
-               Stream stream) {
-  const bool t = turned(row, given);
+inline int run(const Configuration& row, const CompiledKernel& c, const Problem& given, const Problem& p,
+               const Data& given_data, Stream stream) {
+  const bool t = transposes(row, given);
   Data data = t ? transposed(given_data) : given_data;
   const int out = out_of(row.bn);
   const bool in_cluster = data.splits > 1 && gathers(row.bm, row.bn) &&
@@ -115,14 +115,14 @@ inline int run(const Row& row, const Compiled& c, const Problem& given, const Pr
   const int64_t steps = ceil_div(p.k, step_of(p)), range_steps = ceil_div(steps, data.splits);
   data.splits = static_cast<int>(ceil_div(steps, range_steps));
   const Problem stored = split ? partial_of(p, t) : p;
-  Work w{ending_of(stored, split ? partial_of(data) : data, 4, runs_down(stored))};
+  Params w{epilogue_params(stored, split ? partial_of(data) : data, 4, runs_down(stored))};
   const Extents extents{p.m, p.n, p.batch};
   w.batches = static_cast<int>(p.batch);
   w.steps = static_cast<int>(steps);
   w.range_steps = static_cast<int>(range_steps);
   w.ranges = in_cluster ? data.splits : 1;
   if (!in_cluster) w.cluster = data.cluster > 0 ? data.cluster : cluster_of(row, extents, data.splits, data.processors);
-  if (const int error = bring_operands(row, c, p, t, data, w, stream)) return error;
+  if (const int error = describe_operands(row, c, p, t, data, w, stream)) return error;
   w.by_tma = !in_cluster && ends_by_tma(stored) &&
              describe(data.d, p.d, lines_of_d(p), p.batch, bytes(p.type), static_cast<uint32_t>(out), 16, false, w.d);
   const Grid grid = grid_of(row, extents, w.cluster);
@@ -141,7 +141,7 @@ inline int run(const Row& row, const Compiled& c, const Problem& given, const Pr
 }
 
 // The kernel for the layouts as they lie, of a tile or of a pair of float8 formats.
-template <class T, int BM, int BN, Consumers Way> Compiled compiled(const Problem& p) {
+template <class T, int BM, int BN, Consumers Way> CompiledKernel compiled(const Problem& p) {
   constexpr Major k = Major::k, mn = Major::mn;
   constexpr DType type = type_of<T>();
   const bool along_a = a_lies_along_k(p), along_b = b_lies_along_k(p);
@@ -163,20 +163,20 @@ template <class T, int BM, int BN, Consumers Way> Compiled compiled(const Proble
   return {};
 }
 
-template <class T, Consumers Way> using Brought = std::conditional_t<Way == Consumers::terms, bfloat16_t, T>;
+template <class T, Consumers Way> using Loaded = std::conditional_t<Way == Consumers::terms, bfloat16_t, T>;
 
-template <class T> int run_row(int row, const Problem& given, const Data& data, Stream stream) {
-  const Problem p = oriented(kRows[row], given), seen = as_brought(p);
-  Compiled c{};
+template <class T> int run_configuration(int row, const Problem& given, const Data& data, Stream stream) {
+  const Problem p = oriented(kConfigurations[row], given), seen = as_loaded(p);
+  CompiledKernel c{};
   int index = 0;
-#define GPUKERN_ROW(ID, TYPES, BM, BN, CONSUMERS)                                                         \
-  if constexpr ((TYPES & bit(type_of<T>())) != 0)                                                         \
-    if (index == row) c = compiled<Brought<T, Consumers::CONSUMERS>, BM, BN, Consumers::CONSUMERS>(seen); \
+#define GPUKERN_CONFIGURATION(ID, TYPES, BM, BN, CONSUMERS)                                              \
+  if constexpr ((TYPES & bit(type_of<T>())) != 0)                                                        \
+    if (index == row) c = compiled<Loaded<T, Consumers::CONSUMERS>, BM, BN, Consumers::CONSUMERS>(seen); \
   ++index;
-  GPUKERN_SM90A_TILES(GPUKERN_ROW)
-#undef GPUKERN_ROW
+  GPUKERN_WGMMA_TILES(GPUKERN_CONFIGURATION)
+#undef GPUKERN_CONFIGURATION
   if (!c.kernel) return platform::kNoKernel;  // selection names no such row
-  return run(kRows[row], c, given, p, data, stream);
+  return run(kConfigurations[row], c, given, p, data, stream);
 }
 
-}  // namespace gpukern::gemm::sm_90a
+}  // namespace gpukern::gemm::wgmma
