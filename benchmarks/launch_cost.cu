@@ -87,8 +87,8 @@ int main() {
   data.processors = 132;
   const auto cost = [&](const char* what, int row, const Problem& p, int splits, bool fresh) {
     const wgmma::CompiledKernel c{
-        &wgmma::product<bfloat16_t, bfloat16_t, bfloat16_t, 64, 64, wgmma::Consumers::ping_pong, Major::k, Major::k>,
-        Major::k, Major::k, Type::bf16};
+        &wgmma::product<wgmma::p64x64, bfloat16_t, bfloat16_t, bfloat16_t, Major::k, Major::k>, Major::k, Major::k,
+        Type::bf16};
     data.splits = splits;
     int failed = 0;
     const double took = nanoseconds([&](int i) {

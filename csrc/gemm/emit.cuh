@@ -3,7 +3,7 @@
 // A thread hands over P neighbours of D at a time, along a row or down a column.  They are loaded and stored as one
 // packet where addresses allow, else one by one; what lies outside D is dropped.
 #pragma once
-#include "../core/number.h"
+#include "../primitives/packets.h"
 #include "../primitives/rotate.h"
 #include "epilogue.h"
 
@@ -69,49 +69,20 @@ template <bool Backward, class V> GPUKERN_OUTLINE V activated(Activation kind, b
   return activate(kind, Backward && backward, g, x);
 }
 
-// P elements of C, S or the residual from (row, column) on, `left` of which are there.
-template <class O, class V, int P>
-GPUKERN_D void fetch(const O* from, const Layout& l, bool packets, bool down, int left, V (&v)[P]) {
-  if (packets && left >= P) {
-    const auto packet = load_packet(reinterpret_cast<const Packet<O, P>*>(from));
-#pragma unroll
-    for (int i = 0; i < P; ++i) v[i] = Number<O>::widen(packet.v[i]);
-  } else {
-    const int64_t step = down ? l.row : l.column;
-#pragma unroll
-    for (int i = 0; i < P; ++i) v[i] = i < left ? Number<O>::widen(from[i * step]) : V{};
-  }
-}
-
 // A scale in the type of the sums.
 template <class V> GPUKERN_D V scale_of(DType type, double x, double imaginary, int64_t integer) {
   if constexpr (is_complex<V>) return {static_cast<decltype(V::re)>(x), static_cast<decltype(V::re)>(imaginary)};
   else return whole(type) ? static_cast<V>(integer) : static_cast<V>(x);
 }
 
-// The same from elements of O, or of Wide where D has that type.
+// P elements of C, S or the residual, of O, or of Wide where D has that type.
 template <class O, class Wide, class V, int P>
-GPUKERN_D void fetch(const EpilogueParams& w, const void* from, const Layout& l, int64_t offset, bool packets, int left,
-                     V (&v)[P]) {
+GPUKERN_D void load_tensor(const EpilogueParams& w, const void* from, const Layout& l, int64_t offset, bool packets,
+                           int left, V (&v)[P]) {
   if constexpr (!std::is_same_v<O, Wide>)
-    if (w.wide) return fetch(static_cast<const Wide*>(from) + offset, l, packets, w.down, left, v);
-  fetch(static_cast<const O*>(from) + offset, l, packets, w.down, left, v);
-}
-
-// Stores P numbers, `left` of which are there, as elements of type O.
-template <class O, class V, int P, class Narrow>
-GPUKERN_D void put(O* to, const Layout& l, bool packets, bool down, int left, const V (&v)[P], Narrow narrow) {
-  if (packets && left == P) {
-    Packet<O, P> packet;
-#pragma unroll
-    for (int i = 0; i < P; ++i) packet.v[i] = narrow(v[i]);
-    store_packet(reinterpret_cast<Packet<O, P>*>(to), packet);
-  } else {
-    const int64_t step = down ? l.row : l.column;
-#pragma unroll
-    for (int i = 0; i < P; ++i)
-      if (i < left) to[i * step] = narrow(v[i]);
-  }
+    if (w.wide)
+      return primitives::load_neighbours(static_cast<const Wide*>(from) + offset, l, packets, w.down, left, v);
+  primitives::load_neighbours(static_cast<const O*>(from) + offset, l, packets, w.down, left, v);
 }
 
 // activation(alpha * r c * sum + beta * C) * derivative'(S) + residual.  Backward: training's ends too, the derivative
@@ -134,7 +105,7 @@ GPUKERN_D void complete(const EpilogueParams& w, int64_t batch, int64_t row, int
       const V* from = static_cast<const V*>(side == 0 ? data.row_scale : data.column_scale);
       from += batch * l.batch + row * l.row + column * l.column;
       V scale[P];
-      fetch(from, l, false, w.down, left, scale);
+      primitives::load_neighbours(from, l, false, w.down, left, scale);
 #pragma unroll
       for (int i = 0; i < P; ++i) v[i] *= scale[i];
     }
@@ -151,7 +122,7 @@ GPUKERN_D void complete(const EpilogueParams& w, int64_t batch, int64_t row, int
       const Layout& l = step == 0 ? p.c : step == 2 ? p.saved : p.residual;
       const void* const from = step == 0 ? data.c : step == 2 ? data.saved : data.residual;
       const bool packets = step == 0 ? w.c_packets : step == 2 ? w.saved_packets : w.residual_packets;
-      fetch<O, Wide>(w, from, l, batch * l.batch + row * l.row + column * l.column, packets, left, x);
+      load_tensor<O, Wide>(w, from, l, batch * l.batch + row * l.row + column * l.column, packets, left, x);
     }
     if (step == 0) {
       const V beta = scale_of<V>(p.type, e.beta, e.beta_imaginary, e.whole_beta);
@@ -163,8 +134,8 @@ GPUKERN_D void complete(const EpilogueParams& w, int64_t batch, int64_t row, int
     } else if constexpr (std::is_floating_point_v<V>) {
       if (Backward && step == 1 && e.aux) {
         const int64_t offset = batch * p.aux.batch + row * p.aux.row + column * p.aux.column;
-        put(static_cast<O*>(data.aux) + offset, p.aux, w.aux_packets, w.down, left, v,
-            [](V number) { return Number<O>::narrow(number); });
+        primitives::store_neighbours(static_cast<O*>(data.aux) + offset, p.aux, w.aux_packets, w.down, left, v,
+                                     [](V number) { return Number<O>::narrow(number); });
       }
 #pragma unroll 1
       for (int i = 0; i < P; ++i) {
@@ -187,10 +158,11 @@ GPUKERN_OUTLINE_CUDA Several<V, P> completed(const EpilogueParams& w, int64_t ba
   return sums;
 }
 
-// The same into D.
+// P elements of D.
 template <class O, class V, int P, class Narrow>
-GPUKERN_D void put(const EpilogueParams& w, const Layout& l, int64_t offset, int left, const V (&v)[P], Narrow narrow) {
-  put(static_cast<O*>(w.data.d) + offset, l, w.d_packets, w.down, left, v, narrow);
+GPUKERN_D void store_result(const EpilogueParams& w, const Layout& l, int64_t offset, int left, const V (&v)[P],
+                            Narrow narrow) {
+  primitives::store_neighbours(static_cast<O*>(w.data.d) + offset, l, w.d_packets, w.down, left, v, narrow);
 }
 
 // What of P neighbours from (row, column) on is in D.
@@ -221,10 +193,10 @@ GPUKERN_D bool emit_as(const EpilogueParams& w, int64_t batch, int64_t row, int6
   const int64_t offset = batch * p.d.batch + row * p.d.row + column * p.d.column;
   if constexpr (!std::is_same_v<O, Wide>)
     if (w.wide) {
-      put<Wide>(w, p.d, offset, left, v, [](V x) { return Number<Wide>::narrow(x); });
+      store_result<Wide>(w, p.d, offset, left, v, [](V x) { return Number<Wide>::narrow(x); });
       return true;
     }
-  put<O>(w, p.d, offset, left, v, [](V x) { return Number<O>::narrow(x); });
+  store_result<O>(w, p.d, offset, left, v, [](V x) { return Number<O>::narrow(x); });
   return true;
 }
 
@@ -243,13 +215,14 @@ GPUKERN_D void emit_scaled(const EpilogueParams& w, int64_t batch, int64_t row, 
   }
   const int64_t offset = batch * p.d.batch + row * p.d.row + column * p.d.column;
   switch (p.out) {
-    case DType::f32: return put<float>(w, p.d, offset, left, v, [](float x) { return x; });
-    case DType::f16: return put<half_t>(w, p.d, offset, left, v, [](float x) { return from_float<half_t>(x); });
+    case DType::f32: return store_result<float>(w, p.d, offset, left, v, [](float x) { return x; });
+    case DType::f16:
+      return store_result<half_t>(w, p.d, offset, left, v, [](float x) { return from_float<half_t>(x); });
     case DType::bf16:
-      return put<bfloat16_t>(w, p.d, offset, left, v, [](float x) { return from_float<bfloat16_t>(x); });
+      return store_result<bfloat16_t>(w, p.d, offset, left, v, [](float x) { return from_float<bfloat16_t>(x); });
     default: {
       const Format8 format = format_of(p.out);
-      put<float8_t>(w, p.d, offset, left, v, [&](float x) { return narrow(x, format); });
+      store_result<float8_t>(w, p.d, offset, left, v, [&](float x) { return narrow(x, format); });
     }
   }
 }

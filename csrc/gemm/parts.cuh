@@ -1,5 +1,6 @@
 // Sums of columns of D, made by the warps that store it: parts, which split/ adds in their order.
 #pragma once
+#include "../primitives/reduce.h"
 #include "emit.cuh"
 
 namespace gpukern::gemm {
@@ -10,9 +11,7 @@ template <int WM, int WN, int P>
 GPUKERN_D void store_part(const EpilogueParams& w, int64_t row0, int64_t column0, int across, float (&total)[P]) {
   const Problem& p = argument(w).p;
   const int lane = static_cast<int>(threadIdx.x % 32);
-  for (int mask = across; mask < 32; mask *= 2)
-#pragma unroll
-    for (int e = 0; e < P; ++e) total[e] += shfl_xor(total[e], mask);
+  primitives::add_lanes(total, across, 32);
   const int64_t length = w.down ? p.m : p.n, first = (w.down ? row0 : column0) + lane * P;
   const int64_t part = w.down ? column0 / WN : row0 / WM;
   const bool there = lane < across && (w.down ? column0 < p.n : row0 < p.m);

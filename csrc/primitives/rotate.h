@@ -33,4 +33,14 @@ template <class V, int M, int N, int L> GPUKERN_D void rotate(V (&x)[M][N][L]) {
     }
 }
 
+// The first By of M times N, row by row, go to the end.
+template <int By, class V, int M, int N> GPUKERN_D void rotate(V (&x)[M][N]) {
+  V first[By];
+#pragma unroll
+  for (int e = 0; e < By; ++e) first[e] = x[0][e];
+#pragma unroll
+  for (int f = 0; f < M * N; ++f)
+    x[f / N][f % N] = f + By < M * N ? x[(f + By) / N][(f + By) % N] : first[f + By - M * N];
+}
+
 }  // namespace gpukern

@@ -16,6 +16,8 @@ GPUKERN_HD constexpr uint32_t swizzled(uint32_t address, Swizzle s) {
   return address ^ (address >> 3 & mask);
 }
 
+constexpr int kSpan = 128;  // bytes of the widest; of a line of the tiles that wgmma reads
+
 struct TensorMapFields {
   static constexpr int kMaxRank = 5;
   void* address = nullptr;

@@ -3,12 +3,11 @@
 #include "gemm/arch/wgmma/configurations.h"
 
 namespace gpukern::gemm::wgmma {
-#define GPUKERN_KERNEL_OF(T, WORD, BM, BN, WAY, A, B)                                          \
-  template __global__ void product<T, WORD, WORD, BM, BN, Consumers::WAY, Major::A, Major::B>( \
-      GPUKERN_GRID_CONST const Params);
-GPUKERN_KERNEL_OF(bfloat16_t, bfloat16_t, 256, 128, cooperative, k, mn)
-GPUKERN_KERNEL_OF(bfloat16_t, bfloat16_t, 128, 16, cooperative, k, k)
-GPUKERN_KERNEL_OF(bfloat16_t, bfloat16_t, 128, 128, ping_pong, mn, k)
-GPUKERN_KERNEL_OF(bfloat16_t, bfloat16_t, 256, 128, terms, k, k)
-GPUKERN_KERNEL_OF(float8_t, e4m3_t, 256, 128, promoting, k, k)
+#define GPUKERN_KERNEL_OF(ID, T, WORD, A, B) \
+  template __global__ void product<ID, T, WORD, WORD, Major::A, Major::B>(GPUKERN_GRID_CONST const Params);
+GPUKERN_KERNEL_OF(w256x128, bfloat16_t, bfloat16_t, k, mn)
+GPUKERN_KERNEL_OF(d128x16, bfloat16_t, bfloat16_t, k, k)
+GPUKERN_KERNEL_OF(p128x128, bfloat16_t, bfloat16_t, mn, k)
+GPUKERN_KERNEL_OF(t256x128, float, bfloat16_t, k, k)
+GPUKERN_KERNEL_OF(q256x128, float8_t, e4m3_t, k, k)
 }  // namespace gpukern::gemm::wgmma

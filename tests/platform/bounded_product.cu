@@ -14,8 +14,8 @@ extern "C" __attribute__((visibility("default"))) const char* bounded_product(co
   p.a = {k, 1, 0, 16}, p.b = {1, k, 0, 16}, p.d = {n, 1, 0, 16};
   Data data;
   data.a = a, data.b = b, data.d = d;
-  const CompiledKernel c{&product<bfloat16_t, bfloat16_t, bfloat16_t, 64, 64, Consumers::ping_pong, Major::k, Major::k>,
-                         Major::k, Major::k, DType::bf16};
+  const CompiledKernel c{&product<p64x64, bfloat16_t, bfloat16_t, bfloat16_t, Major::k, Major::k>, Major::k, Major::k,
+                         DType::bf16};
   Params w{epilogue_params(p, data, 4, runs_down(p))};
   w.batches = 1;
   w.steps = w.range_steps = (k + 63) / 64;

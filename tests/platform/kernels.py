@@ -73,10 +73,6 @@ def key_of(name: str) -> str:
     named = re.search(r"gemm::(\w+)::\w+<gpukern::gemm::\1::(\w+), ([\w :]+(?:<\w+>)?) ?[,>]", name)
     if named:  # a kernel that says its configuration
         return f"{named[1]}/{named[2]} {TYPES[named[3]]}"
-    hopper = re.search(r"gemm::wgmma::product<([\w :]+), [\w :]+, [\w :]+, (\d+), (\d+), \(.*?\)(\d),", name)
-    if hopper:  # a tile may be there twice: for two warpgroups together, and for each in turns
-        way = ("d" if int(hopper[3]) <= 32 else "w", "p", "q", "t")[int(hopper[4])]
-        return f"wgmma/{way}{hopper[2]}x{hopper[3]} {'f32' if way == 't' else TYPES[hopper[1]]}"
     divided = re.search(r"divide_operands<gpukern::gemm::(\w+)::Here>", name)
     copied = re.search(r"gemm::(\w+)::pack_operands<([\w ]+)>", name)
     if divided:

@@ -179,7 +179,7 @@ def test_an_access_ahead_of_the_wait_is_found(tmp_path: Path) -> None:
     source.write_text(EARLY)
     path, _ = compiled(tmp_path, "sm_90a", source)
     group = inspect_cuda.read_object(path)["sm_90a"]
-    row = "void gpukern::gemm::wgmma::product<__half, __half, __half, 64, 64, (gpukern::Consumers)1, 0, 0>(W)"
+    row = "void gpukern::gemm::wgmma::product<gpukern::gemm::wgmma::p64x64, __half, __half, __half, 0, 0>(W)"
     said = {k.name.partition("(")[0]: " ".join(kernels.complaints(replace(k, name=row))) for k in group}
     assert replace(group[0], name=row).key == "wgmma/p64x64 f16" and len(group) == 5
     assert "ahead of its wait" not in said.pop("sound"), said

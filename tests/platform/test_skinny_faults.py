@@ -18,7 +18,11 @@ from numpy.typing import NDArray
 from tests.platform.library import FOLDER, ROOT, model_library
 from tests.platform.toolchains import rules
 
-ARCH = ROOT / "csrc" / "gemm" / "arch" / "skinny"
+CSRC = ROOT / "csrc"
+SOURCES = [
+    "primitives/reduce.h",
+    *(f"gemm/arch/skinny/{name}" for name in ("tiles.h", "kernel.cuh", "configurations.h")),
+]
 HEADER = FOLDER / "skinny_faults.h"
 MARGIN = 1 << 15  # bytes around every buffer that are nobody's
 ROWS = {"r1": (0, "rows", 1), "r8": (1, "rows", 8), "c1": (2, "columns", 1), "c8": (3, "columns", 8)}
@@ -90,7 +94,7 @@ FAULTS = [
     ),
     Fault("columns: one buffer for all vectors", "c8", "v % 2 * (kThreads * width)", "0 * (kThreads * width)"),
     Fault(
-        "columns: half of the lanes of a column", "c8", "for (int mask = side; mask", "for (int mask = 2 * side; mask"
+        "columns: half of the lanes of a column", "c8", "add_lanes(sum[0], side, ", "add_lanes(sum[0], 2 * side, "
     ),
     Fault("columns: a warp writes over another's sums", "c1", "(warp * side + lane) * width", "lane * width"),
     Fault("columns: every lane stores", "c8", "if (lane < side) {", "{"),
@@ -151,7 +155,7 @@ def shapes(row: str) -> list[Shape]:
 
 def text() -> str:
     """The folder's text once a fault, and a line a variant; variant 0 .. 3 are the rows as they are."""
-    parts = [(ARCH / name).read_text() for name in ("tiles.h", "kernel.cuh", "configurations.h")]
+    parts = [(CSRC / name).read_text() for name in SOURCES]
     whole = re.sub(r"^#(pragma once|include .*)$", "", "\n".join(parts), flags=re.M)
     variants = [Fault("", row, "", "") for row in ROWS] + FAULTS
     pieces, lines = [], []
@@ -160,6 +164,7 @@ def text() -> str:
         if fault.old:
             assert whole.count(fault.old) == 1, (fault.name, whole.count(fault.old))
             mine = whole.replace(fault.old, fault.new)
+        mine = re.sub(r"\bprimitives(?=::| {)", f"primitives_{number}", mine)
         pieces.append(mine.replace("gpukern::gemm::skinny", f"gpukern::gemm::skinny_{number}"))
         row, form, vectors = ROWS[fault.row]
         lines.append(f"  DO({number}, skinny_{number}, {row}, {form}, {vectors})")

@@ -13,6 +13,7 @@ LOOP, RUN, ADA, F32 = (
 )
 TILE = "primitives/tile.h"
 DIVIDE, PACK, HOPPER = "gemm/divide.cuh", "gemm/arch/wgmma/pack.cuh", "gemm/arch/wgmma/configurations.h"
+NEIGHBOURS = "primitives/packets.h"
 EMIT, SPLIT, RANGES = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/arch/wgmma/ranges.cuh"
 OPERANDS = "gemm/arch/wgmma/operands.h"
 
@@ -122,11 +123,11 @@ def marked(pattern: str, layout: str, which: int) -> str:
 
 DIMENSIONS = ("matrices", "rows", "columns")
 D_FAR = [narrow(f"D's {name}", EMIT, marked(D_OFFSET, "p.d", i)) for i, name in enumerate(DIMENSIONS)]
-D_FAR += [narrow("D's neighbours", EMIT, "to[«i * step»]")]
+D_FAR += [narrow("D's neighbours", NEIGHBOURS, "to[«i * step»]")]
 D_SCALED_FAR = [narrow(f"a scaled D's {name}", EMIT, marked(D_SCALED, "p.d", i)) for i, name in enumerate(DIMENSIONS)]
 D_SCALED_FAR = D_SCALED_FAR[1:]  # of one matrix
 ENDS_FAR = [narrow(f"{name} of C, S, residual", EMIT, marked(C_OFFSET, "l", i)) for i, name in enumerate(DIMENSIONS)]
-ENDS_FAR += [narrow("neighbours of C, S, residual", EMIT, "widen(from[«i * step»])")]
+ENDS_FAR += [narrow("neighbours of C, S, residual", NEIGHBOURS, "widen(from[«i * step»])")]
 ENDS_FAR += [narrow(f"{name} of scales", EMIT, marked(SCALE_OFFSET, "l", i)) for i, name in enumerate(DIMENSIONS)]
 
 # ---- what is broadcast and walked ------------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ WALKED += [
 WALKED += [
     Fault("what is one for all columns comes in packets", EMIT, "«(e.down ? l.row : l.column) == 1» &&",
           "(e.down ? l.row : l.column) <= 1"),
-    Fault("what is one for all columns is fetched one by one", EMIT,
+    Fault("what is one for all columns is fetched one by one", NEIGHBOURS,
           "const int64_t step = «down ? l.row : l.column»;\n#pragma unroll\n    for (int i = 0; i < P; ++i) v[i]",
           "(down ? l.row : l.column) ? (down ? l.row : l.column) : 1"),
 ]  # fmt: skip

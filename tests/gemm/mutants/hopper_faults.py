@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-RING, PRODUCER, STAGE, CONSUMER, PROMOTION, EPILOGUE, KERNEL, ROWS = (
+PARAMS, PRODUCER, CONSUMER, PROMOTION, EPILOGUE, KERNEL, ROWS = (
     f"gemm/arch/wgmma/{name}"
     for name in (
-        "ring.cuh", "producer.cuh", "stage.cuh", "consumer.cuh", "promotion.cuh", "epilogue.cuh", "kernel.cuh",
-        "configurations.h",
+        "params.cuh", "producer.cuh", "consumer.cuh", "promotion.cuh", "epilogue.cuh", "kernel.cuh", "configurations.h",
     )
 )  # fmt: skip
+RING, TMA, MAINLOOP, STORE = (
+    f"primitives/{name}" for name in ("ring.h", "tma_tile.h", "wgmma_mainloop.h", "warp_store.h")
+)
 EMIT, PROBLEM, TERMS = "gemm/emit.cuh", "gemm/problem.h", "gemm/arch/wgmma/terms.cuh"
 RANGES = "gemm/arch/wgmma/ranges.cuh"
 PACK, OPERANDS = "gemm/arch/wgmma/pack.cuh", "gemm/arch/wgmma/operands.h"
 
 EXPECTS = "mbarrier_arrive_expect_tx(full, S::stage_bytes);"
-MULTIPLY = "    multiply<S>(w, place, at, tile, group, sum);\n"
+MULTIPLY = "    multiply<S>(w, ring, at, tile, group, sum);\n"
 WAITS = "  griddepcontrol_wait();  // until here nothing has touched what an earlier kernel may still write or read\n"
 GIVES = "    if (S::ping_pong && index + clusters < w.tiles) give_turn(group ^ 1);\n"
 
@@ -28,19 +30,19 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     # ---- the ring
     ("the parity of a round is not turned", RING, "    slot = 0;\n    parity ^= 1;", "    slot = 0;"),
     ("a skipped round keeps its parity", RING, "parity ^= static_cast<uint32_t>(slot / Stages) & 1;", ""),
-    ("the barriers of two kinds overlap", RING, "full(slot) + S::stages * 8", "full(slot) + 8"),
-    ("both blocks have the upper tile", RING, "+ (S::shares_b ? rank : 0);", "+ 0;"),
-    ("both blocks have the left tile", RING, "+ (S::shares_b ? 0 : rank);", "+ 0;"),
-    ("every range begins with the first k", RING, "first * S::step,", "0,"),
-    ("a range has the steps of all", RING, "min_of(w.steps - first, w.range_steps)", "w.steps - first"),
+    ("the barriers of two kinds overlap", RING, "full(slot) + Stages * 8", "full(slot) + 8"),
+    ("both blocks have the upper tile", PARAMS, "+ (S::shares_b ? rank : 0);", "+ 0;"),
+    ("both blocks have the left tile", PARAMS, "+ (S::shares_b ? 0 : rank);", "+ 0;"),
+    ("every range begins with the first k", PARAMS, "first * S::step,", "0,"),
+    ("a range has the steps of all", PARAMS, "min_of(w.steps - first, w.range_steps)", "w.steps - first"),
     # ---- the producer
     (
         "a stage is filled before it is free",
         PRODUCER,
-        "      mbarrier_wait_parity(place.empty(at.slot), at.parity ^ 1);\n      //",
+        "      ring.wait_empty(at);\n      //",
         "      //",
     ),
-    ("the first round waits", PRODUCER, "at.parity ^ 1);\n      //", "at.parity);\n      //"),
+    ("the first round waits", RING, "at.parity ^ 1);", "at.parity);"),
     ("half of the bytes are expected", PRODUCER, EXPECTS, EXPECTS.replace("bytes)", "bytes / 2)")),
     (
         "the peer's half is not expected",
@@ -50,19 +52,19 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ),
     (
         "a half goes to its own block only",
-        PRODUCER,
+        TMA,
         "at, full, 3);",
         "at, full, static_cast<uint16_t>(1 << cluster_rank()));",
     ),
-    ("both bring the first lines", PRODUCER, "both ? rank * (X / 2) : 0", "0"),
-    ("both bring the first k", PRODUCER, "both ? rank * 32 : 0", "0"),
-    ("the second half has the lines of the first", PRODUCER, "k, x + first, from", "k, x, from"),
-    ("the second half lies on the first", PRODUCER, "to + first * kSpan", "to"),
-    ("every box has the first columns", PRODUCER, "x + i * 64", "x"),
-    ("the one matrix of a batch is walked", PRODUCER, "(o.batched ? from.batch : 0)", "from.batch"),
+    ("both bring the first lines", TMA, "both ? rank * (X / 2) : 0", "0"),
+    ("both bring the first k", TMA, "both ? rank * 32 : 0", "0"),
+    ("the second half has the lines of the first", TMA, "k, x + first, from", "k, x, from"),
+    ("the second half lies on the first", TMA, "to + first * kSpan", "to"),
+    ("every box has the first columns", TMA, "x + i * 64", "x"),
+    ("the one matrix of a batch is walked", TMA, "(o.batched ? from.batch : 0)", "from.batch"),
     (
         "matrices inside lines are taken for others",
-        PRODUCER,
+        TMA,
         "o.matrices_inside ? matrix : line, o.matrices_inside ? line : matrix",
         "line, matrix",
     ),
@@ -73,40 +75,40 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
         "  if (false)\n    for (int slot",
     ),
     # ---- the consumers
-    ("a stage is read before it is full", CONSUMER, "    mbarrier_wait_parity(place.full(at.slot), at.parity);\n", ""),
+    ("a stage is read before it is full", MAINLOOP, "    ring.wait_full(at);\n", ""),
     (
         "one warp does not wait",
-        CONSUMER,
-        "    mbarrier_wait_parity(place.full",
-        "    if (threadIdx.x / 32 % 4 != 3) mbarrier_wait_parity(place.full",
+        MAINLOOP,
+        "    ring.wait_full(at);",
+        "    if (threadIdx.x / 32 % 4 != 3) ring.wait_full(at);",
     ),
-    ("a stage is given back too early", CONSUMER, "      wgmma_wait_group<1>();\n", "      wgmma_wait_group<2>();\n"),
+    ("a stage is given back too early", MAINLOOP, "      wgmma_wait_group<1>();\n", "      wgmma_wait_group<2>();\n"),
     (
         "the stage under way is given back",
-        CONSUMER,
-        "      release<S>(w, place, before);\n",
-        "      release<S>(w, place, at.slot);\n",
+        MAINLOOP,
+        "      ring.release(before);\n",
+        "      ring.release(at.slot);\n",
     ),
-    ("the peer is not told", STAGE, "if (lane >= w.cluster) return;", "if (lane >= 1) return;"),
-    ("every lane arrives", STAGE, "if (lane >= w.cluster) return;", "if (w.cluster > 1 && lane >= 2) return;"),
-    ("the address is not the peer's", STAGE, "mapa(place.empty(slot), lane)", "place.empty(slot)"),
-    ("groups of lines are half as far", STAGE, "64 * kSpan, 1024, Swizzle", "64 * kSpan, 512, Swizzle"),
-    ("the next columns are half as far", STAGE, "16 : 64 * kSpan, 1024", "16 : 32 * kSpan, 1024"),
-    ("the tile is not read as it is turned", STAGE, "1024, Swizzle::bytes128", "1024, Swizzle::bytes64"),
-    ("a step along k is twice as long", STAGE, "Major::k ? 32 : 16 * kSpan", "Major::k ? 64 : 16 * kSpan"),
-    ("a step of lines is half as long", STAGE, "? 32 : 16 * kSpan", "? 32 : 8 * kSpan"),
-    ("both warpgroups have the upper rows", CONSUMER, "group * (S::WM * kSpan)", "0"),
-    ("the lower 64 rows are the upper ones", CONSUMER, "i * (64 * kSpan) + k *", "k *"),
-    ("sums are not begun anew", CONSUMER, "step > 0 || k > 0);", "true);"),
-    ("sums are read before they are whole", CONSUMER, "  wgmma_wait_group<0>();\n", ""),
-    ("no fence before the products", CONSUMER, "    wgmma_fence();\n", ""),
-    ("products are not committed", CONSUMER, "    wgmma_commit_group();\n", ""),
-    ("the last stage is kept", CONSUMER, "  release<S>(w, place, before);\n}", "}"),
+    ("the peer is not told", RING, "if (lane >= cluster) return;", "if (lane >= 1) return;"),
+    ("every lane arrives", RING, "if (lane >= cluster) return;", "if (cluster > 1 && lane >= 2) return;"),
+    ("the address is not the peer's", RING, "mapa(empty(slot), lane)", "empty(slot)"),
+    ("groups of lines are half as far", MAINLOOP, "64 * kSpan, 1024, Swizzle", "64 * kSpan, 512, Swizzle"),
+    ("the next columns are half as far", MAINLOOP, "16 : 64 * kSpan, 1024", "16 : 32 * kSpan, 1024"),
+    ("the tile is not read as it is turned", MAINLOOP, "1024, Swizzle::bytes128", "1024, Swizzle::bytes64"),
+    ("a step along k is twice as long", MAINLOOP, "Major::k ? 32 : 16 * kSpan", "Major::k ? 64 : 16 * kSpan"),
+    ("a step of lines is half as long", MAINLOOP, "? 32 : 16 * kSpan", "? 32 : 8 * kSpan"),
+    ("both warpgroups have the upper rows", CONSUMER, "S::rows_of(group)", "S::rows_of(0)"),
+    ("the lower 64 rows are the upper ones", MAINLOOP, "i * (64 * kSpan) + k *", "k *"),
+    ("sums are not begun anew", MAINLOOP, "step > 0 || k > 0);", "true);"),
+    ("sums are read before they are whole", MAINLOOP, "  wgmma_wait_group<0>();\n", ""),
+    ("no fence before the products", MAINLOOP, "    wgmma_fence();\n", ""),
+    ("products are not committed", MAINLOOP, "    wgmma_commit_group();\n", ""),
+    ("the last stage is kept", MAINLOOP, "  ring.release(before);\n}", "}"),
     # ---- the way out
     ("a box is filled while it is stored", EPILOGUE, "if (leads) bulk_wait_group_read<1>();", ""),
     ("two stores may be under way", EPILOGUE, "bulk_wait_group_read<1>", "bulk_wait_group_read<2>"),
     ("one box serves all", EPILOGUE, "other ^= kBox;", ""),
-    ("lanes do not wait for the one that waits", EPILOGUE, "      syncwarp();\n      fill_box", "      fill_box"),
+    ("lanes do not wait for the one that waits", EPILOGUE, "      syncwarp();\n      primitives", "      primitives"),
     ("what is written is not shown to TMA", EPILOGUE, "      fence_proxy_async_shared();\n", ""),
     (
         "a box is stored before it is full",
@@ -117,15 +119,15 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("stores are not committed", EPILOGUE, "        bulk_commit_group();\n", ""),
     (
         "a box is not turned",
-        EPILOGUE,
+        STORE,
         "swizzled(box + row * bytes + (2 * j + right) * 16, swizzle)",
         "box + row * bytes + (2 * j + right) * 16",
     ),
-    ("the right columns lie on the left", EPILOGUE, "right = lane / 16;", "right = 0;"),
+    ("the right columns lie on the left", STORE, "right = lane / 16;", "right = 0;"),
     ("the lower rows lie on the upper", EPILOGUE, "row = row0 + i * 64, matrix", "row = row0, matrix"),
-    ("alpha is forgotten", EPILOGUE, "sum[e] * alpha, sum[e + 1] * alpha", "sum[e], sum[e + 1]"),
+    ("alpha is forgotten", STORE, "sum[e] * alpha, sum[e + 1] * alpha", "sum[e], sum[e + 1]"),
     ("the slab is read before it is written", EPILOGUE, "    syncwarp();\n#pragma unroll 1\n", "#pragma unroll 1\n"),
-    ("the slab is written while it is read", EPILOGUE, "    syncwarp();\n#pragma unroll\n", "#pragma unroll\n"),
+    ("the slab is written while it is read", EPILOGUE, "    syncwarp();\n    primitives", "    primitives"),
     ("columns down D are read along rows", EPILOGUE, "r = q % 4 * 4, x = q / 4;", "r = q % 4, x = q / 4;"),
     # ---- the kernel and its launch
     ("shared memory ends before TMA has read it", KERNEL, "  if (w.by_tma) bulk_wait_group<0>();", ""),
@@ -133,8 +135,8 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("the turn is given before the products", KERNEL, MULTIPLY + GIVES, GIVES + MULTIPLY),
     ("the turn is not given", KERNEL, GIVES, ""),
     ("both warpgroups have the same turns", KERNEL, "if (turn != group) {", "if (turn != 0) {"),
-    ("the peer's warps are not counted", KERNEL, "S::readers * w.cluster);", "S::readers);"),
-    ("barriers are used before they are shown", KERNEL, "    fence_mbarrier_init();\n", ""),
+    ("the peer's warps are not counted", RING, "readers * cluster);", "readers);"),
+    ("barriers are used before they are shown", RING, "    fence_mbarrier_init();\n", ""),
     ("the peer's barriers may not be there", KERNEL, "  if (w.cluster > 1) {  //", "  if (w.cluster > 2) {  //"),
     ("nobody waits for the barriers", KERNEL, "    syncthreads();\n", ""),
     ("warps share their staging", KERNEL, "(group * 4 + warp) * 4096", "warp * 4096"),
@@ -159,19 +161,19 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     (
         "the second half of a warpgroup's rows is the first",
         PROMOTION,
-        "(group * S::WM + i * 64) * kSpan",
-        "group * S::WM * kSpan",
+        "S::rows_of(group, i)",
+        "S::rows_of(group, 0 * i)",
     ),
-    ("both warpgroups promote the upper rows", PROMOTION, "(group * S::WM + i * 64) * kSpan", "i * 64 * kSpan"),
+    ("both warpgroups promote the upper rows", PROMOTION, "S::rows_of(group, i)", "S::rows_of(0, i)"),
     ("a stage's sums are not begun anew", PROMOTION, "advance(b, k * 32), k > 0);", "advance(b, k * 32), true);"),
     ("sums are promoted before they are whole", PROMOTION, "      wgmma_wait_group<0>();\n", ""),
     ("no fence before a stage's products", PROMOTION, "      wgmma_fence();\n", ""),
-    ("the stage is given back with its first part", PROMOTION, "if (i == S::MI - 1) release", "if (i == 0) release"),
-    ("the stage is kept", PROMOTION, "      if (i == S::MI - 1) release<S>(w, place, at.slot);\n", ""),
+    ("the stage is given back with its first part", PROMOTION, "if (i == S::MI - 1) ring", "if (i == 0) ring"),
+    ("the stage is kept", PROMOTION, "      if (i == S::MI - 1) ring.release(at.slot);\n", ""),
     (
         "a stage is promoted before it is full",
         PROMOTION,
-        "    mbarrier_wait_parity(place.full(at.slot), at.parity);\n",
+        "    ring.wait_full(at);\n",
         "",
     ),
     ("the totals are not begun", PROMOTION, "sum[i][e] = 0;", "sum[i][e] += 0;"),
@@ -198,7 +200,7 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("scales are read beyond the rows", PROMOTION, "row + h * 8 < p.m ? data", "true ? data"),
     ("scales are read beyond the columns", PROMOTION, "column < p.n ? data", "true ? data"),
     ("a column has the scale of another", PROMOTION, "i * 2 % 32 + first + e", "i * 2 % 32 + first"),
-    ("every row has a scale of its own", RING, "s.group > 1 ? x / kScaleBlock : x", "x"),
+    ("every row has a scale of its own", PARAMS, "s.group > 1 ? x / kScaleBlock : x", "x"),
     (
         "the first 64 rows' scales serve all",
         PROMOTION,
@@ -227,22 +229,22 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("scales are not exchanged with A and B", PROBLEM, "  d.scale_b = scale;\n", "  d.scale_a = scale;\n"),
     ("each number has the first one's bias", EMIT, "bias[same ? 0 : i]", "bias[0]"),
     # ---- float32 as terms
-    ("one stage of two is waited for", TERMS, "half < stages; ++half) mbarrier", "half < 1; ++half) mbarrier"),
+    ("one stage of two is waited for", TERMS, "half < stages; ++half) ring.wait", "half < 1; ++half) ring.wait"),
     ("a product's sums are not begun anew", TERMS, "half > 0 || k > 0);", "true);"),
     ("the second stage's are", TERMS, "half > 0 || k > 0);", "k > 0);"),
     ("products are added before they are whole", TERMS, "        wgmma_wait_group<0>();\n", ""),
     ("no fence before products of terms", TERMS, "        wgmma_fence();\n", ""),
     ("stages are given back with the first part", TERMS, "if (i == S::MI - 1)\n", "if (i == 0)\n"),
-    ("one stage of two is given back", TERMS, "half < stages; ++half) release", "half < 1; ++half) release"),
-    ("both stages are the first", TERMS, "slot = here[half].slot;", "slot = here[0].slot;"),
+    ("one stage of two is given back", TERMS, "half < stages; ++half) ring.rel", "half < 1; ++half) ring.rel"),
+    ("both stages are the first", TERMS, "ring.stage(here[half].slot)", "ring.stage(here[0].slot)"),
     ("totals are not begun", TERMS, "sum[i][e] = 0;", "sum[i][e] += 0;"),
     ("only the last product counts", TERMS, "total[i] += by * part[i];", "total[i] = by * part[i];"),
     ("every product counts whole", TERMS, "(127u - terms::kShift * order) << 23", "127u << 23"),
     ("what is not finite is added", TERMS, "order == 0 || fabsf(part[i]) <= largest", "true"),
     ("infinity is dropped", TERMS, "if (order == 0 || fabsf", "if (fabsf"),
-    ("the second 64 rows are the first", TERMS, "(group * S::WM + i * 64) * kSpan", "group * S::WM * kSpan"),
+    ("the second 64 rows are the first", TERMS, "S::rows_of(group, i)", "S::rows_of(group, 0 * i)"),
     ("B's term is the one of A", PRODUCER, "b{tile.batch, terms.b}", "b{tile.batch, terms.a}"),
-    ("A's second stage is the first of its step", PRODUCER, "ask(k + part,", "ask(k,"),
+    ("A's second stage is the first of its step", PRODUCER, "load(k + part,", "load(k,"),
     ("the one matrix of B is walked", ROWS, "o.batched = from.term > 1;", "o.batched = true;"),
     (
         "the next term is the next matrix",
@@ -267,10 +269,10 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ),
     ("every range is the own", RANGES, "c, q), static_cast<uint32_t>(range))", "c, q), static_cast<uint32_t>(rank))"),
     ("four sums of a part are those of the first", RANGES, "c % parts * each + q * 4 + e", "c % parts * each + e"),
-    ("a cluster's blocks have the same k", RING, "(w.ranges > 1 ? of_cluster :", "(w.ranges > 1 ? 0 :"),
+    ("a cluster's blocks have the same k", PARAMS, "(w.ranges > 1 ? of_cluster :", "(w.ranges > 1 ? 0 :"),
     (
         "a cluster's blocks lie side by side",
-        RING,
+        PARAMS,
         "const int rank = w.ranges > 1 ? 0 : of_cluster;",
         "const int rank = of_cluster;",
     ),

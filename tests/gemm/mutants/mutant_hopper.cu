@@ -7,8 +7,8 @@
 
 namespace gpukern::gemm::wgmma {
 
-template <class T, class W, int BM, int BN, Consumers Way, Major A, Major B> constexpr CompiledKernel kernel() {
-  return {&product<T, W, W, BM, BN, Way, A, B>, A, B, type_of<T>()};
+template <class C, class T, class W, Major A, Major B> constexpr CompiledKernel kernel() {
+  return {&product<C, T, W, W, A, B>, A, B, type_of<T>()};
 }
 
 struct Here;
@@ -25,21 +25,19 @@ int pack(const Problem& p, Data& data, Stream stream) {
 CompiledKernel chosen(std::string_view id, const Problem& p) {
   using T = bfloat16_t;
   constexpr Major k = Major::k, mn = Major::mn;
-  constexpr Consumers cooperative = Consumers::cooperative, ping_pong = Consumers::ping_pong,
-                      promoting = Consumers::promoting;
-  if (id == "t128x64") GPUKERN_PART(2, return compiled<T, 128, 64, Consumers::terms>(p));
-  if (id == "t256x128") GPUKERN_PART(3, return compiled<T, 256, 128, Consumers::terms>(p));
-  if (p.type == DType::f32) GPUKERN_PART(4, return kernel<float, tf32_t, 64, 64, ping_pong, k, k>());
-  if (id == "q128x16") GPUKERN_PART(5, return kernel<float8_t, e4m3_t, 128, 16, promoting, k, k>());
-  if (id == "q256x128") GPUKERN_PART(6, return kernel<float8_t, e4m3_t, 256, 128, promoting, k, k>());
+  if (id == "t128x64") GPUKERN_PART(2, return compiled<t128x64, float>(p));
+  if (id == "t256x128") GPUKERN_PART(3, return compiled<t256x128, float>(p));
+  if (p.type == DType::f32) GPUKERN_PART(4, return kernel<p64x64, float, tf32_t, k, k>());
+  if (id == "q128x16") GPUKERN_PART(5, return kernel<q128x16, float8_t, e4m3_t, k, k>());
+  if (id == "q256x128") GPUKERN_PART(6, return kernel<q256x128, float8_t, e4m3_t, k, k>());
   const Problem seen = as_loaded(p);
   const bool along_k = a_lies_along_k(seen);
-  if (id == "p64x64" && along_k) GPUKERN_PART(7, return kernel<T, T, 64, 64, ping_pong, k, k>());
-  if (id == "p64x64") GPUKERN_PART(8, return kernel<T, T, 64, 64, ping_pong, mn, k>());
-  if (id == "w256x128" && along_k) GPUKERN_PART(9, return kernel<T, T, 256, 128, cooperative, k, mn>());
-  if (id == "w256x128") GPUKERN_PART(10, return kernel<T, T, 256, 128, cooperative, mn, k>());
-  if (id == "w128x192") GPUKERN_PART(11, return kernel<T, T, 128, 192, cooperative, k, k>());
-  if (id == "d128x16") GPUKERN_PART(12, return compiled<T, 128, 16, cooperative>(seen));
+  if (id == "p64x64" && along_k) GPUKERN_PART(7, return kernel<p64x64, T, T, k, k>());
+  if (id == "p64x64") GPUKERN_PART(8, return kernel<p64x64, T, T, mn, k>());
+  if (id == "w256x128" && along_k) GPUKERN_PART(9, return kernel<w256x128, T, T, k, mn>());
+  if (id == "w256x128") GPUKERN_PART(10, return kernel<w256x128, T, T, mn, k>());
+  if (id == "w128x192") GPUKERN_PART(11, return kernel<w128x192, T, T, k, k>());
+  if (id == "d128x16") GPUKERN_PART(12, return compiled<d128x16, T>(seen));
   return {};
 }
 

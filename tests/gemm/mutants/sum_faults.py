@@ -12,14 +12,14 @@ SUM_FAULTS: list[tuple[str, str, str, str]] = [
     (
         "half of the lanes with a column are left out",
         PARTS,
-        "for (int mask = across; mask < 32;",
-        "for (int mask = across; mask < 16;",
+        "add_lanes(total, across, 32);",
+        "add_lanes(total, across, 16);",
     ),
     (
         "lanes of other columns are added",
         PARTS,
-        "for (int mask = across; mask < 32;",
-        "for (int mask = across / 2; mask < 32;",
+        "add_lanes(total, across, 32);",
+        "add_lanes(total, across / 2, 32);",
     ),
     ("two warps write one part", PARTS, "row0 / WM;", "row0 / (2 * WM);"),
     ("parts of rows lie as those of columns", PARTS, "+ part * length + first;", "+ part * p.n + first;"),

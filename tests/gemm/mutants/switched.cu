@@ -46,7 +46,7 @@ int pack(const Problem& p, Data& data, Stream stream) { return pack_by_size(p, d
 int launch(int number, const Problem& given, const Data& data, Stream stream) {
   const Configuration& row = kConfigurations[number];
   const Problem p = oriented(row, given);
-  const CompiledKernel c = compiled<bfloat16_t, 64, 64, Consumers::ping_pong>(as_loaded(p));
+  const CompiledKernel c = compiled<p64x64, bfloat16_t>(as_loaded(p));
   return run(row, c, given, p, data, stream);
 }
 }  // namespace wgmma

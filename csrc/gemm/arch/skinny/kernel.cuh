@@ -22,6 +22,7 @@
 // What does not lie in packets is read element by element with any strides, neighbouring threads side by side.  All
 // sums are added in an order that the problem alone decides.
 #pragma once
+#include "../../../primitives/reduce.h"
 #include "../../../primitives/rotate.h"
 #include "../../emit.cuh"
 #include "tiles.h"
@@ -69,33 +70,6 @@ GPUKERN_D void finish(const Params& w, int64_t slice, int64_t row, int64_t colum
 }
 
 // ---- by rows --------------------------------------------------------------------------------------------------------
-
-// Adds up each of Count sums over groups of `lanes` lanes.  Halves are exchanged, so that each step has half of the
-// additions of the one before; a lane ends with `kept` of the totals, the first ones of its array, and they are those
-// from number `first` on.
-template <class V, int Count> struct Gathered {
-  int first, kept = Count;
-  GPUKERN_D Gathered(V (&sum)[Count], int lane, int lanes) {
-    int mask = lanes / 2;
-    exchange<Count / 2>(sum, lane, mask);
-    for (; mask > 0; mask /= 2) sum[0] += shfl_xor(sum[0], mask);
-    const int same = lanes > Count ? lanes / Count : 1;  // lanes with one total: the first of them keeps it
-    first = lane % lanes / same * kept;
-    if (lane % same != 0) kept = 0;
-  }
-  template <int Half> GPUKERN_D void exchange(V (&sum)[Count], int lane, int& mask) {
-    if (mask == 0) return;
-    const bool upper = (lane & mask) != 0;
-#pragma unroll
-    for (int i = 0; i < Half; ++i) {
-      const V mine = upper ? sum[i + Half] : sum[i], theirs = upper ? sum[i] : sum[i + Half];
-      sum[i] = mine + shfl_xor(theirs, mask);
-    }
-    kept = Half;
-    mask /= 2;
-    if constexpr (Half > 1) exchange<Half / 2>(sum, lane, mask);
-  }
-};
 
 template <class T, int Vectors>
 GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_rows(GPUKERN_GRID_CONST const Params w) {
@@ -178,7 +152,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_rows(GPUKERN
 
   // Groups of lanes that lie in one warp, then the groups that share rows, in their order.
   const int lanes = share < warp_size() ? share : warp_size(), groups = share / lanes;
-  const Gathered<V, sums> total(sum, thread, lanes);
+  const primitives::LaneSums<V, sums> total(sum, thread, lanes);
   V* const partial = reinterpret_cast<V*>(shared_memory());  // [group of lanes][vector][row]
 #pragma unroll
   for (int i = 0; i < sums; ++i)
@@ -267,9 +241,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUK
 #pragma unroll 1
   for (int v = 0; v < vectors; ++v) {
     V* const partial = reinterpret_cast<V*>(shared_memory()) + v % 2 * (kThreads * width);  // [warp][column]
-    for (int mask = side; mask < warp_size(); mask *= 2)
-#pragma unroll
-      for (int j = 0; j < width; ++j) sum[0][j] += shfl_xor(sum[0][j], mask);
+    primitives::add_lanes(sum[0], side, warp_size());
     if (lane < side) {
 #pragma unroll
       for (int j = 0; j < width; j += group) {

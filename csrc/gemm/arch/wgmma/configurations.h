@@ -11,7 +11,7 @@ namespace gpukern::gemm::wgmma {
 // The map of a matrix of which one copy moves `along` neighbours of `lines` lines; false where TMA takes no such
 // matrix.
 inline bool describe(const void* address, const Layout& l, const Lines& m, int64_t batch, int size, uint32_t along,
-                     uint32_t lines, bool to_tf32, Operand& o) {
+                     uint32_t lines, bool to_tf32, TmaMatrix& o) {
   o.batched = batch > 1 && l.batch != 0;
   const auto padded = [&](int64_t elements) { return static_cast<uint64_t>(ceil_div(elements * size, 16) * 16); };
   const uint64_t line = m.lines > 1 ? static_cast<uint64_t>(m.step * size) : padded(m.along);
@@ -57,7 +57,7 @@ struct LoadedOperand {
 
 // The map of an operand's tile of x rows or columns, or of the half that a block of a pair loads.
 inline bool describe_tile(const LoadedOperand& from, const Lines& m, const CompiledKernel& c, int x, Major major,
-                          bool half, Operand& o) {
+                          bool half, TmaMatrix& o) {
   const int span = kSpan / bytes(c.type), lines = (major == Major::k ? x : span) / (half ? 2 : 1);
   if (!describe(from.at, from.layout, m, from.batch, bytes(c.type), static_cast<uint32_t>(span),
                 static_cast<uint32_t>(lines), c.type == DType::f32, o))
@@ -140,38 +140,37 @@ inline int run(const Configuration& row, const CompiledKernel& c, const Problem&
   return split::end(given, data, split, t ? out : 16, stream);
 }
 
-// The kernel for the layouts as they lie, of a tile or of a pair of float8 formats.
-template <class T, int BM, int BN, Consumers Way> CompiledKernel compiled(const Problem& p) {
+// The kernel of a configuration for the layouts as they lie, or for a pair of float8 formats.
+template <class C, class T> CompiledKernel compiled(const Problem& p) {
   constexpr Major k = Major::k, mn = Major::mn;
-  constexpr DType type = type_of<T>();
+  using Loaded = typename Shape<C, T, T, T, k, k>::T;
+  constexpr DType type = type_of<Loaded>();
   const bool along_a = a_lies_along_k(p), along_b = b_lies_along_k(p);
   if constexpr (std::is_same_v<T, float8_t>) {
     const bool wide_a = p.type == DType::e5m2, wide_b = p.scaling.b_type == DType::e5m2;  // in exponents
-    if (!wide_a && !wide_b) return {&product<T, e4m3_t, e4m3_t, BM, BN, Way, k, k>, k, k, type};
-    if (!wide_a) return {&product<T, e4m3_t, e5m2_t, BM, BN, Way, k, k>, k, k, type};
-    if (!wide_b) return {&product<T, e5m2_t, e4m3_t, BM, BN, Way, k, k>, k, k, type};
+    if (!wide_a && !wide_b) return {&product<C, T, e4m3_t, e4m3_t, k, k>, k, k, type};
+    if (!wide_a) return {&product<C, T, e4m3_t, e5m2_t, k, k>, k, k, type};
+    if (!wide_b) return {&product<C, T, e5m2_t, e4m3_t, k, k>, k, k, type};
   } else {
-    using W = typename Word<T>::Is;
-    if (along_a && along_b) return {&product<T, W, W, BM, BN, Way, k, k>, k, k, type};
-    if constexpr (sizeof(T) == 2)
-      if (along_b) return {&product<T, W, W, BM, BN, Way, mn, k>, mn, k, type};
-    if constexpr (sizeof(T) == 2 && BN % 64 == 0) {
-      if (along_a) return {&product<T, W, W, BM, BN, Way, k, mn>, k, mn, type};
-      return {&product<T, W, W, BM, BN, Way, mn, mn>, mn, mn, type};
+    using W = typename Word<Loaded>::Is;
+    if (along_a && along_b) return {&product<C, T, W, W, k, k>, k, k, type};
+    if constexpr (sizeof(Loaded) == 2)
+      if (along_b) return {&product<C, T, W, W, mn, k>, mn, k, type};
+    if constexpr (sizeof(Loaded) == 2 && C::bn % 64 == 0) {
+      if (along_a) return {&product<C, T, W, W, k, mn>, k, mn, type};
+      return {&product<C, T, W, W, mn, mn>, mn, mn, type};
     }
   }
   return {};
 }
 
-template <class T, Consumers Way> using Loaded = std::conditional_t<Way == Consumers::terms, bfloat16_t, T>;
-
 template <class T> int run_configuration(int row, const Problem& given, const Data& data, Stream stream) {
   const Problem p = oriented(kConfigurations[row], given), seen = as_loaded(p);
   CompiledKernel c{};
   int index = 0;
-#define GPUKERN_CONFIGURATION(ID, TYPES, BM, BN, CONSUMERS)                                              \
-  if constexpr ((TYPES & bit(type_of<T>())) != 0)                                                        \
-    if (index == row) c = compiled<Loaded<T, Consumers::CONSUMERS>, BM, BN, Consumers::CONSUMERS>(seen); \
+#define GPUKERN_CONFIGURATION(ID, TYPES, BM, BN, CONSUMERS) \
+  if constexpr ((TYPES & bit(type_of<T>())) != 0)           \
+    if (index == row) c = compiled<ID, T>(seen);            \
   ++index;
   GPUKERN_WGMMA_TILES(GPUKERN_CONFIGURATION)
 #undef GPUKERN_CONFIGURATION

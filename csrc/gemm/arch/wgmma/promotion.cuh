@@ -1,9 +1,7 @@
 // float8 with exact sums: the tensor cores keep 14 bits of what they add, so each stage's sums (128 of k) are made anew
 // and added to float32 ones, to nearest, by ordinary cores.  A stage is also a block of scales, where there are such.
 #pragma once
-#include "../../../primitives/mbarrier.h"
-#include "../../../primitives/wgmma.h"
-#include "stage.cuh"
+#include "params.cuh"
 
 namespace gpukern::gemm::wgmma {
 
@@ -56,8 +54,9 @@ GPUKERN_D void promote(const StageScales<BN, Each>& s, const float (&part)[BN / 
 // sum = A B of one tile, for this warpgroup's rows.  64 of them at a time: there are registers for no more.  While they
 // are promoted the other warpgroup multiplies.
 template <class S>
-GPUKERN_D void multiply_promoting(const Params& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile,
-                                  int group, float (&sum)[S::MI][S::BN / 2]) {
+GPUKERN_D void multiply_promoting(const Params& w, const typename S::Ring& ring, typename S::Position& at,
+                                  const Tile& tile, int group, typename S::Accumulators& sum) {
+  using primitives::descriptor;
   static_assert(S::BK == kScaleBlock);
   const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32 % 4);
   const int row = tile.row + group * S::WM + warp * 16 + lane / 4;
@@ -67,22 +66,23 @@ GPUKERN_D void multiply_promoting(const Params& w, const Places<S>& place, Posit
     for (int e = 0; e < S::BN / 2; ++e) sum[i][e] = 0;
   for (int step = 0; step < tile.steps; ++step, at.next()) {
     const int block = tile.first_k / kScaleBlock + step;
-    mbarrier_wait_parity(place.full(at.slot), at.parity);
-    const uint64_t b = descriptor<Major::k>(place.b(at.slot));
+    ring.wait_full(at);
+    const uint64_t b = descriptor<Major::k>(ring.stage(at.slot) + S::a_bytes);
 #pragma unroll
     for (int i = 0; i < S::MI; ++i) {
-      const uint64_t a = descriptor<Major::k>(place.a(at.slot) + (group * S::WM + i * 64) * kSpan);
+      const uint64_t a = descriptor<Major::k>(ring.stage(at.slot) + S::rows_of(group, i));
       float part[S::BN / 2];
       wgmma_fence_operand(part);
       wgmma_fence();
 #pragma unroll
-      for (int k = 0; k < kSpan / 32; ++k) add_step<S>(part, advance(a, k * 32), advance(b, k * 32), k > 0);
+      for (int k = 0; k < kSpan / 32; ++k)
+        primitives::add_step<typename S::Part>(part, advance(a, k * 32), advance(b, k * 32), k > 0);
       wgmma_commit_group();
       wgmma_fence_operand(part);
       const auto scales = stage_scales<S::BN, S::MI == 1>(w.epilogue, row + i * 64, tile.column, block);
       wgmma_wait_group<0>();
       wgmma_fence_operand(part);
-      if (i == S::MI - 1) release<S>(w, place, at.slot);
+      if (i == S::MI - 1) ring.release(at.slot);
       promote(scales, part, sum[i]);
     }
   }

@@ -9,7 +9,7 @@
 #pragma once
 #include "../../../primitives/cluster.h"
 #include "../../../primitives/named_barrier.h"
-#include "ring.cuh"
+#include "params.cuh"
 
 namespace gpukern::gemm::wgmma {
 
@@ -21,13 +21,13 @@ template <class S> GPUKERN_D int reader(int group) {
   return static_cast<int>(threadIdx.x) - 128 - (S::ping_pong ? group * 128 : 0);
 }
 // Where four sums lie that a thread has of a part: the q-th of part c.
-template <class S> GPUKERN_D uint32_t place_of_sums(const Places<S>& place, int group, int c, int q) {
-  return place.base + static_cast<uint32_t>(((c * (kOut<S> / 8) + q) * kReaders<S> + reader<S>(group)) * 16);
+template <class S> GPUKERN_D uint32_t place_of_sums(const typename S::Ring& ring, int group, int c, int q) {
+  return ring.base + static_cast<uint32_t>(((c * (kOut<S> / 8) + q) * kReaders<S> + reader<S>(group)) * 16);
 }
 
 // All of a block's sums into its ring, which no TMA writes to any more: a block of such a cluster has one tile.
 template <class S>
-GPUKERN_D void lay_out(const Places<S>& place, int group, const typename S::Sum (&sum)[S::MI][S::BN / 2]) {
+GPUKERN_D void lay_out(const typename S::Ring& ring, int group, const typename S::Accumulators& sum) {
   static_assert(S::BM * S::BN * sizeof(typename S::Sum) <= S::stages * S::stage_bytes);
   constexpr int parts = S::BN / kOut<S>, each = kOut<S> / 2;
   barrier_sync(3, kReaders<S>);  // the other warpgroup may still multiply what lies there
@@ -38,7 +38,7 @@ GPUKERN_D void lay_out(const Places<S>& place, int group, const typename S::Sum 
       Packet<typename S::Sum, 4> packet;
 #pragma unroll
       for (int e = 0; e < 4; ++e) packet.v[e] = sum[c / parts][c % parts * each + q * 4 + e];
-      char* const to = shared_memory() + (place_of_sums<S>(place, group, c, q) - place.base);
+      char* const to = shared_memory() + (place_of_sums<S>(ring, group, c, q) - ring.base);
       store_packet(reinterpret_cast<Packet<typename S::Sum, 4>*>(to), packet);
     }
   cluster_arrive();
@@ -47,7 +47,7 @@ GPUKERN_D void lay_out(const Places<S>& place, int group, const typename S::Sum 
 
 // Whether this block stores a part; then its sums, of all ranges.
 template <class S>
-GPUKERN_D bool gather(const Params& w, const Places<S>& place, int group, int c, int rank,
+GPUKERN_D bool gather(const Params& w, const typename S::Ring& ring, int group, int c, int rank,
                       typename S::Sum (&sum)[S::BN / 2]) {
   if ((c * S::readers + reader<S>(group) / 32) % w.ranges != rank) return false;
 #pragma unroll 1
@@ -55,7 +55,7 @@ GPUKERN_D bool gather(const Params& w, const Places<S>& place, int group, int c,
 #pragma unroll
     for (int q = 0; q < kOut<S> / 8; ++q) {
       using Four = Packet<typename S::Sum, 4>;
-      const Four more = load_cluster<Four>(mapa(place_of_sums<S>(place, group, c, q), static_cast<uint32_t>(range)));
+      const Four more = load_cluster<Four>(mapa(place_of_sums<S>(ring, group, c, q), static_cast<uint32_t>(range)));
 #pragma unroll
       for (int e = 0; e < 4; ++e) sum[q * 4 + e] = range ? sum[q * 4 + e] + more.v[e] : more.v[e];
     }

@@ -3,10 +3,8 @@
 // nearest, by ordinary cores.  128 and not 64, because that is half of the additions, and two stages of four can be
 // kept while the others are loaded.
 #pragma once
-#include "../../../primitives/mbarrier.h"
-#include "../../../primitives/wgmma.h"
 #include "../../divide.cuh"
-#include "stage.cuh"
+#include "params.cuh"
 
 namespace gpukern::gemm::wgmma {
 
@@ -23,8 +21,9 @@ template <int N> GPUKERN_D void add_product(int order, const float (&part)[N], f
 
 // sum = A B of one tile, for this warpgroup's rows; 64 of them at a time, as in promotion.cuh.
 template <class S>
-GPUKERN_D void multiply_terms(const Params& w, const Places<S>& place, Position<S::stages>& at, const Tile& tile,
-                              int group, float (&sum)[S::MI][S::BN / 2]) {
+GPUKERN_D void multiply_terms(const Params& w, const typename S::Ring& ring, typename S::Position& at, const Tile& tile,
+                              int group, typename S::Accumulators& sum) {
+  using primitives::descriptor, primitives::kStepBytes;
   constexpr int stages = S::step / S::BK;
   static_assert(stages == 2);
 #pragma unroll
@@ -34,10 +33,10 @@ GPUKERN_D void multiply_terms(const Params& w, const Places<S>& place, Position<
   for (int step = 0; step < tile.steps; ++step)
 #pragma unroll 1
     for (int turn = 0; turn < w.products; ++turn) {
-      Position<S::stages> here[stages] = {at, at};
+      typename S::Position here[stages] = {at, at};
       here[1].next();  // waited for with the first: a wait between instructions of one group would part them
 #pragma unroll
-      for (int half = 0; half < stages; ++half) mbarrier_wait_parity(place.full(here[half].slot), here[half].parity);
+      for (int half = 0; half < stages; ++half) ring.wait_full(here[half]);
 #pragma unroll
       for (int i = 0; i < S::MI; ++i) {
         float part[S::BN / 2];
@@ -45,13 +44,13 @@ GPUKERN_D void multiply_terms(const Params& w, const Places<S>& place, Position<
         wgmma_fence();
 #pragma unroll
         for (int half = 0; half < stages; ++half) {
-          const int slot = here[half].slot;
-          const uint64_t a = descriptor<S::major_a>(place.a(slot) + (group * S::WM + i * 64) * kSpan);
-          const uint64_t b = descriptor<S::major_b>(place.b(slot));
+          const uint32_t stage = ring.stage(here[half].slot);
+          const uint64_t a = descriptor<S::major_a>(stage + S::rows_of(group, i));
+          const uint64_t b = descriptor<S::major_b>(stage + S::a_bytes);
 #pragma unroll
           for (int k = 0; k < kSpan / 32; ++k)
-            add_step<S>(part, advance(a, k * kStepBytes<S::major_a>), advance(b, k * kStepBytes<S::major_b>),
-                        half > 0 || k > 0);
+            primitives::add_step<typename S::Part>(part, advance(a, k * kStepBytes<S::major_a>),
+                                                   advance(b, k * kStepBytes<S::major_b>), half > 0 || k > 0);
         }
         wgmma_commit_group();
         wgmma_fence_operand(part);
@@ -59,7 +58,7 @@ GPUKERN_D void multiply_terms(const Params& w, const Places<S>& place, Position<
         wgmma_fence_operand(part);
         if (i == S::MI - 1)
 #pragma unroll
-          for (int half = 0; half < stages; ++half) release<S>(w, place, here[half].slot);
+          for (int half = 0; half < stages; ++half) ring.release(here[half].slot);
         add_product(w.pairs[turn].order(), part, sum[i]);
       }
       at = here[1];

@@ -1,6 +1,7 @@
 // wgmma: tiles that TMA loads, multiplied from shared memory, for Hopper.
 // One line is one kernel for each of its types and layouts; nothing outside this table can be launched.
 #pragma once
+#include "../../../primitives/tensor_map.h"
 #include "operands.h"
 
 namespace gpukern::gemm::wgmma {
@@ -52,7 +53,6 @@ constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
 // clang-format on
 
 constexpr int kThreads = 384;       // a warpgroup that loads and two that multiply
-constexpr int kSpan = 128;          // bytes of k a tile: the widest swizzle, and of float8 a block of scales
 constexpr int kStaging = 8 * 4096;  // a warp's part of D on its way out
 constexpr int kMostStages = 10;
 constexpr int64_t kShared = 227 * 1024;  // what a block may take

@@ -1,29 +1,17 @@
-// The ring of stages between the warp that loads tiles and the warps that multiply them, and the tiles in their order.
-//
-//               full[s]: the bytes are there                     empty[s]: all have read them
-//     producer ----------------------------------> consumers ----------------------------------> producer
-//
-// A stage is one tile of A and one of B, 128 bytes of k wide.  Each barrier completes one phase a round of the ring, so
-// that a waiting thread needs but the parity of its round.
+// What a launch tells the kernel, a kernel's shape, and the tiles of D in their order.
 #pragma once
-#include "../../../primitives/tma.h"
+#include "../../../primitives/wgmma_mainloop.h"
 #include "../../emit.cuh"
 #include "../../schedule.h"
 #include "tiles.h"
 
 namespace gpukern::gemm::wgmma {
 
-// A matrix as the kernel loads or stores it: coordinates are (along a line, line, matrix), the last two exchanged
-// where matrices lie closer than lines do.
-struct Operand {
-  TensorMap map;
-  bool batched = false, matrices_inside = false;
-  int term = 0;  // matrices from one term to the next
-};
+using primitives::TmaMatrix;
 
 struct Params {
   EpilogueParams epilogue;  // first: see emit.cuh
-  Operand a, b, d;
+  TmaMatrix a, b, d;
   uint32_t rows = 0, columns = 0;  // of clusters' tiles
   uint32_t tiles = 0;              // of them in all matrices and ranges of k
   int batches = 0;
@@ -43,17 +31,17 @@ template <> struct Word<float> {
   using Is = tf32_t;
 };
 
-template <class T, class WordA_, class WordB_, int BM_, int BN_, Consumers Way, Major A, Major B> struct Shape {
-  using Type = T;
-  using WordA = WordA_;
-  using WordB = WordB_;
+// C: the configuration.  T_: the type of the product.
+template <class C, class T_, class WordA, class WordB, Major A, Major B> struct Shape {
+  static constexpr Consumers way = C::consumers;
+  static constexpr bool in_terms = way == Consumers::terms;
+  using T = std::conditional_t<in_terms, bfloat16_t, T_>;  // as it is loaded
   using Sum = typename Number<T>::V;
-  static constexpr bool in_terms = Way == Consumers::terms;
   using Result = std::conditional_t<in_terms, float, T>;
-  static constexpr int BM = BM_, BN = BN_, BK = kSpan / static_cast<int>(sizeof(T));
+  static constexpr int BM = C::bm, BN = C::bn, BK = kSpan / static_cast<int>(sizeof(T));
   static constexpr int step = in_terms ? kTermStep : BK;  // k that consumers take at a time
   static constexpr Major major_a = A, major_b = B;
-  static constexpr bool ping_pong = Way == Consumers::ping_pong, promotes = Way == Consumers::promoting;
+  static constexpr bool ping_pong = way == Consumers::ping_pong, promotes = way == Consumers::promoting;
   static constexpr bool shares_b = BN >= BM;
   static constexpr int stages = stages_of(BM, BN);
   static constexpr int WM = ping_pong ? BM : BM / 2, MI = WM / 64;  // a warpgroup's rows, 64 an instruction
@@ -61,31 +49,13 @@ template <class T, class WordA_, class WordB_, int BM_, int BN_, Consumers Way, 
   static constexpr uint32_t staging = stages * stage_bytes, barriers = staging + kStaging;
   static constexpr int readers = ping_pong ? 4 : 8;  // warps that read a stage
   static constexpr bool gathers = wgmma::gathers(BM, BN);
-};
-
-// Addresses in shared memory.
-template <class S> struct Places {
-  uint32_t base;
-  GPUKERN_D uint32_t a(int slot) const { return base + slot * S::stage_bytes; }
-  GPUKERN_D uint32_t b(int slot) const { return a(slot) + S::a_bytes; }
-  GPUKERN_D uint32_t full(int slot) const { return base + S::barriers + slot * 8; }
-  GPUKERN_D uint32_t empty(int slot) const { return full(slot) + S::stages * 8; }
-};
-
-// Where a role is: the next stage, and the parity of its round.
-template <int Stages> struct Position {
-  int slot = 0;
-  uint32_t parity = 0;
-  GPUKERN_D void next() {
-    if (++slot < Stages) return;
-    slot = 0;
-    parity ^= 1;
-  }
-  // Past what another warpgroup consumes.
-  GPUKERN_D void skip(int steps) {
-    slot += steps;
-    parity ^= static_cast<uint32_t>(slot / Stages) & 1;
-    slot %= Stages;
+  using Part = primitives::WarpgroupTile<T, WordA, WordB, Sum, MI, BN, A, B>;  // a warpgroup's
+  using Accumulators = typename Part::Accumulators;
+  using Ring = primitives::Ring<stages, stage_bytes, barriers>;
+  using Position = primitives::Position<stages>;
+  // In a stage, A's tile comes first.  A warpgroup's rows of it, 64 of them at i:
+  static GPUKERN_D uint32_t rows_of(int group, int i = 0) {
+    return static_cast<uint32_t>(((ping_pong ? 0 : group * WM) + i * 64) * kSpan);
   }
 };
 
