@@ -106,7 +106,7 @@ def of_the_floor(run: Run, line: Line) -> str:
 
 
 def row(run: Run, line: Line, rivals: list[str]) -> list[str]:
-    case = [_cell(line.name), f"`{line.row}`" if line.row else NONE]
+    case = [_cell(line.name), f"`{line.configuration}`" if line.configuration else NONE]
     if not line.timed:
         verdict = "**WRONG**" + _cell(line.verdict.removeprefix("WRONG")) if _wrong(line) else "not timed"
         return [*case, verdict, *[NONE] * (3 + 2 * len(rivals))]

@@ -148,9 +148,9 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
   if (aux) p.aux = p.d;  // it is made as the result is
   const Named named = device_named(device);
   const gemm::Explanation e = gemm::explain(p, named.device, named.name);
-  return py::dict("problem"_a = e.problem, "device"_a = e.device, "row"_a = e.row, "would_run"_a = e.would_run,
-                  "refusals"_a = e.refusals, "cost"_a = e.cost, "splits"_a = e.splits, "inside"_a = e.inside,
-                  "parts"_a = e.parts.count, "workspace"_a = e.workspace, "terms"_a = e.terms,
+  return py::dict("problem"_a = e.problem, "device"_a = e.device, "configuration"_a = e.configuration,
+                  "would_run"_a = e.would_run, "refusals"_a = e.refusals, "cost"_a = e.cost, "splits"_a = e.splits,
+                  "inside"_a = e.inside, "parts"_a = e.parts.count, "workspace"_a = e.workspace, "terms"_a = e.terms,
                   "tensor_cores"_a = e.tensor_cores, "parts_apart"_a = e.parts.apart, "apart"_a = e.apart,
                   "ranked"_a = e.ranked, "measurement"_a = e.measurement);
 }
@@ -192,25 +192,25 @@ py::array_t<int64_t> choose(const std::string& device, const Problems& problems)
 
 py::list gemm_configurations() {
   py::list all;
-  for (const gemm::RowDescription& r : gemm::rows())
-    all.append(py::dict("name"_a = r.name, "source"_a = r.source, "types"_a = r.types, "targets"_a = r.targets,
-                        "tile"_a = py::make_tuple(r.bm, r.bn, r.bk), "threads"_a = r.threads,
-                        "shared_bytes"_a = r.shared, "lanes"_a = r.traits.lanes, "precisions"_a = r.precisions,
-                        "tensor_cores"_a = r.traits.tensor_cores, "multiplier"_a = r.traits.multiplier,
-                        "clock"_a = r.traits.clock));
+  for (const gemm::ConfigurationDescription& c : gemm::configurations())
+    all.append(py::dict("name"_a = c.name, "source"_a = c.source, "types"_a = c.types, "targets"_a = c.targets,
+                        "tile"_a = py::make_tuple(c.bm, c.bn, c.bk), "threads"_a = c.threads,
+                        "shared_bytes"_a = c.shared, "lanes"_a = c.traits.lanes, "precisions"_a = c.precisions,
+                        "tensor_cores"_a = c.traits.tensor_cores, "multiplier"_a = c.traits.multiplier,
+                        "clock"_a = c.traits.clock));
   return all;
 }
 
-// (device, target, type, (m, n, k, batch), layout, rows, what explain() says of it)
+// (device, target, type, (m, n, k, batch), layout, configurations, what explain() says of it)
 using Extents = std::tuple<int64_t, int64_t, int64_t, int64_t>;
 using Measurement =
     std::tuple<std::string, std::string, std::string, Extents, std::string, std::vector<std::string>, std::string>;
 
 void set_ranking(const std::vector<Measurement>& all) {
   std::vector<gemm::Measurement> table;
-  for (const auto& [device, target, type, extents, layout, rows, said] : all) {
+  for (const auto& [device, target, type, extents, layout, configurations, said] : all) {
     const auto [m, n, k, batch] = extents;
-    table.push_back({device, target, type_named(type), m, n, k, batch, layout, rows, said});
+    table.push_back({device, target, type_named(type), m, n, k, batch, layout, configurations, said});
   }
   gemm::set_measurements(std::move(table));
 }
@@ -219,8 +219,8 @@ std::vector<Measurement> ranking() {
   std::vector<Measurement> all;
   if (const gemm::Table* table = gemm::measured())
     for (const gemm::Measurement& m : table->all())
-      all.emplace_back(m.device, m.target, gpukern::name(m.type), Extents{m.m, m.n, m.k, m.batch}, m.layout, m.rows,
-                       m.said);
+      all.emplace_back(m.device, m.target, gpukern::name(m.type), Extents{m.m, m.n, m.k, m.batch}, m.layout,
+                       m.configurations, m.said);
   return all;
 }
 

@@ -17,7 +17,7 @@ PREDICTED = "predicted, not measured on a GPU"  # printed beside every figure of
 class Explanation:
     """What `explain` found; prints as text.
 
-    row: the configuration (compiled kernel) that runs, e.g. "simt/s128x128"; None if this build has none for the
+    configuration: the compiled kernel that runs, e.g. "simt/s128x128"; None if this build has none for the
     device.  refused: (kernel folder or configuration, reason) for everything that was ruled out before it, in the order
     of preference.  would_run: the configuration that a full build would run; splits: its split-K count, the ranges of k
     that separate blocks sum.  notes: further facts.  cycles: the cost model's estimate for would_run, made to rank
@@ -28,7 +28,7 @@ class Explanation:
     op: str
     problem: str
     device: str
-    row: str | None
+    configuration: str | None
     refused: tuple[tuple[str, str], ...] = ()
     would_run: str | None = None
     notes: tuple[str, ...] = ()
@@ -36,9 +36,15 @@ class Explanation:
     cycles: float | None = None
     measurement: str | None = None
 
+    @property
+    def row(self) -> str | None:
+        """The name of `configuration` until 0.1."""
+        return self.configuration
+
     def __str__(self) -> str:
-        lines = [f"{self.op}: {self.problem}", f"  on        {self.device}", f"  runs      {self.row or 'torch'}"]
-        if self.row is None and self.would_run:
+        runs = self.configuration or "torch"
+        lines = [f"{self.op}: {self.problem}", f"  on        {self.device}", f"  runs      {runs}"]
+        if self.configuration is None and self.would_run:
             lines.append(f"  a full build would run {self.would_run}; gpukern.info() says what to run to build it")
         if self.measurement:
             lines.append(f"  measured  {self.measurement}")
@@ -54,7 +60,7 @@ class Explanation:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<{self.op} on {self.device}: {self.row or 'torch'}>"
+        return f"<{self.op} on {self.device}: {self.configuration or 'torch'}>"
 
 
 Layout = tuple[int, int, int, int]  # row, column and batch stride in elements, and alignment in bytes
@@ -100,8 +106,8 @@ class Recorder(TorchDispatchMode):
 
 def cycles(found: dict[str, Any]) -> float | None:
     """The cost of the configuration that would run; None where none would, and on the CPU, which counts no cycles."""
-    row: str = found["would_run"]
-    return None if not row or row.startswith("host/") else float(found["cost"])
+    configuration: str = found["would_run"]
+    return None if not configuration or configuration.startswith("host/") else float(found["cost"])
 
 
 def range_notes(found: dict[str, Any]) -> tuple[str, ...]:

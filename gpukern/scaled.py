@@ -60,7 +60,8 @@ def explain_scaled(args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -
         )
         how = f"on float8 tensor cores; {sums}"
     return Explanation(
-        "scaled_mm", found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
-        found["would_run"] or None, (how, *pass_notes(found), *range_notes(found), *measured_notes(found)),
-        found["splits"], cycles(found), measurement(found),
+        "scaled_mm", found["problem"], found["device"], found["configuration"] or None,
+        tuple(map(tuple, found["refusals"])), found["would_run"] or None,
+        (how, *pass_notes(found), *range_notes(found), *measured_notes(found)), found["splits"], cycles(found),
+        measurement(found),
     )  # fmt: skip

@@ -39,7 +39,7 @@ from .scaled import explain_scaled
 
 PRECISIONS = ("strict", "tf32", "bf16x3", "bf16x6", "bf16x9")  # of float32, in the order of problem.h
 
-__all__ = ["Explanation", "Row", "available", "explain", "force", "reset_served", "served"]
+__all__ = ["Configuration", "Explanation", "Row", "available", "explain", "force", "reset_served", "served"]
 
 
 # ---- matrix products -------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def _explain_product(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], dev
     )  # fmt: skip
     notes = pass_notes(found) + range_notes(found) + sum_notes(found, product.summed) + measured_notes(found)
     return Explanation(
-        op, found["problem"], found["device"], found["row"] or None, tuple(map(tuple, found["refusals"])),
+        op, found["problem"], found["device"], found["configuration"] or None, tuple(map(tuple, found["refusals"])),
         found["would_run"] or None, notes + _kept_notes(kept, found) + _how_notes(found, extras), found["splits"],
         cycles(found), measurement(found),
     )  # fmt: skip
@@ -204,10 +204,10 @@ def _precision(op: str, asked: str | None, dtype: torch.dtype) -> str:
 def _how_notes(found: dict[str, Any], extras: dict[str, Any]) -> tuple[str, ...]:
     """Notes where the configuration may surprise a caller of `precision=` or `batch_invariant=`."""
     notes = []
-    row, precision = found["row"] or found["would_run"], extras.get("precision")
-    if precision not in (None, "strict") and row.split("/")[0] in ("host", "simt", "skinny"):
+    configuration, precision = found["configuration"] or found["would_run"], extras.get("precision")
+    if precision not in (None, "strict") and configuration.split("/")[0] in ("host", "simt", "skinny"):
         notes.append(f"computed in strict float32 here, which is more exact than {precision}")
-    if extras.get("batch_invariant") and row.startswith("host/"):
+    if extras.get("batch_invariant") and configuration.startswith("host/"):
         notes.append("batch_invariant=True: each element is summed in the order of k, which is slower than the BLAS")
     return tuple(notes)
 
@@ -225,12 +225,12 @@ def _kept(extras: dict[str, Any], args: tuple[Any, ...], named: dict[str, Any]) 
 
 
 def _kept_notes(kept: str, found: dict[str, Any]) -> tuple[str, ...]:
-    row = found["row"] or found["would_run"]
-    if not kept or not row:
+    configuration = found["configuration"] or found["would_run"]
+    if not kept or not configuration:
         return ()
     if kept == "result":
         return ("the gradient reads the result: nothing else is stored for it",)
-    if row.startswith("host/"):
+    if configuration.startswith("host/"):
         return ("the activation is an elementwise op, so that the pre-activation stays for the gradient",)
     where = "in a separate epilogue kernel" if found["apart"] else "by the product's own kernel"
     return (f"the pre-activation is stored {where}, for the gradient",)
@@ -257,7 +257,7 @@ def _explain_composed(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], de
         largest = max(products, key=_multiplications)
         found = _explain_product(largest[0], largest[1], dict(largest[2]), device)
         others = [_explain_product(call[0], call[1], dict(call[2]), device) for call in products if call is not largest]
-        notes = tuple(f"and {other.problem}: {other.row or other.would_run or 'torch'}" for other in others)
+        notes = tuple(f"and {other.problem}: {other.configuration or other.would_run or 'torch'}" for other in others)
         return replace(found, op=op, notes=found.notes + notes)
     if recorder.calls:
         name, operands, options = recorder.calls[-1]
@@ -348,7 +348,7 @@ def explain(op: str | Callable[..., Any], *args: Any, device: str | None = None,
     tensors' device.  Nothing is computed.  ValueError for an unknown op or device; wrong shapes raise torch's errors.
 
     >>> a = torch.empty(512, 512, device="meta")
-    >>> gpukern.explain("matmul", a, a, device="sm_90a").row
+    >>> gpukern.explain("matmul", a, a, device="sm_90a").configuration
     """
     explanation = explain_quietly(op, *args, device=device, **kwargs)
     print(explanation)
@@ -373,7 +373,7 @@ def explain_quietly(op: str | Callable[..., Any], *args: Any, device: str | None
 
 
 @dataclass(frozen=True)
-class Row:
+class Configuration:
     """One configuration: a compiled matrix product kernel.
 
     name: what `force` takes.  types: its element types.  targets: the architectures it was built for (sm_80, gfx942),
@@ -410,25 +410,30 @@ class Row:
         return f"{self.name}: tile {tile}, {self.threads} threads, {', '.join(self.types)}; {where}"
 
 
-def available(*, built: bool = True) -> list[Row]:
+Row = Configuration
+"""The name of `Configuration` until 0.1."""
+
+
+def available(*, built: bool = True) -> list[Configuration]:
     """The configurations of this build, most preferred first; built=False adds those that a full build would have."""
-    rows = [Row(**_attributes(r)) for r in _C.gemm_configurations()]
-    return [row for row in rows if row.targets or not built]
+    table = [Configuration(**_attributes(facts)) for facts in _C.gemm_configurations()]
+    return [c for c in table if c.targets or not built]
 
 
 def _attributes(facts: dict[str, Any]) -> dict[str, Any]:
     facts = {**facts, "targets": facts["targets"].split()}
-    return {f.name: tuple(facts[f.name]) if isinstance(facts[f.name], list) else facts[f.name] for f in fields(Row)}
+    asked = {f.name: facts[f.name] for f in fields(Configuration)}
+    return {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in asked.items()}
 
 
-def named(name: str) -> Row:
+def named(name: str) -> Configuration:
     """The configuration of that name, built or not; behind a "*" may stand ranges of k.  KeyError for any other."""
     return _by_name()[name.partition("*")[0]]
 
 
 @cache
-def _by_name() -> dict[str, Row]:
-    return {row.name: row for row in available(built=False)}
+def _by_name() -> dict[str, Configuration]:
+    return {c.name: c for c in available(built=False)}
 
 
 class Forced(FunctionContext):
@@ -470,7 +475,7 @@ def force(name: str) -> Forced:
 
 def served() -> list[tuple[str, str, int]]:
     """(call, configuration, count) for every gpukern kernel that served a call since the start or `reset_served()`."""
-    products = [("matrix product", row, count) for row, count in _C.gemm_counts()]
+    products = [("matrix product", name, count) for name, count in _C.gemm_counts()]
     passes = []
     for key, count in _C.elementwise_counts():
         op, _, path = key.partition(" ")

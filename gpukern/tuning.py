@@ -103,9 +103,9 @@ def _version() -> str:
 
 
 @cache
-def _rows() -> dict[str, list[str]]:
+def _types() -> dict[str, list[str]]:
     """Configuration -> the types it takes."""
-    return {row["name"]: row["types"] for row in _C.gemm_configurations()}
+    return {c["name"]: c["types"] for c in _C.gemm_configurations()}
 
 
 @cache
@@ -113,8 +113,8 @@ def fingerprint() -> str:
     """A hash of the table of configurations.  It does not depend on what was built: selection skips unbuilt ones."""
     import hashlib
 
-    rows = [{key: value for key, value in row.items() if key != "targets"} for row in _C.gemm_configurations()]
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
+    table = [{key: value for key, value in c.items() if key != "targets"} for c in _C.gemm_configurations()]
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -142,9 +142,11 @@ def _read(path: Path) -> Stored:
     facts = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(facts, dict):
         raise ValueError("it is not a JSON object")
-    for key, here in (("schema", SCHEMA), ("gpukern", _version()), ("rows", fingerprint())):
+    if "rows" in facts:  # the name of "configurations" until 0.1
+        facts = {"configurations": facts["rows"], **facts}
+    for key, here in (("schema", SCHEMA), ("gpukern", _version()), ("configurations", fingerprint())):
         if facts[key] != here:
-            what = {"gpukern": "gpukern's version", "rows": "the table of compiled configurations"}.get(
+            what = {"gpukern": "gpukern's version", "configurations": "the table of compiled configurations"}.get(
                 key, f"its {key}"
             )
             raise Stale(f"{what} was {facts[key]!r} and is {here!r}")
@@ -158,7 +160,7 @@ def _text(value: Any) -> str:
 
 
 def _entry(facts: dict[str, Any]) -> Entry:
-    ranking = tuple((_text(row), float(microseconds)) for row, microseconds in facts["ranking"])
+    ranking = tuple((_text(name), float(microseconds)) for name, microseconds in facts["ranking"])
     entry = Entry(**{**facts, "ranking": ranking})
     if entry.layout not in LAYOUTS or not _text(entry.date):
         raise ValueError(f"{entry.layout!r} is not a layout")
@@ -166,9 +168,9 @@ def _entry(facts: dict[str, Any]) -> Entry:
         raise ValueError(f"{entry.key} is not a product")
     if not ranking or not all(math.isfinite(time) and time > 0 for _, time in ranking):
         raise ValueError(f"the times of {entry.key} are not all positive numbers")
-    for row, _ in ranking:
-        if entry.dtype not in _rows().get(row, ()):
-            raise Stale(f"it names {row} for {entry.dtype}, which this build does not have")
+    for name, _ in ranking:
+        if entry.dtype not in _types().get(name, ()):
+            raise Stale(f"it names {name} for {entry.dtype}, which this build does not have")
     return entry
 
 
@@ -199,7 +201,7 @@ def store(device: str, target: str, entries: Iterable[Entry], driver: str = "") 
             "device": device,
             "target": target,
             "gpukern": _version(),
-            "rows": fingerprint(),
+            "configurations": fingerprint(),
             "torch": torch.__version__,
             "driver": driver,
             "date": max((entry.date for entry in kept.values()), default=""),
@@ -215,7 +217,7 @@ def store(device: str, target: str, entries: Iterable[Entry], driver: str = "") 
 
 def said(entry: Entry, device: str) -> str:
     """2026-11-24 on NVIDIA H200 (simt/s64x64 12.3 us, next simt/s128x128 15.0 us)"""
-    places = [f"{row} {time:.1f} us" for row, time in entry.ranking[:2]]
+    places = [f"{name} {time:.1f} us" for name, time in entry.ranking[:2]]
     return f"{entry.date} on {device} ({', next '.join(places)})"
 
 
@@ -234,8 +236,8 @@ def activate() -> int:
             if len(entry.ranking) < 2:
                 continue  # only one configuration was measured: there is no choice
             extents = (entry.m, entry.n, entry.k, entry.batch)
-            rows = [row for row, _ in entry.ranking]
-            table.append((device, target, entry.dtype, extents, entry.layout, rows, said(entry, device)))
+            names = [name for name, _ in entry.ranking]
+            table.append((device, target, entry.dtype, extents, entry.layout, names, said(entry, device)))
     _C.gemm_set_ranking(table)
     return len(table)
 

@@ -18,7 +18,8 @@ import numpy
 import pytest
 import torch
 
-# What somebody measured on this machine would change which rows are chosen; tests of it name a folder of their own.
+# What somebody measured on this machine would change which configurations are chosen; tests of it name a folder of
+# their own.
 os.environ.setdefault("GPUKERN_TUNING", "off")
 
 SEED = int(os.environ.get("GPUKERN_TEST_SEED", "20"))

@@ -5,7 +5,8 @@
     benchmarks/results/*/*.json       what `make gpu-check` ran on a device
     tests/platform/environments.json  which versions of torch were tried, by hand
 
-The rows come from the tables themselves (gpukern.available), so a new row is "not yet" until something is recorded.
+The lines come from the tables themselves (gpukern.available), so a new configuration is "not yet" until something is
+recorded.
 """
 
 from __future__ import annotations
@@ -167,14 +168,14 @@ def table(
 
 
 def device_section(runs: list[dict[str, Any]]) -> str:
-    """What each device's run said of the tools, and which rows it has no code for."""
+    """What each device's run said of the tools, and which configurations it has no code for."""
     if not runs:
         return "No device has run any of this.\n"
     lines = []
     for r in runs:
         tools = ", ".join(f"{tool} {said['verdict']}" for tool, said in r["sanitizers"].items())
         left = r["rows_of_other_devices"]
-        also = f"; rows of other devices: {', '.join(left)}" if left else ""
+        also = f"; configurations of other devices: {', '.join(left)}" if left else ""
         lines.append(f"- {r['device']} ({r['target']}, {r['runtime']}, torch {r['torch']}): "
                      f"{r['tests']['tests']} tests; {tools}{also}")  # fmt: skip
     return "\n".join(lines) + "\n"
@@ -187,16 +188,17 @@ def environments() -> str:
     return "\n".join(lines) + "\n"
 
 
-def place_of(row: str) -> str:
+def place_of(name: str) -> str:
     """The folder of a configuration, or the source of it that has targets of its own."""
     sources = {r["name"]: r["source"] for r in _C.gemm_configurations()}
-    return "/".join(filter(None, ("gemm/arch", row.partition("/")[0], sources[row])))
+    return "/".join(filter(None, ("gemm/arch", name.partition("/")[0], sources[name])))
 
 
 def riskiest() -> str:
     """The launches of tests/gpu/launches.py, in their order."""
     lines = [
-        f"| {number} | `{launch.name}` on `wgmma/{launch.row}` | {launch.adds} | {launch.why} | `{launch.command}` |"
+        f"| {number} | `{launch.name}` on `wgmma/{launch.configuration}` | {launch.adds} | {launch.why} "
+        f"| `{launch.command}` |"
         for number, launch in enumerate(launches.LAUNCHES, 1)
     ]
     return RISKIEST.format(lines="\n".join(lines))
@@ -208,8 +210,8 @@ def document() -> str:
     parts = [
         BEGINNING,
         CPU.format(cxx=", ".join(compiled["cxx"]) or f"**{NOT_YET}**"),
-        f"## Matrix products on GPUs\nOne line a compiled row.{at}\n\n"
-        + table("row", "rows", record.rows(), place_of, compiled, ran, runs),
+        f"## Matrix products on GPUs\nOne line a compiled configuration.{at}\n\n"
+        + table("configuration", "rows", record.configurations(), place_of, compiled, ran, runs),
         "## Elementwise ops on GPUs\nOne line a family; its kernels serve each op, type, layout and gradient.\n\n"
         + table("family", "families", record.families(), lambda n: "elementwise", compiled, ran, runs),
         "## Devices\n" + device_section(runs),

@@ -160,7 +160,7 @@ Ranking ranking(const Problem& problem, c10::Device where) {
   const Table* const table = measured();
   if (!table) return {};
   const Table::Found* const found = table->find(problem, current_device(where.index()), device_name(where.index()));
-  return found ? Ranking(found->rows) : Ranking();
+  return found ? Ranking(found->configurations) : Ranking();
 }
 
 namespace {

@@ -14,9 +14,9 @@ namespace {
 
 std::atomic<int64_t> served[kFolderCount][kMaxConfigurations];
 
-std::string full_name(int folder, int row) {
+std::string full_name(int folder, int index) {
   std::string text = kFolders[folder].name;
-  if (row >= 0) text += std::string("/") + kFolders[folder].configurations[row].id;
+  if (index >= 0) text += std::string("/") + kFolders[folder].configurations[index].id;
   return text;
 }
 
@@ -126,29 +126,29 @@ const Built& built() {
   return all;
 }
 
-std::vector<RowDescription> rows() {
-  std::vector<RowDescription> all;
+std::vector<ConfigurationDescription> configurations() {
+  std::vector<ConfigurationDescription> all;
   for (int f = 0; f < kFolderCount; ++f)
     for (int r = 0; r < kFolders[f].count; ++r) {
-      const Configuration& row = kFolders[f].configurations[r];
-      RowDescription d{full_name(f, r),
-                       kFolders[f].name,
-                       row.id,
-                       row.source ? row.source : "",
-                       {},
-                       "",
-                       row.bm,
-                       row.bn,
-                       row.bk,
-                       row.tm,
-                       row.tn,
-                       row.threads,
-                       row.shared,
-                       kFolders[f].traits(row),
-                       {}};
+      const Configuration& c = kFolders[f].configurations[r];
+      ConfigurationDescription d{full_name(f, r),
+                                 kFolders[f].name,
+                                 c.id,
+                                 c.source ? c.source : "",
+                                 {},
+                                 "",
+                                 c.bm,
+                                 c.bn,
+                                 c.bk,
+                                 c.tm,
+                                 c.tn,
+                                 c.threads,
+                                 c.shared,
+                                 kFolders[f].traits(c),
+                                 {}};
       for (int t = 0; t < kDTypes; ++t)
-        if (row.types & bit(static_cast<DType>(t))) d.types.emplace_back(name(static_cast<DType>(t)));
-      if (row.types & bit(DType::f32))
+        if (c.types & bit(static_cast<DType>(t))) d.types.emplace_back(name(static_cast<DType>(t)));
+      if (c.types & bit(DType::f32))
         for (int i = 0; i < kPrecisions; ++i)
           if (d.traits.precisions & bit(static_cast<Precision>(i)))
             d.precisions.emplace_back(name(static_cast<Precision>(i)));
@@ -173,9 +173,9 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
   const Force wanted = force();
   const Table* const table = measured();
   const Table::Found* const found = table ? table->find(p, d, name) : nullptr;
-  const Ranking ranking = found ? Ranking(found->rows) : Ranking();
+  const Ranking ranking = found ? Ranking(found->configurations) : Ranking();
   const Choice chosen = select(p, d, built(), wanted, ranking, &refusals);
-  if (chosen) e.row = full_name(chosen.folder, chosen.index);
+  if (chosen) e.configuration = full_name(chosen.folder, chosen.index);
   for (const Refusal& r : refusals) e.refusals.emplace_back(full_name(r.folder, r.index), reason_text(r, chosen, p, d));
   const Choice best = select(p, d, built_for_all(), wanted, ranking);
   if (best) {
@@ -190,7 +190,7 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
   e.terms = p.type == DType::f32 && term_products(p.precision) > 0;
   if (const Choice one = chosen ? chosen : best)
     e.tensor_cores = kFolders[one.folder].traits(kFolders[one.folder].configurations[one.index]).tensor_cores;
-  e.ranked = wanted.folder < 0 && first_able(p, d, e.row.empty() ? built_for_all() : built(), ranking);
+  e.ranked = wanted.folder < 0 && first_able(p, d, e.configuration.empty() ? built_for_all() : built(), ranking);
   if (e.ranked) e.measurement = found->said;
   e.problem = problem_text(p);
   e.device = device_text(d);

@@ -1,4 +1,4 @@
-// What Python is told of rows and choices.  Plain structs; gpukern/selection.py is what people call.
+// What Python is told of configurations and choices.  Plain structs; gpukern/selection.py is what people call.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -12,10 +12,10 @@
 
 namespace gpukern::gemm {
 
-// One compiled row.  `targets`: the compiler's words its code was built for; "" where none was; "cpu" for the host.
-struct RowDescription {
+// One configuration.  `targets`: the compiler's words its code was built for; "" where none was; "cpu" for the host.
+struct ConfigurationDescription {
   std::string name;                // "simt/s128x128": what force() takes
-  std::string folder, row;         // "simt", "s128x128"
+  std::string folder, id;          // "simt", "s128x128"
   std::string source;              // the .cu of its kernel, where that one has targets of its own; else ""
   std::vector<std::string> types;  // "float16", ..
   std::string targets;
@@ -24,12 +24,12 @@ struct RowDescription {
   Traits traits;
   std::vector<std::string> precisions;  // of float32: "strict", "tf32", ..
 };
-std::vector<RowDescription> rows();  // best folder first, rows in the table's order
+std::vector<ConfigurationDescription> configurations();  // best folder first, in the order of their tables
 
-// Why each better row was passed over, and the row chosen; `row` is "" where nothing serves the problem as built, and
+// Why each better configuration was passed over, and the one chosen; "" where nothing serves the problem as built, and
 // `would_run` then names what a full build would run ("" where the problem itself is refused).
 struct Explanation {
-  std::string row, would_run;
+  std::string configuration, would_run;
   std::vector<std::pair<std::string, std::string>> refusals;  // ("simt" or "simt/s64x64", reason), in the order met
   std::string problem, device;                                // one line each
   double cost = 0;                                            // modelled cycles of `would_run`
@@ -37,7 +37,7 @@ struct Explanation {
   bool inside = false;                                        // in its own kernel, the blocks of a cluster
   int64_t workspace = 0;                                      // bytes that a pass writes before it
   bool terms = false;                                         // that pass writes bfloat16 terms
-  bool tensor_cores = false;                                  // multiply in the row, else in `would_run`
+  bool tensor_cores = false;                                  // multiply in `configuration`, else in `would_run`
   bool apart = false;                                         // its sums go through memory and end in split/
   Parts parts;                                                // in which it sums D's columns
   bool ranked = false;                                        // a stored measurement decided
@@ -47,14 +47,15 @@ struct Explanation {
 Explanation explain(const Problem&, const Device&, std::string_view name = {});
 std::string target_text(const Device&);  // "sm_90", "gfx942", "cpu"
 
-// Calls that each row served since the last reset: ("host/blas", 12); rows that served none are left out.
+// Calls that each configuration served since the last reset: ("host/blas", 12); those that served none are left out.
 std::vector<std::pair<std::string, int64_t>> counts();
 void reset_counts();
 void count(Choice choice);
-void count_host();  // the same for the CPU's row, at the cost of one relaxed increment
+void count_host();  // the same for the CPU's, at the cost of one relaxed increment
 
-// Makes every product of this thread run on one folder ("simt") or row ("simt/s64x64" or "s64x64"); "" lifts it.  The
-// environment's GPUKERN_FORCE stands where a thread forces nothing.  std::invalid_argument lists the known names.
+// Makes every product of this thread run on one folder ("simt") or configuration ("simt/s64x64" or "s64x64"); "" lifts
+// it.  The environment's GPUKERN_FORCE stands where a thread forces nothing.  std::invalid_argument lists the known
+// names.
 void set_force(const std::string& name);
 std::string forced();  // the name in force on this thread, "" for none
 Force force();

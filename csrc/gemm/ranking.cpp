@@ -9,7 +9,7 @@
 namespace gpukern::gemm {
 namespace {
 
-Choice row_named(std::string_view name) {
+Choice configuration_named(std::string_view name) {
   for (int f = 0; f < kFolderCount; ++f)
     for (int r = 0; r < kFolders[f].count; ++r)
       if (name == std::string(kFolders[f].name) + "/" + kFolders[f].configurations[r].id) return {f, r};
@@ -36,7 +36,7 @@ Table::Table(std::vector<Measurement> all) : all_(std::move(all)) {
                   order(one.layout[0], one.m, one.k),
                   order(one.layout[1], one.k, one.n)};
     Found found{{}, one.said};
-    for (const std::string& row : one.rows) found.rows.push_back(row_named(row));
+    for (const std::string& c : one.configurations) found.configurations.push_back(configuration_named(c));
     Measured* device = nullptr;
     for (Measured& known : devices_)
       if (known.device == one.device) device = &known;

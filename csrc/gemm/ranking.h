@@ -1,5 +1,5 @@
-// Stored measurements: which rows were fastest for a product on a device.  select() takes such an order before its own.
-// A process has one table of them, replaced as a whole; gpukern/tuning.py fills it from files.
+// Stored measurements: which configurations were fastest for a product on a device.  select() takes such an order
+// before its own.  A process has one table of them, replaced as a whole; gpukern/tuning.py fills it from files.
 #pragma once
 #include <atomic>
 #include <compare>
@@ -17,19 +17,20 @@ struct Measurement {
   std::string device, target;  // "NVIDIA H200", "sm_90"
   DType type = DType::f32;
   int64_t m = 0, n = 0, k = 0, batch = 1;
-  std::string layout;             // "nt": A lies by rows (n), B by columns (t)
-  std::vector<std::string> rows;  // "simt/s64x64", ..: fastest first
-  std::string said;               // when it was and what it found, for explain()
+  std::string layout;                       // "nt": A lies by rows (n), B by columns (t)
+  std::vector<std::string> configurations;  // "simt/s64x64", ..: fastest first
+  std::string said;                         // when it was and what it found, for explain()
 };
 
-// Measurements by what a call knows.  The epilogue is no part of the question: it costs every row about the same.
+// Measurements by what a call knows.  The epilogue is no part of the question: it costs every configuration about the
+// same.
 class Table {
  public:
-  // std::invalid_argument for a row or layout that does not exist.
+  // std::invalid_argument for a configuration or layout that does not exist.
   explicit Table(std::vector<Measurement> all);
 
   struct Found {
-    std::vector<Choice> rows;
+    std::vector<Choice> configurations;
     std::string said;
   };
   // `name`: what the runtime calls the device.  A device that is only described has none: it takes the measurements of

@@ -1,5 +1,6 @@
-// Selection: (Problem, Device, Built) -> (folder, row).  Pure: no state, no device, no torch; the same answer on every
-// machine, so a build for the CPU can say what an H200 would run.  What is forced or was measured is an argument.
+// Selection: (Problem, Device, Built) -> (folder, configuration).  Pure: no state, no device, no torch; the same answer
+// on every machine, so a build for the CPU can say what an H200 would run.  What is forced or was measured is an
+// argument.
 #pragma once
 #include <span>
 #include <string_view>
@@ -71,9 +72,9 @@ constexpr bool runs_on(std::string_view words, const Device& d) {
 }
 
 constexpr Reason kNotBuilt = "no code was built for this device";
-constexpr Reason not_built(int folder, int row, const Device& d, const Built& built) {
+constexpr Reason not_built(int folder, int index, const Device& d, const Built& built) {
   if (d.vendor == Vendor::host) return nullptr;  // the CPU's code is always there
-  const char* words = built.targets[folder][row];
+  const char* words = built.targets[folder][index];
   return words && runs_on(words, d) ? nullptr : kNotBuilt;
 }
 // Of a whole folder: no configuration of it was built.
@@ -94,7 +95,7 @@ struct Choice {
 };
 // What a person asked for: a folder (index -1) or one configuration; folder -1: nothing.
 using Force = Choice;
-// Rows in the order that a measurement found (ranking.h), fastest first.
+// Configurations in the order that a measurement found (ranking.h), fastest first.
 using Ranking = std::span<const Choice>;
 
 // One refusal, in the order they were met; index -1: the whole folder.

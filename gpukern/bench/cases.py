@@ -36,7 +36,7 @@ class Case:
     graphs: bool = True  # whether a GPU's calls may be captured
     host_only: bool = False  # measure the host's time of a launch
     fixed: tuple[Any, ...] | None = None  # the operands, where they do not rotate
-    row: Callable[[], str] = field(default=lambda: "")
+    configuration: Callable[[], str] = field(default=lambda: "")
 
 
 # ---- products --------------------------------------------------------------------------------------------------------
@@ -44,8 +44,8 @@ class Case:
 
 def served() -> str:
     """The configuration that served the products since the last reset."""
-    rows = dict.fromkeys(row for call, row, _ in selection.served() if call == "matrix product")
-    return ", ".join(rows) or "torch"
+    found = dict.fromkeys(name for call, name, _ in selection.served() if call == "matrix product")
+    return ", ".join(found) or "torch"
 
 
 def _placed(rows: int, columns: int, letter: str, pad: int, dtype: torch.dtype, batch: tuple[int, ...]) -> Want:
@@ -117,7 +117,7 @@ def _product(spec: Spec) -> Case:
     size = dtype.itemsize * count * (m * k + k * n + m * n * (2 if spec.residual else 1))
     return Case(
         spec, wants, ours, {"torch": theirs}, judge,
-        flops=2.0 * count * m * n * k, bytes=size, row=served,
+        flops=2.0 * count * m * n * k, bytes=size, configuration=served,
         extra=float(count * (16 * k * n + 8 * m * k + 24 * m * n)),  # float64 copies for the comparison
     )  # fmt: skip
 

@@ -91,8 +91,9 @@ def _rows(changes: Sequence[Change]) -> list[str]:
     rows = [["", "old us", "new us", "new / old"]]
     for c in changes:
         old, new = (microseconds(line.spread.p50) for line in (c.old, c.new))
-        row = "" if c.old.row == c.new.row else f"  {c.old.row} -> {c.new.row}"
-        rows.append([f"{c.new.suite}: {c.new.name}{row}", old, new, str(c.found)])
+        before, now = c.old.configuration, c.new.configuration
+        configuration = "" if before == now else f"  {before} -> {now}"
+        rows.append([f"{c.new.suite}: {c.new.name}{configuration}", old, new, str(c.found)])
     return aligned(rows, 1)
 
 

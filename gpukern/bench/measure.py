@@ -68,7 +68,7 @@ class Bench:
         with torch.set_grad_enabled(case.spec.choice == "grad"):
             selection.reset_served()
             got = case.ours(*sets[0])
-            line.row = case.row()
+            line.configuration = case.configuration()
             verdict = case.judge(got, *sets[0])
             del got
             if not verdict:

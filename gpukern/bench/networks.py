@@ -118,5 +118,12 @@ def case(spec: Spec, device: str) -> Any:
 
     extra = 64.0 * 2**20
     return Case(
-        spec, [Want(shape, dtype)], _step(ours), {"torch": _step(theirs)}, judge, extra=extra, graphs=False, row=served
+        spec,
+        [Want(shape, dtype)],
+        _step(ours),
+        {"torch": _step(theirs)},
+        judge,
+        extra=extra,
+        graphs=False,
+        configuration=served,
     )

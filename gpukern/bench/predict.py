@@ -28,12 +28,12 @@ from .table import aligned, microseconds
 
 @dataclass(frozen=True)
 class Prediction:
-    """One case.  row: the configuration with its ranges of k, as `force` takes it.  seconds: None where none of ours
+    """One case.  configuration: its name with its ranges of k, as `force` takes it.  seconds: None where none of ours
     would run.  floor: None where no rate is documented for the dtype.  computes: whether arithmetic sets the floor.
     measured: the stored measurement that chose the configuration: date, device, times."""
 
     spec: Spec
-    row: str
+    configuration: str
     seconds: float | None
     floor: float | None
     computes: bool
@@ -46,7 +46,7 @@ class Prediction:
 
     @property
     def clocked(self) -> bool:
-        return selection.named(self.row).clock > 0
+        return selection.named(self.configuration).clock > 0
 
 
 def explained(case: cases.Case, target: str) -> Explanation:
@@ -86,7 +86,8 @@ def cells(p: Prediction) -> list[str]:
     """A case's cells, under `HEADING`."""
     times = ["-" if seconds is None else microseconds(1e6 * seconds) for seconds in (p.seconds, p.floor)]
     ratio = "-" if p.ratio is None else f"{p.ratio:.3f}"
-    return [p.spec.name, p.row, *times, ratio, "-" if p.floor is None else "arithmetic" if p.computes else "memory"]
+    bound = "-" if p.floor is None else "arithmetic" if p.computes else "memory"
+    return [p.spec.name, p.configuration, *times, ratio, bound]
 
 
 def summary(predictions: Sequence[Prediction]) -> list[str]:

@@ -7,7 +7,7 @@ Schema 1:
     machine     device, kind ("cpu" or "cuda"), target, driver, runtime, threads, cache_bytes, memory_bytes
     clocks      before and after: clocks, power and temperature, where the driver says them
     ceilings    bytes_per_s, and flops: {dtype: operations a second}, both measured in this run
-    lines       one a case (Line)
+    lines       one a case (Line); the configuration that served it is "row" in files of before 0.1
 
 Times are microseconds of one call, one number per turn; turn i of ours and of each baseline ran one after the other.
 """
@@ -51,7 +51,7 @@ class Line:
     layout: str = ""
     flops: float = 0.0
     bytes: float = 0.0
-    row: str = ""
+    configuration: str = ""
     verdict: str = RIGHT
     error: float = 0.0
     clock: str = ""
@@ -187,6 +187,8 @@ def loads(text: str) -> Run:
         raise Unreadable("its settings name no baselines (against)")
     lines = []
     for place, entry in enumerate(facts["lines"]):
+        if isinstance(entry, dict) and "row" in entry:  # the name of "configuration" until 0.1
+            entry = {("configuration" if key == "row" else key): fact for key, fact in entry.items()}
         line = Line(**_checked(Line, entry, f"line {place}"))
         _numbers(line.ours, f"the times of {line.name}")
         for name, times in line.rivals.items():

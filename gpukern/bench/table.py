@@ -42,7 +42,7 @@ def heading(run: Run) -> list[str]:
 def cells(run: Run, line: Line) -> list[str]:
     """A timed line's cells, under `heading`."""
     s = line.spread
-    found = [line.name, line.row, microseconds(s.p50), f"{microseconds(s.p20)}..{microseconds(s.p80)}"]
+    found = [line.name, line.configuration, microseconds(s.p50), f"{microseconds(s.p20)}..{microseconds(s.p80)}"]
     for rival in run.rivals:
         if rival in line.rivals:
             theirs = spread(line.rivals[rival]).p50

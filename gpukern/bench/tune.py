@@ -35,7 +35,7 @@ BUDGET = 60.0  # seconds that one product may take
 def types() -> list[str]:
     """The types of the configurations, without complex and 8-bit floating types, which have one for large results and
     one for small ones."""
-    types = {t for row in _C.gemm_configurations() for t in row["types"]}
+    types = {t for c in _C.gemm_configurations() for t in c["types"]}
     return sorted(t for t in types if not t.startswith(("complex", "float8")))
 
 
@@ -132,20 +132,21 @@ def operands(product: Product, device: str) -> tuple[Tensor, Tensor]:
 
 def able(a: Tensor, b: Tensor, device: str) -> list[str]:
     """The compiled configurations that can serve the product."""
-    rows = []
-    for row in selection.available():
-        with selection.force(row.name):
-            if selection.explain_quietly("matmul", a, b, device=device).row == row.name:
-                rows.append(row.name)
-    return rows
+    names = []
+    for configuration in selection.available():
+        name = configuration.name
+        with selection.force(name):
+            if selection.explain_quietly("matmul", a, b, device=device).configuration == name:
+                names.append(name)
+    return names
 
 
-def call_of(row: str, a: Tensor, b: Tensor, out: Tensor) -> Call:
+def call_of(configuration: str, a: Tensor, b: Tensor, out: Tensor) -> Call:
     """Runs the product on one configuration, into `out`."""
     function: Callable[..., Tensor] = getattr(ops, "mm" if a.dim() == 2 else "bmm")
 
     def call() -> Tensor:
-        with selection.force(row):
+        with selection.force(configuration):
             return function(a, b, out=out)
 
     return call
@@ -166,27 +167,27 @@ class Ranked:
     wrong: tuple[str, ...]
 
     def lines(self) -> Iterator[tuple[str, str, str, str]]:
-        for row, microseconds in self.ranking:
-            yield str(self.product), row, f"{microseconds:.1f}", f"{microseconds / self.ranking[0][1]:.2f}"
-        for row in self.wrong:
-            yield str(self.product), row, "WRONG", ""
+        for configuration, microseconds in self.ranking:
+            yield str(self.product), configuration, f"{microseconds:.1f}", f"{microseconds / self.ranking[0][1]:.2f}"
+        for configuration in self.wrong:
+            yield str(self.product), configuration, "WRONG", ""
 
 
 def rank(product: Product, device: str, turns: int) -> Ranked:
     a, b = operands(product, device)
     out = torch.empty((*a.shape[:-1], b.shape[-1]), dtype=a.dtype, device=device)
     calls, wrong = {}, []
-    for row in able(a, b, device):
+    for configuration in able(a, b, device):
         # Otherwise the result of the previous configuration could pass for this one's.
         out.fill_(math.nan if out.dtype.is_floating_point else 85)
-        call = call_of(row, a, b, out)
+        call = call_of(configuration, a, b, out)
         call()
         if check.product(out, a, b):
-            calls[row] = call
+            calls[configuration] = call
         else:
-            wrong.append(row)
+            wrong.append(configuration)
     times = measure(list(calls.values()), turns, device) if calls else []
-    ranking = sorted(((row, round(time, 3)) for row, time in zip(calls, times)), key=lambda pair: pair[1])
+    ranking = sorted(((name, round(time, 3)) for name, time in zip(calls, times)), key=lambda pair: pair[1])
     return Ranked(product, tuple(ranking), tuple(wrong))
 
 

@@ -1,6 +1,6 @@
 """The machine model: runs the GPU kernels on a CPU, thread by thread, and checks every access to memory.
 
-    result, report = gpukern.model.run("matmul", a, b, row="simt/s64x64", schedule="pct", seed=7)
+    result, report = gpukern.model.run("matmul", a, b, configuration="simt/s64x64", schedule="pct", seed=7)
 
 A fault of the kernel (a race, a read of unwritten memory, an access out of bounds, a deadlock, a misaligned packet)
 raises a `ModelError` that names kernel, block, thread and source line.  docs/model.md tells how to debug a kernel with
@@ -78,7 +78,7 @@ class Report:
 def run(
     op: str,
     *args: Any,
-    row: str | None = None,
+    configuration: str | None = None,
     schedule: str = "pct",
     seed: int = 7,
     wave: int = 32,
@@ -90,7 +90,7 @@ def run(
     Report.
 
     op: the name of a gpukern product (matmul, addmm, ..) or elementwise function (silu, ..), then its arguments.
-    row: a product's configuration ("simt/s64x64"; `gpukern.available(built=False)` lists them), else an H100's choice.
+    configuration: of a product ("simt/s64x64"; `gpukern.available(built=False)` lists them), else an H100's choice.
     schedule: "fifo", "lifo", "random" or "pct", which with the seed decides the order of the threads.  wave: lanes of a
     warp, 32 or 64.  check: look for races and uninitialised reads.  count: count bytes, bank conflicts and sectors by
     source line (for small shapes: every request is kept until its block ends).
@@ -101,13 +101,17 @@ def run(
     """
     if schedule not in machine.ORDERS:
         raise ValueError(f"there is no schedule {schedule!r}; choose one of {', '.join(machine.ORDERS)}")
+    if "row" in kwargs:  # the name of `configuration` until 0.1; no op has an argument of that name
+        if configuration is not None:
+            raise TypeError("run() got both configuration= and row=, its name until 0.1; pass configuration= alone")
+        configuration = kwargs.pop("row")
     plan = Schedule(schedule, seed, wave, check, count)
     machine.report()
     machine.counts()
     if op in selection._PRODUCTS:
-        result, kernel = _product(op, args, kwargs, row, plan)
+        result, kernel = _product(op, args, kwargs, configuration, plan)
     elif op in selection._elementwise_names():
-        if row is not None:
+        if configuration is not None:
             raise ValueError(f"{op} has no configurations to choose from; the layout of its arguments decides")
         result, kernel = _elementwise(op, args, kwargs, plan)
     else:
@@ -117,7 +121,7 @@ def run(
 
 
 def _product(
-    op: str, args: tuple[Any, ...], kwargs: dict[str, Any], row: str | None, plan: Schedule
+    op: str, args: tuple[Any, ...], kwargs: dict[str, Any], configuration: str | None, plan: Schedule
 ) -> tuple[Any, str]:
     rest = dict(kwargs)
     activation, residual = rest.pop("activation", None) or "none", rest.pop("residual", None)
@@ -131,22 +135,23 @@ def _product(
     given = dict(zip(names, args)) | rest
     positional = [given.pop(name) for name in names if name in given]
     p = build(*positional, **given)
-    rows = [r for r in selection.available(built=False) if not r.name.startswith("host/")]
+    configurations = [r for r in selection.available(built=False) if not r.name.startswith("host/")]
     splits = 1
-    if row is None:
+    if configuration is None:
         device = "sm_90" if plan.wave == 32 else "gfx942"
         chosen = selection.explain_quietly(op, *args, device=device, **kwargs)
         if chosen.would_run is None:
             raise Refused(f"no GPU configuration serves {chosen.problem}")
-        row, splits = chosen.would_run, chosen.splits
-    named = next((r for r in rows if r.name == row), None)
+        configuration, splits = chosen.would_run, chosen.splits
+    named = next((r for r in configurations if r.name == configuration), None)
     if named is None:
-        raise ValueError(f"there is no configuration {row!r}; known are {', '.join(r.name for r in rows)}")
+        known = ", ".join(r.name for r in configurations)
+        raise ValueError(f"there is no configuration {configuration!r}; known are {known}")
     if str(p.a.dtype).removeprefix("torch.") not in named.types:
-        raise Refused(f"{row} takes {', '.join(named.types)}, not {p.a.dtype}")
-    folders = list(dict.fromkeys(r.name.split("/")[0] for r in rows))
+        raise Refused(f"{configuration} takes {', '.join(named.types)}, not {p.a.dtype}")
+    folders = list(dict.fromkeys(r.name.split("/")[0] for r in configurations))
     folder = named.name.split("/")[0]
-    place = folders.index(folder), [r.name for r in rows if r.name.startswith(folder + "/")].index(named.name)
+    place = folders.index(folder), [r.name for r in configurations if r.name.startswith(folder + "/")].index(named.name)
     out = torch.empty(p.a.shape[0], p.a.shape[1], p.b.shape[2], dtype=p.a.dtype)
     if p.summed:
         saved = None if p.saved is None else p.saved[0]

@@ -24,7 +24,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("op", help="a product (matmul, linear, bmm ..) or an elementwise op (silu, add ..)")
     parser.add_argument("--shape", type=_extents, help="M,N,K of a product, sizes of an elementwise op")
     parser.add_argument("--dtype", choices=TYPES, default="float32")
-    parser.add_argument("--row", help="a configuration such as simt/s64x64 (default: the one an H100 would run)")
+    parser.add_argument("--row", dest="configuration", help=argparse.SUPPRESS)  # the name of the next until 0.1
+    parser.add_argument(
+        "--configuration", help="a configuration such as simt/s64x64 (default: the one an H100 would run)"
+    )
     parser.add_argument("--schedule", default="pct", help="fifo, lifo, random or pct (default)")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--wave", type=int, choices=(32, 64), default=32, help="lanes of a warp")
@@ -67,7 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _arguments(options)
         result, report = model.run(
-            options.op, *arguments, row=options.row, schedule=options.schedule, seed=options.seed, wave=options.wave
+            options.op,
+            *arguments,
+            configuration=options.configuration,
+            schedule=options.schedule,
+            seed=options.seed,
+            wave=options.wave,
         )
     except model.ModelError as fault:
         print(f"fault: {fault}", file=sys.stderr)

@@ -10,11 +10,11 @@ from .. import _C, selection
 
 
 @cache
-def row_at(folder: int, row: int) -> str:
+def configuration_at(folder: int, index: int) -> str:
     """The name of a configuration, from the index of its folder and its own."""
     names = [str(r["name"]) for r in _C.gemm_configurations()]
     folders = list(dict.fromkeys(name.split("/")[0] for name in names))
-    return [name for name in names if name.startswith(folders[folder] + "/")][row]
+    return [name for name in names if name.startswith(folders[folder] + "/")][index]
 
 
 @cache
@@ -28,7 +28,7 @@ def place_of(name: str) -> tuple[int, int]:
 
 def precision_for(folder: int, place: int, dtype: torch.dtype) -> str:
     """A precision that the configuration serves, whatever selection would choose."""
-    row = selection.named(row_at(folder, place))
+    configuration = selection.named(configuration_at(folder, place))
     if dtype != torch.float32:
         return "strict"
-    return "bf16x6" if row.adds_terms else row.precisions[0]
+    return "bf16x6" if configuration.adds_terms else configuration.precisions[0]

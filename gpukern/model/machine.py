@@ -20,7 +20,7 @@ from torch import Tensor
 from .. import _C
 from ..scaled import scale_kind
 from .build import library
-from .configurations import precision_for, row_at
+from .configurations import configuration_at, precision_for
 from .memory import Memory, guarded, name_buffer, unwritten, watch
 
 MAX_DIMS = 8
@@ -288,7 +288,7 @@ def op_at(family: int, place: int) -> str:
 
 
 def product(
-    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
+    folder: int, index: int, out: Tensor, a: Tensor, b: Tensor, *,
     c: Tensor | None = None, alpha: complex = 1, beta: complex = 1, activation: str = "none",
     residual: Tensor | None = None, schedule: Schedule | None = None, aligned: bool = False, splits: int = 1,
     precision: str | None = None, derivative: str = "none", saved: Tensor | None = None,
@@ -316,16 +316,16 @@ def product(
     addend = c is not None and beta != 0
     flags = [ACTIVATIONS.index(activation), int(addend), int(residual is not None)]
     conjugated = [int(t.is_conj()) for t in (a, b)]  # the copies are not conjugated; the kernel gets the flag
-    precision = precision or precision_for(folder, row, a.dtype)
+    precision = precision or precision_for(folder, index, a.dtype)
     return _launch(
-        folder, row, out, memory, flags=flags, conjugated=conjugated, factors=(alpha, beta), precision=precision,
+        folder, index, out, memory, flags=flags, conjugated=conjugated, factors=(alpha, beta), precision=precision,
         derivative=derivative, schedule=schedule, aligned=aligned, splits=splits, grid=(processors, cluster),
         batch_invariant=batch_invariant, aux=aux,
     )  # fmt: skip
 
 
 def product_with_sums(
-    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
+    folder: int, index: int, out: Tensor, a: Tensor, b: Tensor, *,
     derivative: str = "none", saved: Tensor | None = None, precision: str | None = None, splits: int = 1,
     schedule: Schedule | None = None, aligned: bool = False, c: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
@@ -339,7 +339,7 @@ def product_with_sums(
     memory = {name: guarded(t, aligned=aligned).fill(t) for name, t in given.items() if t is not None}
     sums = guarded(out.new_empty(out.shape[1]), aligned=aligned).poison()
     result = _launch(
-        folder, row, out, memory, precision=precision or precision_for(folder, row, a.dtype), derivative=derivative,
+        folder, index, out, memory, precision=precision or precision_for(folder, index, a.dtype), derivative=derivative,
         schedule=schedule, aligned=aligned, splits=splits, sums=sums, flags=(0, int(c is not None), 0),
         factors=(1, int(c is not None)),
     )  # fmt: skip
@@ -348,7 +348,7 @@ def product_with_sums(
 
 
 def scaled(
-    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, *,
+    folder: int, index: int, out: Tensor, a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, *,
     bias: Tensor | None = None, scale_result: Tensor | None = None, schedule: Schedule | None = None,
     aligned: bool = False, splits: int = 1, fast: bool = False, processors: int = 4, cluster: int = 0,
 ) -> Tensor:  # fmt: skip
@@ -365,13 +365,13 @@ def scaled(
     ]
     kinds += [PRODUCT_TYPES.index(b.dtype), int(fast)]
     return _launch(
-        folder, row, out, memory, kinds=kinds, schedule=schedule, aligned=aligned, splits=splits,
+        folder, index, out, memory, kinds=kinds, schedule=schedule, aligned=aligned, splits=splits,
         grid=(processors, cluster),
     )  # fmt: skip
 
 
 def _launch(
-    folder: int, row: int, out: Tensor, memory: dict[str, Memory], *, flags: Sequence[int] = (0, 0, 0),
+    folder: int, index: int, out: Tensor, memory: dict[str, Memory], *, flags: Sequence[int] = (0, 0, 0),
     conjugated: Sequence[int] = (0, 0), factors: tuple[complex, complex] = (1, 0), precision: str = "strict",
     derivative: str = "none", kinds: Sequence[int] | None = None, schedule: Schedule | None, aligned: bool, splits: int,
     grid: tuple[int, int] = (4, 0), sums: Memory | None = None, batch_invariant: bool = False,
@@ -388,7 +388,7 @@ def _launch(
     ends = [views.get(name) for name in ("saved", "row_scale", "column_scale")]
     layouts = [a, b, views.get("c"), target.view, views.get("residual"), *ends, None if stored is None else stored.view]
     types = [PRODUCT_TYPES.index(t.dtype) for t in (a, out)]
-    which = [folder, row, types[0], *flags, types[1], PRECISIONS.index(precision), splits, *conjugated]
+    which = [folder, index, types[0], *flags, types[1], PRECISIONS.index(precision), splits, *conjugated]
     said = [sums is not None, batch_invariant, _asking, stored is not None]
     which += [ACTIVATIONS.index(derivative), *grid, *map(int, said)]
     described = (
@@ -423,7 +423,7 @@ def _launch(
         None if kinds is None else _array(ctypes.c_int64, kinds),
         _array(ctypes.c_void_p, [None if t is None else t.data_ptr() for t in of_scales]),
     )  # fmt: skip
-    name = row_at(folder, row)
+    name = configuration_at(folder, index)
     _check(error, name)
     if stream:
         stream.keeps.append((target, memory, partial, workspace, parts))
@@ -446,8 +446,8 @@ class Stream:
     as the schedule decides.  Results are written only then; a fault raises ModelError.
 
         with Stream(Schedule("pct", 1)) as stream:
-            d = stream.product(folder, row, out, a=stream.given(a), b=stream.given(b))
-            e = stream.product(folder, row, out, a=d, b=stream.given(c))
+            d = stream.product(folder, index, out, a=stream.given(a), b=stream.given(b))
+            e = stream.product(folder, index, out, a=d, b=stream.given(c))
         e.view
     """
 
@@ -459,16 +459,17 @@ class Stream:
         return guarded(t, aligned=True).fill(t)
 
     def product(
-        self, folder: int, row: int, out: Tensor, *, splits: int = 1, cluster: int = 0, processors: int = 4,
+        self, folder: int, index: int, out: Tensor, *, splits: int = 1, cluster: int = 0, processors: int = 4,
         precision: str | None = None, sums: Memory | None = None, kinds: Sequence[int] | None = None,
         activation: str = "none", **memory: Memory,
     ) -> Memory:  # fmt: skip
         """As the function `product`; memory: a, b, c, residual, row_scale .., some of which may be earlier results."""
         flags = [ACTIVATIONS.index(activation), int("c" in memory), int("residual" in memory)]
-        precision = precision or precision_for(folder, row, memory["a"].view.dtype)
+        precision = precision or precision_for(folder, index, memory["a"].view.dtype)
         _launch(
-            folder, row, out, memory, flags=flags, factors=(1, float("c" in memory)), precision=precision, kinds=kinds,
-            schedule=self.schedule, aligned=True, splits=splits, grid=(processors, cluster), sums=sums, stream=self,
+            folder, index, out, memory, flags=flags, factors=(1, float("c" in memory)), precision=precision,
+            kinds=kinds, schedule=self.schedule, aligned=True, splits=splits, grid=(processors, cluster),
+            sums=sums, stream=self,
         )  # fmt: skip
         result: Memory = self.keeps[-1][0]
         return result

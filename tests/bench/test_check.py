@@ -52,7 +52,7 @@ def test_every_product_is_right(spec: suites.Spec) -> None:
     verdict = case.judge(got, *inputs)
     assert verdict, verdict.text
     assert torch.allclose(got, case.rivals["torch"](*inputs), rtol=0.02, atol=0.05)
-    assert case.row().startswith("host/")
+    assert case.configuration().startswith("host/")
 
 
 def one(at: int, value: float) -> Callable[[Tensor], Tensor]:

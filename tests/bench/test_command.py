@@ -82,7 +82,8 @@ def test_without_a_gpu_or_triton_it_says_so(
 def test_a_build_for_first_runs_is_not_measured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither by the bench nor by tune, whose figures would choose rows; on a CPU nothing of it is different."""
+    """Neither by the bench nor by tune, whose figures would choose configurations; on a CPU nothing of it is
+    different."""
     facts = {**arguments.built(), "flags": {"gpu": "-O3 -DGPUKERN_BOUNDED_WAITS"}}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
@@ -121,10 +122,10 @@ def test_a_run_is_printed_and_stored(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "geometric mean of torch's time / gpukern's over 2 cases" in said.out
 
 
-def test_the_row_that_ran_is_named(tmp_path: Path) -> None:
+def test_the_configuration_that_ran_is_named(tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     assert bench.main(["mm", "--shapes", "32,32,32", *SMALL, "--json", str(file)]) == 0
-    assert load(file).lines[0].row == "host/blas"
+    assert load(file).lines[0].configuration == "host/blas"
 
 
 def interrupted_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +267,7 @@ def test_a_rival_that_fails_is_left_out_and_said(
     assert list(load(file).lines[0].rivals) == ["torch"]
 
 
-def test_an_unknown_row_to_force_is_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unknown_configuration_to_force_is_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gpukern", "bench", "mm", "--quick"], cwd=ROOT, capture_output=True, text=True,
         env={**os.environ, "GPUKERN_FORCE": "nonsense"},

@@ -33,7 +33,7 @@ def one(op: str, *shape: int, dtype: str = "bfloat16") -> Prediction:
 
 
 def fields(line: str) -> list[str]:
-    """A printed case's row, times, ratio and bound."""
+    """A printed case's configuration, times, ratio and bound."""
     return line.split()[-5:]
 
 
@@ -86,7 +86,7 @@ def test_it_is_what_selection_says_over_the_clock() -> None:
     a = torch.empty(8192, 8192, dtype=torch.bfloat16, device="meta")
     said = selection.explain_quietly("mm", a, a, device="sm_90a")
     found = one("mm", 8192, 8192, 8192)
-    assert found.row == said.would_run and found.row.startswith("wgmma/") and said.cycles
+    assert found.configuration == said.would_run and found.configuration.startswith("wgmma/") and said.cycles
     assert found.seconds == pytest.approx(said.cycles / 1.7e9)
 
 
@@ -94,18 +94,18 @@ def test_the_clock_is_that_of_the_cost_model() -> None:
     problem = Path(__file__).resolve().parents[2] / "csrc" / "gemm" / "problem.h"
     (found,) = re.findall(r"kClock = ([\d.e]+), kBandwidth = ([\d.e]+);", problem.read_text())
     assert (float(found[0]), float(found[1])) == (H200.clock, H200.bandwidth)
-    assert {row.clock for row in gpukern.available(built=False)} == {0, H200.clock}
+    assert {c.clock for c in gpukern.available(built=False)} == {0, H200.clock}
 
 
-def test_ranges_of_k_stand_behind_the_row() -> None:
-    assert one("mm", 64, 64, 65536).row.rpartition("*")[2].isdecimal()
+def test_ranges_of_k_stand_behind_the_configuration() -> None:
+    assert one("mm", 64, 64, 65536).configuration.rpartition("*")[2].isdecimal()
 
 
 def test_strides_are_those_of_the_case() -> None:
     """A leading dimension of 1025 is nothing that TMA could bring."""
     for pad, brought in ((0, True), (1, False)):
         spec = Spec("s", "product", "mm", "bfloat16", (1024, 1024, 1024), "nn", pad=pad)
-        assert predict.predict(spec, H200).row.startswith("wgmma/") is brought
+        assert predict.predict(spec, H200).configuration.startswith("wgmma/") is brought
 
 
 def test_no_operand_is_allocated() -> None:
@@ -114,18 +114,19 @@ def test_no_operand_is_allocated() -> None:
     assert found.ratio and 0.5 < found.ratio < 1
 
 
-def test_a_forced_row_is_predicted_and_without_one_nothing() -> None:
+def test_a_forced_configuration_is_predicted_and_without_one_nothing() -> None:
     with gpukern.force("simt"):
-        assert one("mm", 1024, 1024, 1024).row.startswith("simt/")
+        assert one("mm", 1024, 1024, 1024).configuration.startswith("simt/")
     with gpukern.force("host"):
         found = one("mm", 1024, 1024, 1024)
-    assert (found.row, found.seconds, found.ratio) == ("torch", None, None) and found.floor
+    assert (found.configuration, found.seconds, found.ratio) == ("torch", None, None) and found.floor
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_no_case_beats_what_bounds_it(name: str) -> None:
-    """Of arithmetic the model counts every operation, and Hopper's rows and those for vectors count every byte.  Other
-    rows count what L2 moves and not what memory does, so cases that memory bounds may lie below their floor."""
+    """Of arithmetic the model counts every operation, and Hopper's configurations and those for vectors count every
+    byte.  Other configurations count what L2 moves and not what memory does, so cases that memory bounds may lie below
+    their floor."""
     found = [predict.predict(s, H200) for s in suite(name) if s.kind == "product"]
     below = [p for p in found if p.ratio is None or p.ratio > 1]
     assert not [(p.spec.name, p.ratio) for p in below if p.computes or p.clocked]
@@ -143,8 +144,8 @@ def test_every_product_has_a_line(name: str, capsys: pytest.CaptureFixture[str])
     ratios = {}
     for case in names:
         (line,) = [line for line in lines if line.split("  ")[0] == case]
-        row, predicted, floor, ratio, bound = fields(line)
-        assert "/" in row and bound in ("arithmetic", "memory")
+        configuration, predicted, floor, ratio, bound = fields(line)
+        assert "/" in configuration and bound in ("arithmetic", "memory")
         assert float(floor) / float(predicted) == pytest.approx(float(ratio), rel=0.02, abs=0.002)
         ratios[case] = float(ratio)
     (worst,) = [line for line in lines if line.startswith("the worst: ")]
@@ -158,8 +159,8 @@ def test_without_a_name_every_suite_with_products_is_asked() -> None:
 
 
 def test_a_summary_by_hand() -> None:
-    def case(op: str, floor: float | None, row: str = "wgmma/w128x256") -> Prediction:
-        return Prediction(Spec("s", "product", op, "bfloat16", (1, 1, 1)), row, 2e-6, floor, False)
+    def case(op: str, floor: float | None, configuration: str = "wgmma/w128x256") -> Prediction:
+        return Prediction(Spec("s", "product", op, "bfloat16", (1, 1, 1)), configuration, 2e-6, floor, False)
 
     lines = predict.summary([case("mm", 1e-6), case("mv", 4e-6, "simt/s64x64"), case("linear", 0.25e-6)])
     assert lines == [
@@ -205,7 +206,7 @@ def test_another_device_is_one_entry() -> None:
     slow = Device("sm_80", 1e9, {"bfloat16": 1e12}, 1e12)
     (spec,) = asked(["mm"], [(1024, 1024, 1024)], ["bfloat16"])
     found = predict.predict(spec, slow)
-    assert found.row.startswith("mma_sync/") and found.floor == pytest.approx(2 * 1024**3 / 1e12)
+    assert found.configuration.startswith("mma_sync/") and found.floor == pytest.approx(2 * 1024**3 / 1e12)
     assert predict.title("slow", slow)[1] == "slow (sm_80): the model's cycles at 1 GHz"
 
 

@@ -18,7 +18,7 @@ import torch
 from gpukern import _C, tuning
 from gpukern.bench import check, tune
 
-ROWS = [("simt/s64x64", 12.5), ("simt/s128x128", 15.0)]
+CONFIGURATIONS = [("simt/s64x64", 12.5), ("simt/s128x128", 15.0)]
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +30,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     _C.gemm_set_ranking(before)
 
 
-def entry(m: int = 512, rows: list[tuple[str, float]] = ROWS, date: str = "2026-11-24", **other: Any) -> tuning.Entry:
+def entry(
+    m: int = 512, configurations: list[tuple[str, float]] = CONFIGURATIONS, date: str = "2026-11-24", **other: Any
+) -> tuning.Entry:
     facts: dict[str, Any] = {"dtype": "float32", "n": 256, "k": 128, "batch": 1, "layout": "nn"} | other
-    return tuning.Entry(m=m, ranking=tuple(rows), date=date, **facts)
+    return tuning.Entry(m=m, ranking=tuple(configurations), date=date, **facts)
 
 
 def stored(*entries: tuning.Entry, device: str = "NVIDIA H200") -> Path:
@@ -45,7 +47,11 @@ def stored(*entries: tuning.Entry, device: str = "NVIDIA H200") -> Path:
 
 
 def test_what_is_stored_is_loaded(place: Path) -> None:
-    entries = (entry(), entry(layout="tn", batch=3), entry(dtype="bfloat16", rows=[*ROWS, ("simt/s32x32", 99.0)]))
+    entries = (
+        entry(),
+        entry(layout="tn", batch=3),
+        entry(dtype="bfloat16", configurations=[*CONFIGURATIONS, ("simt/s32x32", 99.0)]),
+    )
     path = stored(*entries)
     assert path == place / f"nvidia-h200-{tuning._version()}.json"
     found, reason = tuning.load(path)
@@ -61,7 +67,7 @@ def test_what_is_stored_is_loaded(place: Path) -> None:
 
 def test_entries_are_added_and_replaced() -> None:
     stored(entry(512), entry(64))
-    newer = entry(512, rows=ROWS[::-1], date="2026-12-01")
+    newer = entry(512, configurations=CONFIGURATIONS[::-1], date="2026-12-01")
     found, _ = tuning.load(stored(newer, entry(32)))
     assert found is not None and {e.m: e for e in found.entries} == {512: newer, 64: entry(64), 32: entry(32)}
     other, _ = tuning.load(stored(device="NVIDIA H100 80GB HBM3"))
@@ -103,7 +109,10 @@ def with_entry(**facts: Any) -> Callable[[str], str]:
 
 STALE = {
     "version": (changed(gpukern="0.0.9"), "gpukern's version was '0.0.9'"),
-    "rows": (changed(rows="0123456789abcdef"), "the table of compiled configurations was '0123456789abcdef'"),
+    "table": (
+        changed(configurations="0123456789abcdef"),
+        "the table of compiled configurations was '0123456789abcdef'",
+    ),
     "schema": (changed(schema=2), "its schema was 2 and is 1"),
 }
 DAMAGED = {
@@ -112,7 +121,7 @@ DAMAGED = {
     "no JSON": lambda text: "ranking: none",
     "no object": lambda text: "[1]",
     "deep": lambda text: "[" * 200_000,
-    "no rows": without("rows"),
+    "no table": without("configurations"),
     "no entries": without("entries"),
     "entries of another kind": changed(entries=[3]),
     "no device": changed(device=""),
@@ -250,7 +259,7 @@ def test_on_a_cpu_there_is_nothing_to_choose_from(capsys: pytest.CaptureFixture[
     found, reason = tuning.load(path)
     assert found is not None, reason
     assert (found.device, found.target, len(found.entries)) == ("cpu", "cpu", 32)
-    assert all([row for row, _ in e.ranking] == ["host/blas"] for e in found.entries)
+    assert all([c for c, _ in e.ranking] == ["host/blas"] for e in found.entries)
     assert f"stored in {path}" in printed
 
 
@@ -277,7 +286,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-# Rows that a CPU has not: what each writes into `out`, for an exact product.
+# Configurations that a CPU has not: what each writes into `out`, for an exact product.
 PLANTED: dict[str, Callable[[torch.Tensor], torch.Tensor | None]] = {
     "simt/s64x64": lambda exact: exact,
     "simt/s128x128": lambda exact: exact,
@@ -289,30 +298,32 @@ PLANTED: dict[str, Callable[[torch.Tensor], torch.Tensor | None]] = {
 TIMES = {"simt/s128x128": 20.0, "simt/s64x64": 10.0}  # neither the order of names nor that of the table
 
 
-def plant(monkeypatch: pytest.MonkeyPatch, rows: list[str]) -> list[list[str]]:
-    """Has `tune` find these rows; returns what is timed, call by call."""
+def plant(monkeypatch: pytest.MonkeyPatch, configurations: list[str]) -> list[list[str]]:
+    """Has `tune` find these configurations; returns what is timed, call by call."""
     timed: list[list[str]] = []
 
-    def call_of(row: str, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> Callable[[], object]:
+    def call_of(configuration: str, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> Callable[[], object]:
         def call() -> None:
-            made = PLANTED[row]((a.double() @ b.double()).to(out.dtype))
+            made = PLANTED[configuration]((a.double() @ b.double()).to(out.dtype))
             if made is not None:
                 out.copy_(made)
 
-        call.row = row  # type: ignore[attr-defined]
+        call.configuration = configuration  # type: ignore[attr-defined]
         return call
 
     def measure(calls: list[Any], turns: int, device: str) -> list[float]:
-        timed.append([call.row for call in calls])
-        return [TIMES[call.row] for call in calls]
+        timed.append([call.configuration for call in calls])
+        return [TIMES[call.configuration] for call in calls]
 
-    monkeypatch.setattr(tune, "able", lambda a, b, device: rows)
+    monkeypatch.setattr(tune, "able", lambda a, b, device: configurations)
     monkeypatch.setattr(tune, "call_of", call_of)
     monkeypatch.setattr(tune, "measure", measure)
     return timed
 
 
-def test_the_fastest_right_row_comes_first(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fastest_right_configuration_comes_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     plant(monkeypatch, list(TIMES))
     assert run("--shapes 64,48,32 --device cpu") == 0
     found, _ = tuning.load(tuning._files()[0])
@@ -320,23 +331,23 @@ def test_the_fastest_right_row_comes_first(monkeypatch: pytest.MonkeyPatch, caps
     lines = capsys.readouterr().out.splitlines()
     assert len({len(line) for line in lines[:3]}) == 1 and lines[2].split()[-2:] == ["20.0", "2.00"]
     assert not any("nothing to choose" in line for line in lines)
-    assert [row[5] for row in _C.gemm_ranking()] == [["simt/s64x64", "simt/s128x128"]]  # and is in use
+    assert [c[5] for c in _C.gemm_ranking()] == [["simt/s64x64", "simt/s128x128"]]  # and is in use
 
 
-@pytest.mark.parametrize("wrong", [row for row in PLANTED if row not in TIMES])
-def test_a_wrong_row_is_said_and_not_stored(
+@pytest.mark.parametrize("wrong", [c for c in PLANTED if c not in TIMES])
+def test_a_wrong_configuration_is_said_and_not_stored(
     wrong: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     timed = plant(monkeypatch, ["simt/s128x128", wrong, "simt/s64x64"])
     assert run("--shapes 64,48,32 --device cpu") == 1
     assert timed == [["simt/s128x128", "simt/s64x64"]]  # its time is not even taken
     found, _ = tuning.load(tuning._files()[0])
-    assert found is not None and [row for row, _ in found.entries[0].ranking] == ["simt/s64x64", "simt/s128x128"]
+    assert found is not None and [c for c, _ in found.entries[0].ranking] == ["simt/s64x64", "simt/s128x128"]
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "WRONG" in line]
     assert wrong in line
 
 
-def test_where_every_row_is_wrong_nothing_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_every_configuration_is_wrong_nothing_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch, ["simt/s32x32"])
     assert run("--shapes 64,48,32 --device cpu") == 1
     assert not tuning._files()
@@ -374,7 +385,7 @@ def test_wrong_arguments_are_answered_in_one_line(
     assert said in printed.err and printed.err.count("\n") == 1 and printed.out == "" and not place.exists()
 
 
-def test_rows_are_timed_by_turns() -> None:
+def test_configurations_are_timed_by_turns() -> None:
     order: list[int] = []
     times = tune.measure([lambda: order.append(0), lambda: order.append(1)], 8, "cpu")
     assert len(times) == 2 and all(time > 0 for time in times)

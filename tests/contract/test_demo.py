@@ -47,7 +47,7 @@ def test_a_seed_decides_everything() -> None:
 
 
 def test_gpukern_computes_the_gpukern_run() -> None:
-    """The network's products and elementwise ops go through gpukern, counted by the rows that served them."""
+    """The network's products and elementwise ops go through gpukern, counted by the configurations that served them."""
     selection.reset_served()
     model = train.Network(train.GPUKERN)
     model(torch.randn(4, 1, 8, 8)).sum().backward()

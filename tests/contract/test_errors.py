@@ -1,7 +1,7 @@
 """Bad input: the exception's type and the first line of its text are torch's for the same call of torch's function.
 
-What torch has no words for (unknown activation, unknown row, a device nobody built for) gets a sentence that says what
-to do.
+What torch has no words for (unknown activation, unknown configuration, a device nobody built for) gets a sentence that
+says what to do.
 """
 
 from __future__ import annotations
@@ -384,7 +384,7 @@ def test_fused_ops_name_the_types_they_take() -> None:
             call()
 
 
-def test_unknown_row() -> None:
+def test_unknown_configuration() -> None:
     with (
         pytest.raises(
             ValueError,
@@ -395,7 +395,7 @@ def test_unknown_row() -> None:
         raise AssertionError("force took an unknown name")
 
 
-def test_a_row_that_cannot_serve_says_how_to_lift_it() -> None:
+def test_a_configuration_that_cannot_serve_says_how_to_lift_it() -> None:
     with gpukern.force("simt"), pytest.raises(RuntimeError, match=r"leave force\(\) or unset GPUKERN_FORCE"):
         gpukern.mm(z(2, 3), z(3, 4))
 
@@ -407,7 +407,7 @@ def test_unknown_device() -> None:
 
 def test_unbuilt_target_says_how_to_build_it() -> None:
     found = gpukern.explain("mm", meta(64, 64), meta(64, 64), device="gfx1201")
-    if found.row is None:
+    if found.configuration is None:
         assert ("simt", "no code was built for this device") in found.refused
         assert "gpukern.info() says what to run to build it" in str(found)
 

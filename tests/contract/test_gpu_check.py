@@ -328,7 +328,7 @@ def test_names_of_folders() -> None:
 # ---- the sanitizers --------------------------------------------------------------------------------------------------
 
 SANITIZER = """#!/bin/sh
-# A stand-in: finds the planted fault of every tool but {blind}, and of rows under {finds}.
+# A stand-in: finds the planted fault of every tool but {blind}, and of configurations under {finds}.
 echo "$@" >> "{log}"
 tool=$2
 case "$*" in
@@ -393,13 +393,15 @@ def test_what_the_sanitizers_run() -> None:
 
 @pytest.mark.slow
 def test_the_replay(tmp_path: Path) -> None:
-    """The model's cases through the public functions; every row and family is counted."""
+    """The model's cases through the public functions; every configuration and family is counted."""
     facts = tmp_path / "facts.json"
     done = on_the_cpu(*check.pytest_step("-p", "tests.gpu.replay", *check.KERNEL_TESTS)[2:],
                       GPUKERN_GPU_FACTS=str(facts))  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     found = json.loads(facts.read_text())
-    assert sorted(found["rows"]) == sorted(record.rows()) and sorted(found["families"]) == sorted(record.families())
+    assert sorted(found["rows"]) == sorted(record.configurations()) and sorted(found["families"]) == sorted(
+        record.families()
+    )
 
 
 @pytest.mark.slow

@@ -21,8 +21,8 @@ SMS = 4
 ids = [launch.name for launch in LAUNCHES]
 
 
-def row(launch: Launch) -> gpukern.selection.Row:
-    (found,) = [r for r in gpukern.available(built=False) if r.name == f"wgmma/{launch.row}"]
+def configuration(launch: Launch) -> gpukern.selection.Configuration:
+    (found,) = [r for r in gpukern.available(built=False) if r.name == f"wgmma/{launch.configuration}"]
     return found
 
 
@@ -31,13 +31,13 @@ def place(launch: Launch) -> tuple[int, int]:
     names = [r.name for r in gpukern.available(built=False)]
     folders = list(dict.fromkeys(name.split("/")[0] for name in names))
     mine = [name for name in names if name.startswith("wgmma/")]
-    return folders.index("wgmma"), mine.index(row(launch).name)
+    return folders.index("wgmma"), mine.index(configuration(launch).name)
 
 
 def tiles(launch: Launch, sms: int) -> tuple[int, int]:
     """Rows and columns of D's tiles; a thin row multiplies the transposed product."""
     m, n, _ = launch.shape(sms)
-    bm, bn, _ = row(launch).tile
+    bm, bn, _ = configuration(launch).tile
     if bn <= 32:
         m, n = n, m
     return -(-m // bm), -(-n // bn)
@@ -46,7 +46,7 @@ def tiles(launch: Launch, sms: int) -> tuple[int, int]:
 def cluster(launch: Launch, sms: int) -> int:
     """What csrc/gemm/arch/wgmma/tiles.h makes of it (cluster_of), by its own words."""
     rows, columns = tiles(launch, sms)
-    bm, bn, _ = row(launch).tile
+    bm, bn, _ = configuration(launch).tile
     count = rows * columns
     paired = 2 * (-(-rows // 2) * columns if bn >= bm else rows * -(-columns // 2))
     same_waves = -(-paired // sms) == -(-count // sms)
@@ -66,7 +66,7 @@ def test_each_is_what_it_says(launch: Launch, sms: int) -> None:
     """On the cards that there are (78, 114 and 132 processors) and on the model's."""
     rows, columns = tiles(launch, sms)
     steps = launch.shape(sms)[2] // (128 if launch.kind == "float8" else SPAN)
-    bm, bn, _ = row(launch).tile
+    bm, bn, _ = configuration(launch).tile
     stages = min(10, (227 * 1024 - 32 * 1024 - 256) // ((bm + bn) * 128))
     assert (rows * columns == 1) is (launch.name in ("one-tile", "ring", "ranges", "promotion"))
     assert (steps == 1) is (launch.name == "one-tile") and (steps > 3 * stages) is (launch.name == "ring")
@@ -76,18 +76,18 @@ def test_each_is_what_it_says(launch: Launch, sms: int) -> None:
 
 
 @pytest.mark.parametrize("launch", LAUNCHES, ids=ids)
-def test_the_row_takes_it_as_it_lies(launch: Launch) -> None:
+def test_the_configuration_takes_it_as_it_lies(launch: Launch) -> None:
     """On sm_90a, without a copy; ranges by the blocks of a cluster, as no other launch does."""
     m, n, k = launch.shape(H100)
     dtype = torch.float8_e4m3fn if launch.kind == "float8" else torch.bfloat16
     a, b = torch.empty(m, k, dtype=dtype, device="meta"), torch.empty(n, k, dtype=dtype, device="meta").t()
     one = torch.empty((), device="meta")
-    with gpukern.force(f"wgmma/{launch.row}*{launch.splits}"):
+    with gpukern.force(f"wgmma/{launch.configuration}*{launch.splits}"):
         if launch.kind == "float8":
             found = gpukern.explain("scaled_mm", a, b, one, one, out_dtype=torch.float32, device="sm_90a")
         else:
             found = gpukern.explain("mm", a, b, device="sm_90a")
-    assert found.would_run == f"wgmma/{launch.row}" and found.splits == launch.splits
+    assert found.would_run == f"wgmma/{launch.configuration}" and found.splits == launch.splits
     assert not any("copied" in note for note in found.notes)
     assert any("by the blocks of a cluster" in note for note in found.notes) is (launch.name == "ranges")
 

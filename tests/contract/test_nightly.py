@@ -47,13 +47,13 @@ def test_every_configuration_and_type_is_tested_daily() -> None:
     daily, _ = collected()
     asked = "\n".join(name for name in daily if name.startswith("tests/gemm/kernels/")).replace("torch.", "")
     wanted = [
-        f"[{row.name}-{t}"
-        for row in gpukern.available(built=False)
-        if not row.name.startswith("host/")
-        for t in row.types
+        f"[{c.name}-{t}"
+        for c in gpukern.available(built=False)
+        if not c.name.startswith("host/")
+        for t in c.types
         if not t.startswith("float8")  # of the 8-bit formats one test of a configuration takes all
     ]
-    wanted += [f"[{row.name}" for row in gpukern.available(built=False) if not row.name.startswith("host/")]
+    wanted += [f"[{c.name}" for c in gpukern.available(built=False) if not c.name.startswith("host/")]
     assert len(wanted) > 100
     assert not [name for name in wanted if name not in asked]
 

@@ -1,7 +1,7 @@
-"""torch's own sample inputs of the matrix products once more, computed by the GPU rows under the machine model.
+"""torch's own sample inputs of the matrix products once more, computed by the GPU kernels under the machine model.
 
-Every product that a function ends in is executed by the row that an H100 would run; whatever is around it (views, sums,
-elementwise ops, autograd) is what it is on the CPU.
+Every product that a function ends in is executed by the configuration that an H100 would run; whatever is around it
+(views, sums, elementwise ops, autograd) is what it is on the CPU.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import gpukern.model
 from tests.contract import test_opinfo as torchs
 from tests.contract.test_opinfo import OPS, PRODUCTS
 
-TYPES = {getattr(torch, t) for row in gpukern.available(built=False) for t in row.types}
+TYPES = {getattr(torch, t) for c in gpukern.available(built=False) for t in c.types}
 CASES = [(op, dtype) for op in OPS if op.name in PRODUCTS for dtype in sorted(set(op.dtypes) & TYPES, key=str)]
 IDS = [f"{op.formatted_name}-{str(dtype).removeprefix('torch.')}" for op, dtype in CASES]
-ROWS = {"mm", "bmm", "mv", "addmm", "baddbmm", "addmv"}
+SERVED = {"mm", "bmm", "mv", "addmm", "baddbmm", "addmv"}
 
 
 class Modelled(TorchDispatchMode):
@@ -36,7 +36,7 @@ class Modelled(TorchDispatchMode):
         given = dict(kwargs or {})
         name = func._schema.name.removeprefix("gpukern::")
         base = name.removesuffix("_")
-        if func.namespace != "gpukern" or base not in ROWS or func._overloadname not in ("default", "out"):
+        if func.namespace != "gpukern" or base not in SERVED or func._overloadname not in ("default", "out"):
             return func(*args, **given)
         out = given.pop("out", args[0] if name.endswith("_") else None)
         self.runs += 1

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 import torch
 
 import gpukern
-from gpukern import selection
+from gpukern import selection, tuning
+from gpukern.bench import results
+from gpukern.model import command
+from tests.bench import synthetic
 
 
 def meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -24,9 +30,9 @@ def fresh() -> Iterator[None]:
     yield
 
 
-def test_a_cpu_product_runs_on_the_host_row(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cpu_product_runs_on_the_host(capsys: pytest.CaptureFixture[str]) -> None:
     found = gpukern.explain("matmul", torch.randn(8, 4), torch.randn(4, 6))
-    assert found.row == "host/blas" and found.device == "cpu"
+    assert found.configuration == "host/blas" and found.device == "cpu"
     assert "(8, 4) @ (4, 6), float32" in found.problem
     assert ("simt", "it runs on GPUs, and this device is the CPU") in found.refused
     assert capsys.readouterr().out == f"{found}\n"  # printed and returned
@@ -37,12 +43,12 @@ def test_a_cpu_product_runs_on_the_host_row(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8])
 def test_any_device_can_be_asked_about(device: str, dtype: torch.dtype) -> None:
     found = gpukern.explain("mm", meta(512, 256, dtype=dtype), meta(256, 512, dtype=dtype), device=device)
-    rows = {row.name: row for row in gpukern.available(built=False)}
-    assert found.would_run in rows and not found.would_run.startswith("host/")
-    assert str(dtype).removeprefix("torch.") in rows[found.would_run].types
-    assert found.row in (None, found.would_run)
+    configurations = {c.name: c for c in gpukern.available(built=False)}
+    assert found.would_run in configurations and not found.would_run.startswith("host/")
+    assert str(dtype).removeprefix("torch.") in configurations[found.would_run].types
+    assert found.configuration in (None, found.would_run)
     assert device.split("_")[-1][:2] in found.device
-    if found.row is None:
+    if found.configuration is None:
         assert any("no code was built" in reason for _, reason in found.refused)
         assert "gpukern.info()" in str(found)
 
@@ -64,7 +70,7 @@ def test_figures_of_the_cost_model_are_called_predictions() -> None:
         assert "cycles" not in str(found) and "predicted" not in str(found)
 
 
-def test_the_shape_decides_between_rows() -> None:
+def test_the_shape_decides_between_configurations() -> None:
     large = gpukern.explain("mm", meta(8192, 8192), meta(8192, 8192), device="sm_90a")
     small = gpukern.explain("mm", meta(32, 512), meta(512, 32), device="sm_90a")
     assert large.would_run != small.would_run
@@ -73,13 +79,13 @@ def test_the_shape_decides_between_rows() -> None:
 def test_cycles_are_the_costs_that_a_refusal_compares() -> None:
     square = meta(1024, 1024)
     found = gpukern.explain("mm", square, square, device="sm_90a")
-    other, reason = next((row, why) for row, why in found.refused if "times the chosen configuration's" in why)
+    other, reason = next((c, why) for c, why in found.refused if "times the chosen configuration's" in why)
     with gpukern.force(other):
         forced = gpukern.explain("mm", square, square, device="sm_90a")
     assert found.cycles and forced.would_run == other and forced.cycles
     assert f"{forced.cycles / found.cycles:.2f} times" in reason
     assert "(predicted, not measured on a GPU)" in reason
-    assert gpukern.explain("mm", square, square, device="cpu").cycles is None  # its one row counts none
+    assert gpukern.explain("mm", square, square, device="cpu").cycles is None  # its one configuration counts none
     assert gpukern.explain("relu", square, device="sm_90a").cycles is None
 
 
@@ -141,7 +147,7 @@ def test_complex_products_are_tiles_of_the_ordinary_cores() -> None:
     found = gpukern.explain("addmm", square, square.mH, square, alpha=2j, device="gfx942")
     assert found.would_run == "simt/z64x64" and "A column-major, conjugated, B row-major" in found.problem
     why = "it has no complex kernel; tiled kernels serve complex products of any shape"
-    assert ("skinny", why) in found.refused or not found.row
+    assert ("skinny", why) in found.refused or not found.configuration
 
 
 def test_a_residual_with_batch_dimensions_was_refused() -> None:
@@ -166,7 +172,7 @@ def test_a_gradient_changes_what_is_fused() -> None:
 
 def test_elementwise_ops_are_explained() -> None:
     found = gpukern.explain("silu", torch.randn(4, 5))
-    assert found.row == f"host/{gpukern._C.cpu_capability()}" and "dense" in found.problem
+    assert found.configuration == f"host/{gpukern._C.cpu_capability()}" and "dense" in found.problem
     assert "broadcast" in gpukern.explain("add", meta(4, 5), meta(5), device="sm_90a").problem
     assert "strided" in gpukern.explain("add", meta(4, 5), meta(5, 4).t(), device="sm_90a").problem
     assert "float16" in "".join(gpukern.explain("exp", torch.randn(4, dtype=torch.float16)).notes)
@@ -190,12 +196,14 @@ def test_wrong_arguments_raise_torchs_errors() -> None:
 
 
 def test_available_lists_what_is_compiled() -> None:
-    rows = gpukern.available()
-    assert [row.name for row in rows if row.targets == ("cpu",)] == ["host/blas"]
+    configurations = gpukern.available()
+    assert [c.name for c in configurations if c.targets == ("cpu",)] == ["host/blas"]
     everything = gpukern.available(built=False)
-    assert set(rows) <= set(everything) and len({row.name for row in everything}) == len(everything)
-    for row in everything:
-        assert row.name in str(row) and ("not built" in str(row)) == (not row.targets)
+    assert set(configurations) <= set(everything) and len({c.name for c in everything}) == len(everything)
+    for configuration in everything:
+        assert configuration.name in str(configuration) and ("not built" in str(configuration)) == (
+            not configuration.targets
+        )
 
 
 def test_force_chooses_and_ends() -> None:
@@ -203,17 +211,17 @@ def test_force_chooses_and_ends() -> None:
     with gpukern.force("host"):
         assert torch.allclose(gpukern.mm(a, b), a @ b, atol=1e-5)
         with gpukern.force("host/blas"):
-            assert gpukern.explain("mm", a, b).row == "host/blas"
+            assert gpukern.explain("mm", a, b).configuration == "host/blas"
     with gpukern.force("simt/s64x64"):
         found = gpukern.explain("mm", meta(2048, 2048), meta(2048, 2048), device="sm_90a")
         assert found.would_run == "simt/s64x64"
-        assert ("simt/s128x128", "another configuration is forced") in found.refused or found.row is None
+        assert ("simt/s128x128", "another configuration is forced") in found.refused or found.configuration is None
         with pytest.raises(RuntimeError, match=r"simt/s64x64 was forced and cannot serve .*it runs on GPUs"):
             gpukern.mm(a, b)
     assert torch.allclose(gpukern.mm(a, b), a @ b, atol=1e-5)
 
 
-def test_unknown_rows_are_answered_with_the_known_ones() -> None:
+def test_unknown_configurations_are_answered_with_the_known_ones() -> None:
     with (
         pytest.raises(ValueError, match=r"no kernel folder or configuration 'warp9' .*simt/s128x128.*host/blas"),
         gpukern.force("warp9"),
@@ -222,7 +230,7 @@ def test_unknown_rows_are_answered_with_the_known_ones() -> None:
     gpukern.mm(torch.randn(2, 2), torch.randn(2, 2))
 
 
-def test_a_forced_row_may_be_entered_again_and_decorates() -> None:
+def test_a_forced_configuration_may_be_entered_again_and_decorates() -> None:
     """The second `with` of one object was an AttributeError of contextlib's."""
     chosen = gpukern.force("host/blas")
     for _ in range(2):
@@ -262,7 +270,7 @@ def test_what_was_served_is_counted() -> None:
     gpukern.mm(a, b)
     gpukern.linear(a, b, torch.randn(4))
     gpukern.silu(a)
-    counts = {(call, row): count for call, row, count in selection.served()}
+    counts = {(call, c): count for call, c, count in selection.served()}
     assert counts[("matrix product", "host/blas")] == 2
     assert counts[("silu", f"host/{gpukern._C.cpu_capability()}")] == 1
     selection.reset_served()
@@ -274,3 +282,30 @@ def test_products_of_nothing_are_explained() -> None:
     for a, b in (((0, 5), (5, 3)), ((4, 0), (0, 3)), ((2, 0, 3), (3, 4)), ((0, 2, 3), (0, 3, 4)), ((2, 3, 0), (0, 4))):
         found = gpukern.selection.explain_quietly("matmul", torch.empty(a), torch.empty(b), device="sm_90")
         assert found.would_run, (a, b)
+
+
+def test_the_names_of_before_0_1_are_still_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A configuration was called a row: in Python, on the command line, and in files of the bench and of tuning."""
+    a, b = torch.randn(5, 6), torch.randn(6, 7)
+    assert selection.Row is selection.Configuration
+    found = gpukern.explain("mm", a, b, device="cpu")
+    assert found.row == found.configuration == "host/blas"
+    got, report = gpukern.model.run("mm", a, b, row="simt/s32x32")
+    assert report.kernel == "simt/s32x32" and torch.allclose(got, a @ b, atol=1e-5)
+    with pytest.raises(TypeError, match="both configuration= and row="):
+        gpukern.model.run("mm", a, b, row="simt/s32x32", configuration="simt/s32x32")
+    options = command._parser().parse_args(["mm", "--row", "simt/s32x32"])
+    assert options.configuration == "simt/s32x32" and "--row" not in command._parser().format_help()
+
+    text = json.dumps(asdict(synthetic.run([synthetic.line(256, 1)])))
+    assert text.count('"configuration"') == 1
+    assert results.loads(text.replace('"configuration"', '"row"')) == results.loads(text)
+    monkeypatch.setenv("GPUKERN_TUNING", str(tmp_path))
+    entry = tuning.Entry("float32", 64, 64, 64, 1, "nn", (("simt/s64x64", 12.5), ("simt/s32x32", 15.0)), "2026-11-24")
+    path = tuning.store("NVIDIA H200", "sm_90", [entry])
+    assert path is not None
+    path.write_text(path.read_text().replace('"configurations"', '"rows"'))
+    stored, why = tuning.load(path)
+    assert stored is not None and stored.entries == (entry,), why

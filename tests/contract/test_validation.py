@@ -28,18 +28,18 @@ def test_the_document_is_what_the_facts_say() -> None:
     assert validation.document() == validation.DOCUMENT.read_text(), "run: python -m tests.validation"
 
 
-def test_every_row_and_family_has_its_line() -> None:
+def test_every_configuration_and_family_has_its_line() -> None:
     text = validation.DOCUMENT.read_text()
-    for name in (*record.rows(), *record.families()):
+    for name in (*record.configurations(), *record.families()):
         assert f"| `{name}` |" in text
-    assert set(record.rows()) < {row.name for row in gpukern.available(built=False)}
+    assert set(record.configurations()) < {c.name for c in gpukern.available(built=False)}
 
 
 def test_schedules_and_compilers_are_said() -> None:
     """The record wrote schedules that the document could not read ("; ;  lanes a wave"), and folders of products that
     are compiled stood as not yet compiled."""
     lines = [line for line in validation.DOCUMENT.read_text().splitlines() if line.startswith("| `")]
-    rows = [line for line in lines if line.split("`")[1] in record.rows()]
+    rows = [line for line in lines if line.split("`")[1] in record.configurations()]
     assert rows and all(" fifo, " in line and " lanes a wave" in line for line in rows)
     with pytest.raises(ValueError, match="schedules that are none"):
         validation.modelled({"launches": 1, "cases": 1, "schedules": ["Schedule(order='fifo')"]})
@@ -62,20 +62,20 @@ def test_without_facts_everything_is_not_yet(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_run_on_hardware_is_device_driver_commit_and_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the newest run of a device; a row it did not run stays as it was."""
+    """Of the newest run of a device; a configuration it did not run stays as it was."""
     results = tmp_path / "results"
     monkeypatch.setattr(validation, "RESULTS", results)
     monkeypatch.setattr(validation, "ROOT", tmp_path)
     (tmp_path / "csrc").symlink_to(Path(record.ROOT) / "csrc")
-    first = record.rows()[0]
+    first = record.configurations()[0]
     for date, commit in (("2030-01-02", "newer"), ("2029-12-31", "older")):
         facts = {**RUN, "date": date, "commit": commit, "rows": {first: {"launches": 1}}}
         record.write_atomically(results / "some-gpu" / f"{date}.json", facts)
     lines = {line.split("`")[1]: line for line in validation.document().splitlines() if line.startswith("| `")}
     assert "Some GPU, driver 1.2, commit newer, 2030-01-02" in lines[first] and "older" not in lines[first]
     assert "results/some-gpu/2030-01-02.json" in lines[first]
-    assert all("Some GPU" not in lines[name] for name in record.rows()[1:])
-    assert "memcheck clean; rows of other devices: simt/z" in validation.document()
+    assert all("Some GPU" not in lines[name] for name in record.configurations()[1:])
+    assert "memcheck clean; configurations of other devices: simt/z" in validation.document()
 
 
 def test_a_build_is_added_to_those_of_other_compilers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,11 +94,11 @@ def test_a_build_is_added_to_those_of_other_compilers(tmp_path: Path, monkeypatc
 
 def test_only_a_green_and_whole_session_is_recorded(tmp_path: Path) -> None:
     path, ran = tmp_path / "modelled.json", record.Record()
-    ran.note("rows", record.rows()[0])
-    assert not ran.rows, "launches outside the tests of kernels do not count"
+    ran.note("configurations", record.configurations()[0])
+    assert not ran.configurations, "launches outside the tests of kernels do not count"
     ran.item = ITEM
-    for row in record.rows():
-        ran.note("rows", row, "fifo 1, 32 lanes")
+    for configuration in record.configurations():
+        ran.note("configurations", configuration, "fifo 1, 32 lanes")
     said = record.write_modelled(True, ran, path)
     assert "nothing ran of" in said and not path.exists()
     for family in record.families():
@@ -107,7 +107,7 @@ def test_only_a_green_and_whole_session_is_recorded(tmp_path: Path) -> None:
     assert "written" in record.write_modelled(True, ran, path)
     found = json.loads(path.read_text())
     counts, at = {"launches": 1, "schedules": ["fifo 1, 32 lanes"], "cases": 1}, record.commit()
-    assert found["rows"][record.rows()[0]] == {"commit": at, **counts}
+    assert found["rows"][record.configurations()[0]] == {"commit": at, **counts}
     assert validation.modelled(found["families"]["math"]) == f"1 launches in 1 cases; pct; 64 lanes a wave; at {at}"
 
 
@@ -115,15 +115,15 @@ def test_what_a_session_does_not_run_stays_as_it_was_recorded(tmp_path: Path) ->
     path, ran = tmp_path / "modelled.json", record.Record()
     old = {"launches": 7, "schedules": ["fifo 1, 32 lanes"], "cases": 2}
     facts = {
-        "rows": dict.fromkeys((*record.rows(), "simt/gone"), old),
+        "rows": dict.fromkeys((*record.configurations(), "simt/gone"), old),
         "families": dict.fromkeys(record.families(), old),
     }
     record.write_atomically(path, {"commit": "abc", **facts})
-    ran.item, first = ITEM, record.rows()[0]
-    ran.note("rows", first, "lifo 1, 32 lanes")
+    ran.item, first = ITEM, record.configurations()[0]
+    ran.note("configurations", first, "lifo 1, 32 lanes")
     assert "written" in record.write_modelled(True, ran, path)
     found = json.loads(path.read_text())["rows"]
     assert found[first]["launches"] == 1 and found[first]["commit"] == record.commit()
-    assert set(found) == set(record.rows()) and all(
-        found[name] == {"commit": "abc", **old} for name in record.rows()[1:]
+    assert set(found) == set(record.configurations()) and all(
+        found[name] == {"commit": "abc", **old} for name in record.configurations()[1:]
     )

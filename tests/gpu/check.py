@@ -111,7 +111,7 @@ def steps(word: str = "") -> list[Step]:
              pytest_step("-p", "tests.gpu.replay", *KERNEL_TESTS), facts, patience=600),
         Step("tests", "values, layouts, sizes, streams, devices, graphs, gradients, errors", pytest_step("tests/gpu"),
              facts, patience=600),
-        Step("sanitizers", "compute-sanitizer memcheck, racecheck, synccheck, initcheck over every row (NVIDIA)",
+        Step("sanitizers", "compute-sanitizer memcheck, racecheck, synccheck, initcheck over everything (NVIDIA)",
              (sys.executable, "-m", "tests.gpu.sanitize", "{facts}"), patience=7200),
         Step("benchmark", "gpukern beside torch: products, fused ops, cost of a call, networks, measured ceilings",
              (sys.executable, "-m", "gpukern", "bench", *SUITES, "--device", "cuda", "--json", "{facts}")),
@@ -232,7 +232,7 @@ def remark(outcome: Outcome) -> str:
         launches = sum(ran["launches"] for kind in ("rows", "families") for ran in facts[kind].values())
         left = facts.get("rows_of_other_devices", [])
         also = f"; not for this device: {', '.join(left)}" if left else ""
-        return f"{len(facts['rows'])} rows, {len(facts['families'])} families, {launches} launches{also}"
+        return f"{len(facts['rows'])} configurations, {len(facts['families'])} families, {launches} launches{also}"
     if outcome.step.name == "tests" and facts:
         worst = max(facts["rho"].values(), default=0.0)
         return f"{facts['tests']} tests, worst rho {worst:.1f}"

@@ -17,7 +17,7 @@ collect_ignore_glob = [] if HERE else ["test_*.py"]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """GPUKERN_GPU_FACTS names a file for how many tests ran and the worst rho of each row."""
+    """GPUKERN_GPU_FACTS names a file for how many tests ran and the worst rho of each configuration."""
     path = os.environ.get("GPUKERN_GPU_FACTS")
     if path and HERE and exitstatus == 0 and session.testscollected:
         facts = {"tests": session.testscollected, "rho": device.RHO}

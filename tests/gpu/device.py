@@ -1,4 +1,4 @@
-"""The device that is checked: what a result must say of it, and which rows run there."""
+"""The device that is checked: what a result must say of it, and which configurations run there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-RHO: dict[str, float] = {}  # the worst that the tests met of each row and type, published with the results
+RHO: dict[str, float] = {}  # the worst that the tests met of each configuration and type, published with the results
 
 
 def output_of(*command: str) -> str:
@@ -41,59 +41,61 @@ def target() -> str:
     return f"sm_{facts.major}{facts.minor}"
 
 
-def rows() -> list[Any]:
-    """The matrix product rows whose code runs on the current device."""
+def configurations() -> list[Any]:
+    """The matrix product configurations whose code runs on the current device."""
     import gpukern
     from gpukern.info import runs_on
 
     return [r for r in gpukern.available() if runs_on(list(r.targets), target())]
 
 
-def types(row: Any) -> list[torch.dtype]:
+def types(configuration: Any) -> list[torch.dtype]:
     """Of its products without scales."""
-    return [getattr(torch, t) for t in row.types if not t.startswith("float8")]
+    return [getattr(torch, t) for t in configuration.types if not t.startswith("float8")]
 
 
-def takes_float8(row: Any) -> bool:
+def takes_float8(configuration: Any) -> bool:
     """Whether it has scaled products in all layouts, with all scales; Hopper's have some (test_hopper.py)."""
-    return any(t.startswith("float8") for t in row.types) and not row.name.startswith("wgmma/")
+    return any(t.startswith("float8") for t in configuration.types) and not configuration.name.startswith("wgmma/")
 
 
-def how(row: Any, dtype: Any) -> dict[str, Any]:
-    """What a call must ask for so that a row of float32 can be forced."""
-    if str(dtype) != "torch.float32" or "strict" in row.precisions:
+def how(configuration: Any, dtype: Any) -> dict[str, Any]:
+    """What a call must ask for so that a configuration of float32 can be forced."""
+    if str(dtype) != "torch.float32" or "strict" in configuration.precisions:
         return {}
-    return {"precision": "bf16x6" if row.adds_terms else "tf32"}
+    return {"precision": "bf16x6" if configuration.adds_terms else "tf32"}
 
 
-def lined(row: Any, m: int, n: int, k: int) -> tuple[int, int, int]:
-    """The shape, or for Hopper's rows one whose thin side is thin and whose lines TMA brings without a copy."""
-    if not row.name.startswith("wgmma/"):
+def lined(configuration: Any, m: int, n: int, k: int) -> tuple[int, int, int]:
+    """The shape, or for Hopper's configurations one whose thin side is thin and whose lines TMA brings without a
+    copy."""
+    if not configuration.name.startswith("wgmma/"):
         return m, n, k
-    n = min(n, 2 * row.tile[1]) if row.tile[1] <= 32 else n
+    n = min(n, 2 * configuration.tile[1]) if configuration.tile[1] <= 32 else n
     return tuple(-(-x // 16) * 16 for x in (m, n, k))  # type: ignore[return-value]
 
 
-def serves(row: Any, op: str, *args: Any, **options: Any) -> bool:
-    """Whether a row can be forced for a call: Hopper's thin ones take some layouts, every other what has its type."""
+def serves(configuration: Any, op: str, *args: Any, **options: Any) -> bool:
+    """Whether a configuration can be forced for a call: Hopper's thin ones take some layouts, every other what has its
+    type."""
     import gpukern
 
-    if not row.name.startswith("wgmma/"):
+    if not configuration.name.startswith("wgmma/"):
         return True
-    options = (how(row, args[0].dtype) if op == "mm" else {}) | options
-    with gpukern.force(row.name):
+    options = (how(configuration, args[0].dtype) if op == "mm" else {}) | options
+    with gpukern.force(configuration.name):
         try:
-            return bool(gpukern.explain(op, *args, **options).row == row.name)
+            return bool(gpukern.explain(op, *args, **options).configuration == configuration.name)
         except RuntimeError:
             return False
 
 
 def others() -> list[str]:
-    """Rows of the tables that have no code for the current device."""
+    """Configurations of the tables that have no code for the current device."""
     from tests.platform import record
 
-    mine = {row.name for row in rows()}
-    return [name for name in record.rows() if name not in mine]
+    mine = {c.name for c in configurations()}
+    return [name for name in record.configurations() if name not in mine]
 
 
 def _smi(*fields: str) -> list[str]:

@@ -28,15 +28,15 @@ SPAN = 64  # k of a stage of 16 bits; of 8 bits 128
 
 @dataclass(frozen=True)
 class Launch:
-    """m, n, k: of a device with so many processors.  turned: B lies along k, which every row takes."""
+    """m, n, k: of a device with so many processors.  turned: B lies along k, which every configuration takes."""
 
     name: str
-    row: str
+    configuration: str
     shape: Callable[[int], tuple[int, int, int]]
     adds: str  # what no earlier one has
     why: str
     splits: int = 1
-    cluster: int = 1  # what the row's rule makes of it, or the blocks that add up ranges
+    cluster: int = 1  # what the configuration's rule makes of it, or the blocks that add up ranges
     kind: str = "plain"  # "float8", "chain", "graph"
 
     @property
@@ -120,7 +120,7 @@ def try_on_device(launch: Launch) -> str:
     there = a.cuda(), b.t().contiguous().cuda().t()
     turn, turned = permutation(want.shape[1]).cuda(), want.flip(1)
     torch.cuda.synchronize()
-    with gpukern.force(f"wgmma/{launch.row}*{launch.splits}"):
+    with gpukern.force(f"wgmma/{launch.configuration}*{launch.splits}"):
         if launch.kind == "float8":
             one = torch.ones((), device="cuda")
             got = gpukern.scaled_mm(*there, one, one, out_dtype=torch.float32)

@@ -2,10 +2,10 @@
 
 It puts the public functions on GPU tensors in the place of the model's launches, so the same cases, with the same
 layouts, alignments and poison, are held against the same oracle: does the model tell the truth?  A product runs under
-`gpukern.force(row)`.  A schedule, or a limit on a launch, is the model's own; such a case is a rerun here.
+`gpukern.force(configuration)`.  A schedule, or a limit on a launch, is the model's own; such a case is a rerun here.
 
 GPUKERN_GPU_FACTS names a file for what ran; GPUKERN_GPU_DEVICE=cpu replays the calls on CPU tensors, which tries this
-file where there is no GPU: products are then ATen's and no row is forced.
+file where there is no GPU: products are then ATen's and no configuration is forced.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 import gpukern
-from gpukern.model.configurations import row_at
+from gpukern.model.configurations import configuration_at
 from gpukern.selection import named
 from tests.gpu import device
 from tests.oracle.ops import CASES, Case
@@ -153,14 +153,14 @@ def elementwise(
 
 
 def product(
-    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, *,
+    folder: int, index: int, out: Tensor, a: Tensor, b: Tensor, *,
     c: Tensor | None = None, alpha: float = 1, beta: float = 1, activation: str = "none",
     residual: Tensor | None = None, schedule: object = None, aligned: bool = False, splits: int = 1,
     precision: str | None = None, processors: int = 0, cluster: int = 0,
 ) -> Tensor:  # fmt: skip
-    """As machine.product; a device has its own processors, and its rows their rule for clusters."""
+    """As machine.product; a device has its own processors, and its configurations their rule for clusters."""
     global launches
-    name = row_at(folder, row)
+    name = configuration_at(folder, index)
     target = Placed(out, None, aligned=aligned)
     given = {"a": a, "b": b, "c": c, "residual": residual}
     placed = {key: Placed(t, t, aligned=aligned) for key, t in given.items() if t is not None}
@@ -180,20 +180,20 @@ def product(
             addend = placed["c"].view if c is not None else target.view.new_zeros(())
             gpukern.baddbmm(addend, left, right, *wide, beta=beta if c is not None else 0, alpha=alpha, **options)
     launches += 1
-    record.RECORD.note("rows", name)
+    record.RECORD.note("configurations", name)
     for p in placed.values():
         p.untouched()
     return target.result()
 
 
 def scaled(
-    folder: int, row: int, out: Tensor, a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, *,
+    folder: int, index: int, out: Tensor, a: Tensor, b: Tensor, scale_a: Tensor, scale_b: Tensor, *,
     bias: Tensor | None = None, scale_result: Tensor | None = None, schedule: object = None,
     aligned: bool = False, splits: int = 1, fast: bool = False, processors: int = 0, cluster: int = 0,
 ) -> Tensor:  # fmt: skip
     """As machine.scaled; processors and clusters are the device's."""
     global launches
-    name = row_at(folder, row)
+    name = configuration_at(folder, index)
     given = [Placed(t, t, aligned=aligned) for t in (a, b, scale_a, scale_b)]
     left, right, one, two = (p.view for p in given)
     addend, last = (None if t is None else t.to(DEVICE) for t in (bias, scale_result))
@@ -201,17 +201,17 @@ def scaled(
     with gpukern.force("host" if DEVICE == "cpu" else f"{name}*{splits}"):
         gpukern.scaled_mm(left, right, one, two, addend, last, out.dtype, fast, out=target.view)
     launches += 1
-    record.RECORD.note("rows", name)
+    record.RECORD.note("configurations", name)
     for p in given:
         p.untouched()
     return target.result()
 
 
 @contextmanager
-def tf32_allowed(row: str) -> Iterator[None]:
+def tf32_allowed(configuration: str) -> Iterator[None]:
     """Tensor cores multiply float32 only where torch's switch lets them round it."""
     before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = "tf32" in named(row).precisions
+    torch.backends.cuda.matmul.allow_tf32 = "tf32" in named(configuration).precisions
     yield
     torch.backends.cuda.matmul.allow_tf32 = before
 
@@ -256,18 +256,18 @@ ONLY_MODELLED = (
 )
 
 
-def row_of(item: pytest.Item) -> Any:
+def configuration_of(item: pytest.Item) -> Any:
     asked = getattr(item, "callspec", None)
-    return asked.params.get("row") if asked else None
+    return asked.params.get("configuration") if asked else None
 
 
 def some_of_each_test(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Of each test and row every eighth case: on a CPU they say that the test can be replayed, and ATen's product is
-    the same whatever the row."""
+    """Of each test and configuration every eighth case: on a CPU they say that the test can be replayed, and ATen's
+    product is the same whatever the configuration."""
     seen: Counter[tuple[str, str | None]] = Counter()
     kept = []
     for item in items:
-        test = item.nodeid.split("[")[0], row_of(item)
+        test = item.nodeid.split("[")[0], configuration_of(item)
         if seen[test] % 8 == 0:
             kept.append(item)
         seen[test] += 1
@@ -280,12 +280,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if DEVICE == "cpu":
         items[:] = some_of_each_test([item for item in items if not left_to_devices(item)])
         return
-    there = {row.name for row in device.rows()}
+    there = {c.name for c in device.configurations()}
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
-        row = row_of(item)
-        (kept if row is None or row.name in there else left).append(item)
+        configuration = configuration_of(item)
+        (kept if configuration is None or configuration.name in there else left).append(item)
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept

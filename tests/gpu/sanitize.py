@@ -1,7 +1,8 @@
-"""compute-sanitizer's four tools over every row: `python -m tests.gpu.sanitize [facts.json]`.
+"""compute-sanitizer's four tools over every configuration: `python -m tests.gpu.sanitize [facts.json]`.
 
 A tool counts only where a planted fault of its kind fires under the same options and the sound twin stays silent
-(faults/planted.cu); else the rows are "not applicable" to it, with the reason.  Nothing of this exists for AMD devices.
+(faults/planted.cu); else the configurations are "not applicable" to it, with the reason.  Nothing of this exists for
+AMD devices.
 """
 
 from __future__ import annotations

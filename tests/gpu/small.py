@@ -1,4 +1,5 @@
-"""Every row and every elementwise kernel once on small shapes: what the sanitizers run, `python -m tests.gpu.small`.
+"""Every configuration and every elementwise kernel once on small shapes, `python -m tests.gpu.small`: what the
+sanitizers run.
 
 Tensors are made on the CPU and copied whole, so that only kernels of gpukern run between the copies, and initcheck
 knows every byte that the copies wrote.  Results are compared, because a tool that stops a kernel early finds nothing.
@@ -34,21 +35,21 @@ def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
     return torch.randint(0 if dtype == torch.uint8 else -9, 10, shape).to(dtype)
 
 
-def row_runs(row: gpukern.selection.Row) -> int:
+def runs_of(configuration: gpukern.selection.Configuration) -> int:
     """Ragged shapes in all four layouts, with and without an addend, and with the sums of columns."""
     count = 0
-    bm, bn, bk = row.tile
-    for dtype in device.types(row):
+    bm, bn, bk = configuration.tile
+    for dtype in device.types(configuration):
         for m, n, k in ((bm + 1, bn - 1, bk + 1), (1, 3, 2 * bk), (bm, bn, bk)):
-            m, n, k = device.lined(row, m, n, k)
+            m, n, k = device.lined(configuration, m, n, k)
             a, b, c = filled(dtype, m, k, k=k), filled(dtype, k, n, k=k), filled(dtype, m, n, k=1)
             if dtype.is_floating_point:
                 expected = a.double() @ b.double()
             else:
                 expected = (a.long() @ b.long()).to(dtype)
             for left, right in ((a, b), (a.t().contiguous().t(), b.t().contiguous().t()), (a, b.t().contiguous().t())):
-                how = device.how(row, dtype)
-                if not device.serves(row, "mm", there(left), there(right)):
+                how = device.how(configuration, dtype)
+                if not device.serves(configuration, "mm", there(left), there(right)):
                     continue
                 products.exactly_equal(gpukern.mm(there(left), there(right), **how).cpu(), expected)
                 products.exactly_equal(gpukern.addmm(there(c), there(left), there(right), **how).cpu(), (expected + c))
@@ -62,12 +63,12 @@ def row_runs(row: gpukern.selection.Row) -> int:
     return count
 
 
-def scaled_runs(row: gpukern.selection.Row) -> int:
+def scaled_runs(configuration: gpukern.selection.Configuration) -> int:
     """Every format, every kind of scale, a bias, results of 8 bits."""
     count = 0
-    bm, bn, bk = row.tile
+    bm, bn, bk = configuration.tile
     for number, kind in enumerate(float8.SCALES):
-        first, second = float8.paired(row.name, float8.FORMATS[number % 4], float8.FORMATS[number // 4])
+        first, second = float8.paired(configuration.name, float8.FORMATS[number % 4], float8.FORMATS[number // 4])
         for m, n, k in ((bm + 1, bn - 1, 128 + bk + 1), (1, 3, 2 * bk), (bm, bn, bk)):
             a, b, bias = float8.whole(first, m, k), float8.whole(second, k, n), torch.randint(-3, 4, (n,)).float()
             one, two = float8.scales(kind, m, n, k)
@@ -78,7 +79,7 @@ def scaled_runs(row: gpukern.selection.Row) -> int:
                     got = gpukern.scaled_mm(left, right, scales[0], scales[1], addend, out_dtype=out).cpu()
                     rounded = expected.float().to(out).float()  # NaN or infinite where it is beyond 8 bits
                     assert torch.equal(got.float().nan_to_num(math.pi), rounded.nan_to_num(math.pi)), (
-                        row.name,
+                        configuration.name,
                         kind,
                         m,
                         n,
@@ -89,21 +90,23 @@ def scaled_runs(row: gpukern.selection.Row) -> int:
     return count
 
 
-def along_k_runs(row: gpukern.selection.Row) -> int:
-    """Hopper's types that lie along k only: tf32, int8, float8 with the scales that the row takes."""
+def along_k_runs(configuration: gpukern.selection.Configuration) -> int:
+    """Hopper's types that lie along k only: tf32, int8, float8 with the scales that the configuration takes."""
     count = 0
-    m, n, k = row.tile[0] + 1, row.tile[1] + 3, 2 * 128 + 16
+    m, n, k = configuration.tile[0] + 1, configuration.tile[1] + 3, 2 * 128 + 16
     for dtype in (torch.float32, torch.int8):
-        if str(dtype).removeprefix("torch.") in row.types:
+        if str(dtype).removeprefix("torch.") in configuration.types:
             a, b = fills.integers(m, k, k=k).to(dtype), fills.integers(n, k, k=k).to(dtype).t()
-            got = gpukern.mm(there(a), there(b), **device.how(row, dtype)).cpu()
+            got = gpukern.mm(there(a), there(b), **device.how(configuration, dtype)).cpu()
             products.exactly_equal(got, (a.double() @ b.double()).to(dtype))
             count += 1
-    for kind in float8.SCALES if "float8_e4m3fn" in row.types else ():
+    for kind in float8.SCALES if "float8_e4m3fn" in configuration.types else ():
         a, b = float8.whole(float8.FORMATS[0], m, k), float8.whole(float8.FORMATS[1], n, k).t()
         left, right, one, two = map(there, (a, b, *float8.scales(kind, m, n, k)))
-        fast = "bfloat16" in row.types
-        if device.serves(row, "scaled_mm", left, right, one, two, out_dtype=torch.float32, use_fast_accum=fast):
+        fast = "bfloat16" in configuration.types
+        if device.serves(
+            configuration, "scaled_mm", left, right, one, two, out_dtype=torch.float32, use_fast_accum=fast
+        ):
             got = gpukern.scaled_mm(left, right, one, two, out_dtype=torch.float32, use_fast_accum=fast).cpu()
             products.exactly_equal(got, float8.exact(a, b, one.cpu(), two.cpu()))
             count += 1
@@ -133,13 +136,17 @@ def elementwise_runs() -> int:
 def main() -> int:
     torch.manual_seed(20)
     count = 0
-    for row in device.rows() if DEVICE != "cpu" else [r for r in gpukern.available() if r.name.startswith("host/")]:
+    for configuration in (
+        device.configurations() if DEVICE != "cpu" else [r for r in gpukern.available() if r.name.startswith("host/")]
+    ):
         if DEVICE == "cpu":
-            row = gpukern.selection.Row(row.name, row.types, row.targets, (8, 8, 8), 0, 0)
-        progress.begins(row.name)
-        with gpukern.force(row.name):
-            count += row_runs(row) + (scaled_runs(row) if device.takes_float8(row) else 0)
-            count += along_k_runs(row) if row.name.startswith("wgmma/") else 0
+            configuration = gpukern.selection.Configuration(
+                configuration.name, configuration.types, configuration.targets, (8, 8, 8), 0, 0
+            )
+        progress.begins(configuration.name)
+        with gpukern.force(configuration.name):
+            count += runs_of(configuration) + (scaled_runs(configuration) if device.takes_float8(configuration) else 0)
+            count += along_k_runs(configuration) if configuration.name.startswith("wgmma/") else 0
     count += elementwise_runs()
     print(f"{count} runs on small shapes, every result right")
     return 0

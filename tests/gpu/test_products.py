@@ -1,4 +1,4 @@
-"""Every row of this device under `gpukern.force`, and what selection picks, against the componentwise bound."""
+"""Every configuration of this device, forced, and what selection picks, against the componentwise bound."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.gemm.kernels.thin import side
 from tests.gpu import device
 from tests.oracle import fills, products
 
-ROWS = device.rows()
-CASES = [(row, t) for row in ROWS for t in device.types(row)]
-FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
+CONFIGURATIONS = device.configurations()
+CASES = [(c, t) for c in CONFIGURATIONS for t in device.types(c)]
+FLOATING = [(c, t) for c, t in CASES if t.is_floating_point]
 
 
 def ids(cases: list[tuple[Any, torch.dtype]]) -> list[str]:
-    return [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in cases]
+    return [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in cases]
 
 
 def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
@@ -37,68 +37,69 @@ def exact_product(a: Tensor, b: Tensor) -> Tensor:
     return (a.cpu().long() @ b.cpu().long()).to(a.dtype).to(a.device)
 
 
-def multiplied(row: Any, t: Tensor) -> Tensor:
-    """What the row multiplies: float32 rounded to 11 bits where a call must allow tf32."""
-    return fills.tf32(t.cpu()).to(t.device) if device.how(row, t.dtype).get("precision") == "tf32" else t
+def multiplied(configuration: Any, t: Tensor) -> Tensor:
+    """What the configuration multiplies: float32 rounded to 11 bits where a call must allow tf32."""
+    return fills.tf32(t.cpu()).to(t.device) if device.how(configuration, t.dtype).get("precision") == "tf32" else t
 
 
-def test_there_are_rows_for_this_device() -> None:
-    assert ROWS, f"nothing built runs on {device.target()}"
+def test_there_are_configurations_for_this_device() -> None:
+    assert CONFIGURATIONS, f"nothing built runs on {device.target()}"
 
 
 @pytest.mark.parametrize("fill", fills.FILLS)
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=ids(FLOATING))
-def test_every_row_is_within_the_bound(row: Any, dtype: torch.dtype, fill: str) -> None:
-    bm, bn, bk = row.tile
+@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=ids(FLOATING))
+def test_every_configuration_is_within_the_bound(configuration: Any, dtype: torch.dtype, fill: str) -> None:
+    bm, bn, bk = configuration.tile
     for m, n, k in ((257, 131, 300), (bm, bn, bk), (2 * bm + 1, 3 * bn - 1, 4096), (1, 700, 2049), (640, 1, 513)):
-        m, n, k = device.lined(row, m, side(row, n), k)
+        m, n, k = device.lined(configuration, m, side(configuration, n), k)
         a, b = fills.FILLS[fill](m, k, dtype=dtype).cuda(), fills.FILLS[fill](k, n, dtype=dtype).cuda()
-        if not device.serves(row, "mm", a, b):
+        if not device.serves(configuration, "mm", a, b):
             b = b.t().contiguous().t()
-        with gpukern.force(row.name):
-            got = gpukern.mm(a, b, **device.how(row, dtype))
-        how = {"accumulator": "truncating"} if row.tensor_cores else {}
-        verdict = products.check_product(got, multiplied(row, a), multiplied(row, b), **how)
-        name = f"{row.name} {str(dtype).removeprefix('torch.')}"
+        with gpukern.force(configuration.name):
+            got = gpukern.mm(a, b, **device.how(configuration, dtype))
+        how = {"accumulator": "truncating"} if configuration.tensor_cores else {}
+        verdict = products.check_product(got, multiplied(configuration, a), multiplied(configuration, b), **how)
+        name = f"{configuration.name} {str(dtype).removeprefix('torch.')}"
         device.RHO[name] = max(device.RHO.get(name, 0.0), round(verdict.rho, 2))
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=ids(CASES))
-def test_every_row_is_exact_on_integers(row: Any, dtype: torch.dtype) -> None:
-    bm, bn, bk = row.tile
+@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=ids(CASES))
+def test_every_configuration_is_exact_on_integers(configuration: Any, dtype: torch.dtype) -> None:
+    bm, bn, bk = configuration.tile
     sides = itertools.product((1, bm - 1, bm + 1, 3 * bm), (1, bn - 1, 2 * bn + 1), (1, bk - 1, 5 * bk + 3))
     for m, n, k in sides:
-        m, n, k = device.lined(row, m, side(row, n), k)
+        m, n, k = device.lined(configuration, m, side(configuration, n), k)
         a, b = filled(dtype, m, k, k=k), filled(dtype, k, n, k=k)
-        how = device.how(row, dtype)
+        how = device.how(configuration, dtype)
         lays = itertools.product((a, a.t().contiguous().t()), (b, b.t().contiguous().t()))
-        served = [(left, right) for left, right in lays if device.serves(row, "mm", left, right)]
+        served = [(left, right) for left, right in lays if device.serves(configuration, "mm", left, right)]
         assert len(served) >= 2
-        with gpukern.force(row.name):
+        with gpukern.force(configuration.name):
             for left, right in served:
                 products.exactly_equal(gpukern.mm(left, right, **how), exact_product(a, b))
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=ids(CASES))
-def test_reruns_are_bitwise_equal(row: Any, dtype: torch.dtype) -> None:
-    m, n, k = device.lined(row, 515, side(row, 517), 300)
+@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=ids(CASES))
+def test_reruns_are_bitwise_equal(configuration: Any, dtype: torch.dtype) -> None:
+    m, n, k = device.lined(configuration, 515, side(configuration, 517), 300)
     a, b = fills.normal(m, k), fills.normal(n, k).t()
     a, b = ((t * (1 if dtype.is_floating_point else 5)).to(dtype).cuda() for t in (a, b))
-    with gpukern.force(row.name):
-        first = gpukern.mm(a, b, **device.how(row, dtype))
+    with gpukern.force(configuration.name):
+        first = gpukern.mm(a, b, **device.how(configuration, dtype))
         for _ in range(100):
-            assert torch.equal(gpukern.mm(a, b, **device.how(row, dtype)), first)
+            assert torch.equal(gpukern.mm(a, b, **device.how(configuration, dtype)), first)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
 def test_what_selection_picks(dtype: torch.dtype) -> None:
-    """Thin, square and deep products, batches, an empty k; the row that explain names is the row that served."""
+    """Thin, square and deep products, batches, an empty k; the configuration that explain names is the configuration
+    that served."""
     for m, n, k in ((1, 1, 1), (16, 4096, 512), (4096, 16, 512), (1000, 1000, 1000), (64, 64, 9000), (129, 257, 65)):
         a, b = fills.normal(m, k, dtype=dtype).cuda(), fills.normal(k, n, dtype=dtype).cuda()
         gpukern.reset_served()
         products.check_product(gpukern.mm(a, b), a, b)
-        ran = [row for call, row, _ in gpukern.served() if call == "matrix product"]
-        assert ran == [gpukern.explain("mm", a, b).row] and not ran[0].startswith("host/")
+        ran = [c for call, c, _ in gpukern.served() if call == "matrix product"]
+        assert ran == [gpukern.explain("mm", a, b).configuration] and not ran[0].startswith("host/")
     assert not gpukern.mm(torch.empty(3, 0, dtype=dtype).cuda(), torch.empty(0, 4, dtype=dtype).cuda()).any()
     assert gpukern.mm(torch.empty(0, 5, dtype=dtype).cuda(), torch.empty(5, 4, dtype=dtype).cuda()).shape == (0, 4)
 
@@ -154,4 +155,4 @@ def test_out_and_drop_in() -> None:
     gpukern.reset_served()
     with gpukern.enable():
         assert torch.equal(torch.addmm(c, a, b), expected)
-    assert [row for call, row, _ in gpukern.served() if call == "matrix product"]
+    assert [c for call, c, _ in gpukern.served() if call == "matrix product"]

@@ -101,14 +101,14 @@ def test_every_op_in_a_graph(case: Case) -> None:
     captured(case.ours, inputs, [t.flip(0) for t in inputs])
 
 
-@pytest.mark.parametrize("row", device.rows(), ids=lambda r: r.name)
-def test_every_row_in_a_graph(row: gpukern.selection.Row) -> None:
-    for dtype in device.types(row):
-        m, n, k = device.lined(row, 150, side(row, 140), 60)
+@pytest.mark.parametrize("configuration", device.configurations(), ids=lambda r: r.name)
+def test_every_configuration_in_a_graph(configuration: gpukern.selection.Configuration) -> None:
+    for dtype in device.types(configuration):
+        m, n, k = device.lined(configuration, 150, side(configuration, 140), 60)
         a, b = ((4 * fills.normal(*s)).to(dtype).cuda() for s in ((m, k), (n, k)))
         b = b.t()
-        with gpukern.force(row.name):
-            captured(partial(gpukern.mm, **device.how(row, dtype)), [a, b], [a.flip(0), b.flip(0)])
+        with gpukern.force(configuration.name):
+            captured(partial(gpukern.mm, **device.how(configuration, dtype)), [a, b], [a.flip(0), b.flip(0)])
 
 
 FIRST_CALL = """
@@ -159,8 +159,8 @@ if not torch.version.hip:  # there a device's assertion ends the process
         assert "assert" in done.stdout, done.stdout
 
 
-def test_a_forced_row_that_cannot_serve_says_why() -> None:
+def test_a_forced_configuration_that_cannot_serve_says_why() -> None:
     a = torch.zeros(8, 8, dtype=torch.int32, device="cuda")
-    floats = next(r.name for r in device.rows() if "int32" not in r.types)
+    floats = next(r.name for r in device.configurations() if "int32" not in r.types)
     with gpukern.force(floats), pytest.raises(RuntimeError, match="cannot serve"):
         gpukern.mm(a, a)

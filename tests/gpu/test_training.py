@@ -21,16 +21,18 @@ backward = torch.ops.gpukern.activation_backward_bias_grad
 
 
 @by_case
-def test_the_pre_activation_beside_the_result(row: Any, dtype: torch.dtype) -> None:
-    for m, n, k in sides(row):
+def test_the_pre_activation_beside_the_result(configuration: Any, dtype: torch.dtype) -> None:
+    for m, n, k in sides(configuration):
         a, b, c = (fills.integers(*s, k=4 * k, dtype=dtype).cuda() for s in ((m, k), (k, n), (m, n)))
         before = (a.double() @ b.double() + c.double()).to(dtype)
         for left, right in ((a, b), (a, by_columns(b)), (by_columns(a), by_columns(b))):
-            if not device.serves(row, "mm", left, right):
+            if not device.serves(configuration, "mm", left, right):
                 continue
             for ranges in ("", "*3"):
-                with gpukern.force(row.name + ranges):
-                    result, aux = with_aux(c, left, right, activation="relu", residual=c, **device.how(row, dtype))
+                with gpukern.force(configuration.name + ranges):
+                    result, aux = with_aux(
+                        c, left, right, activation="relu", residual=c, **device.how(configuration, dtype)
+                    )
                 assert torch.equal(aux, before), (m, n, k, ranges)
                 assert torch.equal(result, (before.double().relu() + c.double()).to(dtype)), (m, n, k, ranges)
 

@@ -31,9 +31,10 @@ def value(pattern: int, dtype: torch.dtype) -> float:
     return sign * (1 + fraction * 2.0**-fractions) * 2.0 ** (exponent - bias)
 
 
-def paired(row: str, first: torch.dtype, second: torch.dtype) -> tuple[torch.dtype, torch.dtype]:
-    """The formats, or such as the row has in their place: Ada's tensor cores have no fnuz, and no e5m2 twice here."""
-    if not selection.named(row).tensor_cores:
+def paired(configuration: str, first: torch.dtype, second: torch.dtype) -> tuple[torch.dtype, torch.dtype]:
+    """The formats, or such as the configuration has in their place: Ada's tensor cores have no fnuz, and no e5m2 twice
+    here."""
+    if not selection.named(configuration).tensor_cores:
         return first, second
     kept = [t if t in FORMATS[:2] else FORMATS[0] for t in (first, second)]
     return (kept[0], FORMATS[0]) if kept == [FORMATS[1]] * 2 else (kept[0], kept[1])

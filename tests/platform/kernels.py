@@ -105,9 +105,9 @@ def plan_constants() -> dict[str, int]:
 def launch_of(kernel: Kernel) -> tuple[int, int]:
     """Threads of a block, and bytes of shared memory that a launch asks for at most."""
     product = re.match(r"(\w+)/(\w+) (\w+)", kernel.key)
-    rows = [r for r in gpukern.available(built=False) if product and r.name == f"{product[1]}/{product[2]}"]
-    if rows:
-        return rows[0].threads, rows[0].shared_bytes
+    found = [c for c in gpukern.available(built=False) if product and c.name == f"{product[1]}/{product[2]}"]
+    if found:
+        return found[0].threads, found[0].shared_bytes
     constants = plan_constants()
     other = re.search(r" any<(\w+),(\d)>", kernel.key)
     if other:

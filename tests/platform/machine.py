@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gpukern.model import machine as _machine
 from gpukern.model.build import library
-from gpukern.model.configurations import row_at as row_at
+from gpukern.model.configurations import configuration_at as configuration_at
 from gpukern.model.machine import (
     ACTIVATIONS,
     DTYPES,
@@ -39,26 +39,26 @@ def elementwise(
     return result
 
 
-def product(folder: int, row: int, *arguments: Any, schedule: Schedule | None = None, **options: Any) -> Tensor:
+def product(folder: int, index: int, *arguments: Any, schedule: Schedule | None = None, **options: Any) -> Tensor:
     """gpukern.model.machine.product."""
-    result = _machine.product(folder, row, *arguments, schedule=schedule, **options)
-    record.RECORD.note("rows", row_at(folder, row), _name(schedule or Schedule()))
+    result = _machine.product(folder, index, *arguments, schedule=schedule, **options)
+    record.RECORD.note("configurations", configuration_at(folder, index), _name(schedule or Schedule()))
     return result
 
 
 def product_with_sums(
-    folder: int, row: int, *arguments: Any, schedule: Schedule | None = None, **options: Any
+    folder: int, index: int, *arguments: Any, schedule: Schedule | None = None, **options: Any
 ) -> tuple[Tensor, Tensor]:
     """gpukern.model.machine.product_with_sums."""
-    result = _machine.product_with_sums(folder, row, *arguments, schedule=schedule, **options)
-    record.RECORD.note("rows", row_at(folder, row), _name(schedule or Schedule()))
+    result = _machine.product_with_sums(folder, index, *arguments, schedule=schedule, **options)
+    record.RECORD.note("configurations", configuration_at(folder, index), _name(schedule or Schedule()))
     return result
 
 
-def scaled(folder: int, row: int, *arguments: Any, schedule: Schedule | None = None, **options: Any) -> Tensor:
+def scaled(folder: int, index: int, *arguments: Any, schedule: Schedule | None = None, **options: Any) -> Tensor:
     """gpukern.model.machine.scaled."""
-    result = _machine.scaled(folder, row, *arguments, schedule=schedule, **options)
-    record.RECORD.note("rows", row_at(folder, row), _name(schedule or Schedule()))
+    result = _machine.scaled(folder, index, *arguments, schedule=schedule, **options)
+    record.RECORD.note("configurations", configuration_at(folder, index), _name(schedule or Schedule()))
     return result
 
 

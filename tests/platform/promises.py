@@ -1,6 +1,7 @@
 """What the compiled kernels promise, and what the devices have: the one table of the inspection.
 
-A new row adds a `Promise` where it is to use an instruction that no rule here names; a new target adds a `Machine`.
+A new configuration adds a `Promise` where it is to use an instruction that no rule here names; a new target adds a
+`Machine`.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def places_of(pattern: str) -> set[Path]:
     if room is None:
         return set()
     names = f"{folder}/{rest.split()[0]}"
-    rows = [r for r in _C.gemm_configurations() if re.fullmatch(names, r["name"])]
-    return {Path(room, folder, r["source"]) for r in rows} or {Path(room, folder)}
+    found = [c for c in _C.gemm_configurations() if re.fullmatch(names, c["name"])]
+    return {Path(room, folder, c["source"]) for c in found} or {Path(room, folder)}
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ PROMISES += [
     Promise(
         r"wgmma/\w+ b?f16", {"HGMMA": 4, "UTMALDG": 3, "UTMASTG": 1, "SYNCS": 20, "STSM": 1, "STG.128": 1, "LDS": 5}
     ),
-    # Other types: as many bytes of k, and no store by TMA.  A promoting row has four for each 64 rows too.
+    # Other types: as many bytes of k, and no store by TMA.  A promoting configuration has four for each 64 rows too.
     Promise(r"wgmma/[wpq](256x128|128x256) (f32|i8|f8)", {"HGMMA": 4}),
     Promise(r"wgmma/(w256x128|p128x128|q256x128) (f32|i8|f8)", {"HGMMA": 8}),
     # Terms: two stages a product, with every product's sums made anew.

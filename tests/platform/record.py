@@ -1,9 +1,9 @@
-"""What ran, counted: launches, schedules and test cases of each matrix product row and each elementwise family.
+"""What ran, counted: launches, schedules and test cases of each configuration and each elementwise family.
 
 The machine model notes every launch here, and so does the replay on a GPU (tests/gpu/replay.py).  A session under
 GPUKERN_RECORD=1 writes its counts to modelled.json when it ends green; what it did not run stays as it was recorded,
-with the commit of then, and every row and family must be there.  The table in docs/validation.md is made from that
-file.  Without the variable nothing is written.
+with the commit of then, and every configuration and family must be there.  The table in docs/validation.md is made
+from that file.  Without the variable nothing is written.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SOURCES = (
 
 @dataclass
 class Ran:
-    """One row or family."""
+    """One configuration or family."""
 
     launches: int = 0
     schedules: set[str] = field(default_factory=set)
@@ -43,11 +43,11 @@ class Record:
 
     def __init__(self) -> None:
         self.item = ""  # the test that runs now
-        self.rows: dict[str, Ran] = {}
+        self.configurations: dict[str, Ran] = {}
         self.families: dict[str, Ran] = {}
 
     def note(self, kind: str, name: str, schedule: str = "") -> None:
-        """One launch of a row (kind "rows") or of a kernel of a family ("families")."""
+        """One launch of a configuration or of a kernel of a family: the kind is "configurations" or "families"."""
         if not self.item.startswith(SOURCES):
             return
         table: dict[str, Ran] = getattr(self, kind)
@@ -59,7 +59,7 @@ class Record:
 
     def facts(self) -> dict[str, Any]:
         return {
-            "rows": {name: self.rows[name].facts() for name in sorted(self.rows)},
+            "rows": {name: self.configurations[name].facts() for name in sorted(self.configurations)},
             "families": {name: self.families[name].facts() for name in sorted(self.families)},
         }
 
@@ -67,26 +67,28 @@ class Record:
         """These counts, each with its commit, and those of an earlier record that nothing was launched of now."""
         now, at = self.facts(), commit()
         result: dict[str, Any] = {"commit": at}
-        for kind, known in (("rows", rows()), ("families", families())):
+        for kind, known in (("rows", configurations()), ("families", families())):
             old = {n: {"commit": before.get("commit", ""), **f} for n, f in before.get(kind, {}).items() if n in known}
             result[kind] = dict(sorted((old | {n: {"commit": at, **f} for n, f in now[kind].items()}).items()))
         return result
 
 
 def missing(facts: dict[str, Any]) -> list[str]:
-    """Rows and families of the tables that a record has nothing of."""
-    return [n for n in rows() if n not in facts["rows"]] + [n for n in families() if n not in facts["families"]]
+    """Configurations and families of the tables that a record has nothing of."""
+    return [n for n in configurations() if n not in facts["rows"]] + [
+        n for n in families() if n not in facts["families"]
+    ]
 
 
 RECORD = Record()
 
 
 @cache
-def rows() -> list[str]:
-    """Every GPU row, built here or not, in the order of the tables."""
+def configurations() -> list[str]:
+    """Every configuration for GPUs, built here or not, in the order of the tables."""
     import gpukern
 
-    return [row.name for row in gpukern.available(built=False) if not row.name.startswith("host/")]
+    return [c.name for c in gpukern.available(built=False) if not c.name.startswith("host/")]
 
 
 @cache

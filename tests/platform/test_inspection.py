@@ -1,4 +1,5 @@
-"""GPU code as compiled: no spills, no stack, no warnings, the instructions that rows promise, figures as recorded.
+"""GPU code as compiled: no spills, no stack, no warnings, the instructions that configurations promise, figures as
+recorded.
 
 A machine without a toolchain says so in a warning; in CI (CI=true) that is a failure.  The faults planted in
 faults.cu must be found, and its sound kernel must not be.
@@ -179,9 +180,9 @@ def test_an_access_ahead_of_the_wait_is_found(tmp_path: Path) -> None:
     source.write_text(EARLY)
     path, _ = compiled(tmp_path, "sm_90a", source)
     group = inspect_cuda.read_object(path)["sm_90a"]
-    row = "void gpukern::gemm::wgmma::product<gpukern::gemm::wgmma::p64x64, __half, __half, __half, 0, 0>(W)"
-    said = {k.name.partition("(")[0]: " ".join(kernels.complaints(replace(k, name=row))) for k in group}
-    assert replace(group[0], name=row).key == "wgmma/p64x64 f16" and len(group) == 5
+    promised = "void gpukern::gemm::wgmma::product<gpukern::gemm::wgmma::p64x64, __half, __half, __half, 0, 0>(W)"
+    said = {k.name.partition("(")[0]: " ".join(kernels.complaints(replace(k, name=promised))) for k in group}
+    assert replace(group[0], name=promised).key == "wgmma/p64x64 f16" and len(group) == 5
     assert "ahead of its wait" not in said.pop("sound"), said
     for name, words in {"read": "LDG", "written": "STG", "none": "no wait at all, LDG", "boxed": "UTMALDG"}.items():
         assert re.search(rf"may overlap the kernel before it, and has {words}.* ahead of its wait", said[name]), said

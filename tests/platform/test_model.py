@@ -18,7 +18,7 @@ from tests.platform.library import model_library
 def test_a_product_is_run_and_reported() -> None:
     a, b = torch.randn(70, 33), torch.randn(33, 65)
     for schedule in ("fifo", "lifo", "random", "pct"):
-        got, report = model.run("matmul", a, b, row="simt/s64x64", schedule=schedule, seed=7)
+        got, report = model.run("matmul", a, b, configuration="simt/s64x64", schedule=schedule, seed=7)
         torch.testing.assert_close(got, a @ b, rtol=1e-5, atol=1e-5)
         assert report.kernel == "simt/s64x64" and report.blocks == 4 and report.threads == 4 * 256
         # one barrier after the first tiles and one a step of 16: 1 + 3, for every thread
@@ -93,11 +93,11 @@ def test_bank_conflicts_worked_out_by_hand() -> None:
     assert report.kernel == "elementwise/add, tile" and report.bank_conflicts == 0
     assert sum(c.requests for c in shared if c.kind == "write") == 64 * 64 // 32
     a, b = torch.randn(32, 64).half(), torch.randn(64, 32).half()
-    report = model.run("mm", a, b, row="simt/s32x32")[1]
+    report = model.run("mm", a, b, configuration="simt/s32x32")[1]
     stores = [c for c in report.lines if c.space == "shared" and c.kind == "write" and c.passes != c.ideal]
     assert len(stores) == 1 and stores[0].passes == 2 * stores[0].ideal
     assert stores[0].requests == 32 * 64 // 32  # A, a word a lane
-    assert model.run("mm", a.t().contiguous().t(), b, row="simt/s32x32")[1].bank_conflicts == 0
+    assert model.run("mm", a.t().contiguous().t(), b, configuration="simt/s32x32")[1].bank_conflicts == 0
 
 
 def test_waves_of_64_lanes() -> None:
@@ -110,11 +110,11 @@ def test_waves_of_64_lanes() -> None:
 @pytest.mark.parametrize(
     ("op", "kwargs", "words"),
     [
-        ("mm", {"row": "simt/s7x7"}, "there is no configuration 'simt/s7x7'; known are skinny/r1"),
-        ("mm", {"row": "simt/d32x32"}, "simt/d32x32 takes float64, not torch.float32"),
+        ("mm", {"configuration": "simt/s7x7"}, "there is no configuration 'simt/s7x7'; known are skinny/r1"),
+        ("mm", {"configuration": "simt/d32x32"}, "simt/d32x32 takes float64, not torch.float32"),
         ("mm", {"schedule": "pctt"}, "there is no schedule 'pctt'; choose one of fifo, lifo, random, pct"),
         ("conv3d", {}, "there is no op 'conv3d' to run; known are matmul"),
-        ("add", {"row": "simt/s64x64"}, "add has no configurations to choose from"),
+        ("add", {"configuration": "simt/s64x64"}, "add has no configurations to choose from"),
     ],
 )
 def test_wrong_calls_say_what_is_possible(op: str, kwargs: dict[str, str], words: str) -> None:
@@ -142,11 +142,11 @@ def test_the_command() -> None:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "gpukern", "model", *words], capture_output=True, text=True)
 
-    done = run("matmul", "--shape", "33,40,20", "--row", "simt/s32x32", "--seed", "5")
+    done = run("matmul", "--shape", "33,40,20", "--configuration", "simt/s32x32", "--seed", "5")
     assert done.returncode == 0 and done.stdout.startswith("simt/s32x32: 4 blocks, 256 threads"), done.stderr
     assert "largest error" in done.stdout and "bank conflicts" in done.stdout
     assert run("silu", "--shape", "100", "--dtype", "bfloat16").returncode == 0
-    wrong = run("matmul", "--row", "simt/none")
+    wrong = run("matmul", "--configuration", "simt/none")
     assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1
     assert "there is no configuration 'simt/none'" in wrong.stderr
 

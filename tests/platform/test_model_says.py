@@ -1,4 +1,4 @@
-"""What the model says of calls that a row is not for, and of results that are not written."""
+"""What the model says of calls that a configuration is not for, and of results that are not written."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import torch
 import gpukern
 from gpukern import _C, model
 from gpukern.model import build, machine, memory
-from gpukern.selection import Row
+from gpukern.selection import Configuration
 
-ROWS = [row for row in gpukern.available(built=False) if not row.name.startswith("host/")]
-by_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+CONFIGURATIONS = [c for c in gpukern.available(built=False) if not c.name.startswith("host/")]
+by_configuration = pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=lambda c: c.name)
 
 
 CSRC = Path(__file__).parents[2] / "csrc" / "gemm"
@@ -36,10 +36,10 @@ def _filled(*shape: int, dtype: torch.dtype) -> torch.Tensor:
     return torch.randint(0, 5, shape).to(dtype)
 
 
-@by_row
-def test_a_row_gives_the_right_numbers_or_its_own_reason(row: Row) -> None:
+@by_configuration
+def test_a_configuration_gives_the_right_numbers_or_its_own_reason(configuration: Configuration) -> None:
     """Shapes thin and not, every way to multiply float32, a result that may not depend on its height."""
-    dtype = getattr(torch, "float32" if "float32" in row.types else row.types[-1])
+    dtype = getattr(torch, "float32" if "float32" in configuration.types else configuration.types[-1])
     if "float8" in str(dtype):
         return  # what they multiply is asked for by scaled products alone
     served = 0
@@ -53,10 +53,12 @@ def test_a_row_gives_the_right_numbers_or_its_own_reason(row: Row) -> None:
         how: dict[str, Any] = {"precision": precision} if precision else {}
         how |= {"batch_invariant": True} if invariant else {}
         try:
-            got, _ = model.run("matmul", a, b, row=row.name, schedule="fifo", check=False, count=False, **how)
+            got, _ = model.run(
+                "matmul", a, b, configuration=configuration.name, schedule="fifo", check=False, count=False, **how
+            )
         except model.Refused as said:
-            why = str(said).removeprefix(f"{row.name} cannot serve this call: ")
-            assert f'"{why}"' in _said_in(row.name.split("/")[0]), why
+            why = str(said).removeprefix(f"{configuration.name} cannot serve this call: ")
+            assert f'"{why}"' in _said_in(configuration.name.split("/")[0]), why
             continue
         served += 1
         torch.testing.assert_close(got, a @ b, rtol=2e-2, atol=2e-1)
@@ -69,12 +71,12 @@ def test_the_sample() -> None:
         "for larger ones tiled kernels reuse each load more"
     )
     with pytest.raises(model.Refused, match=f"^{words}$"):
-        model.run("matmul", torch.randn(67, 72), torch.randn(72, 131), row="skinny/r8")
+        model.run("matmul", torch.randn(67, 72), torch.randn(72, 131), configuration="skinny/r8")
 
 
 def test_every_kind_of_refusal_is_one_sentence() -> None:
     a, b = torch.randn(4, 4), torch.randn(4, 4)
-    for row, x, y, how, words in (
+    for configuration, x, y, how, words in (
         ("mma_sync/t64x64", a, b, {"wave": 64}, "it needs cp.async and mma.sync, which NVIDIA GPUs have from sm_80 on"),
         ("skinny/r1", a, b, {}, "it multiplies by one vector only; this product has more"),
         (
@@ -89,8 +91,8 @@ def test_every_kind_of_refusal_is_one_sentence() -> None:
         ("simt/w64x64", a.int(), b.int(), {"activation": "relu"}, "an activation needs a floating type"),
     ):  # fmt: skip
         with pytest.raises(model.Refused) as said:
-            model.run("mm", x, y, row=row, **how)
-        assert str(said.value) == f"{row} cannot serve this call: {words}"
+            model.run("mm", x, y, configuration=configuration, **how)
+        assert str(said.value) == f"{configuration} cannot serve this call: {words}"
 
 
 def test_what_an_op_is_told_reaches_the_kernel() -> None:
@@ -181,12 +183,12 @@ def test_elements_that_no_kernel_wrote_are_named(lazy: Lazy) -> None:
     elements and not what lies between them."""
     a, b = torch.randn(9, 12), torch.randn(12, 20)
     x = torch.randn(9, 20)[:, ::2]
-    for row in ("simt/s32x32", "wgmma/p64x64", "mma_sync/e64x64"):
+    for configuration in ("simt/s32x32", "wgmma/p64x64", "mma_sync/e64x64"):
         lazy.rows = 2
         with pytest.raises(model.ModelError) as said:
-            model.run("mm", a, b, row=row)
+            model.run("mm", a, b, configuration=configuration)
         assert str(said.value) == (
-            f"{row}: 40 of 180 elements of the result were never written, the first of them at (0, 7, 0)"
+            f"{configuration}: 40 of 180 elements of the result were never written, the first of them at (0, 7, 0)"
         )
     with pytest.raises(model.ModelError, match=r"^elementwise/silu: 2 of 90 elements .* first of them at \(8, 8\)$"):
         model.run("silu", x)
@@ -197,7 +199,7 @@ def test_elements_that_no_kernel_wrote_are_named(lazy: Lazy) -> None:
             machine.elementwise(place, torch.empty(9, 30)[:, ::3], [torch.randn(9, 10)])
     lazy.rows = None
     with pytest.raises(model.ModelError, match=r"^simt/s32x32: 180 of 180 .* at \(0, 0, 0\)$"):
-        model.run("mm", a, b, row="simt/s32x32")
+        model.run("mm", a, b, configuration="simt/s32x32")
 
 
 def machine_place(name: str) -> tuple[int, int, int]:
@@ -210,16 +212,16 @@ def machine_place(name: str) -> tuple[int, int, int]:
 def test_nothing_to_write_is_nothing_missing() -> None:
     for shape in ((0, 5, 4), (3, 5, 0), (3, 0, 4)):
         m, k, n = shape
-        got, _ = model.run("mm", torch.randn(m, k), torch.randn(k, n), row="simt/s32x32")
+        got, _ = model.run("mm", torch.randn(m, k), torch.randn(k, n), configuration="simt/s32x32")
         assert got.shape == (m, n) and not got.any()
     assert model.run("silu", torch.empty(0, 3))[0].shape == (0, 3)
     for out in (torch.empty(9, 60)[:, ::3], torch.empty(20, 9).t()):  # gaps, and another order
-        got = machine.product(*row_place("simt/s32x32"), out[None], torch.ones(1, 9, 2), torch.ones(1, 2, 20))
+        got = machine.product(*place_of("simt/s32x32"), out[None], torch.ones(1, 9, 2), torch.ones(1, 2, 20))
         assert bool((got == 2).all())
 
 
-def row_place(name: str) -> tuple[int, int]:
-    names = [row.name for row in ROWS]
+def place_of(name: str) -> tuple[int, int]:
+    names = [c.name for c in CONFIGURATIONS]
     folders = list(dict.fromkeys(n.split("/")[0] for n in names))
     mine = [n for n in names if n.split("/")[0] == name.split("/")[0]]
     return folders.index(name.split("/")[0]), mine.index(name)

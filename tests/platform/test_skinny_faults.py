@@ -25,15 +25,15 @@ SOURCES = [
 ]
 HEADER = FOLDER / "skinny_faults.h"
 MARGIN = 1 << 15  # bytes around every buffer that are nobody's
-ROWS = {"r1": (0, "rows", 1), "r8": (1, "rows", 8), "c1": (2, "columns", 1), "c8": (3, "columns", 8)}
+CONFIGURATIONS = {"r1": (0, "rows", 1), "r8": (1, "rows", 8), "c1": (2, "columns", 1), "c8": (3, "columns", 8)}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`old` becomes `new` in the text; it shows in `row`."""
+    """`old` becomes `new` in the text; it shows in `configuration`."""
 
     name: str
-    row: str
+    configuration: str
     old: str
     new: str
 
@@ -93,9 +93,7 @@ FAULTS = [
         "    if (thread < side",
     ),
     Fault("columns: one buffer for all vectors", "c8", "v % 2 * (kThreads * width)", "0 * (kThreads * width)"),
-    Fault(
-        "columns: half of the lanes of a column", "c8", "add_lanes(sum[0], side, ", "add_lanes(sum[0], 2 * side, "
-    ),
+    Fault("columns: half of the lanes of a column", "c8", "add_lanes(sum[0], side, ", "add_lanes(sum[0], 2 * side, "),
     Fault("columns: a warp writes over another's sums", "c1", "(warp * side + lane) * width", "lane * width"),
     Fault("columns: every lane stores", "c8", "if (lane < side) {", "{"),
     Fault("columns: the last warp is left out", "c1", "g < warps; ++g", "g + 1 < warps; ++g"),
@@ -136,9 +134,9 @@ class Shape:
     pad: int = 0  # elements between the lines of both
 
 
-def shapes(row: str) -> list[Shape]:
+def shapes(configuration: str) -> list[Shape]:
     """k by packets with a tail, shared by many threads, not in packets at all; either side thin; W in a batch."""
-    _, w, vectors = ROWS[row]
+    _, w, vectors = CONFIGURATIONS[configuration]
     few = 5 if vectors == 8 else 1
     pad = 1 if w == "rows" else 3  # so that lines start at multiples of 16 bytes
     return [
@@ -154,10 +152,10 @@ def shapes(row: str) -> list[Shape]:
 
 
 def text() -> str:
-    """The folder's text once a fault, and a line a variant; variant 0 .. 3 are the rows as they are."""
+    """The folder's text once a fault, and a line a variant; variant 0 .. 3 are the configurations as they are."""
     parts = [(CSRC / name).read_text() for name in SOURCES]
     whole = re.sub(r"^#(pragma once|include .*)$", "", "\n".join(parts), flags=re.M)
-    variants = [Fault("", row, "", "") for row in ROWS] + FAULTS
+    variants = [Fault("", c, "", "") for c in CONFIGURATIONS] + FAULTS
     pieces, lines = [], []
     for number, fault in enumerate(variants):
         mine = whole
@@ -166,8 +164,8 @@ def text() -> str:
             mine = whole.replace(fault.old, fault.new)
         mine = re.sub(r"\bprimitives(?=::| {)", f"primitives_{number}", mine)
         pieces.append(mine.replace("gpukern::gemm::skinny", f"gpukern::gemm::skinny_{number}"))
-        row, form, vectors = ROWS[fault.row]
-        lines.append(f"  DO({number}, skinny_{number}, {row}, {form}, {vectors})")
+        configuration, form, vectors = CONFIGURATIONS[fault.configuration]
+        lines.append(f"  DO({number}, skinny_{number}, {configuration}, {form}, {vectors})")
     return "\n".join([*pieces, "#define GPUKERN_VARIANTS(DO) \\", " \\\n".join(lines), ""])
 
 
@@ -243,18 +241,18 @@ def run(variant: int, shape: Shape, order: int, seed: int, wave: int = 32) -> st
     return "" if np.array_equal(d.room, before) else "bytes around the result were overwritten"
 
 
-@pytest.mark.parametrize("fault", range(len(FAULTS)), ids=[f"{f.row} {f.name}" for f in FAULTS])
+@pytest.mark.parametrize("fault", range(len(FAULTS)), ids=[f"{f.configuration} {f.name}" for f in FAULTS])
 def test_fault_is_seen(fault: int) -> None:
-    found = ((s, seed) for seed in range(1, 11) for s in shapes(FAULTS[fault].row))
-    assert any(run(len(ROWS) + fault, s, 3, seed) for s, seed in found)
+    found = ((s, seed) for seed in range(1, 11) for s in shapes(FAULTS[fault].configuration))
+    assert any(run(len(CONFIGURATIONS) + fault, s, 3, seed) for s, seed in found)
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_no_false_alarm(row: str) -> None:
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+def test_no_false_alarm(configuration: str) -> None:
     schedules = [(0, 1, 32), (1, 1, 32), (1, 1, 64), *((3, s, 64 if s % 5 == 0 else 32) for s in range(1, 11))]
-    for shape in shapes(row):
+    for shape in shapes(configuration):
         for order, seed, wave in schedules:
-            said = run(list(ROWS).index(row), shape, order, seed, wave)
+            said = run(list(CONFIGURATIONS).index(configuration), shape, order, seed, wave)
             assert not said, (shape, order, seed, wave)
 
 
@@ -269,5 +267,5 @@ WORDS = {
 @pytest.mark.parametrize("name", WORDS)
 def test_message_names_the_fault(name: str) -> None:
     fault = [f.name for f in FAULTS].index(name)
-    said = [run(len(ROWS) + fault, s, 3, 1) for s in shapes(FAULTS[fault].row)]
+    said = [run(len(CONFIGURATIONS) + fault, s, 3, 1) for s in shapes(FAULTS[fault].configuration)]
     assert any(re.search(WORDS[name], text) for text in said), said

@@ -72,7 +72,7 @@ def test_the_node_is_ours() -> None:
     assert "Gpukern" in gpukern.mm(a, a.mH).grad_fn.name()  # type: ignore[union-attr]
     gpukern.reset_served()
     gpukern.vdot(a[0], a[1])
-    assert any(row == "host/blas" for _, row, _ in gpukern.served())
+    assert any(name == "host/blas" for _, name, _ in gpukern.served())
 
 
 @pytest.mark.parametrize("name", ["mm", "bmm", "mv", "addmm", "baddbmm", "addmv"])

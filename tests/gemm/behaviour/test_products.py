@@ -299,7 +299,7 @@ def test_wrong_extensions_say_what_to_do() -> None:
         gpukern.mm(a, b, residual=torch.randn(3, 4))
 
 
-def test_counts_say_which_row_served() -> None:
+def test_counts_say_which_configuration_served() -> None:
     gpukern.reset_served()
     a = torch.randn(4, 4)
     gpukern.mm(a, a)
@@ -307,7 +307,7 @@ def test_counts_say_which_row_served() -> None:
     assert ("matrix product", "host/blas", 2) in gpukern.served()
 
 
-def test_a_forced_row_that_cannot_serve_is_refused() -> None:
+def test_a_forced_configuration_that_cannot_serve_is_refused() -> None:
     a = torch.randn(4, 4)
     with (
         gpukern.force("simt"),

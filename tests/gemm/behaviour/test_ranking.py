@@ -19,7 +19,7 @@ import torch
 import gpukern
 from gpukern import _C, tuning
 
-from .test_rows import GOLDEN, GPUS, TYPES, choices, explain
+from .test_configurations import GOLDEN, GPUS, TYPES, choices, explain
 
 MEASURED = "a stored measurement prefers another configuration"
 PLAIN = "mma_sync/f128x128"  # what no measurement decides
@@ -34,10 +34,10 @@ def empty() -> Iterator[None]:
     _C.gemm_set_ranking(before)
 
 
-def entry(rows: list[str], m: int = 4096, n: int = 4096, k: int = 4096, **other: Any) -> tuple[Any, ...]:
+def entry(configurations: list[str], m: int = 4096, n: int = 4096, k: int = 4096, **other: Any) -> tuple[Any, ...]:
     facts = {"device": "NVIDIA H200", "target": "sm_90", "dtype": "float32", "batch": 1, "layout": "nn"} | other
     extents = (m, n, k, facts["batch"])
-    return (facts["device"], facts["target"], facts["dtype"], extents, facts["layout"], rows, ALL)
+    return (facts["device"], facts["target"], facts["dtype"], extents, facts["layout"], configurations, ALL)
 
 
 def by(order: str, m: int, n: int, k: int) -> list[tuple[int, int, int, int]]:
@@ -58,10 +58,11 @@ def test_a_measured_order_decides_and_explain_says_why() -> None:
     _C.gemm_set_ranking([entry(["mma_sync/f32x32", "mma_sync/f64x64"])])
     found = explain("float32", 4096, 4096, 4096, "sm_90")
     assert found["would_run"] == "mma_sync/f32x32" and found["ranked"] and found["measurement"] == ALL
-    if found["row"]:  # this build has code for the device
+    if found["configuration"]:  # this build has code for the device
         refused = dict(found["refusals"])
         assert (
-            found["row"] == "mma_sync/f32x32" and refused["mma_sync/f64x64"] == refused["mma_sync/f16x128"] == MEASURED
+            found["configuration"] == "mma_sync/f32x32"
+            and refused["mma_sync/f64x64"] == refused["mma_sync/f16x128"] == MEASURED
         )
         assert refused["mma_sync/h64x64"] == "it is not compiled for this type"  # a reason of its own stays
         assert "mma_sync/f32x32" not in refused
@@ -92,18 +93,18 @@ def test_how_the_operands_lie_is_part_of_the_question(layout: str) -> None:
 
 @pytest.mark.parametrize("layout", tuning.LAYOUTS)
 def test_a_vector_lies_by_rows_whichever_way_it_is_written(layout: str) -> None:
-    row = "simt/s128x128"  # for one column the model takes any other
-    _C.gemm_set_ranking([entry([row], m=4096, n=1, k=512, layout=layout)])
+    configuration = "simt/s128x128"  # for one column the model takes any other
+    _C.gemm_set_ranking([entry([configuration], m=4096, n=1, k=512, layout=layout)])
     one_column = [(1, 0, 0, 16), (1, 1, 512, 16), (0, 512, 512, 16)]  # what mv, mm and a transposed row have
     for b in one_column:
         layouts = by(layout, 4096, 1, 512)
         layouts[1] = b
-        assert would(4096, 1, 512, layouts=layouts) == row, b
+        assert would(4096, 1, 512, layouts=layouts) == configuration, b
     _C.gemm_set_ranking([])
-    assert would(4096, 1, 512, layouts=layouts) != row
+    assert would(4096, 1, 512, layouts=layouts) != configuration
 
 
-def test_rows_that_cannot_serve_are_passed_over() -> None:
+def test_configurations_that_cannot_serve_are_passed_over() -> None:
     _C.gemm_set_ranking([entry(["simt/w64x64", "host/blas", "simt/d32x32"])])
     found = explain("float32", 4096, 4096, 4096, "sm_90")
     assert found["would_run"] == PLAIN and not found["ranked"] and found["measurement"] == ""
@@ -112,7 +113,7 @@ def test_rows_that_cannot_serve_are_passed_over() -> None:
     assert would() == "simt/s64x64"
 
 
-def test_a_row_that_would_copy_for_nothing_is_passed_over() -> None:
+def test_a_configuration_that_would_copy_for_nothing_is_passed_over() -> None:
     """A measurement is of aligned operands, and its key has no alignment: once it had misaligned weights copied."""
     _C.gemm_set_ranking([entry(["wgmma/p64x64", "mma_sync/h64x64"], m=64, dtype="bfloat16")])
     layouts = by("nn", 64, 4096, 4096)
@@ -123,21 +124,21 @@ def test_a_row_that_would_copy_for_nothing_is_passed_over() -> None:
 
 def test_what_is_forced_comes_first() -> None:
     _C.gemm_set_ranking([entry(["simt/s32x32", "simt/s128x128"])])
-    for forced, row in [("simt/s64x64", "simt/s64x64"), ("simt", "simt/s128x128")]:
+    for forced, configuration in [("simt/s64x64", "simt/s64x64"), ("simt", "simt/s128x128")]:
         with gpukern.force(forced):
             found = explain("float32", 4096, 4096, 4096, "sm_90")
-            assert found["would_run"] == row and not found["ranked"]
+            assert found["would_run"] == configuration and not found["ranked"]
             assert MEASURED not in dict(found["refusals"]).values()
     assert would() == "simt/s32x32"
 
 
 def test_a_described_device_takes_the_only_device_of_its_target() -> None:
-    rows = ["simt/s32x32"]
-    _C.gemm_set_ranking([entry(rows), entry(rows, device="NVIDIA A100", target="sm_80")])
+    configurations = ["simt/s32x32"]
+    _C.gemm_set_ranking([entry(configurations), entry(configurations, device="NVIDIA A100", target="sm_80")])
     assert would() == would(device="sm_90a") == would(device="sm_80") == "simt/s32x32"
-    _C.gemm_set_ranking([entry(rows), entry(rows, device="NVIDIA H100 80GB HBM3")])
+    _C.gemm_set_ranking([entry(configurations), entry(configurations, device="NVIDIA H100 80GB HBM3")])
     assert would() == PLAIN  # two devices of sm_90: which one is meant, the target does not say
-    _C.gemm_set_ranking([entry(rows, device="AMD Instinct MI300X", target="gfx942")])
+    _C.gemm_set_ranking([entry(configurations, device="AMD Instinct MI300X", target="gfx942")])
     assert would(device="gfx942") == "simt/s32x32" and would() == PLAIN
 
 
@@ -179,8 +180,8 @@ def test_a_cpu_product_asks_no_table() -> None:
 # ---- from the file to the choice -------------------------------------------------------------------------------------
 
 
-def stored(rows: list[tuple[str, float]], device: str = "NVIDIA H200", dtype: str = "float32") -> Path:
-    one = tuning.Entry(dtype, 4096, 4096, 4096, 1, "nn", tuple(rows), "2026-11-24")
+def stored(configurations: list[tuple[str, float]], device: str = "NVIDIA H200", dtype: str = "float32") -> Path:
+    one = tuning.Entry(dtype, 4096, 4096, 4096, 1, "nn", tuple(configurations), "2026-11-24")
     path = tuning.store(device, "sm_90", [one])
     assert path is not None
     return path
@@ -199,13 +200,13 @@ def test_a_file_reaches_selection(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert tuning.activate() == 0 and would() == PLAIN
 
 
-def test_a_single_row_decides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_configuration_decides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUKERN_TUNING", str(tmp_path))
     stored([("mma_sync/f32x32", 12.3)])
     assert tuning.activate() == 0 and would() == PLAIN
 
 
-def test_a_row_that_this_build_does_not_have_makes_a_file_stale(
+def test_a_configuration_that_this_build_does_not_have_makes_a_file_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
     monkeypatch.setenv("GPUKERN_TUNING", str(tmp_path))

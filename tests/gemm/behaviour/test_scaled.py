@@ -1,4 +1,4 @@
-"""`scaled_mm` on CPU tensors: results, torch's words, tracing; its rows are in test_scaled_kernels.py."""
+"""`scaled_mm` on CPU tensors: results, torch's words, tracing; its configurations are in test_scaled_kernels.py."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_explanations() -> None:
         "no code was built for this device",
     )
     here = gpukern.explain("scaled_mm", a, b, one, two, device="cpu")
-    assert here.row == "host/blas"
+    assert here.configuration == "host/blas"
     for said in (found, here, gpukern.explain("scaled_mm", a, b, ONE, ONE, device="gfx942")):
         assert any(note.startswith("emulated") and "summed in float32" in note for note in said.notes)
     deep = (torch.empty(64, 65536, dtype=FORMATS[0], device="meta"),) * 2

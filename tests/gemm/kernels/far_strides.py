@@ -22,21 +22,21 @@ from gpukern.model.far import Far
 from tests.oracle import fills
 from tests.oracle.float8 import FORMATS, exact, scales, whole
 
-ROWS = [r["name"] for r in _C.gemm_configurations()]
-FOLDERS = list(dict.fromkeys(name.split("/")[0] for name in ROWS))
+CONFIGURATIONS = [r["name"] for r in _C.gemm_configurations()]
+FOLDERS = list(dict.fromkeys(name.split("/")[0] for name in CONFIGURATIONS))
 FAR = 2**31  # elements: beyond any 32 bits, of elements or of bytes
 PLAN = machine.Schedule(check=False)  # addresses and values; other tests look for races
 Case = dict[str, Any]
 
 
-def place(row: str) -> tuple[int, int]:
-    folder = row.split("/")[0]
-    return FOLDERS.index(folder), [name for name in ROWS if name.startswith(f"{folder}/")].index(row)
+def place(name: str) -> tuple[int, int]:
+    folder = name.split("/")[0]
+    return FOLDERS.index(folder), [other for other in CONFIGURATIONS if other.startswith(f"{folder}/")].index(name)
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row, a type of its operands, and a shape that ends behind a tile and behind a step of k."""
+class Subject:
+    """A configuration, a type of its operands, and a shape that ends behind a tile and behind a step of k."""
 
     name: str
     dtype: torch.dtype
@@ -63,11 +63,11 @@ LINEAR = frozenset({"c", "residual"})
 ALL = LINEAR | {"saved", "row_scale", "column_scale"}
 
 
-def row_of(name: str, dtype: torch.dtype, m: int, n: int, k: int) -> Row:
+def subject_of(name: str, dtype: torch.dtype, m: int, n: int, k: int) -> Subject:
     wide = torch.float32 if dtype.is_floating_point and dtype.itemsize < 4 else None
     wide = torch.int32 if not dtype.is_floating_point and dtype.itemsize < 4 and not dtype.is_complex else wide
     ends = frozenset() if dtype in FORMATS else ALL if dtype.is_floating_point else LINEAR
-    return Row(name, dtype, m, n, k, ends, wide)
+    return Subject(name, dtype, m, n, k, ends, wide)
 
 
 # ---- how things lie --------------------------------------------------------------------------------------------------
@@ -119,23 +119,23 @@ def without(far: Tensor, dim: int) -> Tensor:
 # ---- one product -----------------------------------------------------------------------------------------------------
 
 
-def _filled(row: Row, *shape: int) -> Tensor:
-    if row.dtype.is_complex:
-        return torch.complex(*(torch.randint(-4, 5, shape).float() for _ in range(2))).to(row.dtype)
-    if not row.dtype.is_floating_point:
-        return torch.randint(0, 5, shape).to(row.dtype)
-    return fills.integers(*shape, k=4 * row.k, dtype=row.dtype)
+def _filled(subject: Subject, *shape: int) -> Tensor:
+    if subject.dtype.is_complex:
+        return torch.complex(*(torch.randint(-4, 5, shape).float() for _ in range(2))).to(subject.dtype)
+    if not subject.dtype.is_floating_point:
+        return torch.randint(0, 5, shape).to(subject.dtype)
+    return fills.integers(*shape, k=4 * subject.k, dtype=subject.dtype)
 
 
-def ends_of(row: Row, batch: int, number: int) -> Case:
+def ends_of(subject: Subject, batch: int, number: int) -> Case:
     """Of integers and powers of 2, so that results are exact; `number` says which."""
-    m, n = row.m, row.n
-    full = {name: _filled(row, batch, m, n) for name in ("c", "residual", "saved") if name in row.ends}
+    m, n = subject.m, subject.n
+    full = {name: _filled(subject, batch, m, n) for name in ("c", "residual", "saved") if name in subject.ends}
     by = {
         "row_scale": 2.0 ** torch.randint(-1, 2, (batch, m)),
         "column_scale": 2.0 ** torch.randint(-1, 2, (batch, n)),
     }
-    by = {name: t.to(row.sums) for name, t in by.items() if name in row.ends}
+    by = {name: t.to(subject.sums) for name, t in by.items() if name in subject.ends}
     chosen = (("c", "residual"), ("saved", "row_scale"), ("c", "column_scale", "residual"), ())[number % 4]
     case: Case = {name: t for name, t in (full | by).items() if name in chosen}
     if "c" in case:
@@ -163,29 +163,31 @@ def expected(case: Case) -> Tensor:
     return x if case.get("residual") is None else x + _wide(case["residual"])
 
 
-def said(row: Row, case: Case, expects: Tensor | None = None) -> str:
+def said(subject: Subject, case: Case, expects: Tensor | None = None) -> str:
     """What the model says, or that the result is not `expects` (or what integers give), or ""."""
     case = dict(case)
     out = case.pop("out", None)
     if "scales" in case:
-        return _said_scaled(row, case, out, expects)
+        return _said_scaled(subject, case, out, expects)
     a, b = case["a"], case["b"]
-    out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=row.dtype) if out is None else out
+    out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=subject.dtype) if out is None else out
     expects = expected(case).to(out.dtype) if expects is None else expects
     try:
-        got = machine.product(*place(row.name), out, case.pop("a"), case.pop("b"), **case, schedule=PLAN, aligned=True)
+        got = machine.product(
+            *place(subject.name), out, case.pop("a"), case.pop("b"), **case, schedule=PLAN, aligned=True
+        )
     except (machine.ModelError, machine.Refused, AssertionError) as words:
         return str(words)
     return "" if torch.equal(got, expects) else f"a wrong result, {int((got != expects).sum())} of {got.numel()}"
 
 
-def _said_scaled(row: Row, case: Case, out: Tensor | None, expects: Tensor | None) -> str:
+def _said_scaled(subject: Subject, case: Case, out: Tensor | None, expects: Tensor | None) -> str:
     a, b, (one, two) = case.pop("a"), case.pop("b"), case.pop("scales")
     out = torch.empty(a.shape[0], b.shape[1]) if out is None else out
     if expects is None:
         expects = (exact(a, b, one, two) + case.get("bias", torch.zeros(()))).to(out.dtype)
     try:
-        got = machine.scaled(*place(row.name), out, a, b, one, two, **case, schedule=PLAN, aligned=True)
+        got = machine.scaled(*place(subject.name), out, a, b, one, two, **case, schedule=PLAN, aligned=True)
     except (machine.ModelError, machine.Refused, AssertionError) as words:
         return str(words)
     return "" if torch.equal(got, expects) else f"a wrong result, {int((got != expects).sum())} of {got.numel()}"
@@ -200,39 +202,40 @@ PAIRS = [
 ]  # fmt: skip
 
 
-def far_cases(row: Row) -> Iterator[tuple[str, Case]]:
+def far_cases(subject: Subject) -> Iterator[tuple[str, Case]]:
     """Each way of A and B to lie, with D and what its end reads lying as one of them; on every way an end."""
-    if row.dtype in FORMATS:
-        yield from _far_scaled(row)
+    if subject.dtype in FORMATS:
+        yield from _far_scaled(subject)
         return
     for number, (left, right) in enumerate(PAIRS):
         batch = 2 if "batches" in left else 1
-        a, b = _filled(row, batch, row.m, row.k), _filled(row, batch, row.k, row.n)
+        a, b = _filled(subject, batch, subject.m, subject.k), _filled(subject, batch, subject.k, subject.n)
         for plain in (False, True) if number < 2 or batch == 2 else (False,):
             kind = (left, right)[number % 2]
-            ends: Case = {} if plain else ends_of(row, batch, number % 3)
+            ends: Case = {} if plain else ends_of(subject, batch, number % 3)
             ends = {
                 name: t if not isinstance(t, Tensor) else vector(t) if name.endswith("scale") else laid(t, kind)
                 for name, t in ends.items()
             }
-            out = laid(torch.zeros(batch, row.m, row.n, dtype=row.dtype), kind)
+            out = laid(torch.zeros(batch, subject.m, subject.n, dtype=subject.dtype), kind)
             splits = 2 if number in (3, 5) and not plain else 1
             case = {"a": laid(a, left), "b": laid(b, right), "out": out, "splits": splits, **ends}
             yield f"{left}, {right}{', plain' if plain else ''}", case
 
 
-def _far_scaled(row: Row) -> Iterator[tuple[str, Case]]:
-    a, b = whole(row.dtype, row.m, row.k), whole(row.dtype, row.k, row.n)
+def _far_scaled(subject: Subject) -> Iterator[tuple[str, Case]]:
+    a, b = whole(subject.dtype, subject.m, subject.k), whole(subject.dtype, subject.k, subject.n)
     for left, right, kind, out in (
         ("lines", "columns", "1x128, 128x128", "lines"), ("odd lines", "odd columns", "row", "columns"),
         ("columns", "lines", "row", "elements"), ("lines", "columns", "1x128, 1x128", "lines"),
     ):  # fmt: skip
-        one, two = scales(kind, row.m, row.n, row.k)
-        if not row.folder.startswith("wgmma"):  # which says that 32 bits do not reach such scales
+        one, two = scales(kind, subject.m, subject.n, subject.k)
+        if not subject.folder.startswith("wgmma"):  # which says that 32 bits do not reach such scales
             one, two = without(laid(one[None], "elements"), 0), without(laid(two[None], "elements"), 0)
         case = {"a": without(laid(a[None], left), 0), "b": without(laid(b[None], right), 0), "scales": (one, two)}
         yield f"{left}, {right}, {kind}", case | {
-            "out": without(laid(torch.zeros(1, row.m, row.n), out), 0), "bias": (torch.arange(row.n) % 7).float(),
+            "out": without(laid(torch.zeros(1, subject.m, subject.n), out), 0),
+            "bias": (torch.arange(subject.n) % 7).float(),
         }  # fmt: skip
 
 
@@ -246,13 +249,13 @@ def broadcast(t: Tensor, mask: tuple[bool, ...]) -> Tensor:
     return t[one].contiguous().expand(t.shape)
 
 
-def broadcast_cases(row: Row) -> Iterator[tuple[str, Case]]:
+def broadcast_cases(subject: Subject) -> Iterator[tuple[str, Case]]:
     """Each operand of the end, the same for all matrices, rows and columns and for any of these, D by rows and by
     columns, of one range of k and of two."""
     batch = 2
-    if not row.ends:
+    if not subject.ends:
         return
-    small = Row(row.name, row.dtype, min(row.m, 13), min(row.n, 19), 9, row.ends, row.wide)
+    small = Subject(subject.name, subject.dtype, min(subject.m, 13), min(subject.n, 19), 9, subject.ends, subject.wide)
     a, b = _filled(small, batch, small.m, small.k), _filled(small, batch, small.k, small.n)
     for number, mask in enumerate(MASKS):
         for which in (0, 1, 2):
@@ -267,7 +270,7 @@ def broadcast_cases(row: Row) -> Iterator[tuple[str, Case]]:
                     given = (given[0], given[1] if name == "row_scale" else given[2])
                 ends[name] = broadcast(t, given)
             shape = (batch, small.n, small.m) if turned else (batch, small.m, small.n)
-            out = torch.zeros(shape, dtype=row.dtype)
+            out = torch.zeros(shape, dtype=subject.dtype)
             splits = 1 + (number // 2 + which) % 2
             case = {"a": a, "b": b, "out": out.transpose(1, 2) if turned else out, "splits": splits, **ends}
             yield f"{mask}, {which}{', turned' if turned else ''}", case
@@ -278,9 +281,9 @@ def broadcast_cases(row: Row) -> Iterator[tuple[str, Case]]:
 # ---- in their order --------------------------------------------------------------------------------------------------
 
 
-def numbers(row: Row, *shape: int) -> Tensor:
+def numbers(subject: Subject, *shape: int) -> Tensor:
     """Of 7 bits and of sizes so far apart that what they are summed in does not hold their sums."""
-    reach = 25 if row.sums == torch.float64 else 9 if row.dtype == torch.float16 else 12
+    reach = 25 if subject.sums == torch.float64 else 9 if subject.dtype == torch.float16 else 12
     exponent = torch.randint(-reach, reach, shape).double()
     return torch.randint(-127, 128, shape).double() * 2.0**exponent
 
@@ -294,78 +297,82 @@ def in_order(terms: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.from_numpy(total)
 
 
-def placed(row: Row, k: int, places: list[int], **more: Any) -> tuple[Case, Tensor]:
+def placed(subject: Subject, k: int, places: list[int], **more: Any) -> tuple[Case, Tensor]:
     """A product of one number a result at each of these k, to be added in their order."""
     while True:  # until the order makes a difference
-        terms = numbers(row, len(places), row.m, 1)
-        by = 2.0 ** torch.randint(-9, 10, (len(places), 1, row.n)).double()
-        expects, other = (in_order(t, row.sums)[None] for t in (terms * by, (terms * by).flip(0)))
+        terms = numbers(subject, len(places), subject.m, 1)
+        by = 2.0 ** torch.randint(-9, 10, (len(places), 1, subject.n)).double()
+        expects, other = (in_order(t, subject.sums)[None] for t in (terms * by, (terms * by).flip(0)))
         if not torch.equal(expects, other):
             break
-    a, b = torch.zeros(1, row.m, k, dtype=torch.float64), torch.zeros(1, k, row.n, dtype=torch.float64)
+    a, b = torch.zeros(1, subject.m, k, dtype=torch.float64), torch.zeros(1, k, subject.n, dtype=torch.float64)
     for i, at in enumerate(places):
         a[0, :, at], b[0, at] = terms[i, :, 0], by[i, 0]
-    case = {"a": a.to(row.dtype), "b": b.to(row.dtype), "out": torch.empty(1, row.m, row.n, dtype=row.sums)}
+    case = {
+        "a": a.to(subject.dtype),
+        "b": b.to(subject.dtype),
+        "out": torch.empty(1, subject.m, subject.n, dtype=subject.sums),
+    }
     return case | more, expects
 
 
 RANGES = 5
 
 
-def order_cases(row: Row) -> Iterator[tuple[str, Case, Tensor]]:
+def order_cases(subject: Subject) -> Iterator[tuple[str, Case, Tensor]]:
     """Sums whose order is said somewhere: of ranges of k (split/kernel.cuh, wgmma/ranges.cuh), of k on ordinary cores
     (mma_sync/multiply_add.cuh), of groups of lanes (skinny/kernel.cuh), of blocks of scales, of the end (problem.h)."""
-    if row.dtype in FORMATS:
-        yield from _blocks_in_order(row)
+    if subject.dtype in FORMATS:
+        yield from _blocks_in_order(subject)
         return
-    if not row.dtype.is_floating_point:
+    if not subject.dtype.is_floating_point:
         return
-    step = 2048 if row.folder == "skinny" else 128
-    few = Row(row.name, row.dtype, min(row.m, 21), min(row.n, 18), 0, row.ends, row.wide)
+    step = 2048 if subject.folder == "skinny" else 128
+    few = Subject(subject.name, subject.dtype, min(subject.m, 21), min(subject.n, 18), 0, subject.ends, subject.wide)
     middles = [step * i + step // 2 for i in range(RANGES)]
     yield "ranges", *placed(few, step * RANGES, middles, splits=RANGES)
-    if row.folder == "wgmma":
+    if subject.folder == "wgmma":
         yield "ranges of a cluster", *placed(few, step * RANGES, middles, splits=RANGES, cluster=-1)
-    if row.folder == "simt" or row.name.startswith("mma_sync/f"):
+    if subject.folder == "simt" or subject.name.startswith("mma_sync/f"):
         yield "k", *placed(few, 75, list(range(75)))
-    if row.name.startswith("skinny/r"):  # a thread has a packet, and 32 of them a warp
-        width = 16 // row.dtype.itemsize
+    if subject.name.startswith("skinny/r"):  # a thread has a packet, and 32 of them a warp
+        width = 16 // subject.dtype.itemsize
         case, expects = placed(few, 256 * width + width, [32 * width * g + 5 for g in range(8)])
         case["b"] = case["b"].transpose(1, 2).contiguous().transpose(1, 2)
         yield "groups of lanes", case, expects
-    if row.name.startswith("skinny/c"):
+    if subject.name.startswith("skinny/c"):
         case, expects = placed(few, 64, [8 * (w % 3) + w for w in range(8)])
         case["a"] = case["a"].transpose(1, 2).contiguous().transpose(1, 2)
         yield "warps", case, expects
     yield "the end", *end_case(few)
 
 
-def _blocks_in_order(row: Row) -> Iterator[tuple[str, Case, Tensor]]:
+def _blocks_in_order(subject: Subject) -> Iterator[tuple[str, Case, Tensor]]:
     """Each block of 128 has one product, 1, and a scale that is the number."""
     m, n, blocks = 21, 18, 6
     a, b = torch.zeros(m, 128 * blocks), torch.zeros(128 * blocks, n)
     a[:, 7::128], b[7::128] = 1, 1
     two = torch.ones(blocks, 1)
     while True:  # until the order of the blocks makes a difference, and that of the ranges
-        one = numbers(row, blocks, m, 1).float()
+        one = numbers(subject, blocks, m, 1).float()
         pairs = in_order(one.view(3, 2, m, 1).double().transpose(0, 1), torch.float32).double()
         sums = [in_order(terms, torch.float32) for terms in (one.double(), pairs)]
         if not any(torch.equal(x, in_order(t.flip(0), torch.float32)) for x, t in zip(sums, (one.double(), pairs))):
             break
-    case = {"a": a.to(row.dtype), "b": b.to(row.dtype).t().contiguous().t(), "scales": (one[:, :, 0].t(), two)}
+    case = {"a": a.to(subject.dtype), "b": b.to(subject.dtype).t().contiguous().t(), "scales": (one[:, :, 0].t(), two)}
     for what, splits, expects in (("blocks", 1, sums[0]), ("ranges of blocks", 3, sums[1])):
         yield what, {**case, "splits": splits, "out": torch.empty(m, n)}, expects.expand(-1, n)
 
 
-def end_case(row: Row) -> tuple[Case, Tensor]:
+def end_case(subject: Subject) -> tuple[Case, Tensor]:
     """alpha, the row's factor, the column's, beta C, the derivative's, the residual: each rounded once."""
-    kind = numpy.float64 if row.sums == torch.float64 else numpy.float32
-    m, n = row.m, row.n
+    kind = numpy.float64 if subject.sums == torch.float64 else numpy.float32
+    m, n = subject.m, subject.n
     a, b = torch.zeros(1, m, 8), torch.zeros(1, 8, n)
     a[0, :, 3], b[0, 3] = torch.randint(1, 16, (m,)).float(), torch.randint(1, 16, (n,)).float()
-    c, residual = (fills.normal(1, m, n, dtype=row.sums) for _ in range(2))
-    by_row, by_column = fills.normal(1, m, dtype=row.sums), fills.normal(1, n, dtype=row.sums)
-    saved = (torch.randint(0, 2, (1, m, n)) * 2 - 1).to(row.sums)
+    c, residual = (fills.normal(1, m, n, dtype=subject.sums) for _ in range(2))
+    by_row, by_column = fills.normal(1, m, dtype=subject.sums), fills.normal(1, n, dtype=subject.sums)
+    saved = (torch.randint(0, 2, (1, m, n)) * 2 - 1).to(subject.sums)
     x = (a.double() @ b.double()).numpy().astype(kind) * kind(0.3)
     x = x * by_row.numpy()[:, :, None]
     x = x * by_column.numpy()[:, None]
@@ -373,32 +380,38 @@ def end_case(row: Row) -> tuple[Case, Tensor]:
     x = numpy.where(saved.numpy() > 0, x, kind(0)) + residual.numpy()
     ends: Case = {"c": c, "alpha": 0.3, "beta": 0.7, "row_scale": by_row, "column_scale": by_column}
     ends |= {"derivative": "relu", "saved": saved, "residual": residual}
-    out = torch.empty(1, m, n, dtype=row.sums)
-    return {"a": a.to(row.dtype), "b": b.to(row.dtype), "out": out, **ends}, torch.from_numpy(x)
+    out = torch.empty(1, m, n, dtype=subject.sums)
+    return {"a": a.to(subject.dtype), "b": b.to(subject.dtype), "out": out, **ends}, torch.from_numpy(x)
 
 
 # ---- sums of columns -------------------------------------------------------------------------------------------------
 
 
-def said_of_sums(row: Row, part_rows: int, splits: int) -> str:
+def said_of_sums(subject: Subject, part_rows: int, splits: int) -> str:
     """Sums of columns: of each part's rows in their order, then of every 32nd part, then of those in theirs.
 
     Where a warp makes the parts, each has one row that is not 0.
     """
-    parts, n = 131, min(row.n, 5)
+    parts, n = 131, min(subject.n, 5)
     m = parts * part_rows
-    d = numbers(row, m, n)
+    d = numbers(subject, m, n)
     if splits == 1:
         d[torch.arange(m) % part_rows != part_rows // 2] = 0
     a, b = torch.zeros(m, 8, dtype=torch.float64), torch.zeros(8, n, dtype=torch.float64)
     a[:, :n], b[:n] = d, torch.eye(n)
-    one = in_order(d.view(parts, part_rows, n).transpose(0, 1), row.sums)
-    lines = torch.stack([in_order(one[line::32].double(), row.sums) for line in range(32)])
-    expects = in_order(lines.double(), row.sums)
-    out = torch.empty(m, n, dtype=row.sums)
+    one = in_order(d.view(parts, part_rows, n).transpose(0, 1), subject.sums)
+    lines = torch.stack([in_order(one[line::32].double(), subject.sums) for line in range(32)])
+    expects = in_order(lines.double(), subject.sums)
+    out = torch.empty(m, n, dtype=subject.sums)
     try:
         _, got = machine.product_with_sums(
-            *place(row.name), out, a.to(row.dtype), b.to(row.dtype), splits=splits, schedule=PLAN, aligned=True
+            *place(subject.name),
+            out,
+            a.to(subject.dtype),
+            b.to(subject.dtype),
+            splits=splits,
+            schedule=PLAN,
+            aligned=True,
         )
     except (machine.ModelError, machine.Refused, AssertionError) as words:
         return str(words)

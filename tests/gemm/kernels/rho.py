@@ -1,8 +1,8 @@
 """The error of products in float32's units: `python -m tests.gemm.kernels.rho` prints the table of docs/numerics.md.
 
 rho = max |c - r| / (2^-24 |A||B|) beyond the rounding of the store (tests/oracle/products.py), r of the operands as
-they are given, in float64.  The GPU rows run under the machine model, whose tensor cores cut what they add as far as
-publications say of Ampere (mma.sync) and Hopper (wgmma); the other rows add to nearest.
+they are given, in float64.  The GPU configurations run under the machine model, whose tensor cores cut what they add
+as far as publications say of Ampere (mma.sync) and Hopper (wgmma); the other configurations add to nearest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import gpukern
-from tests.gemm.kernels.test_kernels import GPU_ROWS, place
+from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, place
 from tests.oracle import fills, products
 from tests.platform import machine
 
@@ -23,9 +23,9 @@ DEPTHS = (64, 256, 1024)
 
 
 def modelled(name: str, precision: str | None, a: Tensor, b: Tensor) -> Tensor:
-    row = next(r for r in GPU_ROWS if r.name == name)
+    configuration = next(r for r in GPU_CONFIGURATIONS if r.name == name)
     out = torch.empty(1, a.shape[0], b.shape[1])
-    return machine.product(*place(row), out, a[None], b[None], precision=precision, aligned=True)[0]
+    return machine.product(*place(configuration), out, a[None], b[None], precision=precision, aligned=True)[0]
 
 
 def wide(a: Tensor, b: Tensor) -> Tensor:

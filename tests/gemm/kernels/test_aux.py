@@ -11,7 +11,7 @@ from torch import Tensor
 
 import gpukern.reference
 from gpukern.model.machine import Refused
-from gpukern.selection import Row
+from gpukern.selection import Configuration
 from tests.gemm.kernels.test_backward import ACTIVATIONS, close, inside
 from tests.gemm.kernels.test_hopper_kernels import FLOATING as HOPPER
 from tests.gemm.kernels.test_hopper_kernels import columns, lines
@@ -20,7 +20,7 @@ from tests.gemm.kernels.test_kernels import (
     FIRST,
     FLOATING,
     FLOATING_IDS,
-    GPU_ROWS,
+    GPU_CONFIGURATIONS,
     laid_out,
     multiplied,
     place,
@@ -31,19 +31,19 @@ from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import Schedule
 
-by_case = pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+by_case = pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
 KINDS = [
-    (row, t, activation)
-    for row, t in FLOATING
+    (c, t, activation)
+    for c, t in FLOATING
     for activation in ACTIVATIONS
-    if activation in COMMON or FIRST[row.name.split("/")[0], t] is row
+    if activation in COMMON or FIRST[c.name.split("/")[0], t] is c
 ]
 
 
 @by_case
-def test_ragged_shapes_strides_and_ranges_of_k(row: Row, dtype: torch.dtype) -> None:
+def test_ragged_shapes_strides_and_ranges_of_k(configuration: Configuration, dtype: torch.dtype) -> None:
     """relu is exact, so both results are."""
-    for number, (batch, m, n, k) in enumerate(ragged(row)):
+    for number, (batch, m, n, k) in enumerate(ragged(configuration)):
         a, b = (fills.integers(batch, *s, k=4 * k, dtype=dtype) for s in ((m, k), (k, n)))
         c = fills.integers(batch, m, n, k=9, dtype=dtype)
         before = (a.double() @ b.double() + c.double()).to(dtype)
@@ -53,7 +53,7 @@ def test_ragged_shapes_strides_and_ranges_of_k(row: Row, dtype: torch.dtype) -> 
             if number % 2:
                 out = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
             got = machine.product(
-                *place(row), out, a, b, c=c, activation="relu", residual=c, aux=aux, splits=splits,
+                *place(configuration), out, a, b, c=c, activation="relu", residual=c, aux=aux, splits=splits,
                 aligned=bool(number % 3), schedule=Schedule("pct", number + 1),
             )  # fmt: skip
             assert torch.equal(aux, before), (kind, m, n, k)
@@ -61,59 +61,68 @@ def test_ragged_shapes_strides_and_ranges_of_k(row: Row, dtype: torch.dtype) -> 
 
 
 @pytest.mark.parametrize(
-    ("row", "dtype", "activation"), KINDS, ids=[f"{row.name}-{t}-{activation}" for row, t, activation in KINDS]
+    ("configuration", "dtype", "activation"), KINDS, ids=[f"{c.name}-{t}-{activation}" for c, t, activation in KINDS]
 )
-def test_beside_every_activation(row: Row, dtype: torch.dtype, activation: str) -> None:
-    m, n, k = 19, side(row, 23), 18
-    a, b = (multiplied(row, fills.uniform(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
+def test_beside_every_activation(configuration: Configuration, dtype: torch.dtype, activation: str) -> None:
+    m, n, k = 19, side(configuration, 23), 18
+    a, b = (multiplied(configuration, fills.uniform(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
     bias = fills.uniform(1, 1, n, dtype=dtype).expand(1, m, n)
     aux = torch.empty(1, m, n, dtype=dtype)
     got = machine.product(
-        *place(row), torch.empty(1, m, n, dtype=dtype), a, b, c=bias, alpha=0.5, activation=activation, aux=aux
+        *place(configuration),
+        torch.empty(1, m, n, dtype=dtype),
+        a,
+        b,
+        c=bias,
+        alpha=0.5,
+        activation=activation,
+        aux=aux,
     )
     before = 0.5 * (a.double() @ b.double()) + bias.double()
     close(aux, before, dtype)
     close(got, torch.from_numpy(gpukern.reference.activate(before.numpy(), activation)), dtype)
 
 
-@pytest.mark.parametrize(("row", "dtype"), HOPPER, ids=[f"{row.name}-{t}" for row, t in HOPPER])
-def test_rows_of_hopper(row: Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), HOPPER, ids=[f"{c.name}-{t}" for c, t in HOPPER])
+def test_configurations_of_hopper(configuration: Configuration, dtype: torch.dtype) -> None:
     """D is what TMA could store, but an aux is stored by the threads, and D with it."""
-    m, n, k = row.tile[0] + 8, row.tile[1] + 16, 2 * row.tile[2]
-    if row.tile[0] < 64:
+    m, n, k = configuration.tile[0] + 8, configuration.tile[1] + 16, 2 * configuration.tile[2]
+    if configuration.tile[0] < 64:
         m, n = n, m
     a, b = (fills.integers(1, *s, k=4 * k, dtype=dtype) for s in ((m, k), (k, n)))
     for splits, lay in ((1, lines), (2, columns)):
         aux = lay(torch.empty(1, m, n, dtype=dtype))
         got = machine.product(
-            *place(row), torch.empty(1, m, n, dtype=dtype), a, columns(b), activation="relu", aux=aux, splits=splits,
-            aligned=True,
+            *place(configuration), torch.empty(1, m, n, dtype=dtype), a, columns(b), activation="relu", aux=aux,
+            splits=splits, aligned=True,
         )  # fmt: skip
         expected = (a.double() @ b.double()).to(dtype)
         assert torch.equal(aux, expected) and torch.equal(got, expected.relu())
 
 
 def test_every_schedule_gives_the_same_bits() -> None:
-    (row,) = (r for r in GPU_ROWS if r.name == "mma_sync/h64x64")
+    (configuration,) = (r for r in GPU_CONFIGURATIONS if r.name == "mma_sync/h64x64")
     a, b = (fills.normal(1, *s, dtype=torch.bfloat16) for s in ((70, 130), (130, 72)))
     found = []
     for schedule in (Schedule("fifo"), Schedule("lifo"), Schedule("random", 3), Schedule("pct", 2)):
         aux = torch.empty(1, 70, 72, dtype=torch.bfloat16)
         out = torch.empty_like(aux)
-        found.append((machine.product(*place(row), out, a, b, activation="gelu", aux=aux, schedule=schedule), aux))
+        found.append(
+            (machine.product(*place(configuration), out, a, b, activation="gelu", aux=aux, schedule=schedule), aux)
+        )
     assert all(torch.equal(x, y) for one in found for x, y in zip(one, found[0]))
 
 
 def test_an_aux_without_an_activation_is_refused() -> None:
-    (row,) = (r for r in GPU_ROWS if r.name == "mma_sync/h64x64")
+    (configuration,) = (r for r in GPU_CONFIGURATIONS if r.name == "mma_sync/h64x64")
     a = torch.ones(1, 64, 64, dtype=torch.bfloat16)
     with pytest.raises(Refused, match="an auxiliary output needs an activation"):
-        machine.product(*place(row), torch.empty_like(a), a, a, aux=torch.empty_like(a))
+        machine.product(*place(configuration), torch.empty_like(a), a, a, aux=torch.empty_like(a))
 
 
 # ---- the gradient of an activation, with the bias's: the end of a product without the product ------------------------
 
-SIMT = next(row for row in GPU_ROWS if row.name.startswith("simt/"))
+SIMT = next(c for c in GPU_CONFIGURATIONS if c.name.startswith("simt/"))
 TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 

@@ -28,12 +28,12 @@ from tests.sampling import sampled
 ACTIVATIONS = machine.ACTIVATIONS[1:]
 EPS = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 2e-5, torch.float64: 1e-12}
 KINDS = [
-    (row, t, activation)
-    for row, t in FLOATING
+    (c, t, activation)
+    for c, t in FLOATING
     for activation in ACTIVATIONS
-    if activation in COMMON or FIRST[row.name.split("/")[0], t] is row
+    if activation in COMMON or FIRST[c.name.split("/")[0], t] is c
 ]
-KIND_IDS = [f"{row.name}-{t}-{activation}" for row, t, activation in KINDS]
+KIND_IDS = [f"{c.name}-{t}-{activation}" for c, t, activation in KINDS]
 
 
 def inside(activation: str, saved: Tensor) -> Tensor:
@@ -45,14 +45,14 @@ def close(got: Tensor, expected: Tensor, dtype: torch.dtype) -> None:
     torch.testing.assert_close(got.double(), expected, rtol=EPS[dtype], atol=EPS[dtype] * 4, equal_nan=True)
 
 
-@pytest.mark.parametrize(("row", "dtype", "activation"), KINDS, ids=KIND_IDS)
-def test_every_derivative(row: gpukern.selection.Row, dtype: torch.dtype, activation: str) -> None:
-    m, n, k = 19, side(row, 23), 18
-    a, b = (multiplied(row, fills.normal(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
+@pytest.mark.parametrize(("configuration", "dtype", "activation"), KINDS, ids=KIND_IDS)
+def test_every_derivative(configuration: gpukern.selection.Configuration, dtype: torch.dtype, activation: str) -> None:
+    m, n, k = 19, side(configuration, 23), 18
+    a, b = (multiplied(configuration, fills.normal(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
     saved = inside(activation, fills.normal(1, m, n, dtype=dtype))
     bias = fills.normal(1, 1, n, dtype=dtype).expand(1, m, n)
     got = machine.product(
-        *place(row), torch.empty(1, m, n, dtype=dtype), a, b, derivative=activation, saved=saved,
+        *place(configuration), torch.empty(1, m, n, dtype=dtype), a, b, derivative=activation, saved=saved,
         c=bias, alpha=0.5, beta=-2.0, residual=bias,
     )  # fmt: skip
     sums = 0.5 * (a.double() @ b.double()) - 2 * bias.double()
@@ -60,9 +60,11 @@ def test_every_derivative(row: gpukern.selection.Row, dtype: torch.dtype, activa
     close(got, expected + bias.double(), dtype)
 
 
-@pytest.mark.parametrize(("row", "dtype"), sampled("backward", FLOATING, alike, FLOATING_IDS))
-def test_ragged_shapes_strides_and_ranges_of_k(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    for number, (batch, m, n, k) in enumerate(ragged(row)):
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("backward", FLOATING, alike, FLOATING_IDS))
+def test_ragged_shapes_strides_and_ranges_of_k(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
+    for number, (batch, m, n, k) in enumerate(ragged(configuration)):
         a, b = (fills.integers(batch, *s, k=k, dtype=dtype) for s in ((m, k), (k, n)))
         saved = torch.randint(-1, 2, (batch, m, n)).to(dtype)
         out = torch.empty(batch, m, n, dtype=dtype)
@@ -70,22 +72,22 @@ def test_ragged_shapes_strides_and_ranges_of_k(row: gpukern.selection.Row, dtype
             out = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
         for kind, splits in (("rows", 1), ("columns", 2), ("gaps", 1), ("strided", 3)):
             got = machine.product(
-                *place(row), out, a, b, derivative="relu", saved=laid_out(saved, kind), splits=splits,
+                *place(configuration), out, a, b, derivative="relu", saved=laid_out(saved, kind), splits=splits,
                 aligned=bool(number % 3), schedule=Schedule("pct", number + 1),
             )  # fmt: skip
             assert torch.equal(got.double(), (a.double() @ b.double() * (saved > 0)).to(dtype).double()), (kind, m, n)
 
 
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
-def test_nan_of_s_stays_in_its_place(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    n = side(row, 18)
+@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_nan_of_s_stays_in_its_place(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
+    n = side(configuration, 18)
     a, b, saved = (fills.normal(1, *s, dtype=dtype) for s in ((20, 33), (33, n), (20, n)))
     saved[0, 7, n - 1] = float("nan")
     out = torch.empty(1, 20, n, dtype=dtype)
     for splits in (1, 2):
-        got = machine.product(*place(row), out, a, b, derivative="gelu", saved=saved, splits=splits)[0]
+        got = machine.product(*place(configuration), out, a, b, derivative="gelu", saved=saved, splits=splits)[0]
         assert bool(got[7, n - 1].isnan()) and int(got.isnan().sum()) == 1
     saved[0, 7, n - 1] = -1.0
     a[0, 7] = float("nan")  # relu's gradient chooses: what it leaves out may be anything
-    got = machine.product(*place(row), out, a, b, derivative="relu", saved=saved)[0]
+    got = machine.product(*place(configuration), out, a, b, derivative="relu", saved=saved)[0]
     assert bool((got[7][saved[0, 7] <= 0] == 0).all()) and bool(got[7][saved[0, 7] > 0].isnan().all())

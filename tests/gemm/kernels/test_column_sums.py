@@ -1,4 +1,4 @@
-"""Products whose columns are summed in the same pass: every floating row under the machine model.
+"""Products whose columns are summed in the same pass: every floating configuration under the machine model.
 
 The values are exact unless a test says otherwise: integers, and derivatives that choose or double.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 
 import gpukern
 import gpukern.reference
-from gpukern.selection import Row
+from gpukern.selection import Configuration
 from tests.gemm.kernels.test_kernels import FLOATING, FLOATING_IDS, alike, laid_out, multiplied, place, ragged
 from tests.gemm.kernels.thin import is_thin, side
 from tests.oracle import fills
@@ -23,7 +23,7 @@ from tests.platform import machine
 from tests.platform.machine import Schedule
 from tests.sampling import sampled
 
-by_case = pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
+by_case = pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
 UNIT = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 SCHEDULES = [Schedule("fifo"), Schedule("lifo"), Schedule("random", 3), *(Schedule("pct", seed) for seed in (1, 2, 3))]
 
@@ -32,14 +32,16 @@ def lying(t: Tensor, kind: str) -> Tensor:
     return laid_out(t[None], kind)[0]
 
 
-def exact(row: Row, a: Tensor, b: Tensor, saved: Tensor | None, out: Tensor | None = None, **options: Any) -> None:
+def exact(
+    configuration: Configuration, a: Tensor, b: Tensor, saved: Tensor | None, out: Tensor | None = None, **options: Any
+) -> None:
     """D and its sums are those of float64, rounded once each."""
     product = a.double() @ b.double()
     if saved is not None:
         product = product * (saved > 0)
         options |= {"derivative": "relu", "saved": saved}
     out = torch.empty(product.shape, dtype=a.dtype) if out is None else out
-    got, sums = machine.product_with_sums(*place(row), out, a, b, **options)
+    got, sums = machine.product_with_sums(*place(configuration), out, a, b, **options)
     assert torch.equal(got.double(), product.to(a.dtype).double())
     assert torch.equal(sums.double(), product.sum(0).to(a.dtype).double()), (a.shape, b.shape, options)
 
@@ -49,42 +51,56 @@ def integers(dtype: torch.dtype, m: int, n: int, k: int) -> tuple[Tensor, Tensor
     return a, b, torch.randint(-1, 2, (m, n)).to(dtype)
 
 
-@pytest.mark.parametrize(("row", "dtype"), sampled("ragged column sums", FLOATING, alike, FLOATING_IDS))
-def test_ragged_shapes_and_ranges_of_k(row: Row, dtype: torch.dtype) -> None:
-    for number, (_, m, n, k) in enumerate(ragged(row)):
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("ragged column sums", FLOATING, alike, FLOATING_IDS))
+def test_ragged_shapes_and_ranges_of_k(configuration: Configuration, dtype: torch.dtype) -> None:
+    for number, (_, m, n, k) in enumerate(ragged(configuration)):
         a, b, saved = integers(dtype, m, n, k)
         for splits, given in ((1, saved), (1, None), (2, saved), (3, None)):
             exact(
-                row, a, b, given, splits=splits, aligned=bool(number % 2), schedule=SCHEDULES[number % len(SCHEDULES)]
+                configuration,
+                a,
+                b,
+                given,
+                splits=splits,
+                aligned=bool(number % 2),
+                schedule=SCHEDULES[number % len(SCHEDULES)],
             )
 
 
-@pytest.mark.parametrize(("row", "dtype"), sampled("layouts of column sums", FLOATING, alike, FLOATING_IDS))
-def test_layouts(row: Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("layouts of column sums", FLOATING, alike, FLOATING_IDS))
+def test_layouts(configuration: Configuration, dtype: torch.dtype) -> None:
     """The transposed product runs where both factors lie by columns: what is summed there lies along its rows."""
-    m, n, k = (row.tile[0] + 3, row.tile[1] + 5, 41) if not is_thin(row) else (37, row.tile[1], 41)
+    m, n, k = (
+        (configuration.tile[0] + 3, configuration.tile[1] + 5, 41)
+        if not is_thin(configuration)
+        else (37, configuration.tile[1], 41)
+    )
     a, b, saved = integers(dtype, m, n, k)
     for number, (left, right) in enumerate(itertools.product(("rows", "columns", "gaps", "strided"), repeat=2)):
         for kind in ("rows", "columns") if number < 8 else ("rows",):
             out = lying(torch.empty(m, n, dtype=dtype), kind)
-            exact(row, lying(a, left), lying(b, right), lying(saved, kind), out, aligned=number % 2 == 0)
-    if is_thin(row):  # the other side is thin
+            exact(configuration, lying(a, left), lying(b, right), lying(saved, kind), out, aligned=number % 2 == 0)
+    if is_thin(configuration):  # the other side is thin
         a, b, saved = integers(dtype, n, m, k)
         for left, right in itertools.product(("rows", "columns"), repeat=2):
-            exact(row, lying(a, left), lying(b, right), saved)
+            exact(configuration, lying(a, left), lying(b, right), saved)
 
 
-@pytest.mark.parametrize(("row", "dtype"), sampled("bits of column sums", FLOATING, alike, FLOATING_IDS))
-def test_every_schedule_gives_the_same_bits(row: Row, dtype: torch.dtype) -> None:
-    m, n, k = row.tile[0] + 9 if not is_thin(row) else 77, side(row, row.tile[1] + 7), 35
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("bits of column sums", FLOATING, alike, FLOATING_IDS))
+def test_every_schedule_gives_the_same_bits(configuration: Configuration, dtype: torch.dtype) -> None:
+    m, n, k = (
+        configuration.tile[0] + 9 if not is_thin(configuration) else 77,
+        side(configuration, configuration.tile[1] + 7),
+        35,
+    )
     a, b = (fills.normal(*s, dtype=dtype) for s in ((m, k), (k, n)))
     saved = fills.normal(m, n, dtype=dtype)
     for left, splits in (("rows", 1), ("columns", 2)):
         lays = [lying(t, left) for t in (a, b)]
         found = [
             machine.product_with_sums(
-                *place(row), torch.empty(m, n, dtype=dtype), *lays, derivative="gelu", saved=saved, splits=splits,
-                schedule=schedule,
+                *place(configuration), torch.empty(m, n, dtype=dtype), *lays, derivative="gelu", saved=saved,
+                splits=splits, schedule=schedule,
             )
             for schedule in SCHEDULES
         ]  # fmt: skip
@@ -93,14 +109,14 @@ def test_every_schedule_gives_the_same_bits(row: Row, dtype: torch.dtype) -> Non
 
 
 @by_case
-def test_the_error_is_that_of_a_sum_in_the_accumulator(row: Row, dtype: torch.dtype) -> None:
-    m, n, k = 203 if dtype != torch.float64 else 99, side(row, 23), 40
-    a, b = (multiplied(row, fills.normal(*s, dtype=dtype)) for s in ((m, k), (k, n)))
+def test_the_error_is_that_of_a_sum_in_the_accumulator(configuration: Configuration, dtype: torch.dtype) -> None:
+    m, n, k = 203 if dtype != torch.float64 else 99, side(configuration, 23), 40
+    a, b = (multiplied(configuration, fills.normal(*s, dtype=dtype)) for s in ((m, k), (k, n)))
     saved = fills.normal(m, n, dtype=dtype)
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     for splits in (1, 2):
         _, sums = machine.product_with_sums(
-            *place(row), torch.empty(m, n, dtype=dtype), a, b, derivative="silu", saved=saved, splits=splits
+            *place(configuration), torch.empty(m, n, dtype=dtype), a, b, derivative="silu", saved=saved, splits=splits
         )
         d, expected = gpukern.reference.mm_activation_backward(a, b, saved, "silu", bias_grad=True)
         largest = (a.double().abs() @ b.double().abs()).sum(0) * 1.1  # silu' is at most 1.1
@@ -111,32 +127,34 @@ def test_the_error_is_that_of_a_sum_in_the_accumulator(row: Row, dtype: torch.dt
 
 
 @by_case
-def test_nothing_to_multiply_sums_to_zero(row: Row, dtype: torch.dtype) -> None:
-    exact(row, *integers(dtype, 19, side(row, 21), 0))
+def test_nothing_to_multiply_sums_to_zero(configuration: Configuration, dtype: torch.dtype) -> None:
+    exact(configuration, *integers(dtype, 19, side(configuration, 21), 0))
 
 
 @by_case
-def test_nan_stays_in_its_column(row: Row, dtype: torch.dtype) -> None:
-    n = side(row, 18)
+def test_nan_stays_in_its_column(configuration: Configuration, dtype: torch.dtype) -> None:
+    n = side(configuration, 18)
     a, b, saved = integers(dtype, 20, n, 9)
     saved = saved.abs() + 1
     saved[7, n - 1] = float("nan")
     for splits in (1, 2):
         out = torch.empty(20, n, dtype=dtype)
-        _, sums = machine.product_with_sums(*place(row), out, a, b, derivative="gelu", saved=saved, splits=splits)
+        _, sums = machine.product_with_sums(
+            *place(configuration), out, a, b, derivative="gelu", saved=saved, splits=splits
+        )
         assert bool(sums[n - 1].isnan()) and int(sums.isnan().sum()) == 1
     a[7] = float("nan")
     saved[7] = -1  # relu's gradient chooses: what it leaves out may be anything
     out = torch.empty(20, n, dtype=dtype)
-    _, sums = machine.product_with_sums(*place(row), out, a, b, derivative="relu", saved=saved)
+    _, sums = machine.product_with_sums(*place(configuration), out, a, b, derivative="relu", saved=saved)
     assert not bool(sums.isnan().any())
 
 
 def test_sums_of_what_is_not_rounded() -> None:
     """257 rows of 1 + 2^-9 in bfloat16: rounded first their sum is 257, which is stored as 256, and not 257.5."""
-    (row,) = (r for r, t in FLOATING if r.name == "mma_sync/h64x64" and t == torch.bfloat16)
+    (configuration,) = (r for r, t in FLOATING if r.name == "mma_sync/h64x64" and t == torch.bfloat16)
     a = torch.ones(257, 2, dtype=torch.bfloat16)
     b = torch.tensor([1.0, 2.0**-9], dtype=torch.bfloat16)[:, None].expand(2, 8).contiguous()
-    d, sums = machine.product_with_sums(*place(row), torch.empty(257, 8, dtype=torch.bfloat16), a, b)
+    d, sums = machine.product_with_sums(*place(configuration), torch.empty(257, 8, dtype=torch.bfloat16), a, b)
     assert bool((d == 1).all())
     assert bool((sums == 258).all())

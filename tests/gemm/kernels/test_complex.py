@@ -1,4 +1,4 @@
-"""Products of complex numbers: the GPU rows under the machine model."""
+"""Products of complex numbers: the GPU configurations under the machine model."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.oracle import products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 
-ROWS = [(row, t) for row, t in CASES if t.is_complex]
-IDS = [f"{row.name}-{t}" for row, t in ROWS]
+CONFIGURATIONS = [(c, t) for c, t in CASES if t.is_complex]
+IDS = [f"{c.name}-{t}" for c, t in CONFIGURATIONS]
 TYPES = [torch.complex64, torch.complex128]
 PART = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 
@@ -38,27 +38,31 @@ def within(got: Tensor, a: Tensor, b: Tensor, k: int) -> None:
         assert verdict, verdict.text
 
 
-def test_both_types_have_rows_for_large_and_small_results() -> None:
-    tiles = {t: {row.tile[:2] for row, kind in ROWS if kind == t} for t in TYPES}
+def test_both_types_have_configurations_for_large_and_small_results() -> None:
+    tiles = {t: {c.tile[:2] for c, kind in CONFIGURATIONS if kind == t} for t in TYPES}
     assert tiles[torch.complex64] == tiles[torch.complex128] == {(64, 64), (32, 32)}
 
 
-@pytest.mark.parametrize(("row", "dtype"), ROWS, ids=IDS)
-def test_conjugates_are_read_from_the_same_memory(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    bm, bn, bk = row.tile
+@pytest.mark.parametrize(("configuration", "dtype"), CONFIGURATIONS, ids=IDS)
+def test_conjugates_are_read_from_the_same_memory(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
+    bm, bn, bk = configuration.tile
     for (m, n, k), splits in (((bm + 3, bn + 1, 2 * bk + 3), 1), ((5, 7, bk - 1), 1), ((9, 20, 5 * bk), 3)):
         a, b = filled(dtype, 2, m, k, k=k), filled(dtype, 2, k, n, k=k)
         for conjugate_a, conjugate_b, left, right in itertools.product((0, 1), (0, 1), *(["rows", "columns"],) * 2):
             x, y = laid_out(a, left), laid_out(b, right)
             x, y = x.conj() if conjugate_a else x, y.conj() if conjugate_b else y
             out = torch.empty(2, m, n, dtype=dtype)
-            got = machine.product(*place(row), out, x, y, splits=splits, aligned=left == right)
+            got = machine.product(*place(configuration), out, x, y, splits=splits, aligned=left == right)
             products.exactly_equal(got, exactly(x) @ exactly(y))
 
 
-@pytest.mark.parametrize(("row", "dtype"), ROWS, ids=IDS)
-def test_scales_bias_and_residual_are_complex(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    m, n, k = row.tile[0] + 1, row.tile[1] - 1, row.tile[2] + 2
+@pytest.mark.parametrize(("configuration", "dtype"), CONFIGURATIONS, ids=IDS)
+def test_scales_bias_and_residual_are_complex(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
+    m, n, k = configuration.tile[0] + 1, configuration.tile[1] - 1, configuration.tile[2] + 2
     a, b = filled(dtype, 2, m, k, k=k), filled(dtype, 2, k, n, k=k)
     full, bias, column = (filled(dtype, 2, *s, k=1) for s in ((m, n), (1, n), (m, 1)))
     scales: list[tuple[complex, complex]] = [(1, 1), (2j, -1j), (1 - 2j, 3), (2, 1 + 3j), (0, 1j), (1j, 0)]
@@ -69,34 +73,38 @@ def test_scales_bias_and_residual_are_complex(row: gpukern.selection.Row, dtype:
         if number % 3 == 2:
             out = torch.empty(2, n, m, dtype=dtype).transpose(1, 2)
         for splits in (1, 2):
-            got = machine.product(*place(row), out, a, b, c=c, alpha=alpha, beta=beta, residual=residual, splits=splits)
+            got = machine.product(
+                *place(configuration), out, a, b, c=c, alpha=alpha, beta=beta, residual=residual, splits=splits
+            )
             expected = alpha * (exactly(a) @ exactly(b)) + beta * exactly(c)
             products.exactly_equal(got, expected if residual is None else expected + exactly(residual))
     poisoned = torch.full((2, m, n), complex("nan+nanj"), dtype=dtype)
-    got = machine.product(*place(row), torch.empty(2, m, n, dtype=dtype), a, b, c=poisoned, beta=0)
+    got = machine.product(*place(configuration), torch.empty(2, m, n, dtype=dtype), a, b, c=poisoned, beta=0)
     products.exactly_equal(got, exactly(a) @ exactly(b))
 
 
-@pytest.mark.parametrize(("row", "dtype"), ROWS, ids=IDS)
-def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), CONFIGURATIONS, ids=IDS)
+def test_rounding_is_within_the_bound(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
     a, b = random(dtype, 1, 33, 300), random(dtype, 1, 300, 35)
     for order, seed in SCHEDULES[::3]:
         got = machine.product(
-            *place(row), torch.empty(1, 33, 35, dtype=dtype), a, b.conj(), schedule=Schedule(order, seed)
+            *place(configuration), torch.empty(1, 33, 35, dtype=dtype), a, b.conj(), schedule=Schedule(order, seed)
         )
         within(got[0], a[0], b[0].conj(), 300)
     wave = machine.product(
-        *place(row), torch.empty(1, 33, 35, dtype=dtype), a, b.conj(), schedule=Schedule("pct", 5, wave=64)
+        *place(configuration), torch.empty(1, 33, 35, dtype=dtype), a, b.conj(), schedule=Schedule("pct", 5, wave=64)
     )
     assert torch.equal(wave, got)  # the order of a sum is the problem's
 
 
-@pytest.mark.parametrize(("row", "dtype"), ROWS, ids=IDS)
-def test_nan_and_infinity_stay_in_their_row_and_column(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), CONFIGURATIONS, ids=IDS)
+def test_nan_and_infinity_stay_in_their_row_and_column(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
     a, b = random(dtype, 1, 20, 33), random(dtype, 1, 33, 18)
     a[0, 3, 32].fill_(complex("nan"))
     b[0, 5, 11].fill_(complex("inf"))
-    got = machine.product(*place(row), torch.empty(1, 20, 18, dtype=dtype), a, b)[0]
+    got = machine.product(*place(configuration), torch.empty(1, 20, 18, dtype=dtype), a, b)[0]
     assert bool(got[3].isnan().all())
     rest = [i for i in range(20) if i != 3]
     assert not bool(got[rest, 11].isfinite().any())
@@ -106,9 +114,9 @@ def test_nan_and_infinity_stay_in_their_row_and_column(row: gpukern.selection.Ro
 @pytest.mark.parametrize("dtype", TYPES)
 def test_numbers_that_begin_at_any_multiple_of_a_part(dtype: torch.dtype) -> None:
     """A complex view of real memory may begin 8 bytes (4 for complex64) off the alignment of a packet."""
-    row = next(row for row, t in ROWS if t == dtype)
+    configuration = next(c for c, t in CONFIGURATIONS if t == dtype)
     reals = torch.randn(2, 2 * 20 * 20 + 8, dtype=PART[dtype])
     for start in (0, 2, 4):
         a, b = (torch.view_as_complex(r[start : start + 800].reshape(20, 20, 2))[None] for r in reals)
-        got = machine.product(*place(row), torch.empty(1, 20, 20, dtype=dtype), a, b)
+        got = machine.product(*place(configuration), torch.empty(1, 20, 20, dtype=dtype), a, b)
         within(got[0], a[0], b[0], 20)

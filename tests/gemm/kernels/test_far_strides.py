@@ -13,20 +13,20 @@ from gpukern.selection import named
 from tests.gemm.kernels.far_strides import (
     FOLDERS,
     FORMATS,
-    Row,
+    Subject,
     broadcast_cases,
     far_cases,
     order_cases,
-    row_of,
     said,
     said_of_sums,
+    subject_of,
     vector,
 )
 
 F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float64
-ROWS = [
-    row_of(*row)
-    for row in (
+SUBJECTS = [
+    subject_of(*subject)
+    for subject in (
         ("skinny/r1", F32, 70, 1, 100), ("skinny/r1", F64, 70, 1, 50), ("skinny/r1", torch.int8, 70, 1, 150),
         ("skinny/r8", BF16, 70, 5, 150), ("skinny/c1", F32, 140, 1, 100), ("skinny/c1", torch.int32, 140, 1, 100),
         ("skinny/c8", F16, 70, 5, 100),
@@ -45,52 +45,52 @@ ROWS = [
         ("wgmma/q128x16", FORMATS[0], 35, 18, 140), ("mma_sync/o64x64", FORMATS[0], 67, 66, 140),
     )
 ]  # fmt: skip
-by_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-FLOATING = [row for row in ROWS if row.dtype.is_floating_point and row.dtype not in FORMATS]
+by_subject = pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.id)
+FLOATING = [subject for subject in SUBJECTS if subject.dtype.is_floating_point and subject.dtype not in FORMATS]
 
 
 def test_every_folder_is_here() -> None:
-    assert {row.folder for row in ROWS} == set(FOLDERS) - {"host"}
+    assert {subject.folder for subject in SUBJECTS} == set(FOLDERS) - {"host"}
 
 
-@by_row
-def test_strides_beyond_32_bits(row: Row) -> None:
+@by_subject
+def test_strides_beyond_32_bits(subject: Subject) -> None:
     """Lines, elements and matrices of A, B, D, C, S, the residual and the scales, and copies that TMA needs of them."""
-    for what, case in far_cases(row):
-        words = said(row, case)
-        if row.name == "wgmma/d128x16" and words.endswith("must be contiguous along k"):
+    for what, case in far_cases(subject):
+        words = said(subject, case)
+        if subject.name == "wgmma/d128x16" and words.endswith("must be contiguous along k"):
             continue
         assert not words, (what, words)
 
 
-# Rows of terms have the end of the other rows of their folder.
-ENDED = [row for row in ROWS if row.ends and row.name != "wgmma/t128x64"]
+# Configurations of terms have the end of the other configurations of their folder.
+ENDED = [subject for subject in SUBJECTS if subject.ends and subject.name != "wgmma/t128x64"]
 
 
-@pytest.mark.parametrize("row", ENDED, ids=lambda row: row.id)
-def test_operands_of_the_end_are_broadcast(row: Row) -> None:
-    for what, case in broadcast_cases(row):
-        words = said(row, case)
+@pytest.mark.parametrize("subject", ENDED, ids=lambda subject: subject.id)
+def test_operands_of_the_end_are_broadcast(subject: Subject) -> None:
+    for what, case in broadcast_cases(subject):
+        words = said(subject, case)
         assert not words, (what, words)
 
 
-ORDERED = [row for row in ROWS if row.dtype.is_floating_point]
+ORDERED = [subject for subject in SUBJECTS if subject.dtype.is_floating_point]
 
 
-@pytest.mark.parametrize("row", ORDERED, ids=lambda row: row.id)
-def test_sums_are_added_in_their_order(row: Row) -> None:
-    for what, case, expects in order_cases(row):
-        words = said(row, case, expects)
+@pytest.mark.parametrize("subject", ORDERED, ids=lambda subject: subject.id)
+def test_sums_are_added_in_their_order(subject: Subject) -> None:
+    for what, case, expects in order_cases(subject):
+        words = said(subject, case, expects)
         assert not words, (what, words)
 
 
-@pytest.mark.parametrize("row", FLOATING, ids=lambda row: row.id)
-def test_sums_of_columns_are_added_in_their_order(row: Row) -> None:
+@pytest.mark.parametrize("subject", FLOATING, ids=lambda subject: subject.id)
+def test_sums_of_columns_are_added_in_their_order(subject: Subject) -> None:
     """Where split/ makes the parts, and where the warps that store D do."""
-    assert not said_of_sums(row, 4, 2)
-    warps = {"mma_sync": 32, "wgmma": 16}.get(row.folder)
-    if warps and named(row.name).tensor_cores and row.dtype != F64 and row.n > 60:
-        assert not said_of_sums(row, warps, 1)
+    assert not said_of_sums(subject, 4, 2)
+    warps = {"mma_sync": 32, "wgmma": 16}.get(subject.folder)
+    if warps and named(subject.name).tensor_cores and subject.dtype != F64 and subject.n > 60:
+        assert not said_of_sums(subject, warps, 1)
 
 
 def test_far_memory_is_given_back_with_its_tensor() -> None:

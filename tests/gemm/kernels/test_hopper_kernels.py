@@ -1,4 +1,4 @@
-"""The rows of wgmma and TMA under the machine model: every layout, ragged shapes, clusters, ends, ranges, schedules."""
+"""The kernels of wgmma and TMA under the model: every layout, ragged shapes, clusters, ends, ranges, schedules."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from torch import Tensor
 import gpukern
 import gpukern.reference
 from gpukern import _C
-from tests.gemm.kernels.test_kernels import GPU_ROWS, alike, filled, place, precise
+from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, alike, filled, place, precise
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import Schedule
 from tests.sampling import sampled
 
-# The rows of float8 alone, and float8 in the others, have tests of their own (test_hopper_scaled_kernels.py).
-ROWS = [row for row in GPU_ROWS if row.name.startswith("wgmma/") and "bfloat16" in row.types]
+# The configurations of float8 alone, and float8 in the others, have tests of their own (test_hopper_scaled_kernels.py).
+CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if c.name.startswith("wgmma/") and "bfloat16" in c.types]
 TYPES = (torch.float16, torch.bfloat16)
 ALONG_K = (torch.float32, torch.int8, torch.uint8)  # float32 as tf32
-TERMS = [row for row in GPU_ROWS if row.name.startswith("wgmma/") and row.adds_terms]
-CASES = [(row, t) for row in ROWS for t in (*TYPES, *ALONG_K) if str(t).removeprefix("torch.") in row.types]
-CASES += [(row, torch.float32) for row in TERMS]
-IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
+TERMS = [c for c in GPU_CONFIGURATIONS if c.name.startswith("wgmma/") and c.adds_terms]
+CASES = [(c, t) for c in CONFIGURATIONS for t in (*TYPES, *ALONG_K) if str(t).removeprefix("torch.") in c.types]
+CASES += [(c, torch.float32) for c in TERMS]
+IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in CASES]
 FLOATING = [case for case in CASES if case[1].is_floating_point]
 FLOATING_IDS = [name for name, case in zip(IDS, CASES) if case[1].is_floating_point]
-NAMES = [row.name for row in ROWS]
-Row = gpukern.selection.Row
+NAMES = [c.name for c in CONFIGURATIONS]
+Configuration = gpukern.selection.Configuration
 
 
 def lines(t: Tensor, gap: int = 0) -> Tensor:
@@ -49,21 +49,21 @@ def laid(t: Tensor, along_row: bool, gap: int = 0) -> Tensor:
     return lines(t, gap) if along_row else columns(t, gap)
 
 
-def layouts(row: Row, dtype: torch.dtype = torch.bfloat16) -> list[tuple[bool, bool]]:
+def layouts(configuration: Configuration, dtype: torch.dtype = torch.bfloat16) -> list[tuple[bool, bool]]:
     """Whether A and B lie along their rows.  Columns of B that are no multiple of 64 come along k only; what has not
     16 bits is copied where it does not (terms have)."""
-    narrow = row.tile[1] % 64 and (dtype.itemsize == 2 or row in TERMS)
+    narrow = configuration.tile[1] % 64 and (dtype.itemsize == 2 or configuration in TERMS)
     return [(a, b) for a, b in itertools.product((True, False), repeat=2) if not (narrow and b)]
 
 
-def oriented(row: Row, m: int, n: int) -> tuple[int, int]:
+def oriented(configuration: Configuration, m: int, n: int) -> tuple[int, int]:
     """A thin row lays the few rows along n."""
-    return (max(m, n), min(m, n)) if row.tile[1] <= 32 else (m, n)
+    return (max(m, n), min(m, n)) if configuration.tile[1] <= 32 else (m, n)
 
 
-def depth(row: Row, dtype: torch.dtype) -> int:
+def depth(configuration: Configuration, dtype: torch.dtype) -> int:
     """k of a step: a stage, or what products of terms are promoted by."""
-    return 128 if row in TERMS else 128 // dtype.itemsize
+    return 128 if configuration in TERMS else 128 // dtype.itemsize
 
 
 def factors(dtype: torch.dtype, batch: int, m: int, n: int, k: int) -> tuple[Tensor, Tensor]:
@@ -74,24 +74,24 @@ def result(a: Tensor, b: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     return torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=dtype or a.dtype)
 
 
-def exact(row: Row, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any) -> None:
+def exact(configuration: Configuration, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any) -> None:
     out = result(a, b) if out is None else out
-    got = machine.product(*place(row), out, a, b, aligned=True, **options)
+    got = machine.product(*place(configuration), out, a, b, aligned=True, **options)
     products.exactly_equal(got, (precise(a) @ precise(b)).to(out.dtype))
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
-def test_layouts_and_clusters(row: Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
+def test_layouts_and_clusters(configuration: Configuration, dtype: torch.dtype) -> None:
     """Tiles that end before, at and behind the matrices' edges; k of half a stage, a stage, several."""
-    bm, bn, bk = *row.tile[:2], depth(row, dtype)
+    bm, bn, bk = *configuration.tile[:2], depth(configuration, dtype)
     seeds = itertools.count(1)
-    for (along_a, along_b), cluster in itertools.product(layouts(row, dtype), (1, 2)):
+    for (along_a, along_b), cluster in itertools.product(layouts(configuration, dtype), (1, 2)):
         for batch, m, n, k in ((1, bm + 9, bn + 7, 2 * bk + 5), (2, 5, 3, bk // 2), (1, bm, bn, bk)):
-            m, n = oriented(row, m, n)
+            m, n = oriented(configuration, m, n)
             a, b = factors(dtype, batch, m, n, k)
             out = lines(result(a, b), gap=m % 2)
             options = {"cluster": cluster, "schedule": Schedule("pct", next(seeds))}
-            exact(row, laid(a, along_a, 1), laid(b, along_b, 2), out, **options)
+            exact(configuration, laid(a, along_a, 1), laid(b, along_b, 2), out, **options)
 
 
 SCHEDULES = [("fifo", 1), ("lifo", 1), ("random", 1), *(("pct", seed) for seed in range(1, 11))]
@@ -107,43 +107,43 @@ by_schedule = pytest.mark.parametrize(
 
 @by_schedule
 @pytest.mark.parametrize("cluster", [1, 2])
-@pytest.mark.parametrize("row", [*ROWS, *TERMS], ids=lambda row: row.name)
+@pytest.mark.parametrize("configuration", [*CONFIGURATIONS, *TERMS], ids=lambda c: c.name)
 def test_blocks_go_on_to_further_tiles_under_every_schedule(
-    row: Row, cluster: int, schedules: list[tuple[str, int]]
+    configuration: Configuration, cluster: int, schedules: list[tuple[str, int]]
 ) -> None:
     """Two blocks, tiles for each of them to come back to; the ring goes round more than once."""
-    bm, bn, bk = row.tile
-    stages = (row.shared_bytes - 8 * 4096) // ((bm + bn) * 128)
+    bm, bn, bk = configuration.tile
+    stages = (configuration.shared_bytes - 8 * 4096) // ((bm + bn) * 128)
     m, n, k = 3 * bm if bm <= 128 else bm + 1, bn + 1, bk * (stages // 2) + 3
-    along_a, along_b = layouts(row)[-1]
-    dtype = torch.float32 if row in TERMS else torch.bfloat16
-    a, b = factors(dtype, 1, *oriented(row, m, n), k)
+    along_a, along_b = layouts(configuration)[-1]
+    dtype = torch.float32 if configuration in TERMS else torch.bfloat16
+    a, b = factors(dtype, 1, *oriented(configuration, m, n), k)
     a, b = laid(a, along_a), laid(b, along_b)
     for order, seed in schedules:
-        exact(row, a, b, lines(result(a, b)), processors=2, cluster=cluster, schedule=Schedule(order, seed))
+        exact(configuration, a, b, lines(result(a, b)), processors=2, cluster=cluster, schedule=Schedule(order, seed))
 
 
-@pytest.mark.parametrize(("row", "dtype"), sampled("not by TMA", CASES, alike, IDS))
-def test_results_that_tma_does_not_store(row: Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("not by TMA", CASES, alike, IDS))
+def test_results_that_tma_does_not_store(configuration: Configuration, dtype: torch.dtype) -> None:
     """Rows of D that are no multiple of 16 bytes, columns, no unit stride, the accumulator's type."""
     wide = torch.float32 if dtype.is_floating_point else torch.int32
-    m, n = oriented(row, row.tile[0] + 3, row.tile[1] + 5)
+    m, n = oriented(configuration, configuration.tile[0] + 3, configuration.tile[1] + 5)
     a, b = factors(dtype, 2, m, n, 70)
     a, b = laid(a, True), laid(b, False)
-    exact(row, a, b)
-    exact(row, a, b, torch.empty(2, n, m, dtype=dtype).transpose(1, 2))
-    exact(row, a, b, columns(result(a, b)))
-    exact(row, a, b, torch.empty(2, m, 2 * n, dtype=dtype)[:, :, ::2])
+    exact(configuration, a, b)
+    exact(configuration, a, b, torch.empty(2, n, m, dtype=dtype).transpose(1, 2))
+    exact(configuration, a, b, columns(result(a, b)))
+    exact(configuration, a, b, torch.empty(2, m, 2 * n, dtype=dtype)[:, :, ::2])
     if dtype != torch.uint8:
-        exact(row, a, b, result(a, b, wide))
-        exact(row, a, b, lines(result(a, b, wide)), cluster=2)
+        exact(configuration, a, b, result(a, b, wide))
+        exact(configuration, a, b, lines(result(a, b, wide)), cluster=2)
 
 
 @pytest.mark.parametrize("activation", ["none", "gelu", "silu"])
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
-def test_ends(row: Row, dtype: torch.dtype, activation: str) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_ends(configuration: Configuration, dtype: torch.dtype, activation: str) -> None:
     """alpha alone; a bias, a column, a full addend; an activation; a residual."""
-    m, n = oriented(row, 37, 23)
+    m, n = oriented(configuration, 37, 23)
     k = 24
     a, b = lines(fills.normal(1, m, k, dtype=dtype)), columns(fills.normal(1, k, n, dtype=dtype))
     full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
@@ -157,44 +157,61 @@ def test_ends(row: Row, dtype: torch.dtype, activation: str) -> None:
     ):
         options: dict[str, Any] = {} if c is None else {"c": c, "beta": -2.0}
         got = machine.product(
-            *place(row), out, a, b, alpha=0.5, activation=activation, residual=residual, aligned=True, **options
+            *place(configuration),
+            out,
+            a,
+            b,
+            alpha=0.5,
+            activation=activation,
+            residual=residual,
+            aligned=True,
+            **options,
         )
-        sums = 0.5 * (multiplied(row, a) @ multiplied(row, b)) + (0 if c is None else -2 * c.double())
+        sums = 0.5 * (multiplied(configuration, a) @ multiplied(configuration, b)) + (
+            0 if c is None else -2 * c.double()
+        )
         expected = gpukern.reference.matmul(torch.eye(m)[None], sums, activation=activation)
         expected = expected + (0 if residual is None else residual.double())
         torch.testing.assert_close(got.double(), expected, rtol=eps, atol=eps)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=NAMES)
-def test_ends_of_backward_and_scales(row: Row) -> None:
-    m, n = oriented(row, 37, 21)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=NAMES)
+def test_ends_of_backward_and_scales(configuration: Configuration) -> None:
+    m, n = oriented(configuration, 37, 21)
     a, b = factors(torch.float16, 2, m, n, 24)
     a, b = laid(a, True), laid(b, False)
     saved = fills.integers(2, m, n, k=9, dtype=torch.float16)
     for lay in (Tensor.contiguous, columns):
         got = machine.product(
-            *place(row), result(a, b), a, b, derivative="square", saved=lay(saved), aligned=True, cluster=2
+            *place(configuration), result(a, b), a, b, derivative="square", saved=lay(saved), aligned=True, cluster=2
         )
         products.exactly_equal(got, (a.double() @ b.double() * 2 * saved.double()).half())
     r, c = 2.0 ** torch.randint(-2, 3, (2, m)), 2.0 ** torch.randint(-2, 3, (2, n))
-    got = machine.product(*place(row), result(a, b), a, b, row_scale=r, column_scale=c, aligned=True)
+    got = machine.product(*place(configuration), result(a, b), a, b, row_scale=r, column_scale=c, aligned=True)
     scales = r.double()[:, :, None] * c.double()[:, None]
     products.exactly_equal(got, (a.double() @ b.double() * scales).half())
     wide, residual = saved.float(), torch.full((2, m, n), 0.5)
     got = machine.product(
-        *place(row), result(a, b, torch.float32), a, b, c=wide, residual=residual, activation="relu", aligned=True
+        *place(configuration),
+        result(a, b, torch.float32),
+        a,
+        b,
+        c=wide,
+        residual=residual,
+        activation="relu",
+        aligned=True,
     )
     products.exactly_equal(got, (a.double() @ b.double() + wide).relu() + 0.5)
     nothing = torch.full((2, m, n), float("nan"), dtype=torch.float16)  # beta = 0 reads nothing of C
-    got = machine.product(*place(row), result(a, b), a, b, c=nothing, beta=0, aligned=True)
+    got = machine.product(*place(configuration), result(a, b), a, b, c=nothing, beta=0, aligned=True)
     products.exactly_equal(got, (a.double() @ b.double()).half())
 
 
-@pytest.mark.parametrize(("row", "dtype"), sampled("column sums", FLOATING, alike, FLOATING_IDS))
-def test_sums_of_columns(row: Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("column sums", FLOATING, alike, FLOATING_IDS))
+def test_sums_of_columns(configuration: Configuration, dtype: torch.dtype) -> None:
     """In parts of 16 rows, or of 64 columns of the transposed product; both orders of D; ranges of k."""
     for seed, (by_rows, splits, flat) in enumerate(itertools.product((True, False), (1, 2), (True, False))):
-        m, n = oriented(row, row.tile[0] + 21, row.tile[1] + 6)
+        m, n = oriented(configuration, configuration.tile[0] + 21, configuration.tile[1] + 6)
         m, n = (m, n) if flat else (n, m)
         a, b = (t[0] for t in factors(dtype, 1, m, n, 70))
         a, b = laid(a[None], True)[0], laid(b[None], False)[0]
@@ -202,82 +219,87 @@ def test_sums_of_columns(row: Row, dtype: torch.dtype) -> None:
         out = laid(torch.empty(1, m, n, dtype=dtype), by_rows)[0]
         product = (a.double() @ b.double()) * (saved > 0)
         d, sums = machine.product_with_sums(
-            *place(row), out, a, b, derivative="relu", saved=saved, splits=splits, aligned=True,
+            *place(configuration), out, a, b, derivative="relu", saved=saved, splits=splits, aligned=True,
             schedule=Schedule("pct", seed),
         )  # fmt: skip
         products.exactly_equal(d, product.to(dtype))
         products.exactly_equal(sums, product.sum(0).to(dtype))
 
 
-@pytest.mark.parametrize(("row", "dtype"), sampled("ranges", CASES, alike, IDS))
-def test_ranges_of_k_add_up(row: Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("ranges", CASES, alike, IDS))
+def test_ranges_of_k_add_up(configuration: Configuration, dtype: torch.dtype) -> None:
     """k split over blocks, some of which have none of it; with an addend, in another cluster, in both orders of D."""
-    bk = depth(row, dtype)
+    bk = depth(configuration, dtype)
     for splits, cluster, k in ((2, 1, 4 * bk + 1), (3, 2, 5 * bk), (7, 1, bk + 1)):
-        m, n = oriented(row, 21, 18)
+        m, n = oriented(configuration, 21, 18)
         a, b = factors(dtype, 2, m, n, k)
         a, b = laid(a, True), laid(b, False)
-        exact(row, a, b, splits=splits, cluster=cluster, processors=3 + cluster)
+        exact(configuration, a, b, splits=splits, cluster=cluster, processors=3 + cluster)
         c = filled(dtype, 2, m, n, k=9)
         turned = columns(result(a, b))
-        got = machine.product(*place(row), turned, a, b, c=c, splits=splits, cluster=cluster, aligned=True)
+        got = machine.product(*place(configuration), turned, a, b, c=c, splits=splits, cluster=cluster, aligned=True)
         products.exactly_equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
 
 
 INSIDE = -1  # the blocks of a cluster add up the ranges
-SMALL = [row for row in (*ROWS, *TERMS) if row.tile[0] * row.tile[1] <= 64 * 128]  # for others memory is faster
-by_small_row = pytest.mark.parametrize("row", SMALL, ids=[row.name for row in SMALL])
+SMALL = [c for c in (*CONFIGURATIONS, *TERMS) if c.tile[0] * c.tile[1] <= 64 * 128]  # for others memory is faster
+by_small_configuration = pytest.mark.parametrize("configuration", SMALL, ids=[c.name for c in SMALL])
 SMALL_CASES = [case for case in CASES if case[0] in SMALL]
 SMALL_IDS = [name for name, case in zip(IDS, CASES) if case[0] in SMALL]
 
 
-@pytest.mark.parametrize(("row", "dtype"), SMALL_CASES, ids=SMALL_IDS)
-def test_ranges_that_a_cluster_adds_up(row: Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), SMALL_CASES, ids=SMALL_IDS)
+def test_ranges_that_a_cluster_adds_up(configuration: Configuration, dtype: torch.dtype) -> None:
     """Two to eight blocks; several tiles, batches, an addend, both orders of D, results wider."""
-    bm, bn, bk = *row.tile[:2], depth(row, dtype)
+    bm, bn, bk = *configuration.tile[:2], depth(configuration, dtype)
     wide = torch.float32 if dtype.is_floating_point else torch.int32
     for splits, batch, (m, n), k in (
         (2, 1, (bm + 3, bn + 2), 4 * bk + 1), (3, 2, (21, 18), 5 * bk), (8, 1, (bm - 1, 7), 8 * bk - 1),
     ):  # fmt: skip
-        m, n = oriented(row, m, n)
+        m, n = oriented(configuration, m, n)
         a, b = factors(dtype, batch, m, n, k)
         a, b = laid(a, True), laid(b, False)
-        exact(row, a, b, lines(result(a, b)), splits=splits, cluster=INSIDE, schedule=Schedule("pct", splits))
+        exact(configuration, a, b, lines(result(a, b)), splits=splits, cluster=INSIDE, schedule=Schedule("pct", splits))
         c = filled(dtype, batch, m, n, k=9)
         turned = columns(result(a, b))
-        got = machine.product(*place(row), turned, a, b, c=c, splits=splits, cluster=INSIDE, aligned=True)
+        got = machine.product(*place(configuration), turned, a, b, c=c, splits=splits, cluster=INSIDE, aligned=True)
         products.exactly_equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
         if dtype != torch.uint8:
-            exact(row, a, b, result(a, b, wide), splits=splits, cluster=INSIDE)
+            exact(configuration, a, b, result(a, b, wide), splits=splits, cluster=INSIDE)
 
 
-@by_small_row
-def test_a_cluster_adds_up_ranges_under_every_schedule(row: Row) -> None:
-    m, n = oriented(row, row.tile[0] + 1, row.tile[1])
-    a, b = factors(torch.float32 if row in TERMS else torch.bfloat16, 1, m, n, 500)
+@by_small_configuration
+def test_a_cluster_adds_up_ranges_under_every_schedule(configuration: Configuration) -> None:
+    m, n = oriented(configuration, configuration.tile[0] + 1, configuration.tile[1])
+    a, b = factors(torch.float32 if configuration in TERMS else torch.bfloat16, 1, m, n, 500)
     a, b = laid(a, True), laid(b, False)
     for order, seed in SCHEDULES:
-        exact(row, a, b, splits=3, cluster=INSIDE, schedule=Schedule(order, seed))
+        exact(configuration, a, b, splits=3, cluster=INSIDE, schedule=Schedule(order, seed))
 
 
-@by_small_row
-def test_ranges_give_the_same_bits_wherever_they_are_added(row: Row) -> None:
+@by_small_configuration
+def test_ranges_give_the_same_bits_wherever_they_are_added(configuration: Configuration) -> None:
     """In a cluster's shared memory or in memory: the order of k, and float32."""
-    m, n = oriented(row, 40, 24)
-    a, b = (fills.normal(1, *s, dtype=torch.float32 if row in TERMS else torch.bfloat16) for s in ((m, 900), (900, n)))
+    m, n = oriented(configuration, 40, 24)
+    a, b = (
+        fills.normal(1, *s, dtype=torch.float32 if configuration in TERMS else torch.bfloat16)
+        for s in ((m, 900), (900, n))
+    )
     a, b = laid(a, True), laid(b, False)
     inside, outside = (
-        machine.product(*place(row), result(a, b, torch.float32), a, b, splits=5, cluster=cluster, aligned=True)
+        machine.product(
+            *place(configuration), result(a, b, torch.float32), a, b, splits=5, cluster=cluster, aligned=True
+        )
         for cluster in (INSIDE, 1)
     )
     assert torch.equal(inside, outside)
 
 
 def test_a_cluster_needs_no_room_for_ranges() -> None:
-    """Where the row's own rule has the cluster add them up, what a launch gets has no room in memory."""
-    row = next(row for row in SMALL if row.name == "wgmma/d128x16")
+    """Where the configuration's own rule has the cluster add them up, what a launch gets has no room in memory."""
+    configuration = next(c for c in SMALL if c.name == "wgmma/d128x16")
     a, b = factors(torch.bfloat16, 1, 512, 16, 640)
-    exact(row, lines(a), columns(b), lines(result(a, b)), splits=4, processors=132)
+    exact(configuration, lines(a), columns(b), lines(result(a, b)), splits=4, processors=132)
 
 
 def test_where_ranges_are_added() -> None:
@@ -301,61 +323,63 @@ def test_where_ranges_are_added() -> None:
         assert where not in notes(1024, 2048, 8192)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=NAMES)
-def test_batches(row: Row) -> None:
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=NAMES)
+def test_batches(configuration: Configuration) -> None:
     """One matrix for the whole batch; matrices that lie closer than their lines; a batch of results inside lines."""
-    m, n = oriented(row, 40, 24)
+    m, n = oriented(configuration, 40, 24)
     a, b = factors(torch.bfloat16, 3, m, n, 72)
 
     def inside(t: Tensor) -> Tensor:
         """(batch, rows, columns) of which the matrices' first lines lie side by side."""
         return lines(t).transpose(0, 1).contiguous().transpose(0, 1)
 
-    exact(row, inside(a), inside(b.transpose(1, 2)).transpose(1, 2), inside(result(a, b)), cluster=2)
-    exact(row, a[:1].expand(3, m, 72), columns(b), lines(result(a, b)))
-    exact(row, lines(a), columns(b[:1]).expand(3, 72, n), lines(result(a, b)), processors=1)
+    exact(configuration, inside(a), inside(b.transpose(1, 2)).transpose(1, 2), inside(result(a, b)), cluster=2)
+    exact(configuration, a[:1].expand(3, m, 72), columns(b), lines(result(a, b)))
+    exact(configuration, lines(a), columns(b[:1]).expand(3, 72, n), lines(result(a, b)), processors=1)
 
 
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
-def test_rounding_is_within_the_bound(row: Row, dtype: torch.dtype) -> None:
-    m, n = oriented(row, 33, 24)
+@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_rounding_is_within_the_bound(configuration: Configuration, dtype: torch.dtype) -> None:
+    m, n = oriented(configuration, 33, 24)
     for fill in fills.FILLS.values():
         a, b = fill(1, m, 304, dtype=dtype), fill(1, 304, n, dtype=dtype)
-        got = machine.product(*place(row), result(a, b), a, columns(b), aligned=True)
-        products.check_product(got[0], multiplied(row, a)[0], multiplied(row, b)[0], accumulator="truncating")
+        got = machine.product(*place(configuration), result(a, b), a, columns(b), aligned=True)
+        products.check_product(
+            got[0], multiplied(configuration, a)[0], multiplied(configuration, b)[0], accumulator="truncating"
+        )
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if "float32" in row.types], ids=lambda row: row.name)
-def test_float32_is_rounded_to_nearest(row: Row) -> None:
+@pytest.mark.parametrize("configuration", [c for c in CONFIGURATIONS if "float32" in c.types], ids=lambda c: c.name)
+def test_float32_is_rounded_to_nearest(configuration: Configuration) -> None:
     """TMA rounds to 11 bits (what tensor cores do with more is to cut them): to which of two in the middle, nobody has
     seen on Hopper, and nothing here asks."""
     numbers = torch.tensor([1.0, 1 + 2.0**-11, 1 + 3 * 2.0**-11, 1 + 2.0**-11 + 2.0**-20, -1 - 2.0**-12, 3e38, 1e-30])
     a, b = torch.eye(7)[None].contiguous(), numbers[None, :, None].expand(1, 7, 7).contiguous()
-    got = machine.product(*place(row), result(a, b), lines(a), columns(b), aligned=True)[0, :, 0].double()
+    got = machine.product(*place(configuration), result(a, b), lines(a), columns(b), aligned=True)[0, :, 0].double()
     step = 2.0 ** (torch.frexp(numbers.double()).exponent.double() - 11)
     assert torch.equal(got / step, (got / step).round()) and bool(((got - numbers.double()).abs() <= step / 2).all())
     assert float(got[3]) == 1 + 2.0**-10 and float(got[4]) == -1
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if "int8" in row.types], ids=lambda row: row.name)
-def test_integers_wrap(row: Row) -> None:
+@pytest.mark.parametrize("configuration", [c for c in CONFIGURATIONS if "int8" in c.types], ids=lambda c: c.name)
+def test_integers_wrap(configuration: Configuration) -> None:
     """Sums beyond 8 bits modulo 256, beyond 32 modulo 2^32; activations are of floating types."""
-    m, n = oriented(row, 40, 24)
+    m, n = oriented(configuration, 40, 24)
     a, b = torch.full((1, m, 300), -128, dtype=torch.int8), torch.full((1, 300, n), -128, dtype=torch.int8)
-    exact(row, lines(a), columns(b), result(a, b))
-    exact(row, lines(a), columns(b), result(a, b, torch.int32))
+    exact(configuration, lines(a), columns(b), result(a, b))
+    exact(configuration, lines(a), columns(b), result(a, b, torch.int32))
     c = torch.full((1, m, n), 2**31 - 7, dtype=torch.int32)
     out = result(a, b, torch.int32)
-    got = machine.product(*place(row), out, lines(a), columns(b), c=c, alpha=3, beta=-2, aligned=True)
+    got = machine.product(*place(configuration), out, lines(a), columns(b), c=c, alpha=3, beta=-2, aligned=True)
     products.exactly_equal(got, (3 * (precise(a) @ precise(b)) - 2 * precise(c)).to(torch.int32))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=NAMES)
-def test_nan_and_infinity_stay_in_their_row_and_column(row: Row) -> None:
-    m, n = oriented(row, 24, 20)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=NAMES)
+def test_nan_and_infinity_stay_in_their_row_and_column(configuration: Configuration) -> None:
+    m, n = oriented(configuration, 24, 20)
     a, b = fills.normal(1, m, 33, dtype=torch.bfloat16), fills.normal(1, 33, n, dtype=torch.bfloat16)
     a[0, 3, 32], b[0, 5, 11] = float("nan"), float("inf")
-    got = machine.product(*place(row), lines(result(a, b)), lines(a), columns(b), aligned=True)[0]
+    got = machine.product(*place(configuration), lines(result(a, b)), lines(a), columns(b), aligned=True)[0]
     assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == n
     rest = [i for i in range(m) if i != 3]
     assert bool(got[rest, 11].isinf().all())
@@ -363,34 +387,34 @@ def test_nan_and_infinity_stay_in_their_row_and_column(row: Row) -> None:
 
 
 @pytest.mark.parametrize("dtype", [*TYPES, torch.float32])
-def test_rows_agree_to_the_last_bit(dtype: torch.dtype) -> None:
+def test_configurations_agree_to_the_last_bit(dtype: torch.dtype) -> None:
     """Whatever the tile, the cluster, the number of other rows and the schedule."""
-    rows = [row for row, t in CASES if t == dtype and row not in TERMS]  # terms: test_terms.py
+    configurations = [c for c, t in CASES if t == dtype and c not in TERMS]  # terms: test_terms.py
     a, b = fills.normal(1, 70, 200, dtype=dtype), columns(fills.normal(1, 200, 88, dtype=dtype))
-    with machine.unchecked():  # thin rows too
+    with machine.unchecked():  # thin configurations too
         results = [
             machine.product(
-                *place(row), lines(result(a, b)), a, b, cluster=cluster, schedule=Schedule("pct", seed), aligned=True
+                *place(c), lines(result(a, b)), a, b, cluster=cluster, schedule=Schedule("pct", seed), aligned=True
             )
-            for seed, (row, cluster) in enumerate(itertools.product(rows, (1, 2)))
+            for seed, (c, cluster) in enumerate(itertools.product(configurations, (1, 2)))
         ]
     for got in results:
         assert torch.equal(got, results[0])
-    few = machine.product(*place(rows[0]), lines(result(a[:, :3], b)), a[:, :3].contiguous(), b, aligned=True)
+    few = machine.product(*place(configurations[0]), lines(result(a[:, :3], b)), a[:, :3].contiguous(), b, aligned=True)
     assert torch.equal(few, results[0][:, :3])
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
-def test_no_access_to_shared_memory_meets_a_bank_twice(row: Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
+def test_no_access_to_shared_memory_meets_a_bank_twice(configuration: Configuration, dtype: torch.dtype) -> None:
     """Both ways out: the boxes that TMA stores, and the slab, read along rows and down columns."""
-    m, n = oriented(row, row.tile[0], row.tile[1])
+    m, n = oriented(configuration, configuration.tile[0], configuration.tile[1])
     a, b = factors(dtype, 1, m, n, 64)
     a, b = laid(a, True), laid(b, False)
     shared = []
     wide = dtype if dtype == torch.uint8 else torch.float32 if dtype.is_floating_point else torch.int32
     for out in (lines(result(a, b)), lines(result(a, b, wide)), columns(result(a, b))):
         machine.counts()
-        exact(row, a, b, out, schedule=Schedule("fifo", count=True))
+        exact(configuration, a, b, out, schedule=Schedule("fifo", count=True))
         shared.append([c for c in machine.counts() if c.space == "shared"])
         assert shared[-1], "no access was counted"
         for count in shared[-1]:
@@ -404,9 +428,9 @@ def to_nearest_even(t: Tensor) -> Tensor:
     return ((wide / step).round() * step).float()  # round: ties to even
 
 
-def multiplied(row: Row, t: Tensor) -> Tensor:
-    """In float64, what the row multiplies."""
-    return to_nearest_even(t).double() if t.dtype == torch.float32 and row not in TERMS else t.double()
+def multiplied(configuration: Configuration, t: Tensor) -> Tensor:
+    """In float64, what the configuration multiplies."""
+    return to_nearest_even(t).double() if t.dtype == torch.float32 and configuration not in TERMS else t.double()
 
 
 def explain(
@@ -422,7 +446,7 @@ def explain(
     return found
 
 
-def test_what_is_no_product_of_these_rows_goes_to_another_folder() -> None:
+def test_what_is_no_product_of_these_goes_to_another_folder() -> None:
     """Each is one difference from a product that they take; what TMA does not bring: test_packing.py."""
     assert explain(512, 512, 512)["would_run"].startswith("wgmma/")
     for why, found in (

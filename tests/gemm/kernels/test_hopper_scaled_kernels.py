@@ -11,7 +11,7 @@ from torch import Tensor
 
 import gpukern
 from tests.gemm.kernels.test_hopper_kernels import by_schedule, oriented
-from tests.gemm.kernels.test_kernels import GPU_ROWS, place
+from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, place
 from tests.oracle import products
 from tests.oracle.float8 import (
     FORMATS,
@@ -31,13 +31,13 @@ from tests.platform import machine
 from tests.platform.machine import Schedule
 from tests.sampling import sampled
 
-Row = gpukern.selection.Row
-ROWS = [row for row in GPU_ROWS if row.name.startswith("wgmma/") and "float8_e4m3fn" in row.types]
-PROMOTING = [row for row in ROWS if "bfloat16" not in row.types]
+Configuration = gpukern.selection.Configuration
+CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if c.name.startswith("wgmma/") and "float8_e4m3fn" in c.types]
+PROMOTING = [c for c in CONFIGURATIONS if "bfloat16" not in c.types]
 PAIRS = list(itertools.product(FORMATS[:2], repeat=2))[:3]  # not e5m2 twice
 ONE = torch.tensor(1.0)
-by_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
-WITH_RESULTS = list(itertools.product(ROWS, OUT))
+by_configuration = pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=[c.name for c in CONFIGURATIONS])
+WITH_RESULTS = list(itertools.product(CONFIGURATIONS, OUT))
 
 
 def padded(t: Tensor) -> Tensor:
@@ -47,86 +47,98 @@ def padded(t: Tensor) -> Tensor:
     return wide[:, : t.shape[1]]
 
 
-def run(row: Row, out: Tensor, a: Tensor, b: Tensor, one: Tensor, two: Tensor, **options: Any) -> Tensor:
+def run(
+    configuration: Configuration, out: Tensor, a: Tensor, b: Tensor, one: Tensor, two: Tensor, **options: Any
+) -> Tensor:
     """Both operands along k, as TMA brings them."""
-    fast = row not in PROMOTING
-    return machine.scaled(*place(row), out, padded(a), padded(b.t()).t(), one, two, aligned=True, fast=fast, **options)
+    fast = configuration not in PROMOTING
+    return machine.scaled(
+        *place(configuration), out, padded(a), padded(b.t()).t(), one, two, aligned=True, fast=fast, **options
+    )
 
 
-def kinds(row: Row) -> list[str]:
+def kinds(configuration: Configuration) -> list[str]:
     """128 rows a warpgroup leave no registers for a scale of each column and block."""
-    each = row.name != "wgmma/q256x128"
-    return [k for k in SCALES if (row in PROMOTING or "128" not in k) and (each or not k.endswith(", 1x128"))]
+    each = configuration.name != "wgmma/q256x128"
+    return [k for k in SCALES if (configuration in PROMOTING or "128" not in k) and (each or not k.endswith(", 1x128"))]
 
 
-@by_row
-def test_formats_scales_shapes_and_clusters(row: Row) -> None:
-    bm, bn, _ = row.tile
+@by_configuration
+def test_formats_scales_shapes_and_clusters(configuration: Configuration) -> None:
+    bm, bn, _ = configuration.tile
     seeds = itertools.count(1)
-    for kind, (first, second) in itertools.product(kinds(row), PAIRS):
+    for kind, (first, second) in itertools.product(kinds(configuration), PAIRS):
         seed = next(seeds)
         shapes = ((bm + 9, bn + 7, 2 * 128 + 5), (5, 3, 64), (bm, bn, 128), (bm // 2 + 1, bn, 384))
         for number, (m, n, k) in enumerate(shapes[seed % 2 :: 2]):
-            m, n = oriented(row, m, n)
-            m, n = (n, m) if row.tile[1] <= 32 and number % 2 == 0 else (m, n)  # a thin row turns the product then
+            m, n = oriented(configuration, m, n)
+            m, n = (
+                (n, m) if configuration.tile[1] <= 32 and number % 2 == 0 else (m, n)
+            )  # a thin configuration turns the product then
             a, b, (one, two) = whole(first, m, k), whole(second, k, n), scales(kind, m, n, k)
             schedule = Schedule("pct", seed)
-            got = run(row, torch.empty(m, n), a, b, one, two, cluster=seed // 2 % 2 + 1, schedule=schedule)
+            got = run(configuration, torch.empty(m, n), a, b, one, two, cluster=seed // 2 % 2 + 1, schedule=schedule)
             products.exactly_equal(got, exact(a, b, one, two))
 
 
 @by_schedule
 @pytest.mark.parametrize("cluster", [1, 2])
-@by_row
+@by_configuration
 def test_blocks_go_on_to_further_tiles_under_every_schedule(
-    row: Row, cluster: int, schedules: list[tuple[str, int]]
+    configuration: Configuration, cluster: int, schedules: list[tuple[str, int]]
 ) -> None:
-    bm, bn, _ = row.tile
-    m, n = oriented(row, 3 * bm if bm <= 128 else bm + 1, bn + 1)
+    bm, bn, _ = configuration.tile
+    m, n = oriented(configuration, 3 * bm if bm <= 128 else bm + 1, bn + 1)
     a, b = whole(FORMATS[0], m, 700), whole(FORMATS[1], 700, n)
-    one, two = scales(kinds(row)[-1], m, n, 700)
+    one, two = scales(kinds(configuration)[-1], m, n, 700)
     for order, seed in schedules:
         schedule = Schedule(order, seed)
-        got = run(row, torch.empty(m, n), a, b, one, two, processors=2, cluster=cluster, schedule=schedule)
+        got = run(configuration, torch.empty(m, n), a, b, one, two, processors=2, cluster=cluster, schedule=schedule)
         products.exactly_equal(got, exact(a, b, one, two))
 
 
-@by_row
-def test_every_pattern_is_multiplied_right(row: Row) -> None:
+@by_configuration
+def test_every_pattern_is_multiplied_right(configuration: Configuration) -> None:
     for dtype in FORMATS[:2]:
         numbers, one = patterns(dtype), torch.ones(1, 1).to(FORMATS[0])
         expected = torch.tensor([value(p, dtype) for p in range(256)], dtype=torch.float64) * 4
         for out, a, b in (
             (torch.empty(256, 1), numbers[:, None], one), (torch.empty(1, 256), one, numbers[None]),
         ):  # fmt: skip
-            got = run(row, out, a, b, torch.tensor(4.0), ONE).flatten().double()
+            got = run(configuration, out, a, b, torch.tensor(4.0), ONE).flatten().double()
             assert torch.equal(got.isnan(), expected.isnan())
             assert torch.equal(got[~got.isnan()], expected[~expected.isnan()])
 
 
-@by_row
-def test_one_scale_for_128_rows_and_all_of_k(row: Row) -> None:
+@by_configuration
+def test_one_scale_for_128_rows_and_all_of_k(configuration: Configuration) -> None:
     """A block's scale spread over k has no stride there, and is no row's: its group counts all the same."""
-    m, n = oriented(row, 150, 20) if row.tile[1] <= 32 else (150, 140)
+    m, n = oriented(configuration, 150, 20) if configuration.tile[1] <= 32 else (150, 140)
     a, b = whole(FORMATS[0], m, 300), whole(FORMATS[1], 300, n)
     one, two = powers(blocks(m), 1), powers(1, blocks(n))
     wide = (one.expand(blocks(m), 3), two.expand(3, blocks(n)))
     got = machine.scaled(
-        *place(row), torch.empty(m, n), padded(a), padded(b.t()).t(), *wide, aligned=True, fast=row not in PROMOTING
+        *place(configuration),
+        torch.empty(m, n),
+        padded(a),
+        padded(b.t()).t(),
+        *wide,
+        aligned=True,
+        fast=configuration not in PROMOTING,
     )
     products.exactly_equal(got, exact(a, b, *wide))
 
 
 @pytest.mark.parametrize(
-    ("row", "out"),
-    sampled("results", WITH_RESULTS, lambda case: case[1], [f"{row.name}-{out}" for row, out in WITH_RESULTS]),
+    ("configuration", "out"),
+    sampled("results", WITH_RESULTS, lambda case: case[1], [f"{c.name}-{out}" for c, out in WITH_RESULTS]),
 )
-def test_results_bias_and_their_scale(row: Row, out: torch.dtype) -> None:
+def test_results_bias_and_their_scale(configuration: Configuration, out: torch.dtype) -> None:
     """Both orders of D, ranges of k, scales of rows and columns; a thin row multiplies the transposed product too."""
     k = 40 * 8
     bias_of, by, eight = torch.arange(-3.0, 4.0), torch.tensor(0.25), out in FORMATS
     for number, (turned, splits, flat) in enumerate(itertools.product((False, True), (1, 2), (False, True))):
-        m, n = oriented(row, row.tile[0] + 1, row.tile[1] + 5)
+        m, n = oriented(configuration, configuration.tile[0] + 1, configuration.tile[1] + 5)
         m, n = (n, m) if flat else (m, n)
         a, b = whole(FORMATS[0], m, k), whole(FORMATS[1], k, n)
         one, two = scales("row" if number % 3 else "row, tensor", m, n, k)
@@ -136,7 +148,7 @@ def test_results_bias_and_their_scale(row: Row, out: torch.dtype) -> None:
         expected = (expected * 0.25 if eight else expected).float().to(out)
         for cluster in (0, -1) if splits > 1 else (0,):  # ranges added in memory, and by a cluster
             how = {"scale_result": by if eight else None, "splits": splits, "cluster": cluster}
-            got = run(row, target, a, b, one, two, bias=bias, **how)
+            got = run(configuration, target, a, b, one, two, bias=bias, **how)
             torch.testing.assert_close(got.float(), expected.float(), rtol=0, atol=0, equal_nan=True)
 
 
@@ -144,50 +156,53 @@ def normal(m: int, n: int, k: int) -> tuple[Tensor, Tensor]:
     return torch.randn(m, k).to(FORMATS[0]), torch.randn(k, n).to(FORMATS[0])
 
 
-def errors(row: Row, k: int) -> tuple[float, float]:
+def errors(configuration: Configuration, k: int) -> tuple[float, float]:
     """The largest error of float32 sums, and what cutting to 14 bits within 128 of k can amount to at most."""
-    m, n = oriented(row, 64, 16)
+    m, n = oriented(configuration, 64, 16)
     a, b = normal(m, n, k)
-    got = run(row, torch.empty(m, n), a, b, ONE, ONE).double()
+    got = run(configuration, torch.empty(m, n), a, b, ONE, ONE).double()
     x, y = values(a), values(b)
     bound = cut_in_128(x, y)
     error = (got - x @ y).abs()
-    assert not bool((~(error <= bound)).any()) or row not in PROMOTING
+    assert not bool((~(error <= bound)).any()) or configuration not in PROMOTING
     return float(error.max()), float(bound.max())
 
 
-@pytest.mark.parametrize("row", PROMOTING, ids=lambda row: row.name)
-def test_promoted_sums_do_not_grow_coarser_with_k(row: Row) -> None:
+@pytest.mark.parametrize("configuration", PROMOTING, ids=lambda c: c.name)
+def test_promoted_sums_do_not_grow_coarser_with_k(configuration: Configuration) -> None:
     """The tensor cores' own do: of 4096 of k they lose what 128 of k never do."""
     fast = next(
-        r for r in ROWS if (r not in PROMOTING and r.tile[1] == max(row.tile[1], 16)) or r.name == "wgmma/d128x16"
+        r
+        for r in CONFIGURATIONS
+        if (r not in PROMOTING and r.tile[1] == max(configuration.tile[1], 16)) or r.name == "wgmma/d128x16"
     )
     torch.manual_seed(1)
-    promoted, _ = errors(row, 4096)
+    promoted, _ = errors(configuration, 4096)
     plain, _ = errors(fast, 4096)
     assert promoted < 0.06 and plain > 3 * promoted, (promoted, plain)
 
 
-def test_rows_agree_to_the_last_bit() -> None:
-    """Promoting rows with each other, the others with each other: whatever the tile, the cluster and the schedule."""
+def test_configurations_agree_to_the_last_bit() -> None:
+    """Promoting configurations with each other, the others with each other: whatever the tile, the cluster and the
+    schedule."""
     a, b = normal(70, 40, 640)
     one, two = torch.rand(70, 1), torch.rand(1, 40)
-    for rows in (PROMOTING, [row for row in ROWS if row not in PROMOTING]):
-        with machine.unchecked():  # thin rows too
+    for configurations in (PROMOTING, [c for c in CONFIGURATIONS if c not in PROMOTING]):
+        with machine.unchecked():  # thin configurations too
             results = [
-                run(row, torch.empty(70, 40), a, b, one, two, cluster=cluster, schedule=Schedule("pct", seed))
-                for seed, (row, cluster) in enumerate(itertools.product(rows, (1, 2)))
+                run(c, torch.empty(70, 40), a, b, one, two, cluster=cluster, schedule=Schedule("pct", seed))
+                for seed, (c, cluster) in enumerate(itertools.product(configurations, (1, 2)))
             ]
         for got in results:
             assert torch.equal(got, results[0])
 
 
-@by_row
-def test_nan_and_infinity_stay_in_their_row_and_column(row: Row) -> None:
-    m, n = oriented(row, 24, 20)
+@by_configuration
+def test_nan_and_infinity_stay_in_their_row_and_column(configuration: Configuration) -> None:
+    m, n = oriented(configuration, 24, 20)
     a, b = torch.randn(m, 130).to(FORMATS[0]), torch.randn(130, n).to(FORMATS[1])
     a[3, 129], b[5, 11] = float("nan"), float("inf")
-    got = run(row, torch.empty(m, n), a, b, ONE, ONE)
+    got = run(configuration, torch.empty(m, n), a, b, ONE, ONE)
     assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == n
     rest = [i for i in range(m) if i != 3]
     assert bool(got[rest, 11].isinf().all())
@@ -195,29 +210,31 @@ def test_nan_and_infinity_stay_in_their_row_and_column(row: Row) -> None:
 
 
 def chosen(a: Tensor, b: Tensor, kind: str = "tensor", device: str = "sm_90a", **options: Any) -> tuple[str, str, str]:
-    """The row, what is said about it, and why wgmma's were passed over."""
+    """The configuration, what is said about it, and why wgmma's were passed over."""
     one, two = scales(kind, a.shape[0], b.shape[1], a.shape[1])
     found = gpukern.explain("scaled_mm", a, b, one, two, out_dtype=torch.bfloat16, device=device, **options)
-    return found.would_run or found.row or "", found.notes[0], dict(found.refused).get("wgmma", "")
+    return found.would_run or found.configuration or "", found.notes[0], dict(found.refused).get("wgmma", "")
 
 
 def test_choices() -> None:
     """Exact sums unless they are asked not to be; blocks of scales always; what wgmma has not, ordinary cores."""
     a, b = whole(FORMATS[0], 512, 512), whole(FORMATS[0], 512, 512).t()
-    row, said, _ = chosen(a, b)
-    assert row.startswith("wgmma/q") and said.endswith("partial sums over 128 of k are added in float32")
-    row, said, _ = chosen(a, b, use_fast_accum=True)
-    assert row.startswith(("wgmma/w", "wgmma/p")) and said.endswith("sums have 14 bits, as use_fast_accum allows")
-    row, said, _ = chosen(a, b, "1x128, 128x128", use_fast_accum=True)
-    assert row.startswith("wgmma/q") and "added in float32" in said
-    row, _, _ = chosen(a[:16], b)
-    assert row == "wgmma/q128x16"
+    configuration, said, _ = chosen(a, b)
+    assert configuration.startswith("wgmma/q") and said.endswith("partial sums over 128 of k are added in float32")
+    configuration, said, _ = chosen(a, b, use_fast_accum=True)
+    assert configuration.startswith(("wgmma/w", "wgmma/p")) and said.endswith(
+        "sums have 14 bits, as use_fast_accum allows"
+    )
+    configuration, said, _ = chosen(a, b, "1x128, 128x128", use_fast_accum=True)
+    assert configuration.startswith("wgmma/q") and "added in float32" in said
+    configuration, _, _ = chosen(a[:16], b)
+    assert configuration == "wgmma/q128x16"
     large = torch.empty(2048, 2048, dtype=FORMATS[0])
     found = gpukern.explain("scaled_mm", large, large, ONE, ONE, out_dtype=torch.bfloat16, device="sm_90a")
     assert (found.would_run or "").startswith("wgmma/q")
     assert "operands are copied into a layout that TMA can load before the product, 4.19 MB" in found.notes
     copies = "TMA cannot load the operands in their layout, and copying them first would take longer than it saves"
-    for why, (row, said, refused) in (
+    for why, (configuration, said, refused) in (
         (
             "NVIDIA tensor cores take float8_e4m3fn and float8_e5m2, not the fnuz formats",
             chosen(a.float().to(FORMATS[2]), b.float().to(FORMATS[2])),
@@ -226,9 +243,9 @@ def test_choices() -> None:
         (copies, chosen(a[:, :500].contiguous(), b[:500])),
         ("it needs wgmma, which only Hopper GPUs have (sm_90a)", chosen(a, b, device="sm_100")),
     ):
-        assert row.startswith("simt/q") and said.startswith("emulated"), row
+        assert configuration.startswith("simt/q") and said.startswith("emulated"), configuration
         assert refused in (why, "no code was built for this device"), refused
     for device in ("sm_89", "sm_120"):
-        row, said, _ = chosen(a, b, device=device)
-        assert row.startswith("mma_sync/o"), row
+        configuration, said, _ = chosen(a, b, device=device)
+        assert configuration.startswith("mma_sync/o"), configuration
         assert said.endswith("partial sums over 128 of k are added in float32"), said

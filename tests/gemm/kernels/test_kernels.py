@@ -1,4 +1,4 @@
-"""The GPU rows, executed by the machine model: every row, each of its types, ragged shapes, layouts, epilogues."""
+"""Every configuration for GPUs under the machine model: each of its types, ragged shapes, layouts, epilogues."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 from tests.sampling import sampled
 
-GPU_ROWS = [row for row in gpukern.available(built=False) if not row.name.startswith("host/")]
-FOLDERS = list(dict.fromkeys(row.name.split("/")[0] for row in GPU_ROWS))
-# Scaled products have tests of their own (test_scaled_kernels.py), and so have the rows that take what TMA brings
-# (test_hopper_kernels.py).
+GPU_CONFIGURATIONS = [c for c in gpukern.available(built=False) if not c.name.startswith("host/")]
+FOLDERS = list(dict.fromkeys(c.name.split("/")[0] for c in GPU_CONFIGURATIONS))
+# Scaled products have tests of their own (test_scaled_kernels.py), and so have the configurations that take what TMA
+# brings # (test_hopper_kernels.py).
 CASES = [
-    (row, getattr(torch, t))
-    for row in GPU_ROWS
-    for t in row.types
-    if not t.startswith("float8") and not row.name.startswith("wgmma/")
+    (c, getattr(torch, t))
+    for c in GPU_CONFIGURATIONS
+    for t in c.types
+    if not t.startswith("float8") and not c.name.startswith("wgmma/")
 ]
-IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
-FLOATING = [(row, t) for row, t in CASES if t.is_floating_point]
-FLOATING_IDS = [f"{row.name}-{t}" for row, t in FLOATING]
+IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in CASES]
+FLOATING = [(c, t) for c, t in CASES if t.is_floating_point]
+FLOATING_IDS = [f"{c.name}-{t}" for c, t in FLOATING]
 
 
 def alike(case: tuple[Any, ...]) -> tuple[str, int, bool, bool]:
     """Kernels that differ by their tile, and types of one width: one text, in which a type is an argument."""
-    row, dtype = case[:2]
-    kind = row.name[: row.name.index("/") + 2]  # a folder and the letter of its kernel
+    configuration, dtype = case[:2]
+    kind = configuration.name[: configuration.name.index("/") + 2]  # a folder and the letter of its kernel
     return kind, dtype.itemsize, dtype.is_floating_point, dtype.is_complex
 
 
-def multiplied(row: gpukern.selection.Row, t: Tensor) -> Tensor:
-    """What the row multiplies: float32 rounded to 11 bits where it runs on tensor cores."""
-    return fills.tf32(t) if t.dtype == torch.float32 and "tf32" in row.precisions else t
+def multiplied(configuration: gpukern.selection.Configuration, t: Tensor) -> Tensor:
+    """What the configuration multiplies: float32 rounded to 11 bits where it runs on tensor cores."""
+    return fills.tf32(t) if t.dtype == torch.float32 and "tf32" in configuration.precisions else t
 
 
-def place(row: gpukern.selection.Row) -> tuple[int, int]:
+def place(configuration: gpukern.selection.Configuration) -> tuple[int, int]:
     """Folder and place in its table."""
-    folder = row.name.split("/")[0]
-    mine = [r.name for r in GPU_ROWS if r.name.startswith(folder + "/")]
-    return FOLDERS.index(folder), mine.index(row.name)
+    folder = configuration.name.split("/")[0]
+    mine = [r.name for r in GPU_CONFIGURATIONS if r.name.startswith(folder + "/")]
+    return FOLDERS.index(folder), mine.index(configuration.name)
 
 
 def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
@@ -67,10 +67,10 @@ def precise(t: Tensor) -> Tensor:
     return t.to(torch.complex128 if t.is_complex() else torch.float64 if t.is_floating_point() else torch.int64)
 
 
-def ragged(row: gpukern.selection.Row) -> list[tuple[int, int, int, int]]:
+def ragged(configuration: gpukern.selection.Configuration) -> list[tuple[int, int, int, int]]:
     """(batch, m, n, k): one below, at and above a tile, thin ones, k around a step."""
-    bm, bn, bk = row.tile
-    if is_thin(row):
+    bm, bn, bk = configuration.tile
+    if is_thin(configuration):
         return [
             (1, bm + 1, bn, 257), (1, bn, 9, 1030), (1, 1, 33, bk - 1), (1, bm - 1, 1, 1), (2, 35, (bn + 1) // 2, 32),
             (3, 1, 5, 520), (1, bn, 7, 4100),
@@ -81,22 +81,28 @@ def ragged(row: gpukern.selection.Row) -> list[tuple[int, int, int, int]]:
     ]  # fmt: skip
 
 
-def exact(row: gpukern.selection.Row, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any) -> None:
+def exact(
+    configuration: gpukern.selection.Configuration, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any
+) -> None:
     if out is None:
         out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype)
-    got = machine.product(*place(row), out, a, b, **options)
+    got = machine.product(*place(configuration), out, a, b, **options)
     products.exactly_equal(got, (precise(a) @ precise(b)).to(a.dtype))
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
-def test_ragged_shapes_under_every_schedule(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    for batch, m, n, k in ragged(row):
+@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
+def test_ragged_shapes_under_every_schedule(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
+    for batch, m, n, k in ragged(configuration):
         a, b = filled(dtype, batch, m, k, k=k), filled(dtype, batch, k, n, k=k)
-        for order, seed in SCHEDULES if (m, n) != (row.tile[0], row.tile[1]) or k > row.tile[2] else SCHEDULES[:2]:
-            exact(row, a, b, schedule=Schedule(order, seed))
-    if row.lanes == 0:
-        a, b = filled(dtype, 1, 9, 20, k=20), filled(dtype, 1, 20, side(row, 11), k=20)
-        exact(row, a, b, schedule=Schedule("pct", 9, wave=64))
+        for order, seed in (
+            SCHEDULES
+            if (m, n) != (configuration.tile[0], configuration.tile[1]) or k > configuration.tile[2]
+            else SCHEDULES[:2]
+        ):
+            exact(configuration, a, b, schedule=Schedule(order, seed))
+    if configuration.lanes == 0:
+        a, b = filled(dtype, 1, 9, 20, k=20), filled(dtype, 1, 20, side(configuration, 11), k=20)
+        exact(configuration, a, b, schedule=Schedule("pct", 9, wave=64))
 
 
 def laid_out(t: Tensor, kind: str) -> Tensor:
@@ -118,70 +124,85 @@ LAYOUTS = ["rows", "columns", "gaps", "strided"]
 
 
 @pytest.mark.parametrize("aligned", [False, True], ids=["at the page's end", "aligned"])
-@pytest.mark.parametrize(("row", "dtype"), sampled("layouts", CASES, alike, IDS))
-def test_layouts(row: gpukern.selection.Row, dtype: torch.dtype, aligned: bool) -> None:
-    bm, bn, bk = row.tile
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("layouts", CASES, alike, IDS))
+def test_layouts(configuration: gpukern.selection.Configuration, dtype: torch.dtype, aligned: bool) -> None:
+    bm, bn, bk = configuration.tile
     for left, right in itertools.product(LAYOUTS, LAYOUTS):
-        for m, n, k in ((bm + 2, bn + 1, bk + 5), (16, 32, 32)) if not is_thin(row) else ((37, bn, 43), (bn, 40, 64)):
+        for m, n, k in (
+            ((bm + 2, bn + 1, bk + 5), (16, 32, 32)) if not is_thin(configuration) else ((37, bn, 43), (bn, 40, 64))
+        ):
             a, b = filled(dtype, 2, m, k, k=k), filled(dtype, 2, k, n, k=k)
-            exact(row, laid_out(a, left), laid_out(b, right), aligned=aligned)
-    n = side(row, 17)
+            exact(configuration, laid_out(a, left), laid_out(b, right), aligned=aligned)
+    n = side(configuration, 17)
     a, b = filled(dtype, 1, 20, 24, k=24), filled(dtype, 3, 24, n, k=24)
-    exact(row, a.expand(3, 20, 24), b)
-    exact(row, a, b[:1], torch.empty(1, n, 20, dtype=dtype).transpose(1, 2))  # column-major result
+    exact(configuration, a.expand(3, 20, 24), b)
+    exact(configuration, a, b[:1], torch.empty(1, n, 20, dtype=dtype).transpose(1, 2))  # column-major result
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
-def test_lines_one_element_apart_are_not_read_as_packets(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
+def test_lines_one_element_apart_are_not_read_as_packets(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
     """A signal seen through a window: both strides are 1, so only the first line of packets is aligned."""
     signal, k = filled(dtype, 80, k=40), 40
-    a, n = signal.unfold(0, k, 1)[None, :37], side(row, 24)
-    exact(row, a, filled(dtype, 1, k, n, k=k), aligned=True)
+    a, n = signal.unfold(0, k, 1)[None, :37], side(configuration, 24)
+    exact(configuration, a, filled(dtype, 1, k, n, k=k), aligned=True)
     if n == 24:
-        exact(row, filled(dtype, 1, 37, k, k=k), signal.unfold(0, n, 1)[None, :k], aligned=True)
+        exact(configuration, filled(dtype, 1, 37, k, k=k), signal.unfold(0, n, 1)[None, :k], aligned=True)
 
 
-@pytest.mark.parametrize(("row", "dtype"), sampled("matrices apart", CASES, alike, IDS))
-def test_matrices_one_element_apart_are_not_read_as_packets(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("matrices apart", CASES, alike, IDS))
+def test_matrices_one_element_apart_are_not_read_as_packets(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
     """Batches that lie side by side, of matrices of one column or row: a stride of 1 that packets do not lie along."""
-    n = side(row, 12)
+    n = side(configuration, 12)
     a, b = filled(dtype, 40, 9, 24, k=24), filled(dtype, 40, 24, n, k=24)
     apart = [t.permute(1, 2, 0).contiguous().permute(2, 0, 1) for t in (a, b)]
-    exact(row, *apart, aligned=True)
-    exact(row, apart[0], apart[1][:, :, :1], aligned=True)  # (24, 1): the stride of its one column is the batch's
-    exact(row, a[:, :, :1], apart[1][:, :1], aligned=True)
+    exact(configuration, *apart, aligned=True)
+    exact(
+        configuration, apart[0], apart[1][:, :, :1], aligned=True
+    )  # (24, 1): the stride of its one column is the batch's
+    exact(configuration, a[:, :, :1], apart[1][:, :1], aligned=True)
     single = apart[1][:, :, :1].as_strided((40, 24, 1), (1, 40 * n, 1))  # its column claims a stride of 1
-    exact(row, a, single.contiguous().clone().as_strided((40, 24, 1), (24, 1, 1)), aligned=True)
+    exact(configuration, a, single.contiguous().clone().as_strided((40, 24, 1), (24, 1, 1)), aligned=True)
 
 
 @pytest.mark.parametrize("fill", fills.FILLS)
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
-def test_rounding_is_within_the_bound(row: gpukern.selection.Row, dtype: torch.dtype, fill: str) -> None:
-    n = side(row, 35)
+@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_rounding_is_within_the_bound(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype, fill: str
+) -> None:
+    n = side(configuration, 35)
     a, b = fills.FILLS[fill](1, 33, 300, dtype=dtype), fills.FILLS[fill](1, 300, n, dtype=dtype)
-    got = machine.product(*place(row), torch.empty(1, 33, n, dtype=dtype), a, b)
-    accumulator = "truncating" if row.tensor_cores and dtype != torch.float64 else "fma"
-    products.check_product(got[0], multiplied(row, a)[0], multiplied(row, b)[0], accumulator=accumulator)
+    got = machine.product(*place(configuration), torch.empty(1, 33, n, dtype=dtype), a, b)
+    accumulator = "truncating" if configuration.tensor_cores and dtype != torch.float64 else "fma"
+    products.check_product(
+        got[0], multiplied(configuration, a)[0], multiplied(configuration, b)[0], accumulator=accumulator
+    )
 
 
-# One text serves every kernel: each row with some of the activations, one row of each folder and type with all.
+# One text serves every kernel: each configuration with some of the activations, one configuration of each folder and
+# type with all.
 COMMON = ["none", "relu", "gelu", "gelu_tanh", "silu"]
-FIRST = {(row.name.split("/")[0], t): row for row, t in reversed(FLOATING)}
+FIRST = {(c.name.split("/")[0], t): c for c, t in reversed(FLOATING)}
 EPILOGUES = [
-    (row, t, activation)
-    for row, t in FLOATING
+    (c, t, activation)
+    for c, t in FLOATING
     for activation in machine.ACTIVATIONS
-    if activation in COMMON or FIRST[row.name.split("/")[0], t] is row
+    if activation in COMMON or FIRST[c.name.split("/")[0], t] is c
 ]
 
 
 @pytest.mark.parametrize(
-    ("row", "dtype", "activation"), EPILOGUES, ids=[f"{row.name}-{t}-{activation}" for row, t, activation in EPILOGUES]
+    ("configuration", "dtype", "activation"),
+    EPILOGUES,
+    ids=[f"{c.name}-{t}-{activation}" for c, t, activation in EPILOGUES],
 )
-def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: str) -> None:
+def test_epilogues(configuration: gpukern.selection.Configuration, dtype: torch.dtype, activation: str) -> None:
     """alpha, beta, a bias, a column, a full addend, an activation, a residual."""
-    m, n, k = 19, side(row, 23), 18
-    a, b = (multiplied(row, fills.normal(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
+    m, n, k = 19, side(configuration, 23), 18
+    a, b = (multiplied(configuration, fills.normal(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
     full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
     for c, residual in (
         (None, full),
@@ -191,7 +212,7 @@ def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: s
     ):
         alpha, beta = (1.0, 0.0) if c is None else (0.5, -2.0)
         got = machine.product(
-            *place(row), torch.empty(1, m, n, dtype=dtype), a, b,
+            *place(configuration), torch.empty(1, m, n, dtype=dtype), a, b,
             c=c, alpha=alpha, beta=beta, activation=activation, residual=residual,
         )  # fmt: skip
         addend = torch.zeros(1, m, n, dtype=torch.float64) if c is None else beta * c.double()
@@ -211,18 +232,20 @@ def test_epilogues(row: gpukern.selection.Row, dtype: torch.dtype, activation: s
         torch.testing.assert_close(got.double()[near], expected[near], rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
-def test_integer_scales_and_what_is_not_read(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    n = side(row, 7)
+@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
+def test_integer_scales_and_what_is_not_read(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
+    n = side(configuration, 7)
     a, b, c = filled(dtype, 1, 5, 6, k=6), filled(dtype, 1, 6, n, k=6), filled(dtype, 1, 5, n, k=6)
-    got = machine.product(*place(row), torch.empty(1, 5, n, dtype=dtype), a, b, c=c, alpha=3, beta=2)
+    got = machine.product(*place(configuration), torch.empty(1, 5, n, dtype=dtype), a, b, c=c, alpha=3, beta=2)
     assert torch.equal(got, (2 * precise(c) + 3 * (precise(a) @ precise(b))).to(dtype))
     if dtype.is_floating_point:  # beta = 0 reads nothing of C
         nothing = torch.full((1, 5, n), float("nan"), dtype=dtype)
-        got = machine.product(*place(row), torch.empty(1, 5, n, dtype=dtype), a, b, c=nothing, beta=0)
+        got = machine.product(*place(configuration), torch.empty(1, 5, n, dtype=dtype), a, b, c=nothing, beta=0)
         products.exactly_equal(got, a.double() @ b.double())
     empty = machine.product(
-        *place(row),
+        *place(configuration),
         torch.empty(1, 5, n, dtype=dtype),
         torch.empty(1, 5, 0, dtype=dtype),
         torch.empty(1, 0, n, dtype=dtype),
@@ -230,13 +253,15 @@ def test_integer_scales_and_what_is_not_read(row: gpukern.selection.Row, dtype: 
     assert not empty.any()
 
 
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
-def test_nan_and_infinity_stay_in_their_row_and_column(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    n = side(row, 18)
+@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_nan_and_infinity_stay_in_their_row_and_column(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
+    n = side(configuration, 18)
     at = min(11, n - 1)
     a, b = fills.normal(1, 20, 33, dtype=dtype), fills.normal(1, 33, n, dtype=dtype)
     a[0, 3, 32], b[0, 5, at] = float("nan"), float("inf")
-    got = machine.product(*place(row), torch.empty(1, 20, n, dtype=dtype), a, b)[0]
+    got = machine.product(*place(configuration), torch.empty(1, 20, n, dtype=dtype), a, b)[0]
     assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == n
     rest = [i for i in range(20) if i != 3]
     assert bool(got[rest, at].isinf().all())
@@ -244,13 +269,15 @@ def test_nan_and_infinity_stay_in_their_row_and_column(row: gpukern.selection.Ro
 
 
 WIDE = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.int8: torch.int32}
-WIDENED = [(row, t) for row, t in CASES if t in WIDE]
+WIDENED = [(c, t) for c, t in CASES if t in WIDE]
 
 
-@pytest.mark.parametrize(("row", "dtype"), WIDENED, ids=[f"{row.name}-{t}" for row, t in WIDENED])
-def test_results_in_the_type_of_the_accumulator(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), WIDENED, ids=[f"{c.name}-{t}" for c, t in WIDENED])
+def test_results_in_the_type_of_the_accumulator(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
     """D, C and the residual are float32 (int32): sums beyond the operands' range come out whole."""
-    m, n, k = row.tile[0] + 3, side(row, row.tile[1] + 5), 2 * row.tile[2] + 9
+    m, n, k = configuration.tile[0] + 3, side(configuration, configuration.tile[1] + 5), 2 * configuration.tile[2] + 9
     a, b = (
         (torch.randint(-128, 128, (1, *s)) if dtype == torch.int8 else torch.randint(-32, 33, (1, *s))).to(dtype)
         for s in ((m, k), (k, n))
@@ -258,25 +285,25 @@ def test_results_in_the_type_of_the_accumulator(row: gpukern.selection.Row, dtyp
     c = torch.randint(-9, 10, (1, m, n)).to(WIDE[dtype])
     for aligned in (False, True):
         got = machine.product(
-            *place(row), torch.empty(1, m, n, dtype=WIDE[dtype]), a, b, c=c, alpha=3, beta=2, aligned=aligned
+            *place(configuration), torch.empty(1, m, n, dtype=WIDE[dtype]), a, b, c=c, alpha=3, beta=2, aligned=aligned
         )
         products.exactly_equal(got, 3 * (a.double() @ b.double()) + 2 * c.double())
 
 
-@pytest.mark.parametrize(("row", "dtype"), sampled("ranges", CASES, alike, IDS))
-def test_ranges_of_k_add_up(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("ranges", CASES, alike, IDS))
+def test_ranges_of_k_add_up(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
     """k split over 2 .. 7 blocks, some of them empty; batches, both orders of D, an epilogue, another schedule."""
-    bk = row.tile[2]
+    bm, bn, bk = configuration.tile
     for splits, (batch, m, n, k) in (
-        (2, (2, 20, 33, 4 * bk + 1)), (3, (1, row.tile[0] + 1, row.tile[1] + 4, 5 * bk)), (7, (1, 5, 6, bk + 1)),
+        (2, (2, 20, 33, 4 * bk + 1)), (3, (1, bm + 1, bn + 4, 5 * bk)), (7, (1, 5, 6, bk + 1)),
     ):  # fmt: skip
-        n = side(row, n)
+        n = side(configuration, n)
         a, b = filled(dtype, batch, m, k, k=2 * k), filled(dtype, batch, k, n, k=2 * k)
         c = filled(dtype, batch, m, n, k=2 * k)
         for order, seed in SCHEDULES[::3]:
-            exact(row, a, b, splits=splits, schedule=Schedule(order, seed))
+            exact(configuration, a, b, splits=splits, schedule=Schedule(order, seed))
         turned = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
-        got = machine.product(*place(row), turned, a, b, c=c, alpha=1, beta=1, splits=splits)
+        got = machine.product(*place(configuration), turned, a, b, c=c, alpha=1, beta=1, splits=splits)
         assert torch.equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
 
 
@@ -286,24 +313,27 @@ def test_float32_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_t
     """Their transposing stores took two passes over the banks where one does."""
     a, b = torch.randn(128, 40), torch.randn(40, 128)
     a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
-    assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
+    assert gpukern.model.run("mm", a, b, configuration=name)[1].bank_conflicts == 0
 
 
-@pytest.mark.parametrize("name", [row.name for row in GPU_ROWS if row.name.startswith(("mma_sync/f", "mma_sync/m"))])
+@pytest.mark.parametrize(
+    "name", [c.name for c in GPU_CONFIGURATIONS if c.name.startswith(("mma_sync/f", "mma_sync/m"))]
+)
 @pytest.mark.parametrize(("a_turned", "b_turned"), [(False, False), (False, True), (True, False)])
 def test_tiles_of_other_products_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
     """Copies, fragments and the way out; D down its columns (both turned) does meet some, as mma does."""
     dtype = torch.float32 if name.startswith("mma_sync/f") else torch.float64
     a, b = torch.randn(128, 64, dtype=dtype), torch.randn(64, 128, dtype=dtype)
     a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
-    assert gpukern.model.run("mm", a, b, row=name)[1].bank_conflicts == 0
+    assert gpukern.model.run("mm", a, b, configuration=name)[1].bank_conflicts == 0
 
 
 ALIKE = [
     (folder, t)
     for folder in dict.fromkeys((r.name.split("/")[0], r.multiplier) for r, _ in CASES)
     for t in dict.fromkeys(t for r, t in CASES if folder == (r.name.split("/")[0], r.multiplier))
-    if folder[0] != "skinny" and "terms" not in folder[1]  # skinny: of how many lanes is a row's; terms: test_terms.py
+    if folder[0] != "skinny"
+    and "terms" not in folder[1]  # skinny: of how many lanes is a configuration's; terms: test_terms.py
 ]
 
 
@@ -316,10 +346,10 @@ def test_configurations_of_one_multiplier_agree_to_the_last_bit(folder: tuple[st
         fills.normal(1, *s, dtype=dtype) if dtype.is_floating_point else filled(dtype, 1, *s, k=k)
         for s in ((70, k), (k, 90))
     )
-    rows = [row for row, t in CASES if t == dtype and (row.name.split("/")[0], row.multiplier) == folder]
-    results = [machine.product(*place(row), torch.empty(1, 70, 90, dtype=dtype), a, b) for row in rows]
-    for row, got in zip(rows, results):
-        assert torch.equal(got, results[0]), row.name
+    configurations = [c for c, t in CASES if t == dtype and (c.name.split("/")[0], c.multiplier) == folder]
+    results = [machine.product(*place(c), torch.empty(1, 70, 90, dtype=dtype), a, b) for c in configurations]
+    for configuration, got in zip(configurations, results):
+        assert torch.equal(got, results[0]), configuration.name
         for m in (1, 3, 17):
-            few = machine.product(*place(row), torch.empty(1, m, 90, dtype=dtype), a[:, :m].contiguous(), b)
-            assert torch.equal(few, got[:, :m]), (row.name, m)
+            few = machine.product(*place(configuration), torch.empty(1, m, 90, dtype=dtype), a[:, :m].contiguous(), b)
+            assert torch.equal(few, got[:, :m]), (configuration.name, m)

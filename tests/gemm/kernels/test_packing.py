@@ -1,4 +1,4 @@
-"""Operands that TMA does not bring, or wgmma does not transpose, on Hopper's rows: a pass copies them first."""
+"""Operands that TMA does not bring, or wgmma does not transpose, on Hopper: a pass copies them first."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import Tensor
 
 import gpukern
 from gpukern import _C
-from tests.gemm.behaviour.test_rows import DTYPES as NAMES
-from tests.gemm.behaviour.test_rows import PLACES
+from tests.gemm.behaviour.test_configurations import DTYPES as NAMES
+from tests.gemm.behaviour.test_configurations import PLACES
 from tests.gemm.kernels.test_hopper_kernels import (
     ALONG_K,
     CASES,
-    ROWS,
+    CONFIGURATIONS,
     TERMS,
     TYPES,
     columns,
@@ -37,13 +37,13 @@ from tests.platform import machine
 from tests.platform.machine import Guarded, Schedule
 
 ALL = (*TYPES, *ALONG_K)
-TURNS = next(row for row in ROWS if row.name == "wgmma/p64x64")
-THIN = next(row for row in ROWS if row.name == "wgmma/d128x16")
+TURNS = next(c for c in CONFIGURATIONS if c.name == "wgmma/p64x64")
+THIN = next(c for c in CONFIGURATIONS if c.name == "wgmma/d128x16")
 names = [str(t).removeprefix("torch.") for t in ALL]
-on_one_row = pytest.mark.parametrize("row", [TURNS], ids=["p64x64"])
+on_one_configuration = pytest.mark.parametrize("configuration", [TURNS], ids=["p64x64"])
 by_type = pytest.mark.parametrize("dtype", ALL, ids=names)
 
-Row = gpukern.selection.Row
+Configuration = gpukern.selection.Configuration
 # How (batch, lines, k) may lie so that no box of TMA has it; a column of B is a line too.
 Lay = Callable[[Tensor], Tensor]
 
@@ -88,8 +88,8 @@ LAYS: list[Lay] = [lines, columns, odd, odd_columns, sparse, one_line, overlappi
 
 @pytest.mark.parametrize("lay", LAYS, ids=lambda lay: lay.__name__)
 @by_type
-@on_one_row
-def test_any_strides(row: Row, dtype: torch.dtype, lay: Lay) -> None:
+@on_one_configuration
+def test_any_strides(configuration: Configuration, dtype: torch.dtype, lay: Lay) -> None:
     """Of A, of B, of both; matrices smaller and larger than the pass's tiles, whose last packets are no whole ones."""
     seeds = itertools.count(1)
     for batch, m, n, k in ((1, 5, 9, 3), (2, 70, 37, 150), (3, 33, 140, 33)):
@@ -98,56 +98,65 @@ def test_any_strides(row: Row, dtype: torch.dtype, lay: Lay) -> None:
             x, y = left(a), right(b).transpose(1, 2)
             seed = next(seeds)
             schedule = Schedule("pct", seed)
-            exact(row, x, y, lines(result(x, y)) if seed % 2 else None, cluster=seed // 2 % 2 + 1, schedule=schedule)
+            exact(
+                configuration,
+                x,
+                y,
+                lines(result(x, y)) if seed % 2 else None,
+                cluster=seed // 2 % 2 + 1,
+                schedule=schedule,
+            )
 
 
 @by_type
-@on_one_row
-def test_an_address_that_is_no_multiple_of_16_bytes(row: Row, dtype: torch.dtype) -> None:
+@on_one_configuration
+def test_an_address_that_is_no_multiple_of_16_bytes(configuration: Configuration, dtype: torch.dtype) -> None:
     """Lines of multiples of 16 bytes, the last of which ends where a page does and 16 bytes do not."""
     a, b = factors(dtype, 1, 40, 24, 63)
     a, b = lines(a), columns(b)
     for t in (a, b):
         assert Guarded(t).view.data_ptr() % 16 and all(s == 1 or s * t.element_size() % 16 == 0 for s in t.stride()[1:])
-    got = machine.product(*place(row), result(a, b), a, b)
+    got = machine.product(*place(configuration), result(a, b), a, b)
     products.exactly_equal(got, (precise(a) @ precise(b)).to(dtype))
 
 
-BROUGHT = [(row, t) for row, t in CASES if row not in TERMS]  # the pass that divides serves the others
-IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in BROUGHT]
+BROUGHT = [(c, t) for c, t in CASES if c not in TERMS]  # the pass that divides serves the others
+IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in BROUGHT]
 
 
-@pytest.mark.parametrize(("row", "dtype"), BROUGHT, ids=IDS)
-def test_every_row_takes_what_was_copied(row: Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), BROUGHT, ids=IDS)
+def test_every_configuration_takes_what_was_copied(configuration: Configuration, dtype: torch.dtype) -> None:
     """A thin row turns the product where the few are rows; ranges of k; pairs."""
-    m, n = (row.tile[0] + 3, row.tile[1] + 5)
+    m, n = (configuration.tile[0] + 3, configuration.tile[1] + 5)
     for flat, splits in ((True, 1), (False, 1), (True, 2)):
         shape = (n, m) if flat else (m, n)
         a, b = factors(dtype, 2, *shape, 150)
-        along = row.tile[1] <= 32 and flat and dtype.itemsize == 2
-        exact(row, odd_columns(a), columns(b) if along else odd_columns(b), cluster=2, splits=splits)
+        along = configuration.tile[1] <= 32 and flat and dtype.itemsize == 2
+        exact(configuration, odd_columns(a), columns(b) if along else odd_columns(b), cluster=2, splits=splits)
 
 
-@pytest.mark.parametrize("row", [*PROMOTING[-1:], THIN], ids=lambda row: row.name)
-def test_float8_of_any_layout(row: Row) -> None:
+@pytest.mark.parametrize("configuration", [*PROMOTING[-1:], THIN], ids=lambda c: c.name)
+def test_float8_of_any_layout(configuration: Configuration) -> None:
     """Formats, scales and copies change places where the few are rows."""
     lays, formats = ((columns, odd), (odd, columns), (sparse, lines)), itertools.cycle((FORMATS[:2], FORMATS[1::-1]))
     for (lay, other), kind, (m, n) in itertools.product(lays, ("tensor", "row"), ((150, 20), (20, 150))):
         k, (first, second) = 300, next(formats)
         a, b, (one, two) = whole(first, m, k), whole(second, k, n), scales(kind, m, n, k)
         x, y = lay(a[None])[0], other(b.t()[None])[0].t()
-        got = machine.scaled(*place(row), torch.empty(m, n), x, y, one, two, aligned=True, fast=row is THIN)
+        got = machine.scaled(
+            *place(configuration), torch.empty(m, n), x, y, one, two, aligned=True, fast=configuration is THIN
+        )
         products.exactly_equal(got, exact_scaled(a, b, one, two))
 
 
 @by_type
-@on_one_row
-def test_no_access_to_shared_memory_meets_a_bank_twice(row: Row, dtype: torch.dtype) -> None:
+@on_one_configuration
+def test_no_access_to_shared_memory_meets_a_bank_twice(configuration: Configuration, dtype: torch.dtype) -> None:
     a, b = factors(dtype, 1, 128, 128, 128)
     gap = 1 if dtype.itemsize == 2 else 0  # 16-bit columns are copied where they begin anywhere only
     x, y = (odd_columns(a) if gap else columns(a)), columns(b)
     machine.counts()
-    exact(row, x, y, schedule=Schedule("fifo", count=True))
+    exact(configuration, x, y, schedule=Schedule("fifo", count=True))
     counted = [c for c in machine.counts() if c.space == "shared" and "pack.cuh" in c.line]
     assert counted
     for count in counted:
@@ -155,15 +164,15 @@ def test_no_access_to_shared_memory_meets_a_bank_twice(row: Row, dtype: torch.dt
 
 
 @pytest.mark.parametrize("dtype", [*TYPES, torch.float32], ids=["float16", "bfloat16", "float32"])
-@on_one_row
-def test_a_copied_row_is_the_same_to_the_last_bit(row: Row, dtype: torch.dtype) -> None:
+@on_one_configuration
+def test_a_copied_row_is_the_same_to_the_last_bit(configuration: Configuration, dtype: torch.dtype) -> None:
     """What batch_invariant promises: a row is the same whether TMA brought it or a copy, with others or alone."""
     a, b = fills.normal(1, 40, 200, dtype=dtype), columns(fills.normal(1, 200, 72, dtype=dtype))
-    whole_product = machine.product(*place(row), lines(result(a, b)), a, b, aligned=True)
+    whole_product = machine.product(*place(configuration), lines(result(a, b)), a, b, aligned=True)
     for lay in (odd, odd_columns, sparse):
         for few in (a, a[:, 7:8], a[:, 3:12]):
             x = lay(few)
-            got = machine.product(*place(row), result(x, b), x, b, aligned=True)
+            got = machine.product(*place(configuration), result(x, b), x, b, aligned=True)
             first = 0 if few is a else 7 if few.shape[1] == 1 else 3
             assert torch.equal(got, whole_product[:, first : first + few.shape[1]])
 

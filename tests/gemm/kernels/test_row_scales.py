@@ -24,9 +24,9 @@ def powers(*shape: int) -> Tensor:
     return 2.0 ** torch.randint(-2, 3, shape)
 
 
-@pytest.mark.parametrize(("row", "dtype"), sampled("row scales", FLOATING, alike, FLOATING_IDS))
-def test_every_row_scales(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    for number, (batch, m, n, k) in enumerate(ragged(row)):
+@pytest.mark.parametrize(("configuration", "dtype"), sampled("row scales", FLOATING, alike, FLOATING_IDS))
+def test_every_configuration_scales(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
+    for number, (batch, m, n, k) in enumerate(ragged(configuration)):
         a, b = (fills.integers(batch, *s, k=4 * k, dtype=dtype) for s in ((m, k), (k, n)))
         rows, columns = powers(batch, m).to(wide(dtype)), powers(batch, n).to(wide(dtype))
         bias = fills.integers(1, 1, n, k=9, dtype=dtype).expand(batch, m, n)
@@ -39,7 +39,7 @@ def test_every_row_scales(row: gpukern.selection.Row, dtype: torch.dtype) -> Non
             (rows[:1].expand(batch, m), columns, 3, "none"),
         ):  # fmt: skip
             got = machine.product(
-                *place(row), out, a, b, c=bias, alpha=2, beta=1, row_scale=r, column_scale=c, splits=splits,
+                *place(configuration), out, a, b, c=bias, alpha=2, beta=1, row_scale=r, column_scale=c, splits=splits,
                 activation=activation, aligned=bool(number % 3), schedule=Schedule("pct", number + 1),
             )  # fmt: skip
             scaled = 2 * (a.double() @ b.double())
@@ -49,10 +49,12 @@ def test_every_row_scales(row: gpukern.selection.Row, dtype: torch.dtype) -> Non
             assert torch.equal(got.double(), expected.to(dtype).double()), (m, n, k, splits)
 
 
-@pytest.mark.parametrize(("row", "dtype"), FLOATING, ids=FLOATING_IDS)
-def test_sums_beyond_the_range_of_16_bits_are_scaled_first(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
-    n = side(row, 9)
+@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
+def test_sums_beyond_the_range_of_16_bits_are_scaled_first(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
+    n = side(configuration, 9)
     a, b = torch.full((1, 5, 64), 64.0, dtype=dtype), torch.full((1, 64, n), 64.0, dtype=dtype)
     scale = torch.full((1, 5), 2.0**-10, dtype=wide(dtype))
-    got = machine.product(*place(row), torch.empty(1, 5, n, dtype=dtype), a, b, row_scale=scale)
+    got = machine.product(*place(configuration), torch.empty(1, 5, n, dtype=dtype), a, b, row_scale=scale)
     assert bool((got == 256).all())

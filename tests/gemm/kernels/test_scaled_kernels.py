@@ -1,4 +1,4 @@
-"""The rows of 8-bit numbers, executed by the machine model: every pattern, every scale, ragged shapes, layouts."""
+"""The kernels of 8-bit numbers under the machine model: every pattern, every scale, ragged shapes, layouts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import gpukern
-from tests.gemm.kernels.test_kernels import GPU_ROWS, place
+from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, place
 from tests.oracle import products
 from tests.oracle.float8 import (
     FORMATS,
@@ -32,14 +32,14 @@ from tests.platform.machine import SCHEDULES, Schedule
 
 # Ordinary cores and Ada's tensor cores; those that take what TMA brings have tests of their own
 # (test_hopper_scaled_kernels.py).
-EIGHT = [row for row in GPU_ROWS if "float8_e4m3fn" in row.types]
-ORDINARY = [row for row in EIGHT if row.name.startswith("simt/")]
-ADA = [row for row in EIGHT if row.name.startswith("mma_sync/")]
-ROWS = ADA + ORDINARY
-by_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+EIGHT = [c for c in GPU_CONFIGURATIONS if "float8_e4m3fn" in c.types]
+ORDINARY = [c for c in EIGHT if c.name.startswith("simt/")]
+ADA = [c for c in EIGHT if c.name.startswith("mma_sync/")]
+CONFIGURATIONS = ADA + ORDINARY
+by_configuration = pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=lambda c: c.name)
 
 
-def test_both_kinds_of_rows_are_here() -> None:
+def test_both_kinds_of_configurations_are_here() -> None:
     assert len(ADA) == len(ORDINARY) == 2
 
 
@@ -49,14 +49,14 @@ def test_both_kinds_of_rows_are_here() -> None:
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_every_pattern_is_widened_right(dtype: torch.dtype) -> None:
     """All of A's against the number 1, and all of B's; both tiles, so both ways to shared memory."""
-    for row, scale in itertools.product(ROWS if dtype in FORMATS[:2] else ORDINARY, (1.0, 4.0)):
-        numbers, one = patterns(dtype), torch.ones(1, 1).to(dtype if row in ORDINARY else FORMATS[0])
+    for configuration, scale in itertools.product(CONFIGURATIONS if dtype in FORMATS[:2] else ORDINARY, (1.0, 4.0)):
+        numbers, one = patterns(dtype), torch.ones(1, 1).to(dtype if configuration in ORDINARY else FORMATS[0])
         expected = torch.tensor([value(p, dtype) for p in range(256)], dtype=torch.float64) * scale
         by = torch.tensor(scale)
         for out, a, b in (
             (torch.empty(256, 1), numbers[:, None], one), (torch.empty(1, 256), one, numbers[None]),
         ):  # fmt: skip
-            got = machine.scaled(*place(row), out, a, b, by, torch.tensor(1.0)).flatten().double()
+            got = machine.scaled(*place(configuration), out, a, b, by, torch.tensor(1.0)).flatten().double()
             assert torch.equal(got.isnan(), expected.isnan())
             assert torch.equal(got[~got.isnan()], expected[~expected.isnan()])
 
@@ -84,35 +84,44 @@ def test_results_of_8_bits_are_rounded_as_torch_rounds(dtype: torch.dtype) -> No
 # ---- shapes and scales -----------------------------------------------------------------------------------------------
 
 
-def ragged(row: gpukern.selection.Row) -> Iterator[tuple[int, int, int]]:
-    bm, bn, bk = row.tile
+def ragged(configuration: gpukern.selection.Configuration) -> Iterator[tuple[int, int, int]]:
+    bm, bn, bk = configuration.tile
     yield from (
         (bm, bn, bk), (bm + 1, bn - 1, 2 * bk + 1), (1, bn + 3, bk - 1), (bm - 1, 1, 1), (5, 7, 0), (3, 130, 129),
         (130, 5, 255), (2 * bm + 3, bn + 1, 128), (9, 33, 300),
     )  # fmt: skip
 
 
-@by_row
+@by_configuration
 @pytest.mark.parametrize("kind", SCALES)
-def test_ragged_shapes_and_scales(row: gpukern.selection.Row, kind: str) -> None:
-    for number, (m, n, k) in enumerate(ragged(row)):
-        first, second = paired(row.name, FORMATS[number % 2], FORMATS[number // 2 % 2])
+def test_ragged_shapes_and_scales(configuration: gpukern.selection.Configuration, kind: str) -> None:
+    for number, (m, n, k) in enumerate(ragged(configuration)):
+        first, second = paired(configuration.name, FORMATS[number % 2], FORMATS[number // 2 % 2])
         a, b = whole(first, m, k), whole(second, k, n)
         if k == 0 and kind not in ("tensor", "row", "row, tensor"):
             continue
         one, two = scales(kind, m, n, k)
         for order, seed in SCHEDULES[::3]:
             got = machine.scaled(
-                *place(row), torch.empty(m, n), a, b, one, two, schedule=Schedule(order, seed), aligned=bool(seed % 2)
+                *place(configuration),
+                torch.empty(m, n),
+                a,
+                b,
+                one,
+                two,
+                schedule=Schedule(order, seed),
+                aligned=bool(seed % 2),
             )
             products.exactly_equal(got, exact(a, b, one, two))
     one, two = scales(kind, 20, 19, 300)
     a, b = whole(FORMATS[0], 20, 300), whole(FORMATS[1], 300, 19)
     for splits in (2, 3, 7):
-        got = machine.scaled(*place(row), torch.empty(20, 19), a, b, one, two, splits=splits)
+        got = machine.scaled(*place(configuration), torch.empty(20, 19), a, b, one, two, splits=splits)
         products.exactly_equal(got, exact(a, b, one, two))
-    if row in ORDINARY:  # others are NVIDIA's, whose warps have 32 lanes
-        got = machine.scaled(*place(row), torch.empty(20, 19), a, b, one, two, schedule=Schedule("pct", 9, wave=64))
+    if configuration in ORDINARY:  # others are NVIDIA's, whose warps have 32 lanes
+        got = machine.scaled(
+            *place(configuration), torch.empty(20, 19), a, b, one, two, schedule=Schedule("pct", 9, wave=64)
+        )
         products.exactly_equal(got, exact(a, b, one, two))
 
 
@@ -130,10 +139,10 @@ def strided(t: Tensor, kind: str) -> Tensor:
     return t
 
 
-@by_row
+@by_configuration
 @pytest.mark.parametrize("aligned", [False, True])
-def test_layouts(row: gpukern.selection.Row, aligned: bool) -> None:
-    bm, bn, bk = row.tile
+def test_layouts(configuration: gpukern.selection.Configuration, aligned: bool) -> None:
+    bm, bn, bk = configuration.tile
     kinds = ["rows", "columns", "gaps", "strided"]
     for left, right in itertools.product(kinds, kinds):
         for m, n, k in ((bm + 2, bn + 1, bk + 5), (16, 32, 160)):
@@ -141,15 +150,15 @@ def test_layouts(row: gpukern.selection.Row, aligned: bool) -> None:
             one, two = scales("1x128, 128x128", m, n, k)
             one = strided(one, "columns" if left == "columns" else "rows")  # torch's scales of A lie by columns
             got = machine.scaled(
-                *place(row), torch.empty(m, n), strided(a, left), strided(b, right), one, two, aligned=aligned
+                *place(configuration), torch.empty(m, n), strided(a, left), strided(b, right), one, two, aligned=aligned
             )
             products.exactly_equal(got, exact(a, b, one, two))
 
 
-@by_row
+@by_configuration
 @pytest.mark.parametrize("out", OUT)
-def test_results_bias_and_their_scale(row: gpukern.selection.Row, out: torch.dtype) -> None:
-    m, n, k = row.tile[0] + 1, row.tile[1] + 5, 40
+def test_results_bias_and_their_scale(configuration: gpukern.selection.Configuration, out: torch.dtype) -> None:
+    m, n, k = configuration.tile[0] + 1, configuration.tile[1] + 5, 40
     a, b = whole(FORMATS[0], m, k), whole(FORMATS[1], k, n)
     one, two = torch.tensor(0.5), torch.tensor(2.0)
     bias, by = torch.randint(-3, 4, (n,)).float(), torch.tensor(0.25)
@@ -157,35 +166,35 @@ def test_results_bias_and_their_scale(row: gpukern.selection.Row, out: torch.dty
     for given, splits, turned in ((None, 1, False), (bias, 1, True), (bias, 2, False)):
         target = torch.empty(n, m, dtype=out).t() if turned else torch.empty(m, n, dtype=out)
         got = machine.scaled(
-            *place(row), target, a, b, one, two, bias=given, scale_result=by if eight else None, splits=splits
+            *place(configuration), target, a, b, one, two, bias=given, scale_result=by if eight else None, splits=splits
         )
         expected = exact(a, b, one, two) + (0 if given is None else given.double())
         expected = (expected * 0.25 if eight else expected).float().to(out)
         assert torch.equal(got.float(), expected.float())
 
 
-@by_row
-def test_nan_and_infinity_stay_in_their_row_and_column(row: gpukern.selection.Row) -> None:
+@by_configuration
+def test_nan_and_infinity_stay_in_their_row_and_column(configuration: gpukern.selection.Configuration) -> None:
     a, b = whole(FORMATS[0], 20, 33).float(), torch.ones(33, 18)
     a[3, 32], b[5, 11] = math.nan, math.inf
     a[:, 5] = 1
     one = torch.tensor(1.0)
-    got = machine.scaled(*place(row), torch.empty(20, 18), a.to(FORMATS[0]), b.to(FORMATS[1]), one, one)
+    got = machine.scaled(*place(configuration), torch.empty(20, 18), a.to(FORMATS[0]), b.to(FORMATS[1]), one, one)
     assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == 18
     rest = [i for i in range(20) if i != 3]
     assert bool(got[rest, 11].isinf().all()) and int(got.isinf().sum()) == 19
 
 
-@by_row
+@by_configuration
 @pytest.mark.parametrize("kind", SCALES)
-def test_rounding_is_within_the_bound(row: gpukern.selection.Row, kind: str) -> None:
+def test_rounding_is_within_the_bound(configuration: gpukern.selection.Configuration, kind: str) -> None:
     """float32's; and where tensor cores may cut to 14 bits, what they lose of 128 of k (docs/numerics.md)."""
     m, n, k = 33, 35, 700
     a, b = torch.randn(m, k).to(FORMATS[0]), torch.randn(k, n).to(FORMATS[0])
     one, two = (t * (1 + torch.rand_like(t)) for t in scales(kind, m, n, k))
-    got = machine.scaled(*place(row), torch.empty(m, n), a, b, one, two)
+    got = machine.scaled(*place(configuration), torch.empty(m, n), a, b, one, two)
     x, y = values(a) * spread(one, m, k), values(b) * spread(two.t(), n, k).t()
-    if row in ORDINARY:
+    if configuration in ORDINARY:
         verdict = products.judge(got, x @ y, x.abs() @ y.abs(), k)
         assert verdict, verdict.text
     else:
@@ -193,31 +202,31 @@ def test_rounding_is_within_the_bound(row: gpukern.selection.Row, kind: str) -> 
         assert not bool((~(error <= bound)).any())
 
 
-def error_of_long_sums(row: gpukern.selection.Row, fast: bool) -> float:
+def error_of_long_sums(configuration: gpukern.selection.Configuration, fast: bool) -> float:
     torch.manual_seed(1)
     a, b, one = torch.randn(32, 4096).to(FORMATS[0]), torch.randn(4096, 16).to(FORMATS[0]), torch.tensor(1.0)
-    got = machine.scaled(*place(row), torch.empty(32, 16), a, b, one, one, fast=fast)
+    got = machine.scaled(*place(configuration), torch.empty(32, 16), a, b, one, one, fast=fast)
     return float((got.double() - values(a) @ values(b)).abs().max())
 
 
-@pytest.mark.parametrize("row", ADA, ids=lambda row: row.name)
-def test_only_fast_sums_grow_coarser_with_k(row: gpukern.selection.Row) -> None:
+@pytest.mark.parametrize("configuration", ADA, ids=lambda c: c.name)
+def test_only_fast_sums_grow_coarser_with_k(configuration: gpukern.selection.Configuration) -> None:
     """The tensor cores' own sums (use_fast_accum) lose what 128 of k never do; blocks of scales are never fast."""
-    exactly, coarse = error_of_long_sums(row, fast=False), error_of_long_sums(row, fast=True)
+    exactly, coarse = error_of_long_sums(configuration, fast=False), error_of_long_sums(configuration, fast=True)
     assert exactly < 0.06 and coarse > 3 * exactly, (exactly, coarse)
     a, b = whole(FORMATS[0], 20, 300), whole(FORMATS[1], 300, 19)
     one, two = scales("1x128, 128x128", 20, 19, 300)
-    got = machine.scaled(*place(row), torch.empty(20, 19), a, b, one, two, fast=True)
+    got = machine.scaled(*place(configuration), torch.empty(20, 19), a, b, one, two, fast=True)
     products.exactly_equal(got, exact(a, b, one, two))
 
 
-@pytest.mark.parametrize("row", ADA, ids=lambda row: row.name)
-def test_tiles_keep_off_each_others_banks(row: gpukern.selection.Row) -> None:
+@pytest.mark.parametrize("configuration", ADA, ids=lambda c: c.name)
+def test_tiles_keep_off_each_others_banks(configuration: gpukern.selection.Configuration) -> None:
     a, b = whole(FORMATS[0], 128, 256), whole(FORMATS[1], 256, 128)
     one, count = torch.tensor(1.0), Schedule(count=True)
     machine.counts()
     machine.scaled(
-        *place(row), torch.empty(128, 128), a, b.t().contiguous().t(), one, one, aligned=True, schedule=count
+        *place(configuration), torch.empty(128, 128), a, b.t().contiguous().t(), one, one, aligned=True, schedule=count
     )
     shared = [c for c in machine.counts() if c.space == "shared"]
     assert shared and not [c for c in shared if c.passes != c.ideal]

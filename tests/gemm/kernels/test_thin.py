@@ -11,71 +11,100 @@ from torch import Tensor
 
 import gpukern
 from gpukern import _C
-from tests.gemm.kernels.test_kernels import GPU_ROWS, exact, filled, laid_out, place
+from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, exact, filled, laid_out, place
 from tests.gemm.kernels.thin import is_thin, shapes
 from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 
-ROWS = [row for row in GPU_ROWS if is_thin(row)]
+CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if is_thin(c)]
 TYPES = [torch.float16, torch.float32, torch.float64, torch.int8]
-CASES = [(row, t) for row in ROWS for t in TYPES if str(t).removeprefix("torch.") in row.types]
-IDS = [f"{row.name}-{str(t).removeprefix('torch.')}" for row, t in CASES]
-ROW_IDS = [row.name for row in ROWS]
+CASES = [(c, t) for c in CONFIGURATIONS for t in TYPES if str(t).removeprefix("torch.") in c.types]
+IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in CASES]
+CONFIGURATION_IDS = [c.name for c in CONFIGURATIONS]
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
-def test_every_number_of_vectors_length_and_depth(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
+def test_every_number_of_vectors_length_and_depth(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
     """Each under one schedule of eight in turn, the weights by rows and by columns."""
     schedules = itertools.cycle([*SCHEDULES, ("random", 7)])
-    for i, (m, n, k) in enumerate(shapes(row)):
+    for i, (m, n, k) in enumerate(shapes(configuration)):
         a, b = filled(dtype, 1, m, k, k=k), filled(dtype, 1, k, n, k=k)
         left, right = ("rows", "columns") if i // 2 % 2 else ("columns", "rows")
         order, seed = next(schedules)
         wave = 64 if i % 3 == 0 else 32
-        exact(row, laid_out(a, left), laid_out(b, right), schedule=Schedule(order, seed, wave), aligned=i % 4 > 0)
+        exact(
+            configuration,
+            laid_out(a, left),
+            laid_out(b, right),
+            schedule=Schedule(order, seed, wave),
+            aligned=i % 4 > 0,
+        )
 
 
 @pytest.mark.parametrize("wave", [32, 64])
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
-def test_every_way_to_share_k(row: gpukern.selection.Row, dtype: torch.dtype, wave: int) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
+def test_every_way_to_share_k(configuration: gpukern.selection.Configuration, dtype: torch.dtype, wave: int) -> None:
     """8 to 256 threads a row by rows, 4 to 32 side by side by columns."""
-    size, vectors = dtype.itemsize, row.tile[1]
+    size, vectors = dtype.itemsize, configuration.tile[1]
     for batch, long, k in ((1, 5, 40 // size), (1, 5, 260 // size), (2, 5, 3000 // size), (1, 20, 9000 // size)):
         w, x = filled(dtype, batch, long, k, k=k), filled(dtype, 1, k, vectors, k=k)
-        exact(row, w, x.expand(batch, k, vectors), schedule=Schedule("pct", 3, wave), aligned=True)
+        exact(configuration, w, x.expand(batch, k, vectors), schedule=Schedule("pct", 3, wave), aligned=True)
     w, x = filled(dtype, 1, 9, 48, k=48), filled(dtype, 1, 48, vectors, k=48)  # one matrix, many times
     out = torch.empty(3, 9, vectors, dtype=dtype)
-    exact(row, w.expand(3, 9, 48), x.expand(3, 48, vectors), out, schedule=Schedule("pct", 4, wave), aligned=True)
+    exact(
+        configuration,
+        w.expand(3, 9, 48),
+        x.expand(3, 48, vectors),
+        out,
+        schedule=Schedule("pct", 4, wave),
+        aligned=True,
+    )
 
 
-@pytest.mark.parametrize("row", ROWS, ids=ROW_IDS)
-def test_many_matrices_leave_each_of_them_fewer_threads(row: gpukern.selection.Row) -> None:
-    w, x = filled(torch.float32, 530, 5, 300, k=300), filled(torch.float32, 1, 300, row.tile[1], k=300)
-    exact(row, w, x.expand(530, 300, row.tile[1]), schedule=Schedule("fifo", check=False), aligned=True)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=CONFIGURATION_IDS)
+def test_many_matrices_leave_each_of_them_fewer_threads(configuration: gpukern.selection.Configuration) -> None:
+    w, x = filled(torch.float32, 530, 5, 300, k=300), filled(torch.float32, 1, 300, configuration.tile[1], k=300)
+    exact(
+        configuration,
+        w,
+        x.expand(530, 300, configuration.tile[1]),
+        schedule=Schedule("fifo", check=False),
+        aligned=True,
+    )
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=IDS)
-def test_rows_that_overlap_and_rows_that_are_not_aligned(row: gpukern.selection.Row, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
+def test_rows_that_overlap_and_rows_that_are_not_aligned(
+    configuration: gpukern.selection.Configuration, dtype: torch.dtype
+) -> None:
     """A window that slides over a signal has two unit strides; a row of 33 elements starts anywhere."""
     signal = filled(dtype, 1, 100, k=48)
-    x = filled(dtype, 1, 48, row.tile[1], k=48)
+    x = filled(dtype, 1, 48, configuration.tile[1], k=48)
     for step in (1, 2, 5):
         windows = signal.unfold(1, 48, step)
-        exact(row, windows, x, aligned=True)
-        exact(row, windows, laid_out(x, "columns"), aligned=True)
-        exact(row, laid_out(x, "columns").transpose(1, 2), windows.transpose(1, 2), aligned=True)
+        exact(configuration, windows, x, aligned=True)
+        exact(configuration, windows, laid_out(x, "columns"), aligned=True)
+        exact(configuration, laid_out(x, "columns").transpose(1, 2), windows.transpose(1, 2), aligned=True)
     for k in (33, 47):
-        exact(row, filled(dtype, 2, 21, k, k=k), laid_out(filled(dtype, 2, k, row.tile[1], k=k), "columns"))
+        exact(
+            configuration,
+            filled(dtype, 2, 21, k, k=k),
+            laid_out(filled(dtype, 2, k, configuration.tile[1], k=k), "columns"),
+        )
 
 
-@pytest.mark.parametrize("row", ROWS, ids=ROW_IDS)
-def test_the_order_of_a_sum_is_the_problems_alone(row: gpukern.selection.Row) -> None:
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=CONFIGURATION_IDS)
+def test_the_order_of_a_sum_is_the_problems_alone(configuration: gpukern.selection.Configuration) -> None:
     """Bitwise the same under every schedule."""
-    a, b = fills.normal(1, 37, 1100), fills.normal(1, 1100, row.tile[1])
+    a, b = fills.normal(1, 37, 1100), fills.normal(1, 1100, configuration.tile[1])
     first: Tensor | None = None
     for order, seed in SCHEDULES:
-        got = machine.product(*place(row), torch.empty(1, 37, row.tile[1]), a, b, schedule=Schedule(order, seed))
+        got = machine.product(
+            *place(configuration), torch.empty(1, 37, configuration.tile[1]), a, b, schedule=Schedule(order, seed)
+        )
         first = got if first is None else first
         assert torch.equal(first, got)
 

@@ -1,27 +1,27 @@
-"""Rows that take only results with a thin side: what tests make of a shape for them."""
+"""Configurations that take only results with a thin side: what tests make of a shape for them."""
 
 from __future__ import annotations
 
 import itertools
 
-from gpukern.selection import Row
+from gpukern.selection import Configuration
 
 LONG = [1, 7, 8, 9, 33, 257]
 DEPTHS = [0, 1, 7, 8, 31, 32, 33, 255, 256, 257, 1030]
 
 
-def is_thin(row: Row) -> bool:
-    return row.name.startswith("skinny/")
+def is_thin(configuration: Configuration) -> bool:
+    return configuration.name.startswith("skinny/")
 
 
-def side(row: Row, n: int) -> int:
-    """n, or as many vectors as the row takes where that is less."""
-    return min(n, row.tile[1]) if is_thin(row) else n
+def side(configuration: Configuration, n: int) -> int:
+    """n, or as many vectors as the configuration takes where that is less."""
+    return min(n, configuration.tile[1]) if is_thin(configuration) else n
 
 
-def shapes(row: Row) -> list[tuple[int, int, int]]:
+def shapes(configuration: Configuration) -> list[tuple[int, int, int]]:
     """(m, n, k): every number of vectors, long side and depth, in pairs that all occur; either side is the thin one."""
-    vectors = list(range(1, row.tile[1] + 1))
+    vectors = list(range(1, configuration.tile[1] + 1))
     found = []
     for i, (long, k) in enumerate(itertools.product(LONG, DEPTHS)):
         thin = vectors[(i + i // len(vectors)) % len(vectors)]

@@ -1,8 +1,8 @@
-"""Faults planted in the rows of wgmma and TMA; hopper_mutants.py plants them, test_hopper_mutants.py looks for them."""
+"""Faults planted in the kernels of wgmma and TMA; hopper_mutants.py plants, test_hopper_mutants.py looks."""
 
 from __future__ import annotations
 
-PARAMS, PRODUCER, CONSUMER, PROMOTION, EPILOGUE, KERNEL, ROWS = (
+PARAMS, PRODUCER, CONSUMER, PROMOTION, EPILOGUE, KERNEL, CONFIGURATIONS = (
     f"gemm/arch/wgmma/{name}"
     for name in (
         "params.cuh", "producer.cuh", "consumer.cuh", "promotion.cuh", "epilogue.cuh", "kernel.cuh", "configurations.h",
@@ -140,24 +140,34 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("the peer's barriers may not be there", KERNEL, "  if (w.cluster > 1) {  //", "  if (w.cluster > 2) {  //"),
     ("nobody waits for the barriers", KERNEL, "    syncthreads();\n", ""),
     ("warps share their staging", KERNEL, "(group * 4 + warp) * 4096", "warp * 4096"),
-    ("a half has the lines of the whole", ROWS, "/ (half ? 2 : 1)", "/ 1"),
+    ("a half has the lines of the whole", CONFIGURATIONS, "/ (half ? 2 : 1)", "/ 1"),
     (
         "ranges leave the last k out",
-        ROWS,
+        CONFIGURATIONS,
         "range_steps = ceil_div(steps, data.splits)",
         "range_steps = steps / data.splits",
     ),
-    ("ranges without k are added", ROWS, "  data.splits = static_cast<int>(ceil_div(steps, range_steps));\n", ""),
-    ("matrices never lie inside lines", ROWS, "o.matrices_inside = matrix < line;", "o.matrices_inside = false;"),
-    ("a residual is forgotten", ROWS, "!e.addend && !e.residual &&", "!e.addend &&"),
+    (
+        "ranges without k are added",
+        CONFIGURATIONS,
+        "  data.splits = static_cast<int>(ceil_div(steps, range_steps));\n",
+        "",
+    ),
+    (
+        "matrices never lie inside lines",
+        CONFIGURATIONS,
+        "o.matrices_inside = matrix < line;",
+        "o.matrices_inside = false;",
+    ),
+    ("a residual is forgotten", CONFIGURATIONS, "!e.addend && !e.residual &&", "!e.addend &&"),
     (
         "A and B are exchanged, their addresses not",
-        ROWS,
+        CONFIGURATIONS,
         "t ? transposed(given_data) : given_data",
         "given_data",
     ),
     # ---- other types
-    ("float32 is cut, not rounded", ROWS, "f.to_tf32 = to_tf32;", ""),
+    ("float32 is cut, not rounded", CONFIGURATIONS, "f.to_tf32 = to_tf32;", ""),
     (
         "the second half of a warpgroup's rows is the first",
         PROMOTION,
@@ -245,10 +255,10 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("the second 64 rows are the first", TERMS, "S::rows_of(group, i)", "S::rows_of(group, 0 * i)"),
     ("B's term is the one of A", PRODUCER, "b{tile.batch, terms.b}", "b{tile.batch, terms.a}"),
     ("A's second stage is the first of its step", PRODUCER, "load(k + part,", "load(k,"),
-    ("the one matrix of B is walked", ROWS, "o.batched = from.term > 1;", "o.batched = true;"),
+    ("the one matrix of B is walked", CONFIGURATIONS, "o.batched = from.term > 1;", "o.batched = true;"),
     (
         "the next term is the next matrix",
-        ROWS,
+        CONFIGURATIONS,
         "terms * p.batches, static_cast<int>(p.batches)}",
         "terms * p.batches, 1}",
     ),
@@ -282,8 +292,13 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
         "index = blockIdx.x / blocks_together(w)",
         "index = blockIdx.x / w.cluster",
     ),
-    ("a range goes out by TMA alone", ROWS, "w.by_tma = !in_cluster && ends_by_tma", "w.by_tma = ends_by_tma"),
-    ("a cluster has as many tiles as ranges", ROWS, "(in_cluster ? 1 : data.splits)", "data.splits"),
+    (
+        "a range goes out by TMA alone",
+        CONFIGURATIONS,
+        "w.by_tma = !in_cluster && ends_by_tma",
+        "w.by_tma = ends_by_tma",
+    ),
+    ("a cluster has as many tiles as ranges", CONFIGURATIONS, "(in_cluster ? 1 : data.splits)", "data.splits"),
     # ---- copies of operands
     ("a tile is read before it is whole", PACK, "  syncthreads();\n", ""),
     ("k behind the end of a line is read", PACK, "(line < lines ? ks - k : 0)", "(line < lines ? each : 0)"),
@@ -299,7 +314,7 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("a packet is written along k", PACK, "(inner + e, outer)] =", "(outer, inner + e)] ="),
     ("every tile is the first of its line", PACK, "(tile - row * s.across) * side", "0 * side"),
     ("the tiles below are the first", PACK, "(row - matrix * s.down) * side", "0 * side"),
-    ("A's copy is read as A lay", ROWS, "a{data.a, q.a, q.batch}", "a{data.a, p.a, q.batch}"),
+    ("A's copy is read as A lay", CONFIGURATIONS, "a{data.a, q.a, q.batch}", "a{data.a, p.a, q.batch}"),
     ("B is brought from where it was", PACK, "  if (b.matrices) data.b = w.b.to;\n", ""),
     ("lines of a copy are not padded", OPERANDS, "ceil_div(p.k, each) * each", "p.k"),
     ("one matrix is copied for all", OPERANDS, "l.batch == 0 ? 1 : p.batch", "1"),

@@ -3,7 +3,7 @@
 #if GPUKERN_MUTANT_TERMS
 #include "gemm/arch/mma_sync/term_configurations.h"
 #else
-#include "mutant_row.h"
+#include "mutant_configuration.h"
 #endif
 #include "mutant_split.h"
 

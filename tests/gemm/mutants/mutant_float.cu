@@ -1,6 +1,6 @@
 // A configuration of multiply-adds under the machine model, compiled from a tree in which one line is wrong
 // (test_folder_mutants.py).
-#include "mutant_row.h"
+#include "mutant_configuration.h"
 #include "mutant_split.h"
 
 namespace gpukern::gemm::mma_sync {

@@ -31,14 +31,14 @@ EMIT, SPLIT, SCHEDULE = "gemm/emit.cuh", "gemm/split/kernel.cuh", "gemm/schedule
 
 @dataclass(frozen=True)
 class Mutant:
-    """`right` in csrc/`file` becomes `wrong`.  tf32: seen in the float32 row, which reads tiles without ldmatrix."""
+    """`right` in csrc/`file` becomes `wrong`.  tf32: seen with float32, which reads tiles without ldmatrix."""
 
     what: str
     file: str
     right: str
     wrong: str
     tf32: bool = False
-    terms: bool = False  # in the row that multiplies bfloat16 terms
+    terms: bool = False  # in the configuration that multiplies bfloat16 terms
 
     @property
     def name(self) -> str:
@@ -379,12 +379,12 @@ def _listing(plant: Plant) -> str:
     """
     lines = machine_rules()
     shared: dict[str, str] = {}
-    for source in ("csrc/platform/model/harness_product.cpp", "tests/gemm/mutants/no_rows.cpp"):
+    for source in ("csrc/platform/model/harness_product.cpp", "tests/gemm/mutants/no_configurations.cpp"):
         name = Path(source).stem
         shared[name] = (MUTANT_FOLDER / f"{name}.o").as_posix()
         command = f"{build.compiler()} {build.flags()} -O2 -MMD -MF {shared[name]}.d -c {source} -o {shared[name]}"
         lines += [f"build {shared[name]}: cc {source}", f"  cmd = {command}"]
-    harness = " ".join(shared[name] for name in ("harness_product", "no_rows"))
+    harness = " ".join(shared[name] for name in ("harness_product", "no_configurations"))
     common = []
     for source in plant.common:
         out = (FOLDER.parent / plant.name / f"{Path(source).stem}.o").as_posix()

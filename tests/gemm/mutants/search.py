@@ -22,12 +22,12 @@ Cases = Callable[[], Iterator[Case]]
 Wrong = Callable[[Case, int], str]  # what is wrong with a case under the schedule of a seed, or ""
 
 
-def row_for(folder: int, dtype: torch.dtype) -> int:
-    """The first row of a folder that is for a type: a library of mutants has one row, whatever its number, and the
-    model asks the table whether a row is for a call."""
+def index_for(folder: int, dtype: torch.dtype) -> int:
+    """The first configuration of a folder that is for a type: a library of mutants has one, whatever its number, and
+    the model asks the table whether one is for a call."""
     names = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_configurations()))
-    rows = [r for r in _C.gemm_configurations() if r["name"].startswith(names[folder] + "/")]
-    return next(i for i, r in enumerate(rows) if str(dtype).removeprefix("torch.") in r["types"])
+    configurations = [r for r in _C.gemm_configurations() if r["name"].startswith(names[folder] + "/")]
+    return next(i for i, r in enumerate(configurations) if str(dtype).removeprefix("torch.") in r["types"])
 
 
 @contextmanager

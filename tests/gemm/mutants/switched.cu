@@ -6,7 +6,7 @@
 #include "gemm/arch/wgmma/configurations.h"
 #include "gemm/arch/wgmma/pack.cuh"
 #include "gemm/split/split.cu"
-#include "mutant_row.h"
+#include "mutant_configuration.h"
 
 namespace gpukern::gemm {
 

@@ -1,8 +1,8 @@
-"""Faults planted in the rows that multiply bfloat16 terms: what, the file, the right text and the wrong one."""
+"""Faults planted in what multiplies bfloat16 terms: what, the file, the right text and the wrong one."""
 
 from __future__ import annotations
 
-DIVIDE, TERMS, KERNEL, ROWS, LOOP = (
+DIVIDE, TERMS, KERNEL, CONFIGURATIONS, LOOP = (
     "gemm/divide.cuh",
     "gemm/terms.h",
     "gemm/arch/mma_sync/terms.cuh",
@@ -11,7 +11,12 @@ DIVIDE, TERMS, KERNEL, ROWS, LOOP = (
 )
 
 FAULTS = [
-    ("one product of terms is missing", ROWS, "term_products(p.precision)};", "term_products(p.precision) - 1};"),
+    (
+        "one product of terms is missing",
+        CONFIGURATIONS,
+        "term_products(p.precision)};",
+        "term_products(p.precision) - 1};",
+    ),
     ("the largest products come first", TERMS, "kPairs[9 - products + i]", "kPairs[8 - i]"),
     ("hi times lo is taken twice, lo times hi never", TERMS, "{2, 0}, {0, 2}", "{0, 2}, {0, 2}"),
     ("chunks of k are not added up apart", KERNEL, "if (then.first != now.first) {", "if (then.here == 0) {"),
@@ -76,7 +81,7 @@ FAULTS = [
     ("packets of an operand that is not aligned", DIVIDE, "unit == 1 && l.align >= 16}", "unit == 1}"),
     (
         "matrices of a batch that is one lie apart",
-        ROWS,
+        CONFIGURATIONS,
         "o.place.batches == 1 ? 0 : o.place.matrix()",
         "o.place.matrix()",
     ),

@@ -11,72 +11,76 @@ import torch
 
 from tests.gemm.kernels.far_strides import (
     FORMATS,
-    Row,
+    Subject,
     broadcast_cases,
     far_cases,
     order_cases,
-    row_of,
     said,
     said_of_sums,
+    subject_of,
 )
 from tests.gemm.mutants import far_stride_faults as faults
 from tests.gemm.mutants.switched import Fault, library, running
 
 F32, BF16, F64 = torch.float32, torch.bfloat16, torch.float64
-# The rows of switched.cu.
+# The configurations of switched.cu.
 R1, R8, C1, C8, SIMT, SM80, ORDINARY, DOUBLE, TERMS, HOPPER, ADA, EIGHT = (
-    row_of("skinny/r1", F32, 70, 1, 270), row_of("skinny/r8", BF16, 70, 5, 150), row_of("skinny/c1", F32, 140, 1, 100),
-    row_of("skinny/c8", BF16, 70, 5, 100), row_of("simt/s32x32", F32, 35, 33, 20),
-    row_of("mma_sync/h64x64", BF16, 67, 66, 72), row_of("mma_sync/f32x32", F32, 35, 33, 40),
-    row_of("mma_sync/m32x32", F64, 35, 33, 40), row_of("mma_sync/e64x64", F32, 67, 66, 72),
-    row_of("wgmma/p64x64", BF16, 67, 66, 140), row_of("mma_sync/o64x64", FORMATS[0], 67, 66, 140),
-    row_of("simt/q32x32", FORMATS[0], 35, 33, 140),
+    subject_of("skinny/r1", F32, 70, 1, 270), subject_of("skinny/r8", BF16, 70, 5, 150),
+    subject_of("skinny/c1", F32, 140, 1, 100), subject_of("skinny/c8", BF16, 70, 5, 100),
+    subject_of("simt/s32x32", F32, 35, 33, 20),
+    subject_of("mma_sync/h64x64", BF16, 67, 66, 72), subject_of("mma_sync/f32x32", F32, 35, 33, 40),
+    subject_of("mma_sync/m32x32", F64, 35, 33, 40), subject_of("mma_sync/e64x64", F32, 67, 66, 72),
+    subject_of("wgmma/p64x64", BF16, 67, 66, 140), subject_of("mma_sync/o64x64", FORMATS[0], 67, 66, 140),
+    subject_of("simt/q32x32", FORMATS[0], 35, 33, 140),
 )  # fmt: skip
-ROWS = (R1, R8, C1, C8, SIMT, SM80, ORDINARY, DOUBLE, TERMS, HOPPER, ADA, EIGHT)
-ENDED = ROWS[:-2]
+SUBJECTS = (R1, R8, C1, C8, SIMT, SM80, ORDINARY, DOUBLE, TERMS, HOPPER, ADA, EIGHT)
+ENDED = SUBJECTS[:-2]
 RINGS = (SM80, ORDINARY, DOUBLE)
-# What of a ring a row does not come to: elements of 4 bytes and more are copied one by one, never through registers.
+# What of a ring a configuration does not come to: elements of 4 bytes and more are copied one by one, never through
+# registers.
 REGISTERS = frozenset({"the step of elements in 32 bits"})
 
-Seen = Callable[[Row], Iterator[str]]
+Seen = Callable[[Subject], Iterator[str]]
 
 
-def far(row: Row) -> Iterator[str]:
-    return (f"{what}: {words}" for what, case in far_cases(row) if (words := said(row, case)))
+def far(subject: Subject) -> Iterator[str]:
+    return (f"{what}: {words}" for what, case in far_cases(subject) if (words := said(subject, case)))
 
 
-def broadcast(row: Row) -> Iterator[str]:
-    return (f"{what}: {words}" for what, case in broadcast_cases(row) if (words := said(row, case)))
+def broadcast(subject: Subject) -> Iterator[str]:
+    return (f"{what}: {words}" for what, case in broadcast_cases(subject) if (words := said(subject, case)))
 
 
-def order(row: Row) -> Iterator[str]:
-    return (f"{what}: {words}" for what, case, expects in order_cases(row) if (words := said(row, case, expects)))
+def order(subject: Subject) -> Iterator[str]:
+    return (
+        f"{what}: {words}" for what, case, expects in order_cases(subject) if (words := said(subject, case, expects))
+    )
 
 
 PARTS = {SM80: 32, TERMS: 32, HOPPER: 16}  # rows of a part of columns' sums that a warp makes
 
 
-def sums(row: Row) -> Iterator[str]:
-    for part_rows, splits in [(4, 2)] + ([(PARTS[row], 1)] if row in PARTS else []):
-        if words := said_of_sums(row, part_rows, splits):
+def sums(subject: Subject) -> Iterator[str]:
+    for part_rows, splits in [(4, 2)] + ([(PARTS[subject], 1)] if subject in PARTS else []):
+        if words := said_of_sums(subject, part_rows, splits):
             yield f"{part_rows} rows a part: {words}"
 
 
-PLANTED: list[tuple[Fault, Row, Seen]] = []
+PLANTED: list[tuple[Fault, Subject, Seen]] = []
 
 
-def plant(kinds: list[Fault], rows: tuple[Row, ...], seen: Seen, unless: frozenset[str] = frozenset()) -> None:
-    PLANTED.extend((fault, row, seen) for fault in kinds for row in rows if fault.what not in unless)
+def plant(kinds: list[Fault], subjects: tuple[Subject, ...], seen: Seen, unless: frozenset[str] = frozenset()) -> None:
+    PLANTED.extend((fault, subject, seen) for fault in kinds for subject in subjects if fault.what not in unless)
 
 
-def in_turn(kinds: list[Fault], rows: tuple[Row, ...], seen: Seen) -> None:
+def in_turn(kinds: list[Fault], subjects: tuple[Subject, ...], seen: Seen) -> None:
     """One text serves every folder: each fault in one of them, so that every folder has some."""
     for i, fault in enumerate(kinds):
-        plant([fault], (rows[i % len(rows)],), seen)
+        plant([fault], (subjects[i % len(subjects)],), seen)
 
 
-MANY = tuple(row for row in ENDED if row not in (R1, C1))  # more than one column
-PACKETS = tuple(row for row in MANY if row.folder != "skinny")  # and neighbours of it
+MANY = tuple(subject for subject in ENDED if subject not in (R1, C1))  # more than one column
+PACKETS = tuple(subject for subject in MANY if subject.folder != "skinny")  # and neighbours of it
 FIRST_K = frozenset(f.what for f in faults.BY_ROWS if "first k" in f.what)
 plant(faults.BY_ROWS, (R1,), far)
 plant(faults.BY_ROWS, (R8,), far, FIRST_K)
@@ -109,7 +113,7 @@ plant(faults.ONE_BY_COLUMNS, (C1, C8), broadcast)
 plant(faults.ONE_SIMT, (SIMT,), broadcast)
 plant(faults.ONE_RING, RINGS, broadcast)
 plant(faults.ONE_TMA, (HOPPER,), broadcast)
-plant(faults.LAST_FIRST, ROWS, order)
+plant(faults.LAST_FIRST, SUBJECTS, order)
 in_turn(faults.OTHER_ENDS, MANY, order)  # one column with one scale hardly tells
 plant(faults.CLUSTER, (HOPPER,), order)
 plant(faults.BACKWARDS, (SIMT,), order)
@@ -130,14 +134,14 @@ def switched() -> ctypes.CDLL:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.id)
 def test_planted_fault_is_seen(fault: Fault, switched: ctypes.CDLL) -> None:
     with running(switched, FAULTS.index(fault) + 1):
-        missed = [row.id for one, row, seen in PLANTED if one is fault and next(seen(row), None) is None]
+        missed = [subject.id for one, subject, seen in PLANTED if one is fault and next(seen(subject), None) is None]
     assert not missed, f"{fault.what} is not seen in {', '.join(missed)}"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_no_false_alarm(row: Row, switched: ctypes.CDLL) -> None:
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.id)
+def test_no_false_alarm(subject: Subject, switched: ctypes.CDLL) -> None:
     """Among few of them: test_far_strides.py runs all, with the sources as they are."""
     with running(switched, 0):
-        found = [words for _, case in islice(far_cases(row), 2) if (words := said(row, case))]
-        found += [*order(row), *(sums(row) if row in ENDED else ())]
+        found = [words for _, case in islice(far_cases(subject), 2) if (words := said(subject, case))]
+        found += [*order(subject), *(sums(subject) if subject in ENDED else ())]
         assert not found, found[0]

@@ -41,8 +41,8 @@ def eight_cases() -> Iterator[Case]:
     yield {"a": a.float().to(FORMATS[1]), "b": b, "scales": scales("row", 70, 75, 700)}
 
 
-def wrong_of(row: str, case: Case, seed: int) -> str:
-    return wrong_scaled(case, seed, *place_of(row)) if "scales" in case else wrong(case, seed, row)
+def wrong_of(configuration: str, case: Case, seed: int) -> str:
+    return wrong_scaled(case, seed, *place_of(configuration)) if "scales" in case else wrong(case, seed, configuration)
 
 
 KINDS = {

@@ -1,4 +1,4 @@
-"""Faults planted in the rows of wgmma and TMA (hopper_faults.py): each is seen; without them all is quiet."""
+"""Faults planted in the kernels of wgmma and TMA (hopper_faults.py): each is seen; without them all is quiet."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.gemm.mutants.search import Case, is_seen, loaded
 from tests.oracle import fills
 from tests.oracle.float8 import FORMATS, exact, scales, whole
 
-ROWS = [r["name"] for r in _C.gemm_configurations() if r["name"].startswith("wgmma/")]
+CONFIGURATIONS = [r["name"] for r in _C.gemm_configurations() if r["name"].startswith("wgmma/")]
 FOLDER = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_configurations())).index("wgmma")
 NAMES = ("p64x64", "w256x128", "w128x192", "d128x16", "q128x16", "q256x128", "t128x64", "t256x128")
 TURNS, SHARES_A, NARROW, THIN, THIN_PROMOTING, PROMOTING, SMALL_TERMS, TERMS = (
-    ROWS.index(f"wgmma/{name}") for name in NAMES
+    CONFIGURATIONS.index(f"wgmma/{name}") for name in NAMES
 )
 SEEDS = 10
 
@@ -60,47 +60,54 @@ def cases() -> Iterator[Case]:
     # Batches, ranges, ends, other results.
     a, b = made(70, 20, 72, batch=3)
     inside = [lines(t).transpose(0, 1).contiguous().transpose(0, 1) for t in (a, result(a, b))]
-    yield {"a": inside[0], "b": columns(b), "row": TURNS, "cluster": 2, "out": inside[1]}
-    yield {"a": lines(a), "b": columns(b[:1]).expand(3, 72, 20), "row": TURNS, "out": lines(result(a, b))}
-    yield {"a": lines(a), "b": columns(b), "row": THIN, "out": lines(result(a, b))}
-    yield {"a": columns(b).transpose(1, 2), "b": lines(a).transpose(1, 2), "row": THIN, "out": result(b.mT, a.mT)}
+    yield {"a": inside[0], "b": columns(b), "index": TURNS, "cluster": 2, "out": inside[1]}
+    yield {"a": lines(a), "b": columns(b[:1]).expand(3, 72, 20), "index": TURNS, "out": lines(result(a, b))}
+    yield {"a": lines(a), "b": columns(b), "index": THIN, "out": lines(result(a, b))}
+    yield {"a": columns(b).transpose(1, 2), "b": lines(a).transpose(1, 2), "index": THIN, "out": result(b.mT, a.mT)}
     residual = fills.integers(3, 70, 20, k=9, dtype=torch.bfloat16)
-    end = {"row": TURNS, "out": lines(result(a, b)), "residual": residual, "activation": "relu"}
+    end = {"index": TURNS, "out": lines(result(a, b)), "residual": residual, "activation": "relu"}
     yield {"a": lines(a), "b": columns(b), **end}
     yield {"a": lines(a), "b": columns(b), **end, "residual": None}
     yield {"a": lines(a), "b": columns(b), **end, "activation": "none"}
     a, b = made(66, 40, 64 * 4 + 1, batch=2)
     for splits in (2, 3, 7):
-        yield {"a": lines(a), "b": columns(b), "row": TURNS, "splits": splits, "out": result(a, b)}
-    for splits, row in ((2, TURNS), (3, THIN), (3, TURNS), (5, THIN)):
-        yield {"a": lines(a), "b": columns(b), "row": row, "splits": splits, "cluster": -1, "out": lines(result(a, b))}
+        yield {"a": lines(a), "b": columns(b), "index": TURNS, "splits": splits, "out": result(a, b)}
+    for splits, index in ((2, TURNS), (3, THIN), (3, TURNS), (5, THIN)):
+        yield {
+            "a": lines(a),
+            "b": columns(b),
+            "index": index,
+            "splits": splits,
+            "cluster": -1,
+            "out": lines(result(a, b)),
+        }
     # Fewer blocks than tiles, a ring that goes round, a tile beyond the edge.
     a, b = made(150, 70, 64 * 11 + 9)
     for cluster in (1, 2):
-        few = {"row": TURNS, "processors": 2, "cluster": cluster, "out": lines(result(a, b))}
+        few = {"index": TURNS, "processors": 2, "cluster": cluster, "out": lines(result(a, b))}
         yield {"a": lines(a), "b": columns(b), **few}
         yield {"a": columns(a), "b": columns(b), "alpha": 0.5, **few}
     a, b = made(200, 150, 64 * 5)
-    wide = {"row": SHARES_A, "processors": 2, "cluster": 2, "out": lines(result(a, b))}
+    wide = {"index": SHARES_A, "processors": 2, "cluster": 2, "out": lines(result(a, b))}
     yield {"a": columns(a), "b": columns(b), **wide}
     yield {"a": lines(a), "b": lines(b), **wide, "processors": 1, "cluster": 1}
     a, b = made(130, 198, 64 * 6)
-    yield {"a": lines(a), "b": columns(b), "row": NARROW, "processors": 2, "cluster": 2, "out": lines(result(a, b))}
+    yield {"a": lines(a), "b": columns(b), "index": NARROW, "processors": 2, "cluster": 2, "out": lines(result(a, b))}
     a, b = made(130, 130, 64)
-    yield {"a": lines(a), "b": lines(b), "row": SHARES_A, "out": result(a, b)}
+    yield {"a": lines(a), "b": lines(b), "index": SHARES_A, "out": result(a, b)}
 
 
 def scaled_cases() -> Iterator[Case]:
     """tf32 (of numbers that are no tf32), and float8: each kind of scales, ends, ranges, a ring that goes round."""
     numbers = 1 + torch.rand(1, 64, 40)
-    yield {"a": torch.eye(64)[None].contiguous(), "b": columns(numbers), "row": TURNS, "out": torch.empty(1, 64, 40)}
+    yield {"a": torch.eye(64)[None].contiguous(), "b": columns(numbers), "index": TURNS, "out": torch.empty(1, 64, 40)}
     e4m3 = FORMATS[0]
 
     def made(m: int, n: int, k: int, kind: str) -> Case:
         a, b = whole(e4m3, m, k), whole(e4m3, k, n)
         return {"a": padded(a), "b": padded(b.t()).t(), "out": torch.empty(m, n), "scales": scales(kind, m, n, k)}
 
-    few = {"row": THIN_PROMOTING, "processors": 1}
+    few = {"index": THIN_PROMOTING, "processors": 1}
     yield {**made(20, 150, 128 * 11 + 40, "1x128, 128x128"), **few}
     yield {**made(150, 18, 128 * 2 + 40, "1x128, 1x128"), **few, "processors": 4, "cluster": 2}
     yield {**made(150, 18, 128 * 4, "128x128, 1x128"), **few, "splits": 2}
@@ -108,7 +115,7 @@ def scaled_cases() -> Iterator[Case]:
     for m, n in ((20, 150), (150, 20)):
         yield {**made(m, n, 128, "row"), **few, "bias": bias[:n]}
         yield {**made(m, n, 128, "row"), **few, "bias": bias[:n], "out": torch.empty(n, m).t()}
-    yield {**made(270, 70, 128 * 6 + 9, "1x128, 128x128"), "row": PROMOTING, "processors": 2, "cluster": 2}
+    yield {**made(270, 70, 128 * 6 + 9, "1x128, 128x128"), "index": PROMOTING, "processors": 2, "cluster": 2}
 
 
 def term_cases() -> Iterator[Case]:
@@ -118,7 +125,7 @@ def term_cases() -> Iterator[Case]:
         a = torch.where(torch.rand(batch, m, k) < 4 / k, torch.randint(-(2**16) + 1, 2**16, (batch, m, k)), 0)
         return a.float(), torch.randint(0, 2, (batch, k, n)).float() * 2 - 1
 
-    few = {"row": SMALL_TERMS, "processors": 2, "precision": "bf16x3"}
+    few = {"index": SMALL_TERMS, "processors": 2, "precision": "bf16x3"}
     for cluster in (1, 2):
         a, b = made(140, 70, 300)
         yield {"a": a, "b": b, "out": result(a, b), **few, "cluster": cluster}
@@ -134,7 +141,7 @@ def term_cases() -> Iterator[Case]:
     b[0, 5, 1::2] = 1.0
     yield {"a": a, "b": b, "out": result(a, b), **few, "like": float("inf")}
     a, b = made(260, 30, 130)
-    yield {"a": a, "b": b, "out": result(a, b), **few, "row": TERMS}
+    yield {"a": a, "b": b, "out": result(a, b), **few, "index": TERMS}
 
 
 def packing_cases() -> Iterator[Case]:
@@ -142,31 +149,31 @@ def packing_cases() -> Iterator[Case]:
     a, b = factors(torch.bfloat16, 2, 70, 40, 150)
     across = odd(b.transpose(1, 2)).transpose(1, 2)  # a column of B is a line of k
     for x, y in ((odd(a), columns(b)), (lines(a), odd(b)), (odd_columns(a), odd(b)), (odd(a), across)):
-        yield {"a": x, "b": y, "row": TURNS, "out": result(a, b)}
+        yield {"a": x, "b": y, "index": TURNS, "out": result(a, b)}
     a, b = factors(torch.float32, 1, 40, 20, 40)
-    yield {"a": columns(a), "b": lines(b), "row": TURNS, "out": result(a, b)}
+    yield {"a": columns(a), "b": lines(b), "index": TURNS, "out": result(a, b)}
     x, y = whole(FORMATS[0], 150, 200), whole(FORMATS[0], 200, 20)
     yield {
-        "a": columns(x[None])[0], "b": odd(y[None])[0], "row": THIN_PROMOTING, "out": torch.empty(150, 20),
+        "a": columns(x[None])[0], "b": odd(y[None])[0], "index": THIN_PROMOTING, "out": torch.empty(150, 20),
         "scales": scales("tensor", 150, 20, 200),
     }  # fmt: skip
 
 
 def run_scaled(case: Case, schedule: gpukern.model.machine.Schedule) -> str:
-    row, a, b, (one, two) = case.pop("row"), case.pop("a"), case.pop("b"), case.pop("scales")
+    index, a, b, (one, two) = case.pop("index"), case.pop("a"), case.pop("b"), case.pop("scales")
     got = gpukern.model.machine.scaled(
-        FOLDER, row, case.pop("out"), a, b, one, two, **case, schedule=schedule, aligned=True
+        FOLDER, index, case.pop("out"), a, b, one, two, **case, schedule=schedule, aligned=True
     )
     expected = exact(a, b, one, two) + case.get("bias", torch.zeros(()))
     return "" if torch.equal(got, expected.to(got.dtype)) else "a wrong result"
 
 
-def exactly(row: int, t: Tensor) -> Tensor:
-    """In float64, what the row multiplies."""
-    return (t if t.dtype != torch.float32 or row in (SMALL_TERMS, TERMS) else to_nearest_even(t)).double()
+def exactly(index: int, t: Tensor) -> Tensor:
+    """In float64, what the configuration multiplies."""
+    return (t if t.dtype != torch.float32 or index in (SMALL_TERMS, TERMS) else to_nearest_even(t)).double()
 
 
-@gpukern.model.machine.unchecked()  # thin rows of wide results, too
+@gpukern.model.machine.unchecked()  # thin configurations of wide results, too
 def wrong(case: Case, seed: int) -> str:
     """What the model says, or that a result is wrong, or ""."""
     case = dict(case)
@@ -176,15 +183,15 @@ def wrong(case: Case, seed: int) -> str:
             return run_scaled(case, gpukern.model.machine.Schedule("pct", seed))
         except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
             return str(said)
-    row, a, b = case.pop("row"), case["a"], case["b"]
+    index, a, b = case.pop("index"), case["a"], case["b"]
     schedule = gpukern.model.machine.Schedule("pct", seed)
     try:
         got = gpukern.model.machine.product(
-            FOLDER, row, case.pop("out"), case.pop("a"), case.pop("b"), **case, schedule=schedule, aligned=True
+            FOLDER, index, case.pop("out"), case.pop("a"), case.pop("b"), **case, schedule=schedule, aligned=True
         )
     except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
         return str(said)
-    expected = case.get("alpha", 1) * (exactly(row, a) @ exactly(row, b))
+    expected = case.get("alpha", 1) * (exactly(index, a) @ exactly(index, b))
     if case.get("activation") == "relu":
         expected = expected.relu()
     if case.get("residual") is not None:

@@ -37,11 +37,11 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
 
 
 def compiled(mutant: Mutant) -> tuple[int, int]:
-    """The row of mutant.cu."""
+    """The configuration of mutant.cu."""
     return gpukern.model.configurations.place_of(TERMS if mutant.terms else SMALL[dtype_of(mutant)])
 
 
-def wrong(row: tuple[int, int], case: Case, seed: int) -> str:
+def wrong(place: tuple[int, int], case: Case, seed: int) -> str:
     """What the model says, or that a result is wrong, or ""."""
     a, b = case["a"], case["b"]
     expected = a.double() @ b.double()
@@ -50,7 +50,7 @@ def wrong(row: tuple[int, int], case: Case, seed: int) -> str:
     out = torch.empty(expected.shape, dtype=a.dtype)
     try:
         schedule = gpukern.model.machine.Schedule("pct", seed)
-        got, sums = gpukern.model.machine.product_with_sums(*row, out, **case, schedule=schedule)
+        got, sums = gpukern.model.machine.product_with_sums(*place, out, **case, schedule=schedule)
     except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
         return str(said)
     right = torch.equal(got, expected.to(a.dtype)) and torch.equal(sums, expected.sum(0).to(a.dtype))

@@ -1,4 +1,4 @@
-"""Faults planted in the rows of bfloat16 terms (term_faults.py), one at a time: each is seen; without, all is quiet."""
+"""Faults planted in what multiplies bfloat16 terms (term_faults.py): each is seen; without, all is quiet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults planted in the rows of complex and of 8-bit numbers: each is seen; without them all is quiet."""
+"""Faults planted in products of complex and of 8-bit numbers: each is seen; without them all is quiet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 import gpukern.model.machine
 from gpukern import _C
 from tests.gemm.kernels.test_kernels import filled
-from tests.gemm.mutants.search import Case, is_seen, loaded, row_for
+from tests.gemm.mutants.search import Case, index_for, is_seen, loaded
 from tests.gemm.mutants.type_mutants import COMPLEX, FLOAT8, NONE, PLANT, Mutant
 from tests.oracle.float8 import FORMATS, OUT, exact, patterns, powers, scales, values, whole
 
@@ -41,7 +41,7 @@ def wrong_complex(case: Case, seed: int) -> str:
     options = {key: value for key, value in case.items() if key not in ("a", "b")}
     try:
         got = gpukern.model.machine.product(
-            SIMT, row_for(SIMT, a.dtype), torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype), a, b,
+            SIMT, index_for(SIMT, a.dtype), torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype), a, b,
             **options, schedule=gpukern.model.machine.Schedule("pct", seed),
         )  # fmt: skip
     except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
@@ -72,13 +72,13 @@ def scaled_cases() -> Iterator[Case]:
         yield {"a": zeros, "b": zeros.expand(1, 400), "scales": (one, one), "bias": numbers, "out": dtype}
 
 
-def wrong_scaled(case: Case, seed: int, folder: int = SIMT, row: int | None = None) -> str:
+def wrong_scaled(case: Case, seed: int, folder: int = SIMT, index: int | None = None) -> str:
     """What the model says, or that a result is wrong, or ""."""
     a, b, (one, two) = case["a"], case["b"], case["scales"]
     out, bias, by = case.get("out", torch.float32), case.get("bias"), case.get("scale_result")
     try:
         got = gpukern.model.machine.scaled(
-            folder, row_for(folder, a.dtype) if row is None else row,
+            folder, index_for(folder, a.dtype) if index is None else index,
             torch.empty(a.shape[0], b.shape[1], dtype=out), a, b, one, two, bias=bias, scale_result=by,
             splits=case.get("splits", 1), fast=case.get("fast", False),
             schedule=gpukern.model.machine.Schedule("pct", seed),

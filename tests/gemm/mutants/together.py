@@ -11,7 +11,11 @@ from tests.gemm.mutants.mutants import Mutant, Plant
 from tests.gemm.mutants.switched import compiled
 from tests.platform.library import FOLDER, sources_read
 
-PLAIN = ("csrc/platform/model/harness_product.cpp", "tests/gemm/mutants/no_rows.cpp", "tests/gemm/mutants/switch.cpp")
+PLAIN = (
+    "csrc/platform/model/harness_product.cpp",
+    "tests/gemm/mutants/no_configurations.cpp",
+    "tests/gemm/mutants/switch.cpp",
+)
 
 
 def numbers(plant: Plant) -> dict[str, int]:

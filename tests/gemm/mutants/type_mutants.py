@@ -1,4 +1,4 @@
-"""Faults planted in what products of complex and of 8-bit numbers add to the SIMT rows, in the manner of mutants.py."""
+"""Faults planted in what products of complex and of 8-bit numbers add to simt, in the manner of mutants.py."""
 
 from __future__ import annotations
 

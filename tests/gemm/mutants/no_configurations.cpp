@@ -2,10 +2,10 @@
 #include "gemm/registry.h"
 
 namespace gpukern::gemm {
-#define GPUKERN_NO_ROWS(folder)                                                             \
+#define GPUKERN_NO_CONFIGURATIONS(folder)                                                             \
   namespace folder {                                                                        \
   __attribute__((weak)) int launch(int, const Problem&, const Data&, Stream) { return -1; } \
   }
-GPUKERN_GEMM_GPU_FOLDERS(GPUKERN_NO_ROWS)
-#undef GPUKERN_NO_ROWS
+GPUKERN_GEMM_GPU_FOLDERS(GPUKERN_NO_CONFIGURATIONS)
+#undef GPUKERN_NO_CONFIGURATIONS
 }  // namespace gpukern::gemm

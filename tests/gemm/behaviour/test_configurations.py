@@ -1,4 +1,4 @@
-"""Selection: an answer for every problem on every device, no dead row, limits kept, and the choices as they stand."""
+"""Selection: an answer for every problem on every device, none dead, limits kept, and the choices as they stand."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ def explain(
     return found
 
 
-ROWS = {row.name: row for row in gpukern.available(built=False)}
+CONFIGURATIONS = {c.name: c for c in gpukern.available(built=False)}
 
 
-PLACES = [row.name for row in gpukern.available(built=False)]
+PLACES = [c.name for c in gpukern.available(built=False)]
 
 
 @cache
@@ -100,25 +100,27 @@ def problems() -> NDArray[numpy.int64]:
 
 @cache
 def chosen(device: str) -> NDArray[numpy.int64]:
-    """(place of the row, ranges of k) of each of `problems()`."""
+    """(place of the configuration, ranges of k) of each of `problems()`."""
     found: NDArray[numpy.int64] = _C.gemm_choose(device, problems())
     return found
 
 
 @pytest.mark.parametrize("device", GPUS)
-def test_every_problem_has_a_row_that_takes_it(device: str) -> None:
+def test_every_problem_has_a_configuration_that_takes_it(device: str) -> None:
     assert len(problems()) >= 59_000
-    rows, splits = chosen(device).T
-    assert rows.min() >= 0, problems()[rows < 0][0]
+    places, splits = chosen(device).T
+    assert places.min() >= 0, problems()[places < 0][0]
     shared = _C.describe_device(device)["shared_bytes"]
-    for place in set(rows.tolist()):
-        row = ROWS[PLACES[place]]
-        mine = problems()[rows == place]
-        assert {DTYPES[t] for t in set(mine[:, 0].tolist())} <= set(row.types) and not row.name.startswith("host/")
-        assert row.shared_bytes <= shared, row
-        if row.adds_terms:
+    for place in set(places.tolist()):
+        configuration = CONFIGURATIONS[PLACES[place]]
+        mine = problems()[places == place]
+        assert {DTYPES[t] for t in set(mine[:, 0].tolist())} <= set(
+            configuration.types
+        ) and not configuration.name.startswith("host/")
+        assert configuration.shared_bytes <= shared, configuration
+        if configuration.adds_terms:
             assert (mine[:, 2] >= 2).all(), "float32 in terms, and nobody asked for it"
-        elif "tf32" in row.precisions:
+        elif "tf32" in configuration.precisions:
             single = mine[[DTYPES[t] == "float32" for t in mine[:, 0]]]
             assert (single[:, 2] == 1).all(), "float32 on tensor cores, and nobody allowed it"
     invariant = problems()[:, 3] == 1
@@ -127,15 +129,15 @@ def test_every_problem_has_a_row_that_takes_it(device: str) -> None:
     assert (problems()[splits > 1][:, 7] >= splits[splits > 1] * 64).all()
 
 
-def test_the_cpu_has_one_row() -> None:
+def test_the_cpu_has_one_configuration() -> None:
     for dtype, m, k in itertools.product(TYPES, SIDES, DEPTHS):
         found = explain(dtype, m, 64, k, "cpu")
-        assert found["row"] == found["would_run"] == "host/blas"
+        assert found["configuration"] == found["would_run"] == "host/blas"
 
 
-def test_no_row_is_dead() -> None:
+def test_no_configuration_is_dead() -> None:
     reached = {PLACES[place] for device in GPUS for place in set(chosen(device)[:, 0].tolist())}
-    assert reached | {"host/blas"} == set(ROWS), set(ROWS) - reached
+    assert reached | {"host/blas"} == set(CONFIGURATIONS), set(CONFIGURATIONS) - reached
 
 
 RUNS_ON = {"sm_80": ("sm_80", "sm_86", "sm_89"), "gfx11-generic": ("gfx1100",), "gfx12-generic": ("gfx1201",)}
@@ -148,7 +150,7 @@ def test_nothing_is_compiled_for_a_target_that_never_chooses_it() -> None:
     dead = []
     for target in (t for t in targets if not t.startswith("ptx")):
         reached = {PLACES[p] for device in RUNS_ON.get(target, (target,)) for p in set(chosen(device)[:, 0].tolist())}
-        for name in set(ROWS) - reached - {"host/blas"}:
+        for name in set(CONFIGURATIONS) - reached - {"host/blas"}:
             place = Path("csrc/gemm/arch", name.split("/")[0], sources[name])
             if target in rules.words_of(place):
                 dead.append(f"{target}: {name}")
@@ -156,15 +158,20 @@ def test_nothing_is_compiled_for_a_target_that_never_chooses_it() -> None:
 
 
 def test_limits_hold() -> None:
-    for row in ROWS.values():
-        if row.name.startswith(("simt/", "skinny/")):
-            assert row.shared_bytes <= 48 * 1024 and 64 <= row.threads <= 256
-        if row.name.startswith("simt/"):
-            assert row.tile[0] * row.tile[2] % row.threads == 0 and row.tile[1] * row.tile[2] % row.threads == 0
-        if row.name.startswith("mma_sync/"):  # Hopper gives a block 227 KB; sm_86, sm_89 and sm_120 give it 99
-            hopper = row.name.startswith("mma_sync/m")
-            assert row.shared_bytes <= (227 if hopper else 99) * 1024
-            assert (128 if row.tensor_cores else 64) <= row.threads <= 256
+    for configuration in CONFIGURATIONS.values():
+        if configuration.name.startswith(("simt/", "skinny/")):
+            assert configuration.shared_bytes <= 48 * 1024 and 64 <= configuration.threads <= 256
+        if configuration.name.startswith("simt/"):
+            assert (
+                configuration.tile[0] * configuration.tile[2] % configuration.threads == 0
+                and configuration.tile[1] * configuration.tile[2] % configuration.threads == 0
+            )
+        if configuration.name.startswith(
+            "mma_sync/"
+        ):  # Hopper gives a block 227 KB; sm_86, sm_89 and sm_120 give it 99
+            hopper = configuration.name.startswith("mma_sync/m")
+            assert configuration.shared_bytes <= (227 if hopper else 99) * 1024
+            assert (128 if configuration.tensor_cores else 64) <= configuration.threads <= 256
 
 
 def test_a_row_is_chosen_alike_whatever_the_other_rows_are() -> None:
@@ -190,14 +197,14 @@ def test_refusals_say_why() -> None:
     not_built = "no code was built for this device"
     assert full["would_run"] == ""
     assert dict(full["refusals"])["simt"] in ("an activation needs a floating type", not_built)
-    assert reasons.get("simt") == not_built or found["row"]
+    assert reasons.get("simt") == not_built or found["configuration"]
     huge = explain("float32", 2**40, 2**20, 16, "sm_90")
     assert huge["would_run"] == ""
 
 
 def test_a_device_with_more_processors_takes_smaller_tiles() -> None:
     def area(device: str) -> int:
-        tile = ROWS[explain("float32", 768, 768, 4096, device)["would_run"]].tile
+        tile = CONFIGURATIONS[explain("float32", 768, 768, 4096, device)["would_run"]].tile
         return tile[0] * tile[1]
 
     assert area("gfx942") <= area("sm_75")
@@ -215,13 +222,16 @@ def choices() -> str:
         number = DTYPES.index("float32" if dtype == "tf32" else dtype)
         problem = numpy.array([(number, number, dtype == "tf32", 0, 1, m, n, k, 0, 1, 16)])
         choices = [_C.gemm_choose(d, problem)[0] for d in devices]
-        rows = [PLACES[place] + (f"*{splits}" if splits > 1 else "") for place, splits in choices]
-        lines.append(f"{f'{dtype} {m} x {n} x {k}':32}" + " ".join(f"{r:19}" for r in rows))
+        names = [PLACES[place] + (f"*{splits}" if splits > 1 else "") for place, splits in choices]
+        lines.append(f"{f'{dtype} {m} x {n} x {k}':32}" + " ".join(f"{name:19}" for name in names))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def test_choices_are_as_they_stood() -> None:
-    """A change of the cost model shows here line by line; `python -m tests.gemm.behaviour.test_rows` writes them."""
+    """A change of the cost model shows here line by line.
+
+    `python -m tests.gemm.behaviour.test_configurations` writes them.
+    """
     assert choices() == GOLDEN.read_text()
 
 
