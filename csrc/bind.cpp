@@ -152,7 +152,7 @@ py::dict explain(const std::string& type, const std::array<int64_t, 4>& extents,
                   "would_run"_a = e.would_run, "refusals"_a = e.refusals, "cost"_a = e.cost, "splits"_a = e.splits,
                   "inside"_a = e.inside, "parts"_a = e.parts.count, "workspace"_a = e.workspace, "terms"_a = e.terms,
                   "tensor_cores"_a = e.tensor_cores, "parts_apart"_a = e.parts.apart, "apart"_a = e.apart,
-                  "ranked"_a = e.ranked, "measurement"_a = e.measurement);
+                  "on_cpu"_a = e.on_cpu, "ranked"_a = e.ranked, "measurement"_a = e.measurement);
 }
 
 // Many selections at once.  Each problem is (type, out, precision, batch-invariant, batch, m, n, k, layout of A, layout
@@ -192,12 +192,15 @@ py::array_t<int64_t> choose(const std::string& device, const Problems& problems)
 
 py::list gemm_configurations() {
   py::list all;
-  for (const gemm::ConfigurationDescription& c : gemm::configurations())
-    all.append(py::dict("name"_a = c.name, "source"_a = c.source, "types"_a = c.types, "targets"_a = c.targets,
-                        "tile"_a = py::make_tuple(c.bm, c.bn, c.bk), "threads"_a = c.threads,
-                        "shared_bytes"_a = c.shared, "lanes"_a = c.traits.lanes, "precisions"_a = c.precisions,
-                        "tensor_cores"_a = c.traits.tensor_cores, "multiplier"_a = c.traits.multiplier,
-                        "clock"_a = c.traits.clock));
+  for (const gemm::ConfigurationDescription& c : gemm::configurations()) {
+    const gemm::Traits& t = c.traits;
+    all.append(py::dict("name"_a = c.name, "folder"_a = c.folder, "source"_a = c.source, "types"_a = c.types,
+                        "targets"_a = c.targets, "tile"_a = py::make_tuple(c.bm, c.bn, c.bk), "threads"_a = c.threads,
+                        "shared_bytes"_a = c.shared, "lanes"_a = t.lanes, "precisions"_a = c.precisions,
+                        "tensor_cores"_a = t.tensor_cores, "multiplier"_a = t.multiplier, "clock"_a = t.clock,
+                        "vectors"_a = t.vectors, "tma"_a = t.tma, "overlaps"_a = t.overlaps,
+                        "part_rows"_a = t.part_rows));
+  }
   return all;
 }
 

@@ -106,8 +106,7 @@ class Recorder(TorchDispatchMode):
 
 def cycles(found: dict[str, Any]) -> float | None:
     """The cost of the configuration that would run; None where none would, and on the CPU, which counts no cycles."""
-    configuration: str = found["would_run"]
-    return None if not configuration or configuration.startswith("host/") else float(found["cost"])
+    return None if not found["would_run"] or found["on_cpu"] else float(found["cost"])
 
 
 def range_notes(found: dict[str, Any]) -> tuple[str, ...]:

@@ -204,10 +204,10 @@ def _precision(op: str, asked: str | None, dtype: torch.dtype) -> str:
 def _how_notes(found: dict[str, Any], extras: dict[str, Any]) -> tuple[str, ...]:
     """Notes where the configuration may surprise a caller of `precision=` or `batch_invariant=`."""
     notes = []
-    configuration, precision = found["configuration"] or found["would_run"], extras.get("precision")
-    if precision not in (None, "strict") and configuration.split("/")[0] in ("host", "simt", "skinny"):
+    runs, precision = found["configuration"] or found["would_run"], extras.get("precision")
+    if runs and precision not in (None, "strict") and "strict" in named(runs).precisions:
         notes.append(f"computed in strict float32 here, which is more exact than {precision}")
-    if extras.get("batch_invariant") and configuration.startswith("host/"):
+    if extras.get("batch_invariant") and found["on_cpu"]:
         notes.append("batch_invariant=True: each element is summed in the order of k, which is slower than the BLAS")
     return tuple(notes)
 
@@ -225,12 +225,11 @@ def _kept(extras: dict[str, Any], args: tuple[Any, ...], named: dict[str, Any]) 
 
 
 def _kept_notes(kept: str, found: dict[str, Any]) -> tuple[str, ...]:
-    configuration = found["configuration"] or found["would_run"]
-    if not kept or not configuration:
+    if not kept or not (found["configuration"] or found["would_run"]):
         return ()
     if kept == "result":
         return ("the gradient reads the result: nothing else is stored for it",)
-    if configuration.startswith("host/"):
+    if found["on_cpu"]:
         return ("the activation is an elementwise op, so that the pre-activation stays for the gradient",)
     where = "in a separate epilogue kernel" if found["apart"] else "by the product's own kernel"
     return (f"the pre-activation is stored {where}, for the gradient",)
@@ -280,22 +279,17 @@ def _explain_elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any],
     kind = _access(result, tensors)
     if device == "cpu":
         capability = _C.cpu_capability()
-        converted = sorted(
-            {str(t.dtype).removeprefix("torch.") for t in (*tensors, result)} - {"float32", "float64", "int64"}
-        )
-        notes = (
-            ("dense memory is read and written directly",)
-            if kind == "dense"
-            else ("rows are copied into blocks first",)
-        )
+        types = {str(t.dtype).removeprefix("torch.") for t in (*tensors, result)}
+        converted = sorted(types - {"float32", "float64", "int64"})
+        how = "dense memory is read and written directly" if kind == "dense" else "rows are copied into blocks first"
+        notes = (how,)
         if converted:
             notes = (f"{', '.join(converted)} is converted in blocks of 512 elements",)
         return Explanation(op, f"{problem}, {kind} access", f"cpu, {capability}", f"host/{capability}", notes=notes)
     _C.describe_device(device)
     built = any(targets for folder, targets in _targets().items() if folder.startswith("elementwise"))
-    return Explanation(
-        op, f"{problem}, {kind} access", device, "elementwise/gpu" if built else None, would_run="elementwise/gpu"
-    )
+    name = "elementwise/gpu"
+    return Explanation(op, f"{problem}, {kind} access", device, name if built else None, would_run=name)
 
 
 def _access(result: Tensor, tensors: list[Tensor]) -> str:
@@ -382,7 +376,10 @@ class Configuration:
     float32 ("strict", "tf32", "bf16x3" ..), empty if it has no float32.  tensor_cores: whether they multiply, and so
     may cut what they add.  multiplier: a name for what multiplies ("mma", "wgmma", "multiply-add"); configurations of
     one folder that share it add the products of an element in one order.  clock: of the device that its modelled
-    cycles are made for, in hertz; 0 if they only rank configurations.
+    cycles are made for, in hertz; 0 if they only rank configurations.  vectors: the most rows or columns of a result,
+    whichever are fewer; 0 if it serves any number.  tma: whether TMA brings its operands, and others are copied first.
+    overlaps: whether it may start before the kernel ahead of it has ended.  part_rows: rows of a part of a column's sum
+    that a warp of its kernel makes; 0 if a separate epilogue kernel makes the parts.
     """
 
     name: str
@@ -396,6 +393,20 @@ class Configuration:
     tensor_cores: bool = False
     multiplier: str = ""
     clock: float = 0.0
+    vectors: int = 0
+    tma: bool = False
+    overlaps: bool = False
+    part_rows: int = 0
+
+    @property
+    def folder(self) -> str:
+        """The kernel folder: what stands before the "/" of its name."""
+        return self.name.partition("/")[0]
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it is the CPU's."""
+        return self.targets == ("cpu",)
 
     @property
     def adds_terms(self) -> bool:
@@ -404,7 +415,7 @@ class Configuration:
 
     def __str__(self) -> str:
         where = " ".join(self.targets) or "not built"
-        if self.name.startswith("host/"):
+        if self.on_cpu:
             return f"{self.name}: {', '.join(self.types)}; {where}"
         tile = "x".join(map(str, self.tile))
         return f"{self.name}: tile {tile}, {self.threads} threads, {', '.join(self.types)}; {where}"

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gpukern import _C
+from gpukern import _C, selection
 from tests.gpu import launches
 from tests.platform import record
 from tests.platform.toolchains import rules
@@ -191,13 +191,13 @@ def environments() -> str:
 def place_of(name: str) -> str:
     """The folder of a configuration, or the source of it that has targets of its own."""
     sources = {r["name"]: r["source"] for r in _C.gemm_configurations()}
-    return "/".join(filter(None, ("gemm/arch", name.partition("/")[0], sources[name])))
+    return "/".join(filter(None, ("gemm/arch", selection.named(name).folder, sources[name])))
 
 
 def riskiest() -> str:
     """The launches of tests/gpu/launches.py, in their order."""
     lines = [
-        f"| {number} | `{launch.name}` on `wgmma/{launch.configuration}` | {launch.adds} | {launch.why} "
+        f"| {number} | `{launch.name}` on `{launch.configuration}` | {launch.adds} | {launch.why} "
         f"| `{launch.command}` |"
         for number, launch in enumerate(launches.LAUNCHES, 1)
     ]

@@ -180,6 +180,7 @@ Explanation explain(const Problem& p, const Device& d, std::string_view name) {
   const Choice best = select(p, d, built_for_all(), wanted, ranking);
   if (best) {
     e.would_run = full_name(best.folder, best.index);
+    e.on_cpu = best.folder == kHost;
     e.cost = cost_of(best, p, d);
     e.splits = splits_of(best, p, d);
     e.inside = e.splits > 1 && !ranges_in_memory(best, p, e.splits, d);

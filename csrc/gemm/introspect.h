@@ -38,6 +38,7 @@ struct Explanation {
   int64_t workspace = 0;                                      // bytes that a pass writes before it
   bool terms = false;                                         // that pass writes bfloat16 terms
   bool tensor_cores = false;                                  // multiply in `configuration`, else in `would_run`
+  bool on_cpu = false;                                        // what would run does, and so has no cycles
   bool apart = false;                                         // its sums go through memory and end in split/
   Parts parts;                                                // in which it sums D's columns
   bool ranked = false;                                        // a stored measurement decided

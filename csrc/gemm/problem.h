@@ -210,6 +210,10 @@ struct Traits {
   bool tensor_cores = false;    // what multiplies is one, and may cut what it adds
   const char* multiplier = "";  // a name for what multiplies, the same for configurations that add in one order
   double clock = 0;             // hertz of the device that its modelled cycles were made for; 0: they only rank
+  int vectors = 0;              // the most rows or columns of D, whichever are fewer; 0: any number
+  bool tma = false;             // TMA brings its operands; what it does not bring is copied first
+  bool overlaps = false;        // it may start before the kernel ahead of it has ended
+  int part_rows = 0;  // rows of a part of a column's sum that a warp makes, if D has more rows than columns; or 0
 };
 constexpr unsigned bit(Precision p) { return 1u << static_cast<int>(p); }
 constexpr unsigned kInTerms = bit(Precision::bf16x3) | bit(Precision::bf16x6) | bit(Precision::bf16x9);

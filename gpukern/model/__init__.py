@@ -20,6 +20,7 @@ from torch import Tensor
 from .. import _C, ops, selection
 from ..explanation import on_meta
 from . import machine
+from .configurations import place_of
 from .machine import LineCount, ModelError, Refused, Schedule
 
 __all__ = ["LineCount", "ModelError", "Refused", "Report", "Schedule", "run"]
@@ -135,7 +136,7 @@ def _product(
     given = dict(zip(names, args)) | rest
     positional = [given.pop(name) for name in names if name in given]
     p = build(*positional, **given)
-    configurations = [r for r in selection.available(built=False) if not r.name.startswith("host/")]
+    configurations = [c for c in selection.available(built=False) if not c.on_cpu]
     splits = 1
     if configuration is None:
         device = "sm_90" if plan.wave == 32 else "gfx942"
@@ -149,9 +150,7 @@ def _product(
         raise ValueError(f"there is no configuration {configuration!r}; known are {known}")
     if str(p.a.dtype).removeprefix("torch.") not in named.types:
         raise Refused(f"{configuration} takes {', '.join(named.types)}, not {p.a.dtype}")
-    folders = list(dict.fromkeys(r.name.split("/")[0] for r in configurations))
-    folder = named.name.split("/")[0]
-    place = folders.index(folder), [r.name for r in configurations if r.name.startswith(folder + "/")].index(named.name)
+    place = place_of(named.name)
     out = torch.empty(p.a.shape[0], p.a.shape[1], p.b.shape[2], dtype=p.a.dtype)
     if p.summed:
         saved = None if p.saved is None else p.saved[0]

@@ -6,24 +6,27 @@ from functools import cache
 
 import torch
 
-from .. import _C, selection
+from .. import selection
 
 
 @cache
+def _folders() -> dict[str, list[str]]:
+    """The configurations of each folder; both in the order of the tables."""
+    found: dict[str, list[str]] = {}
+    for c in selection.available(built=False):
+        found.setdefault(c.folder, []).append(c.name)
+    return found
+
+
 def configuration_at(folder: int, index: int) -> str:
     """The name of a configuration, from the index of its folder and its own."""
-    names = [str(r["name"]) for r in _C.gemm_configurations()]
-    folders = list(dict.fromkeys(name.split("/")[0] for name in names))
-    return [name for name in names if name.startswith(folders[folder] + "/")][index]
+    return list(_folders().values())[folder][index]
 
 
-@cache
 def place_of(name: str) -> tuple[int, int]:
     """The place of a configuration's folder, and its own in the folder's table: what the model is told."""
-    names = [str(r["name"]) for r in _C.gemm_configurations()]
-    folder = name.split("/")[0]
-    mine = [other for other in names if other.startswith(folder + "/")]
-    return list(dict.fromkeys(other.split("/")[0] for other in names)).index(folder), mine.index(name)
+    folder = selection.named(name).folder
+    return list(_folders()).index(folder), _folders()[folder].index(name)
 
 
 def precision_for(folder: int, place: int, dtype: torch.dtype) -> str:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpukern import bench, ops
+from gpukern import bench, ops, selection
 from gpukern.bench import cases, check, suites
 from gpukern.bench.operands import Pool
 
@@ -52,7 +52,7 @@ def test_every_product_is_right(spec: suites.Spec) -> None:
     verdict = case.judge(got, *inputs)
     assert verdict, verdict.text
     assert torch.allclose(got, case.rivals["torch"](*inputs), rtol=0.02, atol=0.05)
-    assert case.configuration().startswith("host/")
+    assert selection.named(case.configuration()).on_cpu
 
 
 def one(at: int, value: float) -> Callable[[Tensor], Tensor]:

@@ -86,7 +86,7 @@ def test_it_is_what_selection_says_over_the_clock() -> None:
     a = torch.empty(8192, 8192, dtype=torch.bfloat16, device="meta")
     said = selection.explain_quietly("mm", a, a, device="sm_90a")
     found = one("mm", 8192, 8192, 8192)
-    assert found.configuration == said.would_run and found.configuration.startswith("wgmma/") and said.cycles
+    assert found.configuration == said.would_run and gpukern.selection.named(found.configuration).tma and said.cycles
     assert found.seconds == pytest.approx(said.cycles / 1.7e9)
 
 
@@ -105,7 +105,7 @@ def test_strides_are_those_of_the_case() -> None:
     """A leading dimension of 1025 is nothing that TMA could bring."""
     for pad, brought in ((0, True), (1, False)):
         spec = Spec("s", "product", "mm", "bfloat16", (1024, 1024, 1024), "nn", pad=pad)
-        assert predict.predict(spec, H200).configuration.startswith("wgmma/") is brought
+        assert gpukern.selection.named(predict.predict(spec, H200).configuration).tma is brought
 
 
 def test_no_operand_is_allocated() -> None:
@@ -116,7 +116,7 @@ def test_no_operand_is_allocated() -> None:
 
 def test_a_forced_configuration_is_predicted_and_without_one_nothing() -> None:
     with gpukern.force("simt"):
-        assert one("mm", 1024, 1024, 1024).configuration.startswith("simt/")
+        assert gpukern.selection.named(one("mm", 1024, 1024, 1024).configuration).lanes == 0
     with gpukern.force("host"):
         found = one("mm", 1024, 1024, 1024)
     assert (found.configuration, found.seconds, found.ratio) == ("torch", None, None) and found.floor
@@ -206,7 +206,8 @@ def test_another_device_is_one_entry() -> None:
     slow = Device("sm_80", 1e9, {"bfloat16": 1e12}, 1e12)
     (spec,) = asked(["mm"], [(1024, 1024, 1024)], ["bfloat16"])
     found = predict.predict(spec, slow)
-    assert found.configuration.startswith("mma_sync/") and found.floor == pytest.approx(2 * 1024**3 / 1e12)
+    taken = gpukern.selection.named(found.configuration)
+    assert taken.tensor_cores and not taken.tma and found.floor == pytest.approx(2 * 1024**3 / 1e12)
     assert predict.title("slow", slow)[1] == "slow (sm_80): the model's cycles at 1 GHz"
 
 

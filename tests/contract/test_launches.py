@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import gpukern
+from gpukern.model.configurations import place_of
 from tests.gpu import launches, watch, words
 from tests.gpu.launches import LAUNCHES, SPAN, Launch, expected, operands, permutation
 from tests.oracle import products
@@ -22,16 +23,12 @@ ids = [launch.name for launch in LAUNCHES]
 
 
 def configuration(launch: Launch) -> gpukern.selection.Configuration:
-    (found,) = [r for r in gpukern.available(built=False) if r.name == f"wgmma/{launch.configuration}"]
-    return found
+    return gpukern.selection.named(launch.configuration)
 
 
 def place(launch: Launch) -> tuple[int, int]:
     """Folder and place in its table."""
-    names = [r.name for r in gpukern.available(built=False)]
-    folders = list(dict.fromkeys(name.split("/")[0] for name in names))
-    mine = [name for name in names if name.startswith("wgmma/")]
-    return folders.index("wgmma"), mine.index(configuration(launch).name)
+    return place_of(launch.configuration)
 
 
 def tiles(launch: Launch, sms: int) -> tuple[int, int]:
@@ -82,12 +79,12 @@ def test_the_configuration_takes_it_as_it_lies(launch: Launch) -> None:
     dtype = torch.float8_e4m3fn if launch.kind == "float8" else torch.bfloat16
     a, b = torch.empty(m, k, dtype=dtype, device="meta"), torch.empty(n, k, dtype=dtype, device="meta").t()
     one = torch.empty((), device="meta")
-    with gpukern.force(f"wgmma/{launch.configuration}*{launch.splits}"):
+    with gpukern.force(f"{launch.configuration}*{launch.splits}"):
         if launch.kind == "float8":
             found = gpukern.explain("scaled_mm", a, b, one, one, out_dtype=torch.float32, device="sm_90a")
         else:
             found = gpukern.explain("mm", a, b, device="sm_90a")
-    assert found.would_run == f"wgmma/{launch.configuration}" and found.splits == launch.splits
+    assert found.would_run == launch.configuration and found.splits == launch.splits
     assert not any("copied" in note for note in found.notes)
     assert any("by the blocks of a cluster" in note for note in found.notes) is (launch.name == "ranges")
 

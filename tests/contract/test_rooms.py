@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -331,3 +332,61 @@ def test_an_architecture_is_a_folder_and_a_line() -> None:
         outside = [p for p in sources() if ARCH / folder not in p.parents]
         where = [name(p) for p in outside if f"{folder}/tiles.h" in without_comments(p)]
         assert where == ["csrc/gemm/registry.h"], (folder, where)
+
+
+# Files that say by name what a configuration has to be or to show.
+STATES_BY_NAME = {
+    "tests/contract/test_rooms.py": "reads the folders' own files",
+    "tests/platform/promises.py": "which instructions the compiled kernels of each configuration have",
+    "tests/platform/test_inspection.py": "which of them a build without some of these instructions breaks",
+}
+READS_A_NAME = {
+    "startswith",
+    "removeprefix",
+    "match",
+    "fullmatch",
+    "search",
+    "findall",
+    "split",
+    "partition",
+    "compile",
+}
+
+
+def branches_on_a_folder(source: str, folders: Sequence[str]) -> list[int]:
+    """Lines of Python that ask which folder a name is of: by its beginning, by a pattern, or by the folder itself."""
+    one = "|".join(folders)
+    begins, pattern, whole = (re.compile(p) for p in (rf"\^?\(?({one})/[^: ]*", rf"({one})/.*[\\\[(|]", rf"({one})/?"))
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        words = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in READS_A_NAME:
+            given = [n for a in node.args for n in ast.walk(a) if isinstance(n, ast.Constant)]
+            hit = any(isinstance(n.value, str) and begins.fullmatch(n.value) for n in given)
+        elif isinstance(node, ast.Compare):
+            sides = ast.unparse(node)
+            asked = "folder" in sides or ".split('/')" in sides or ".partition('/')" in sides
+            left = node.left.value if isinstance(node.left, ast.Constant) else None
+            inside = isinstance(node.ops[0], (ast.In, ast.NotIn)) and bool(re.fullmatch(rf"({one})/", str(left)))
+            hit = inside or (asked and any(whole.fullmatch(w) for w in words))
+        else:
+            hit = isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(pattern.match(node.value))
+        if hit:
+            found.append(node.lineno)  # type: ignore[attr-defined]
+    return sorted(set(found))
+
+
+def test_python_asks_for_what_a_configuration_is_and_not_for_its_folder() -> None:
+    """Lanes, TMA, the multiplier and the like stand in a folder's table (Traits), so that a new folder is asked too."""
+    for line in (
+        'c.name.startswith("wgmma/")', 'name.startswith(("simt/", "skinny/r"))', 're.match(r"mma_sync/f", name)',
+        'c.folder == "simt"', 'name.split("/")[0] in ("host", "simt")', '"wgmma/" in key', r'Promise(r"simt/w\w+ f32")',
+    ):  # fmt: skip
+        assert branches_on_a_folder(line, arch_folders()), line
+    for line in ('found.would_run == "simt/s64x64"', 'gpukern.force("simt/s64x64*4")', 'clock.name == "host"'):
+        assert not branches_on_a_folder(line, arch_folders()), line
+    files = [p for room in ("gpukern", "benchmarks", "tests") for p in sorted((ROOT / room).rglob("*.py"))]
+    assert len(files) > 150
+    found = {name(p): branches_on_a_folder(text(p), arch_folders()) for p in files}
+    asked = {path: lines for path, lines in found.items() if lines}
+    assert asked.keys() == STATES_BY_NAME.keys(), asked

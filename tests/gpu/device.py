@@ -56,7 +56,7 @@ def types(configuration: Any) -> list[torch.dtype]:
 
 def takes_float8(configuration: Any) -> bool:
     """Whether it has scaled products in all layouts, with all scales; Hopper's have some (test_hopper.py)."""
-    return any(t.startswith("float8") for t in configuration.types) and not configuration.name.startswith("wgmma/")
+    return any(t.startswith("float8") for t in configuration.types) and not configuration.tma
 
 
 def how(configuration: Any, dtype: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def how(configuration: Any, dtype: Any) -> dict[str, Any]:
 def lined(configuration: Any, m: int, n: int, k: int) -> tuple[int, int, int]:
     """The shape, or for Hopper's configurations one whose thin side is thin and whose lines TMA brings without a
     copy."""
-    if not configuration.name.startswith("wgmma/"):
+    if not configuration.tma:
         return m, n, k
     n = min(n, 2 * configuration.tile[1]) if configuration.tile[1] <= 32 else n
     return tuple(-(-x // 16) * 16 for x in (m, n, k))  # type: ignore[return-value]
@@ -80,7 +80,7 @@ def serves(configuration: Any, op: str, *args: Any, **options: Any) -> bool:
     type."""
     import gpukern
 
-    if not configuration.name.startswith("wgmma/"):
+    if not configuration.tma:
         return True
     options = (how(configuration, args[0].dtype) if op == "mm" else {}) | options
     with gpukern.force(configuration.name):

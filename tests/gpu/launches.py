@@ -45,32 +45,34 @@ class Launch:
 
 
 LAUNCHES = (
-    Launch("one-tile", "p64x64", lambda sms: (64, 64, 64), "one block, one tile, one stage",
+    Launch("one-tile", "wgmma/p64x64", lambda sms: (64, 64, 64), "one block, one tile, one stage",
            "the driver takes the maps; the box, the swizzle, the descriptors and the fragments of D mean to the device "
            "what they mean to the model, and registers change hands (setmaxnreg)"),
-    Launch("ring", "p64x64", lambda sms: (64, 64, 33 * SPAN), "a ring that wraps, three times",
+    Launch("ring", "wgmma/p64x64", lambda sms: (64, 64, 33 * SPAN), "a ring that wraps, three times",
            "parities, stages given back and filled again: the first wait that can go on for ever"),
-    Launch("second-tile", "w128x256", lambda sms: (128, 256 * (sms + sms // 2), 6 * SPAN),
+    Launch("second-tile", "wgmma/w128x256", lambda sms: (128, 256 * (sms + sms // 2), 6 * SPAN),
            "blocks that come back for a second tile",
            "both warpgroups at one tile; the ring goes on across tiles while D leaves by TMA from a box that is filled "
            "again"),
-    Launch("turns", "p128x128", lambda sms: (128, 3 * 128 * sms, 7 * SPAN), "warpgroups in turns",
+    Launch("turns", "wgmma/p128x128", lambda sms: (128, 3 * 128 * sms, 7 * SPAN), "warpgroups in turns",
            "named barriers that one side only arrives at (bar.arrive): an order of arrivals that the model allows and "
            "a device does not would stop both"),
-    Launch("pair", "w128x256", lambda sms: (256, 256 * (sms // 2), 9 * SPAN), "clusters of two, multicast",
+    Launch("pair", "wgmma/w128x256", lambda sms: (256, 256 * (sms // 2), 9 * SPAN), "clusters of two, multicast",
            "each block brings half for both: remote arrivals, bytes counted that a peer sent, and a block that must "
            "not end before its peer's last arrival", cluster=2),
-    Launch("ranges", "d128x16", lambda sms: (16, 128, 16 * SPAN), "ranges added through distributed shared memory",
+    Launch("ranges", "wgmma/d128x16", lambda sms: (16, 128, 16 * SPAN),
+           "ranges added through distributed shared memory",
            "the cluster's barrier in ranges.cuh, to which threads without sums come too, so that none is counted which "
            "has ended; and reads of the shared memory of a block that must not have ended",
            splits=4, cluster=4),
-    Launch("promotion", "q256x128", lambda sms: (256, 128, 5 * 128), "two sets of sums, formats of 8 bits",
+    Launch("promotion", "wgmma/q256x128", lambda sms: (256, 128, 5 * 128), "two sets of sums, formats of 8 bits",
            "the most registers (232 a thread), sums made anew each stage while the other warpgroup multiplies",
            kind="float8"),
-    Launch("dependent", "p64x64", lambda sms: (256, 256, 4 * SPAN), "programmatic dependent launch",
+    Launch("dependent", "wgmma/p64x64", lambda sms: (256, 256, 4 * SPAN), "programmatic dependent launch",
            "each reads what the one before wrote: a load before griddepcontrol.wait is a wrong number now and then, "
            "so 200 in a row", kind="chain"),
-    Launch("graph", "p64x64", lambda sms: (256, 256, 4 * SPAN), "the same pair captured in a graph, a process's first",
+    Launch("graph", "wgmma/p64x64", lambda sms: (256, 256, 4 * SPAN),
+           "the same pair captured in a graph, a process's first",
            "maps and attributes are made while capturing; the edge between the nodes is a dependent launch's",
            kind="graph"),
 )  # fmt: skip
@@ -120,7 +122,7 @@ def try_on_device(launch: Launch) -> str:
     there = a.cuda(), b.t().contiguous().cuda().t()
     turn, turned = permutation(want.shape[1]).cuda(), want.flip(1)
     torch.cuda.synchronize()
-    with gpukern.force(f"wgmma/{launch.configuration}*{launch.splits}"):
+    with gpukern.force(f"{launch.configuration}*{launch.splits}"):
         if launch.kind == "float8":
             one = torch.ones((), device="cuda")
             got = gpukern.scaled_mm(*there, one, one, out_dtype=torch.float32)

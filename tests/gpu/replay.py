@@ -11,7 +11,6 @@ file where there is no GPU: products are then ATen's and no configuration is for
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from tests.oracle.ops import CASES, Case
 from tests.platform import machine, record
 
 DEVICE = os.environ.get("GPUKERN_GPU_DEVICE", "cuda")
+ON_CPU = next(c.name for c in gpukern.available() if c.on_cpu)
 GUARD = 4096  # bytes on each side, which must stay as they are
 CATALOGUE = gpukern._C.elementwise_catalogue()
 launches = 0
@@ -172,7 +172,7 @@ def product(
     wide = () if out.dtype == a.dtype else (out.dtype,)
     if precision or named(name).adds_terms:
         options["precision"] = precision or "bf16x6"  # as the model takes it
-    forced = "host" if DEVICE == "cpu" else f"{name}*{splits}"
+    forced = ON_CPU if DEVICE == "cpu" else f"{name}*{splits}"
     with gpukern.force(forced), tf32_allowed(name):
         if c is None and alpha == 1:
             gpukern.bmm(left, right, *wide, **options)
@@ -198,7 +198,7 @@ def scaled(
     left, right, one, two = (p.view for p in given)
     addend, last = (None if t is None else t.to(DEVICE) for t in (bias, scale_result))
     target = Placed(out, None, aligned=aligned)
-    with gpukern.force("host" if DEVICE == "cpu" else f"{name}*{splits}"):
+    with gpukern.force(ON_CPU if DEVICE == "cpu" else f"{name}*{splits}"):
         gpukern.scaled_mm(left, right, one, two, addend, last, out.dtype, fast, out=target.view)
     launches += 1
     record.RECORD.note("configurations", name)
@@ -234,6 +234,13 @@ def pytest_configure(config: pytest.Config) -> None:
         setattr(machine, function.__name__, function)
 
 
+def rounds(item: pytest.Item) -> bool:
+    """Whether a case multiplies float32 that is rounded first, or comes as terms by TMA."""
+    configuration = configuration_of(item)
+    single = item.callspec.params.get("dtype") == torch.float32  # type: ignore[attr-defined]
+    return single and (configuration.tma or "tf32" in configuration.precisions)
+
+
 def left_to_devices(item: pytest.Item) -> bool:
     """What ATen's products do not promise: an order of sums, tf32, an activation before the sum is rounded."""
     asked = getattr(item, "callspec", None)
@@ -242,8 +249,7 @@ def left_to_devices(item: pytest.Item) -> bool:
     return (
         "to_the_last_bit" in item.name
         or item.name.startswith(("test_float32_is_rounded", "test_promoted_sums", "test_only_fast_sums"))
-        or re.match(r"test_(ends|rounding_is_within_the_bound)\[wgmma/\w+-float32", item.name) is not None
-        or item.name.startswith("test_rounding_is_within_the_bound[mma_sync/t")
+        or (item.name.startswith(("test_ends[", "test_rounding_is_within_the_bound[")) and rounds(item))
         or (item.name.startswith("test_epilogues[") and steep)
     )
 

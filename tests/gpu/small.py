@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -136,17 +137,13 @@ def elementwise_runs() -> int:
 def main() -> int:
     torch.manual_seed(20)
     count = 0
-    for configuration in (
-        device.configurations() if DEVICE != "cpu" else [r for r in gpukern.available() if r.name.startswith("host/")]
-    ):
+    for configuration in device.configurations() if DEVICE != "cpu" else [c for c in gpukern.available() if c.on_cpu]:
         if DEVICE == "cpu":
-            configuration = gpukern.selection.Configuration(
-                configuration.name, configuration.types, configuration.targets, (8, 8, 8), 0, 0
-            )
+            configuration = replace(configuration, tile=(8, 8, 8))
         progress.begins(configuration.name)
         with gpukern.force(configuration.name):
             count += runs_of(configuration) + (scaled_runs(configuration) if device.takes_float8(configuration) else 0)
-            count += along_k_runs(configuration) if configuration.name.startswith("wgmma/") else 0
+            count += along_k_runs(configuration) if configuration.tma else 0
     count += elementwise_runs()
     print(f"{count} runs on small shapes, every result right")
     return 0

@@ -18,7 +18,7 @@ from tests.gpu.small import there
 from tests.oracle import fills, products
 from tests.oracle.float8 import FORMATS, SCALES, exact, scales, values, whole
 
-CONFIGURATIONS = [c for c in device.configurations() if c.name.startswith("wgmma/")]
+CONFIGURATIONS = [c for c in device.configurations() if c.tma]
 ALONG_K = (torch.float32, torch.int8, torch.uint8)
 CASES = [(c, t) for c in CONFIGURATIONS for t in ALONG_K if str(t).removeprefix("torch.") in c.types]
 TF32 = [c for c in CONFIGURATIONS if "float32" in c.types and not c.adds_terms]

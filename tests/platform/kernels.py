@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import gpukern
+from gpukern import _C
 from tests.platform import promises
 from tests.platform.toolchains import ROOT
 
@@ -84,9 +85,6 @@ def key_of(name: str) -> str:
     if ranges:
         kind = TYPES[ranges[1]]
         return f"split/sum <{'whole' if kind[0] in 'iu' else kind}>"
-    thin = re.search(r"gemm::skinny::by_(rows|columns)<([\w ]+), (\d)>", name)
-    if thin:
-        return f"skinny/{thin[1][0]}{thin[3]} {TYPES[thin[2]]}"
     rows = re.search(r"::rows<.*?common::(Own<.*Value|Own|Shared)<.*?common::(\w+)::.*>, ([\w ]+), (\d)>", name)
     if rows:  # values of floating types have kernels of their own; the rest, with few exceptions, shares some
         what = "Value" if "Value" in rows[1] and rows[3] != "long" else "Rest"

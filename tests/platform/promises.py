@@ -210,7 +210,7 @@ PROMISES += [
 
 # Kernels that may start before the ones ahead of them have ended (launch_clusters with `overlaps`): griddepcontrol.wait
 # (ACQBULK) stands before the first instruction that touches global memory, wherever the source has it.
-OVERLAPPING = r"wgmma/[dpqtw]\d+x\d+ \w+"
+OVERLAPPING = "(" + "|".join(c["name"] for c in _C.gemm_configurations() if c["overlaps"]) + r") \w+"
 WAIT = r"ACQBULK\b"
 GLOBAL = r"(LD|LDG|LDGSTS|ST|STG|ATOM|ATOMG|RED|REDG|UTMALDG|UTMAPF|UTMASTG|UTMAREDG|UBLKCP|UBLKPF|UBLKRED)\b"
 

@@ -88,7 +88,7 @@ def configurations() -> list[str]:
     """Every configuration for GPUs, built here or not, in the order of the tables."""
     import gpukern
 
-    return [c.name for c in gpukern.available(built=False) if not c.name.startswith("host/")]
+    return [c.name for c in gpukern.available(built=False) if not c.on_cpu]
 
 
 @cache

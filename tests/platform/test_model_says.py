@@ -14,9 +14,10 @@ import torch
 import gpukern
 from gpukern import _C, model
 from gpukern.model import build, machine, memory
+from gpukern.model.configurations import place_of
 from gpukern.selection import Configuration
 
-CONFIGURATIONS = [c for c in gpukern.available(built=False) if not c.name.startswith("host/")]
+CONFIGURATIONS = [c for c in gpukern.available(built=False) if not c.on_cpu]
 by_configuration = pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=lambda c: c.name)
 
 
@@ -58,7 +59,7 @@ def test_a_configuration_gives_the_right_numbers_or_its_own_reason(configuration
             )
         except model.Refused as said:
             why = str(said).removeprefix(f"{configuration.name} cannot serve this call: ")
-            assert f'"{why}"' in _said_in(configuration.name.split("/")[0]), why
+            assert f'"{why}"' in _said_in(configuration.folder), why
             continue
         served += 1
         torch.testing.assert_close(got, a @ b, rtol=2e-2, atol=2e-1)
@@ -218,13 +219,6 @@ def test_nothing_to_write_is_nothing_missing() -> None:
     for out in (torch.empty(9, 60)[:, ::3], torch.empty(20, 9).t()):  # gaps, and another order
         got = machine.product(*place_of("simt/s32x32"), out[None], torch.ones(1, 9, 2), torch.ones(1, 2, 20))
         assert bool((got == 2).all())
-
-
-def place_of(name: str) -> tuple[int, int]:
-    names = [c.name for c in CONFIGURATIONS]
-    folders = list(dict.fromkeys(n.split("/")[0] for n in names))
-    mine = [n for n in names if n.split("/")[0] == name.split("/")[0]]
-    return folders.index(name.split("/")[0]), mine.index(name)
 
 
 def test_a_result_that_is_read_before_it_is_written() -> None:

@@ -164,8 +164,8 @@ def text() -> str:
             mine = whole.replace(fault.old, fault.new)
         mine = re.sub(r"\bprimitives(?=::| {)", f"primitives_{number}", mine)
         pieces.append(mine.replace("gpukern::gemm::skinny", f"gpukern::gemm::skinny_{number}"))
-        configuration, form, vectors = CONFIGURATIONS[fault.configuration]
-        lines.append(f"  DO({number}, skinny_{number}, {configuration}, {form}, {vectors})")
+        index, form, _ = CONFIGURATIONS[fault.configuration]
+        lines.append(f"  DO({number}, skinny_{number}, {index}, {form}, {fault.configuration})")
     return "\n".join([*pieces, "#define GPUKERN_VARIANTS(DO) \\", " \\\n".join(lines), ""])
 
 

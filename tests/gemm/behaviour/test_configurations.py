@@ -78,6 +78,7 @@ def explain(
 
 
 CONFIGURATIONS = {c.name: c for c in gpukern.available(built=False)}
+FOR_GPUS = {c.name for c in CONFIGURATIONS.values() if not c.on_cpu}
 
 
 PLACES = [c.name for c in gpukern.available(built=False)]
@@ -114,9 +115,7 @@ def test_every_problem_has_a_configuration_that_takes_it(device: str) -> None:
     for place in set(places.tolist()):
         configuration = CONFIGURATIONS[PLACES[place]]
         mine = problems()[places == place]
-        assert {DTYPES[t] for t in set(mine[:, 0].tolist())} <= set(
-            configuration.types
-        ) and not configuration.name.startswith("host/")
+        assert {DTYPES[t] for t in set(mine[:, 0].tolist())} <= set(configuration.types) and not configuration.on_cpu
         assert configuration.shared_bytes <= shared, configuration
         if configuration.adds_terms:
             assert (mine[:, 2] >= 2).all(), "float32 in terms, and nobody asked for it"
@@ -137,7 +136,7 @@ def test_the_cpu_has_one_configuration() -> None:
 
 def test_no_configuration_is_dead() -> None:
     reached = {PLACES[place] for device in GPUS for place in set(chosen(device)[:, 0].tolist())}
-    assert reached | {"host/blas"} == set(CONFIGURATIONS), set(CONFIGURATIONS) - reached
+    assert reached == FOR_GPUS, FOR_GPUS - reached
 
 
 RUNS_ON = {"sm_80": ("sm_80", "sm_86", "sm_89"), "gfx11-generic": ("gfx1100",), "gfx12-generic": ("gfx1201",)}
@@ -150,37 +149,32 @@ def test_nothing_is_compiled_for_a_target_that_never_chooses_it() -> None:
     dead = []
     for target in (t for t in targets if not t.startswith("ptx")):
         reached = {PLACES[p] for device in RUNS_ON.get(target, (target,)) for p in set(chosen(device)[:, 0].tolist())}
-        for name in set(CONFIGURATIONS) - reached - {"host/blas"}:
-            place = Path("csrc/gemm/arch", name.split("/")[0], sources[name])
+        for name in FOR_GPUS - reached:
+            place = Path("csrc/gemm/arch", CONFIGURATIONS[name].folder, sources[name])
             if target in rules.words_of(place):
                 dead.append(f"{target}: {name}")
     assert not dead, sorted(dead)
 
 
 def test_limits_hold() -> None:
-    for configuration in CONFIGURATIONS.values():
-        if configuration.name.startswith(("simt/", "skinny/")):
-            assert configuration.shared_bytes <= 48 * 1024 and 64 <= configuration.threads <= 256
-        if configuration.name.startswith("simt/"):
-            assert (
-                configuration.tile[0] * configuration.tile[2] % configuration.threads == 0
-                and configuration.tile[1] * configuration.tile[2] % configuration.threads == 0
-            )
-        if configuration.name.startswith(
-            "mma_sync/"
-        ):  # Hopper gives a block 227 KB; sm_86, sm_89 and sm_120 give it 99
-            hopper = configuration.name.startswith("mma_sync/m")
-            assert configuration.shared_bytes <= (227 if hopper else 99) * 1024
-            assert (128 if configuration.tensor_cores else 64) <= configuration.threads <= 256
+    for c in (CONFIGURATIONS[name] for name in FOR_GPUS):
+        if c.lanes == 0:  # any GPU has that much
+            assert c.shared_bytes <= 48 * 1024 and 64 <= c.threads <= 256, c.name
+        if c.lanes == 0 and not c.vectors:  # the loads of a tile are shared evenly
+            assert c.tile[0] * c.tile[2] % c.threads == 0 and c.tile[1] * c.tile[2] % c.threads == 0, c.name
+        if c.lanes and not c.tma:  # Hopper gives a block 227 KB; sm_86, sm_89 and sm_120 give it 99
+            assert c.shared_bytes <= (227 if c.clock else 99) * 1024, c.name
+            assert (128 if c.tensor_cores else 64) <= c.threads <= 256, c.name
 
 
 def test_a_row_is_chosen_alike_whatever_the_other_rows_are() -> None:
     """batch_invariant: the order of an element's sum depends on its own row and column, not on how many there are."""
     number = DTYPES.index("bfloat16")
-    for (device, folder), m in itertools.product((("sm_80", "mma_sync/"), ("sm_90", "wgmma/")), (1, 2, 8, 9, 64, 4096)):
+    for (device, tma), m in itertools.product((("sm_80", False), ("sm_90", True)), (1, 2, 8, 9, 64, 4096)):
         problem = [(number, number, 0, 1, 1, m, 4096, 16384, 0, 1, 16)]
         place, splits = _C.gemm_choose(device, numpy.array(problem))[0]
-        assert PLACES[place].startswith(folder) and splits == 1, (m, PLACES[place])
+        chosen = CONFIGURATIONS[PLACES[place]]
+        assert chosen.tensor_cores and chosen.tma is tma and splits == 1, (m, chosen.name)
 
 
 def test_costs_are_said() -> None:

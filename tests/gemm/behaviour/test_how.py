@@ -132,12 +132,12 @@ def test_torchs_switch_is_what_none_means() -> None:
     a = torch.empty(512, 512, device="meta")
     before = torch.backends.cuda.matmul.allow_tf32
     try:
-        for allowed, configuration in ((False, "mma_sync/f"), (True, "mma_sync/t")):
+        for allowed, precision in ((False, "strict"), (True, "tf32")):
             torch.backends.cuda.matmul.allow_tf32 = allowed
             found = gpukern.selection.explain_quietly("mm", a, a, device="sm_90").would_run
-            assert found and found.startswith(configuration)
+            assert found and gpukern.selection.named(found).precisions == (precision,)
             strict = gpukern.selection.explain_quietly("mm", a, a, precision="strict", device="sm_90").would_run
-            assert strict and strict.startswith("mma_sync/f")
+            assert strict and gpukern.selection.named(strict).precisions == ("strict",)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
 
@@ -204,7 +204,7 @@ def test_what_torch_serves_is_refused() -> None:
 
 @pytest.mark.parametrize("device", ["sm_75", "sm_80", "sm_90", "gfx942"])
 def test_one_folder_for_any_number_of_rows_and_no_ranges_of_k(device: str) -> None:
-    places = [c.name.split("/")[0] for c in gpukern.available(built=False)]
+    places = [c.folder for c in gpukern.available(built=False)]
     for precision in range(5):
         number = 2  # float32
         problems = [

@@ -17,21 +17,15 @@ import torch
 from torch import Tensor
 
 import gpukern.model.machine as machine
-from gpukern import _C
+from gpukern.model.configurations import place_of
 from gpukern.model.far import Far
+from gpukern.selection import Configuration, named
 from tests.oracle import fills
 from tests.oracle.float8 import FORMATS, exact, scales, whole
 
-CONFIGURATIONS = [r["name"] for r in _C.gemm_configurations()]
-FOLDERS = list(dict.fromkeys(name.split("/")[0] for name in CONFIGURATIONS))
 FAR = 2**31  # elements: beyond any 32 bits, of elements or of bytes
 PLAN = machine.Schedule(check=False)  # addresses and values; other tests look for races
 Case = dict[str, Any]
-
-
-def place(name: str) -> tuple[int, int]:
-    folder = name.split("/")[0]
-    return FOLDERS.index(folder), [other for other in CONFIGURATIONS if other.startswith(f"{folder}/")].index(name)
 
 
 @dataclass(frozen=True)
@@ -51,8 +45,8 @@ class Subject:
         return f"{self.name}-{str(self.dtype).removeprefix('torch.')}"
 
     @property
-    def folder(self) -> str:
-        return self.name.split("/")[0]
+    def configuration(self) -> Configuration:
+        return named(self.name)
 
     @property
     def sums(self) -> torch.dtype:
@@ -174,7 +168,7 @@ def said(subject: Subject, case: Case, expects: Tensor | None = None) -> str:
     expects = expected(case).to(out.dtype) if expects is None else expects
     try:
         got = machine.product(
-            *place(subject.name), out, case.pop("a"), case.pop("b"), **case, schedule=PLAN, aligned=True
+            *place_of(subject.name), out, case.pop("a"), case.pop("b"), **case, schedule=PLAN, aligned=True
         )
     except (machine.ModelError, machine.Refused, AssertionError) as words:
         return str(words)
@@ -187,7 +181,7 @@ def _said_scaled(subject: Subject, case: Case, out: Tensor | None, expects: Tens
     if expects is None:
         expects = (exact(a, b, one, two) + case.get("bias", torch.zeros(()))).to(out.dtype)
     try:
-        got = machine.scaled(*place(subject.name), out, a, b, one, two, **case, schedule=PLAN, aligned=True)
+        got = machine.scaled(*place_of(subject.name), out, a, b, one, two, **case, schedule=PLAN, aligned=True)
     except (machine.ModelError, machine.Refused, AssertionError) as words:
         return str(words)
     return "" if torch.equal(got, expects) else f"a wrong result, {int((got != expects).sum())} of {got.numel()}"
@@ -230,7 +224,7 @@ def _far_scaled(subject: Subject) -> Iterator[tuple[str, Case]]:
         ("columns", "lines", "row", "elements"), ("lines", "columns", "1x128, 1x128", "lines"),
     ):  # fmt: skip
         one, two = scales(kind, subject.m, subject.n, subject.k)
-        if not subject.folder.startswith("wgmma"):  # which says that 32 bits do not reach such scales
+        if not subject.configuration.tma:  # which says that 32 bits do not reach such scales
             one, two = without(laid(one[None], "elements"), 0), without(laid(two[None], "elements"), 0)
         case = {"a": without(laid(a[None], left), 0), "b": without(laid(b[None], right), 0), "scales": (one, two)}
         yield f"{left}, {right}, {kind}", case | {
@@ -327,20 +321,21 @@ def order_cases(subject: Subject) -> Iterator[tuple[str, Case, Tensor]]:
         return
     if not subject.dtype.is_floating_point:
         return
-    step = 2048 if subject.folder == "skinny" else 128
+    of = subject.configuration
+    step = 2048 if of.vectors else 128
     few = Subject(subject.name, subject.dtype, min(subject.m, 21), min(subject.n, 18), 0, subject.ends, subject.wide)
     middles = [step * i + step // 2 for i in range(RANGES)]
     yield "ranges", *placed(few, step * RANGES, middles, splits=RANGES)
-    if subject.folder == "wgmma":
+    if of.tma:
         yield "ranges of a cluster", *placed(few, step * RANGES, middles, splits=RANGES, cluster=-1)
-    if subject.folder == "simt" or subject.name.startswith("mma_sync/f"):
+    if of.multiplier == "multiply-add":
         yield "k", *placed(few, 75, list(range(75)))
-    if subject.name.startswith("skinny/r"):  # a thread has a packet, and 32 of them a warp
+    if of.multiplier == "multiply-add along rows":  # a thread has a packet, and 32 of them a warp
         width = 16 // subject.dtype.itemsize
         case, expects = placed(few, 256 * width + width, [32 * width * g + 5 for g in range(8)])
         case["b"] = case["b"].transpose(1, 2).contiguous().transpose(1, 2)
         yield "groups of lanes", case, expects
-    if subject.name.startswith("skinny/c"):
+    if of.multiplier == "multiply-add along columns":
         case, expects = placed(few, 64, [8 * (w % 3) + w for w in range(8)])
         case["a"] = case["a"].transpose(1, 2).contiguous().transpose(1, 2)
         yield "warps", case, expects
@@ -405,7 +400,7 @@ def said_of_sums(subject: Subject, part_rows: int, splits: int) -> str:
     out = torch.empty(m, n, dtype=subject.sums)
     try:
         _, got = machine.product_with_sums(
-            *place(subject.name),
+            *place_of(subject.name),
             out,
             a.to(subject.dtype),
             b.to(subject.dtype),

@@ -36,7 +36,7 @@ KINDS = [
     (c, t, activation)
     for c, t in FLOATING
     for activation in ACTIVATIONS
-    if activation in COMMON or FIRST[c.name.split("/")[0], t] is c
+    if activation in COMMON or FIRST[c.folder, t] is c
 ]
 
 
@@ -122,7 +122,7 @@ def test_an_aux_without_an_activation_is_refused() -> None:
 
 # ---- the gradient of an activation, with the bias's: the end of a product without the product ------------------------
 
-SIMT = next(c for c in GPU_CONFIGURATIONS if c.name.startswith("simt/"))
+ANYWHERE = next(c for c in GPU_CONFIGURATIONS if not c.lanes and not c.vectors)
 TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -130,8 +130,8 @@ def gradient(grad: Tensor, saved: Tensor, activation: str, **options: Any) -> tu
     m, n = grad.shape
     a, b = grad.new_empty(m, 0), grad.new_empty(0, n)
     return machine.product_with_sums(
-        *place(SIMT), torch.empty(m, n, dtype=grad.dtype), a, b, c=grad, derivative=activation, saved=saved, splits=0,
-        **options,
+        *place(ANYWHERE), torch.empty(m, n, dtype=grad.dtype), a, b, c=grad, derivative=activation, saved=saved,
+        splits=0, **options,
     )  # fmt: skip
 
 

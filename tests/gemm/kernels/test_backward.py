@@ -31,7 +31,7 @@ KINDS = [
     (c, t, activation)
     for c, t in FLOATING
     for activation in ACTIVATIONS
-    if activation in COMMON or FIRST[c.name.split("/")[0], t] is c
+    if activation in COMMON or FIRST[c.folder, t] is c
 ]
 KIND_IDS = [f"{c.name}-{t}-{activation}" for c, t, activation in KINDS]
 

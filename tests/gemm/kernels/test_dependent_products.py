@@ -20,7 +20,7 @@ from tests.gemm.kernels.test_packing import odd
 from tests.oracle import fills
 from tests.platform.machine import Guarded, Schedule, Stream
 
-CONFIGURATIONS = {c.name.split("/")[1]: place(c) for c in GPU_CONFIGURATIONS if c.name.startswith("wgmma/")}
+CONFIGURATIONS = {c.name.partition("/")[2]: place(c) for c in GPU_CONFIGURATIONS if c.tma}
 SCHEDULES = [("fifo", 1), ("lifo", 1), ("random", 3), *(("pct", seed) for seed in (1, 2, 3))]  # seeds: how eagerly
 M, N, K = 70, 72, 136
 Chain = Callable[[Stream], list[tuple[Memory, Tensor]]]

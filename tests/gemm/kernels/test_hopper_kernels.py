@@ -12,6 +12,7 @@ from torch import Tensor
 import gpukern
 import gpukern.reference
 from gpukern import _C
+from gpukern.selection import named
 from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, alike, filled, place, precise
 from tests.oracle import fills, products
 from tests.platform import machine
@@ -19,10 +20,10 @@ from tests.platform.machine import Schedule
 from tests.sampling import sampled
 
 # The configurations of float8 alone, and float8 in the others, have tests of their own (test_hopper_scaled_kernels.py).
-CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if c.name.startswith("wgmma/") and "bfloat16" in c.types]
+CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if c.tma and "bfloat16" in c.types]
 TYPES = (torch.float16, torch.bfloat16)
 ALONG_K = (torch.float32, torch.int8, torch.uint8)  # float32 as tf32
-TERMS = [c for c in GPU_CONFIGURATIONS if c.name.startswith("wgmma/") and c.adds_terms]
+TERMS = [c for c in GPU_CONFIGURATIONS if c.tma and c.adds_terms]
 CASES = [(c, t) for c in CONFIGURATIONS for t in (*TYPES, *ALONG_K) if str(t).removeprefix("torch.") in c.types]
 CASES += [(c, torch.float32) for c in TERMS]
 IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in CASES]
@@ -448,24 +449,28 @@ def explain(
 
 def test_what_is_no_product_of_these_goes_to_another_folder() -> None:
     """Each is one difference from a product that they take; what TMA does not bring: test_packing.py."""
-    assert explain(512, 512, 512)["would_run"].startswith("wgmma/")
+    assert named(explain(512, 512, 512)["would_run"]).tma
     for why, found in (
         ("it needs wgmma, which only Hopper GPUs have (sm_90a)", explain(512, 512, 512, "sm_100")),
         ("k is 0, so there is nothing to load", explain(512, 512, 0)),
         ("an extent is too large for TMA, whose coordinates have 31 bits", explain(2**31, 16, 512)),
     ):
-        assert dict(found["refusals"])["wgmma"] in (why, "no code was built for this device"), found
-        assert found["would_run"].startswith(("mma_sync/", "simt/")), found
+        assert dict(found["refusals"])[CONFIGURATIONS[0].folder] in (why, "no code was built for this device"), found
+        assert not named(found["would_run"]).tma, found
 
 
 def test_choices_on_hopper() -> None:
     """Large tiles for large results, short and thin ones for small; ranges where the tiles are few."""
-    assert explain(8192, 8192, 8192)["would_run"].startswith("wgmma/w")
+    assert explain(8192, 8192, 8192)["would_run"] in ("wgmma/w256x128", "wgmma/w128x256")
     assert explain(1024, 1024, 1024)["would_run"] == "wgmma/p64x128"
     decode = explain(16, 8192, 4096, b=(1, 4096, 0, 16))
     assert decode["would_run"] == "wgmma/d128x16" and decode["splits"] > 1
     assert explain(48, 8192, 4096, b=(1, 4096, 0, 16))["would_run"] == "wgmma/d128x32"
-    assert explain(100, 8192, 4096, b=(1, 4096, 0, 16))["would_run"].startswith("wgmma/p64")
+    assert explain(100, 8192, 4096, b=(1, 4096, 0, 16))["would_run"] in (
+        "wgmma/p64x64",
+        "wgmma/p64x128",
+        "wgmma/p64x256",
+    )
     # What 256 columns would leave a wave half empty: Llama's qkv and DeepSeek's o of 512 tokens.
     assert explain(512, 10240, 8192, b=(1, 8192, 0, 16))["would_run"] == "wgmma/w128x160"
     assert explain(512, 7168, 16384, b=(1, 16384, 0, 16))["would_run"] == "wgmma/w128x224"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import gpukern
+from gpukern.selection import named
 from tests.gemm.kernels.test_hopper_kernels import by_schedule, oriented
 from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, place
 from tests.oracle import products
@@ -32,7 +33,7 @@ from tests.platform.machine import Schedule
 from tests.sampling import sampled
 
 Configuration = gpukern.selection.Configuration
-CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if c.name.startswith("wgmma/") and "float8_e4m3fn" in c.types]
+CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if c.tma and "float8_e4m3fn" in c.types]
 PROMOTING = [c for c in CONFIGURATIONS if "bfloat16" not in c.types]
 PAIRS = list(itertools.product(FORMATS[:2], repeat=2))[:3]  # not e5m2 twice
 ONE = torch.tensor(1.0)
@@ -59,7 +60,7 @@ def run(
 
 def kinds(configuration: Configuration) -> list[str]:
     """128 rows a warpgroup leave no registers for a scale of each column and block."""
-    each = configuration.name != "wgmma/q256x128"
+    each = configuration.tile[0] < 256
     return [k for k in SCALES if (configuration in PROMOTING or "128" not in k) and (each or not k.endswith(", 1x128"))]
 
 
@@ -171,11 +172,7 @@ def errors(configuration: Configuration, k: int) -> tuple[float, float]:
 @pytest.mark.parametrize("configuration", PROMOTING, ids=lambda c: c.name)
 def test_promoted_sums_do_not_grow_coarser_with_k(configuration: Configuration) -> None:
     """The tensor cores' own do: of 4096 of k they lose what 128 of k never do."""
-    fast = next(
-        r
-        for r in CONFIGURATIONS
-        if (r not in PROMOTING and r.tile[1] == max(configuration.tile[1], 16)) or r.name == "wgmma/d128x16"
-    )
+    fast = next(c for c in CONFIGURATIONS if c not in PROMOTING and c.tile[1] == configuration.tile[1])
     torch.manual_seed(1)
     promoted, _ = errors(configuration, 4096)
     plain, _ = errors(fast, 4096)
@@ -209,29 +206,31 @@ def test_nan_and_infinity_stay_in_their_row_and_column(configuration: Configurat
     assert bool(got[rest][:, [j for j in range(n) if j != 11]].isfinite().all())
 
 
-def chosen(a: Tensor, b: Tensor, kind: str = "tensor", device: str = "sm_90a", **options: Any) -> tuple[str, str, str]:
-    """The configuration, what is said about it, and why wgmma's were passed over."""
+def chosen(
+    a: Tensor, b: Tensor, kind: str = "tensor", device: str = "sm_90a", **options: Any
+) -> tuple[Configuration, str, str]:
+    """The configuration, what is said about it, and why those of this file were passed over."""
     one, two = scales(kind, a.shape[0], b.shape[1], a.shape[1])
     found = gpukern.explain("scaled_mm", a, b, one, two, out_dtype=torch.bfloat16, device=device, **options)
-    return found.would_run or found.configuration or "", found.notes[0], dict(found.refused).get("wgmma", "")
+    runs = named(found.would_run or found.configuration or "")
+    return runs, found.notes[0], dict(found.refused).get(CONFIGURATIONS[0].folder, "")
 
 
 def test_choices() -> None:
     """Exact sums unless they are asked not to be; blocks of scales always; what wgmma has not, ordinary cores."""
     a, b = whole(FORMATS[0], 512, 512), whole(FORMATS[0], 512, 512).t()
     configuration, said, _ = chosen(a, b)
-    assert configuration.startswith("wgmma/q") and said.endswith("partial sums over 128 of k are added in float32")
+    assert configuration in PROMOTING and said.endswith("partial sums over 128 of k are added in float32")
     configuration, said, _ = chosen(a, b, use_fast_accum=True)
-    assert configuration.startswith(("wgmma/w", "wgmma/p")) and said.endswith(
-        "sums have 14 bits, as use_fast_accum allows"
-    )
+    assert configuration.tma and configuration not in PROMOTING
+    assert said.endswith("sums have 14 bits, as use_fast_accum allows")
     configuration, said, _ = chosen(a, b, "1x128, 128x128", use_fast_accum=True)
-    assert configuration.startswith("wgmma/q") and "added in float32" in said
+    assert configuration in PROMOTING and "added in float32" in said
     configuration, _, _ = chosen(a[:16], b)
-    assert configuration == "wgmma/q128x16"
+    assert configuration.name == "wgmma/q128x16"
     large = torch.empty(2048, 2048, dtype=FORMATS[0])
     found = gpukern.explain("scaled_mm", large, large, ONE, ONE, out_dtype=torch.bfloat16, device="sm_90a")
-    assert (found.would_run or "").startswith("wgmma/q")
+    assert named(found.would_run or "") in PROMOTING
     assert "operands are copied into a layout that TMA can load before the product, 4.19 MB" in found.notes
     copies = "TMA cannot load the operands in their layout, and copying them first would take longer than it saves"
     for why, (configuration, said, refused) in (
@@ -243,9 +242,9 @@ def test_choices() -> None:
         (copies, chosen(a[:, :500].contiguous(), b[:500])),
         ("it needs wgmma, which only Hopper GPUs have (sm_90a)", chosen(a, b, device="sm_100")),
     ):
-        assert configuration.startswith("simt/q") and said.startswith("emulated"), configuration
+        assert not configuration.tensor_cores and said.startswith("emulated"), configuration
         assert refused in (why, "no code was built for this device"), refused
     for device in ("sm_89", "sm_120"):
         configuration, said, _ = chosen(a, b, device=device)
-        assert configuration.startswith("mma_sync/o"), configuration
+        assert configuration.tensor_cores and not configuration.tma, configuration
         assert said.endswith("partial sums over 128 of k are added in float32"), said

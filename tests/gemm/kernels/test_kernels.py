@@ -12,21 +12,18 @@ from torch import Tensor
 import gpukern
 import gpukern.model
 import gpukern.reference
+from gpukern.model.configurations import place_of
 from tests.gemm.kernels.thin import is_thin, side
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 from tests.sampling import sampled
 
-GPU_CONFIGURATIONS = [c for c in gpukern.available(built=False) if not c.name.startswith("host/")]
-FOLDERS = list(dict.fromkeys(c.name.split("/")[0] for c in GPU_CONFIGURATIONS))
+GPU_CONFIGURATIONS = [c for c in gpukern.available(built=False) if not c.on_cpu]
 # Scaled products have tests of their own (test_scaled_kernels.py), and so have the configurations that take what TMA
-# brings # (test_hopper_kernels.py).
+# brings (test_hopper_kernels.py).
 CASES = [
-    (c, getattr(torch, t))
-    for c in GPU_CONFIGURATIONS
-    for t in c.types
-    if not t.startswith("float8") and not c.name.startswith("wgmma/")
+    (c, getattr(torch, t)) for c in GPU_CONFIGURATIONS for t in c.types if not t.startswith("float8") and not c.tma
 ]
 IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in CASES]
 FLOATING = [(c, t) for c, t in CASES if t.is_floating_point]
@@ -47,9 +44,7 @@ def multiplied(configuration: gpukern.selection.Configuration, t: Tensor) -> Ten
 
 def place(configuration: gpukern.selection.Configuration) -> tuple[int, int]:
     """Folder and place in its table."""
-    folder = configuration.name.split("/")[0]
-    mine = [r.name for r in GPU_CONFIGURATIONS if r.name.startswith(folder + "/")]
-    return FOLDERS.index(folder), mine.index(configuration.name)
+    return place_of(configuration.name)
 
 
 def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
@@ -185,12 +180,12 @@ def test_rounding_is_within_the_bound(
 # One text serves every kernel: each configuration with some of the activations, one configuration of each folder and
 # type with all.
 COMMON = ["none", "relu", "gelu", "gelu_tanh", "silu"]
-FIRST = {(c.name.split("/")[0], t): c for c, t in reversed(FLOATING)}
+FIRST = {(c.folder, t): c for c, t in reversed(FLOATING)}
 EPILOGUES = [
     (c, t, activation)
     for c, t in FLOATING
     for activation in machine.ACTIVATIONS
-    if activation in COMMON or FIRST[c.name.split("/")[0], t] is c
+    if activation in COMMON or FIRST[c.folder, t] is c
 ]
 
 
@@ -316,24 +311,25 @@ def test_float32_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_t
     assert gpukern.model.run("mm", a, b, configuration=name)[1].bank_conflicts == 0
 
 
-@pytest.mark.parametrize(
-    "name", [c.name for c in GPU_CONFIGURATIONS if c.name.startswith(("mma_sync/f", "mma_sync/m"))]
-)
+# Warps of 32 lanes that multiply on ordinary cores, and float64 made for Hopper's tensor cores.
+OTHERS = [c for c in GPU_CONFIGURATIONS if c.lanes and (not c.tensor_cores or (c.clock and c.types == ("float64",)))]
+
+
+@pytest.mark.parametrize("name", [c.name for c in OTHERS])
 @pytest.mark.parametrize(("a_turned", "b_turned"), [(False, False), (False, True), (True, False)])
 def test_tiles_of_other_products_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
     """Copies, fragments and the way out; D down its columns (both turned) does meet some, as mma does."""
-    dtype = torch.float32 if name.startswith("mma_sync/f") else torch.float64
+    dtype = getattr(torch, gpukern.selection.named(name).types[0])
     a, b = torch.randn(128, 64, dtype=dtype), torch.randn(64, 128, dtype=dtype)
     a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
     assert gpukern.model.run("mm", a, b, configuration=name)[1].bank_conflicts == 0
 
 
+# Of those for vectors each has its own number of lanes; terms: test_terms.py.
 ALIKE = [
     (folder, t)
-    for folder in dict.fromkeys((r.name.split("/")[0], r.multiplier) for r, _ in CASES)
-    for t in dict.fromkeys(t for r, t in CASES if folder == (r.name.split("/")[0], r.multiplier))
-    if folder[0] != "skinny"
-    and "terms" not in folder[1]  # skinny: of how many lanes is a configuration's; terms: test_terms.py
+    for folder in dict.fromkeys((c.folder, c.multiplier) for c, _ in CASES if not c.vectors and not c.adds_terms)
+    for t in dict.fromkeys(t for c, t in CASES if folder == (c.folder, c.multiplier))
 ]
 
 
@@ -346,7 +342,7 @@ def test_configurations_of_one_multiplier_agree_to_the_last_bit(folder: tuple[st
         fills.normal(1, *s, dtype=dtype) if dtype.is_floating_point else filled(dtype, 1, *s, k=k)
         for s in ((70, k), (k, 90))
     )
-    configurations = [c for c, t in CASES if t == dtype and (c.name.split("/")[0], c.multiplier) == folder]
+    configurations = [c for c, t in CASES if t == dtype and (c.folder, c.multiplier) == folder]
     results = [machine.product(*place(c), torch.empty(1, 70, 90, dtype=dtype), a, b) for c in configurations]
     for configuration, got in zip(configurations, results):
         assert torch.equal(got, results[0]), configuration.name

@@ -13,6 +13,7 @@ from torch import Tensor
 
 import gpukern
 from gpukern import _C
+from gpukern.selection import named
 from tests.gemm.behaviour.test_configurations import DTYPES as NAMES
 from tests.gemm.behaviour.test_configurations import PLACES
 from tests.gemm.kernels.test_hopper_kernels import (
@@ -190,8 +191,8 @@ def test_a_copied_row_is_the_same_to_the_last_bit(configuration: Configuration, 
 def test_copies_are_made_where_they_pay(dtype: str, rows: int, layouts: dict[str, Any], served: bool) -> None:
     """Large products; bytes already with fewer rows; never the weights of a few rows."""
     found = explain(rows, 4096, 4096, dtype=dtype, **layouts)
-    assert found["would_run"].startswith("wgmma/") == served, found["would_run"]
-    said = dict(found["refusals"]).get("wgmma", "")
+    assert named(found["would_run"]).tma == served, found["would_run"]
+    said = dict(found["refusals"]).get(TURNS.folder, "")
     assert served or said.startswith(("TMA cannot load the operands in their layout", "no code was built"))
 
 
@@ -214,12 +215,12 @@ def test_copies_are_made_where_they_pay(dtype: str, rows: int, layouts: dict[str
 def test_what_tma_does_not_bring_is_copied_or_another_folder_s(layouts: dict[str, Any]) -> None:
     """Each is one difference from a product that is brought as it lies."""
     found = explain(512, 512, **({"k": 512} | layouts))
-    said = dict(found["refusals"]).get("wgmma", "")
+    said = dict(found["refusals"]).get(TURNS.folder, "")
     if not layouts:
-        assert found["would_run"].startswith("wgmma/")
-    elif not found["would_run"].startswith("wgmma/"):
+        assert named(found["would_run"]).tma
+    elif not named(found["would_run"]).tma:
         assert said.startswith(("TMA cannot load the operands in their layout", "no code was built")), said
-    assert (found["workspace"] > 0) == (bool(layouts) and found["would_run"].startswith("wgmma/"))
+    assert (found["workspace"] > 0) == (bool(layouts) and named(found["would_run"]).tma)
 
 
 def test_a_batch_invariant_product_is_one_folder_s_whatever_lies_where() -> None:
@@ -229,4 +230,4 @@ def test_a_batch_invariant_product_is_one_folder_s_whatever_lies_where() -> None
         for m, a, b, align in itertools.product((1, 2, 8, 9, 64, 4096), (0, 1, 2), (0, 1, 2), (2, 16))
     ]
     for problem, (where, splits) in zip(problems, _C.gemm_choose("sm_90", numpy.array(problems))):
-        assert PLACES[where].startswith("wgmma/") and splits == 1, (problem, PLACES[where])
+        assert named(PLACES[where]).tma and splits == 1, (problem, PLACES[where])

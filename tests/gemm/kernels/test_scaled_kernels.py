@@ -33,8 +33,8 @@ from tests.platform.machine import SCHEDULES, Schedule
 # Ordinary cores and Ada's tensor cores; those that take what TMA brings have tests of their own
 # (test_hopper_scaled_kernels.py).
 EIGHT = [c for c in GPU_CONFIGURATIONS if "float8_e4m3fn" in c.types]
-ORDINARY = [c for c in EIGHT if c.name.startswith("simt/")]
-ADA = [c for c in EIGHT if c.name.startswith("mma_sync/")]
+ORDINARY = [c for c in EIGHT if not c.tensor_cores]
+ADA = [c for c in EIGHT if c.tensor_cores and not c.tma]
 CONFIGURATIONS = ADA + ORDINARY
 by_configuration = pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=lambda c: c.name)
 

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 import gpukern
+from gpukern.selection import named
 from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, laid_out, place
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 
 CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if c.adds_terms]
-FOLDERS = [[c for c in CONFIGURATIONS if c.name.startswith(f"{folder}/")] for folder in ("mma_sync", "wgmma")]
+FOLDERS = [[c for c in CONFIGURATIONS if c.tma is tma] for tma in (False, True)]
 SMALL, HOPPER = (next(c for c in CONFIGURATIONS if c.name == name) for name in ("mma_sync/e64x64", "wgmma/t128x64"))
 EITHER = pytest.mark.parametrize("configuration", [SMALL, HOPPER], ids=lambda c: c.name)
 STRICT = next(c for c in GPU_CONFIGURATIONS if c.name == "simt/s64x64")
@@ -123,7 +124,7 @@ def test_error(fill: str, k: int, configuration: gpukern.selection.Configuration
     for precision in ("bf16x6", "bf16x9"):  # x6 leaves out up to 2^-24 of |A||B|, one unit
         for of in zip(got[precision], a, b, strict=True):
             products.check_product(*of)
-        coarser = 1 if configuration.name.startswith("wgmma/") else 3
+        coarser = 1 if configuration.tma else 3
         assert found[precision] <= coarser * max(strict, 1) + 1, (found, strict)
     assert found["bf16x3"] <= 512 + products.slack(k), found  # it leaves out up to 2^-15 of |A||B|
     assert found["bf16x3"] > found["bf16x6"], found
@@ -195,20 +196,22 @@ def test_the_transposed_product_agrees_to_the_last_bit() -> None:
 
 def test_who_serves_them() -> None:
     a = torch.empty(512, 512, device="meta")
-    for device, configuration in (
-        ("sm_80", "mma_sync/e"),
-        ("sm_90", "wgmma/t"),
-        ("sm_120", "mma_sync/e"),
-        ("sm_75", "simt/"),
-        ("gfx942", "simt/"),
+    for device, terms, tma in (
+        ("sm_80", True, False),
+        ("sm_90", True, True),
+        ("sm_120", True, False),
+        ("sm_75", False, False),
+        ("gfx942", False, False),
     ):
         for precision in PRECISIONS:
             found = gpukern.selection.explain_quietly("mm", a, a, precision=precision, device=device)
-            assert found.would_run and found.would_run.startswith(configuration), (device, found)
-            assert ("more exact" in str(found)) == (configuration == "simt/")
-    for asked, configuration in (("strict", "mma_sync/f"), ("tf32", "mma_sync/t"), (None, "mma_sync/f")):
+            runs = named(found.would_run or "")
+            assert (runs.adds_terms, runs.tma) == (terms, tma), (device, found)
+            assert ("more exact" in str(found)) == ("strict" in runs.precisions) == (not terms)
+    for asked, precision in (("strict", "strict"), ("tf32", "tf32"), (None, "strict")):
         found = gpukern.selection.explain_quietly("mm", a, a, precision=asked, device="sm_90")
-        assert found.would_run and found.would_run.startswith(configuration)
+        runs = named(found.would_run or "")
+        assert runs.precisions == (precision,) and runs.lanes == 32 and not runs.tma
     assert "strict float32" in str(gpukern.selection.explain_quietly("mm", a, a, precision="bf16x6", device="cpu"))
     thin = gpukern.selection.explain_quietly("mm", a[:3], a, precision="bf16x6", batch_invariant=True, device="sm_90")
     assert thin.would_run and thin.would_run == "wgmma/t128x16"

@@ -11,17 +11,17 @@ DEPTHS = [0, 1, 7, 8, 31, 32, 33, 255, 256, 257, 1030]
 
 
 def is_thin(configuration: Configuration) -> bool:
-    return configuration.name.startswith("skinny/")
+    return configuration.vectors > 0
 
 
 def side(configuration: Configuration, n: int) -> int:
     """n, or as many vectors as the configuration takes where that is less."""
-    return min(n, configuration.tile[1]) if is_thin(configuration) else n
+    return min(n, configuration.vectors) if is_thin(configuration) else n
 
 
 def shapes(configuration: Configuration) -> list[tuple[int, int, int]]:
     """(m, n, k): every number of vectors, long side and depth, in pairs that all occur; either side is the thin one."""
-    vectors = list(range(1, configuration.tile[1] + 1))
+    vectors = list(range(1, configuration.vectors + 1))
     found = []
     for i, (long, k) in enumerate(itertools.product(LONG, DEPTHS)):
         thin = vectors[(i + i // len(vectors)) % len(vectors)]

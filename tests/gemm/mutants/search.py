@@ -12,7 +12,8 @@ import torch
 
 import gpukern.model.machine
 import gpukern.model.memory
-from gpukern import _C
+from gpukern.model.configurations import place_of
+from gpukern.selection import available
 from tests.gemm.mutants import seen
 from tests.gemm.mutants.mutants import Library, Mutant, Plant
 from tests.gemm.mutants.together import Switched
@@ -25,9 +26,8 @@ Wrong = Callable[[Case, int], str]  # what is wrong with a case under the schedu
 def index_for(folder: int, dtype: torch.dtype) -> int:
     """The first configuration of a folder that is for a type: a library of mutants has one, whatever its number, and
     the model asks the table whether one is for a call."""
-    names = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_configurations()))
-    configurations = [r for r in _C.gemm_configurations() if r["name"].startswith(names[folder] + "/")]
-    return next(i for i, r in enumerate(configurations) if str(dtype).removeprefix("torch.") in r["types"])
+    mine = [c for c in available(built=False) if place_of(c.name)[0] == folder]
+    return next(i for i, c in enumerate(mine) if str(dtype).removeprefix("torch.") in c.types)
 
 
 @contextmanager

@@ -57,7 +57,9 @@ def order(subject: Subject) -> Iterator[str]:
     )
 
 
-PARTS = {SM80: 32, TERMS: 32, HOPPER: 16}  # rows of a part of columns' sums that a warp makes
+PARTS = {
+    s: s.configuration.part_rows for s in (SM80, TERMS, HOPPER)
+}  # rows of a part of columns' sums that a warp makes
 
 
 def sums(subject: Subject) -> Iterator[str]:
@@ -80,7 +82,7 @@ def in_turn(kinds: list[Fault], subjects: tuple[Subject, ...], seen: Seen) -> No
 
 
 MANY = tuple(subject for subject in ENDED if subject not in (R1, C1))  # more than one column
-PACKETS = tuple(subject for subject in MANY if subject.folder != "skinny")  # and neighbours of it
+PACKETS = tuple(subject for subject in MANY if not subject.configuration.vectors)  # and neighbours of it
 FIRST_K = frozenset(f.what for f in faults.BY_ROWS if "first k" in f.what)
 plant(faults.BY_ROWS, (R1,), far)
 plant(faults.BY_ROWS, (R8,), far, FIRST_K)

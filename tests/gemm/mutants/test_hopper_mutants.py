@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import gpukern.model.machine
-from gpukern import _C
+from gpukern.model.configurations import place_of
 from tests.gemm.kernels.test_hopper_kernels import columns, factors, lines, result, to_nearest_even
 from tests.gemm.kernels.test_hopper_scaled_kernels import padded
 from tests.gemm.kernels.test_packing import odd, odd_columns
@@ -20,12 +20,11 @@ from tests.gemm.mutants.search import Case, is_seen, loaded
 from tests.oracle import fills
 from tests.oracle.float8 import FORMATS, exact, scales, whole
 
-CONFIGURATIONS = [r["name"] for r in _C.gemm_configurations() if r["name"].startswith("wgmma/")]
-FOLDER = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_configurations())).index("wgmma")
 NAMES = ("p64x64", "w256x128", "w128x192", "d128x16", "q128x16", "q256x128", "t128x64", "t256x128")
 TURNS, SHARES_A, NARROW, THIN, THIN_PROMOTING, PROMOTING, SMALL_TERMS, TERMS = (
-    CONFIGURATIONS.index(f"wgmma/{name}") for name in NAMES
+    place_of(f"wgmma/{name}")[1] for name in NAMES
 )
+FOLDER, _ = place_of(f"wgmma/{NAMES[0]}")
 SEEDS = 10
 
 NONE = Mutant("nothing, hopper", KERNEL, "", "")

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 import gpukern.model.machine
-from gpukern import _C
+from gpukern.model.configurations import place_of
 from tests.gemm.kernels.test_kernels import filled
 from tests.gemm.mutants.search import Case, index_for, is_seen, loaded
 from tests.gemm.mutants.type_mutants import COMPLEX, FLOAT8, NONE, PLANT, Mutant
 from tests.oracle.float8 import FORMATS, OUT, exact, patterns, powers, scales, values, whole
 
-SIMT = list(dict.fromkeys(r["name"].split("/")[0] for r in _C.gemm_configurations())).index("simt")
+SIMT, _ = place_of("simt/q32x32")
 
 
 def complex_cases() -> Iterator[Case]:

@@ -36,10 +36,10 @@ GPUKERN_EXPORT const char* run_variant(int variant, char* const* buffers, const 
     *all[i] = {layouts[0], layouts[1], layouts[2], static_cast<int>(layouts[3])};
   const gemm::Data data{buffers[0], buffers[1], buffers[2], nullptr, buffers[3]};
   int error = -1;
-#define GPUKERN_VARIANT(number, space, row, form, vectors)                                     \
-  if (variant == number)                                                                       \
-    error = gemm::space::run(&gemm::space::by_##form<float, vectors>, gemm::space::Form::form, \
-                             gemm::space::kConfigurations[row], p, data, nullptr);
+#define GPUKERN_VARIANT(number, space, index, form, id)                                                \
+  if (variant == number)                                                                               \
+    error = gemm::space::run(&gemm::space::by_##form<gemm::space::id, float>, gemm::space::Form::form, \
+                             gemm::space::kConfigurations[index], p, data, nullptr);
   GPUKERN_VARIANTS(GPUKERN_VARIANT)
 #undef GPUKERN_VARIANT
   model::buffers().clear();

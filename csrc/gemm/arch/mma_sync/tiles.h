@@ -146,7 +146,10 @@ constexpr Traits traits(const Configuration& r) {
       .precisions = m == Multiplier::terms ? kInTerms : bit(m == Multiplier::mma ? Precision::tf32 : Precision::strict),
       .tensor_cores = m != Multiplier::multiply_add,
       .multiplier = facts(m).name,
-      .clock = m == Multiplier::wide_double ? kClock : 0};
+      .clock = m == Multiplier::wide_double ? kClock : 0,
+      .part_rows = m == Multiplier::multiply_add || r.types == kDouble ? 0
+                   : skinny(r)                                         ? r.tn
+                                                                       : r.tm};
 }
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
 constexpr bool inside(const Configuration&, const Problem&, int, int) { return false; }

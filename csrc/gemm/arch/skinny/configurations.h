@@ -37,9 +37,9 @@ inline int run(void (*kernel)(Params), Form form, const Configuration& row, cons
 
 template <class T> int run_configuration(int row, const Problem& p, const Data& data, Stream stream) {
   int index = 0;
-#define GPUKERN_CONFIGURATION(ID, TYPES, FORM, VECTORS)                                                      \
-  if constexpr (((TYPES) & bit(type_of<T>())) != 0)                                                          \
-    if (index == row) return run(&by_##FORM<T, VECTORS>, Form::FORM, kConfigurations[row], p, data, stream); \
+#define GPUKERN_CONFIGURATION(ID, TYPES, FORM, VECTORS)                                                 \
+  if constexpr (((TYPES) & bit(type_of<T>())) != 0)                                                     \
+    if (index == row) return run(&by_##FORM<ID, T>, Form::FORM, kConfigurations[row], p, data, stream); \
   ++index;
   GPUKERN_SKINNY_TILES(GPUKERN_CONFIGURATION)
 #undef GPUKERN_CONFIGURATION

@@ -69,13 +69,21 @@ GPUKERN_D void finish(const Params& w, int64_t slice, int64_t row, int64_t colum
   emit<T>(w.epilogue, slice, row, column, one);
 }
 
+// A configuration: vectors of x at most.  The demangled name of a kernel says which: by_rows<r8, ..>.
+#define GPUKERN_CONFIGURATION(ID, TYPES, FORM, VECTORS) \
+  struct ID {                                           \
+    static constexpr int vectors = VECTORS;             \
+  };
+GPUKERN_SKINNY_TILES(GPUKERN_CONFIGURATION)
+#undef GPUKERN_CONFIGURATION
+
 // ---- by rows --------------------------------------------------------------------------------------------------------
 
-template <class T, int Vectors>
-GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_rows(GPUKERN_GRID_CONST const Params w) {
+template <class C, class T>
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(C::vectors)) by_rows(GPUKERN_GRID_CONST const Params w) {
   using N = Number<T>;
   using V = typename N::V;
-  constexpr int width = width_of(type_of<T>()), sums = Vectors * kRowsEach;
+  constexpr int width = width_of(type_of<T>()), sums = C::vectors * kRowsEach;
   // Elements of a row on their way, where packets do not fit: several for the types that networks have.
   constexpr int singles = std::is_same_v<V, float> ? 4 : 1;
   using Piece = Words<T, width>;
@@ -109,8 +117,8 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_rows(GPUKERN
     for (int64_t at = mine; at < packets; at += share) {
       if (at + share < packets) load(next, at + share);
 #pragma unroll
-      for (int v = 0; v < Vectors; ++v) {
-        if (Vectors > 1 && v >= vectors) break;
+      for (int v = 0; v < C::vectors; ++v) {
+        if (C::vectors > 1 && v >= vectors) break;
         const auto factor = elements_of<T, width>(load_packet(reinterpret_cast<const Piece*>(x + v * p.b.column) + at));
 #pragma unroll
         for (int r = 0; r < kRowsEach; ++r) {
@@ -133,8 +141,8 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_rows(GPUKERN
 #pragma unroll
       for (int r = 0; r < kRowsEach; ++r) held[i][r] = row[r][(k + i * share) * p.a.column];
 #pragma unroll
-    for (int v = 0; v < Vectors; ++v) {
-      if (Vectors > 1 && v >= vectors) break;
+    for (int v = 0; v < C::vectors; ++v) {
+      if (C::vectors > 1 && v >= vectors) break;
 #pragma unroll
       for (int i = 0; i < n; ++i) {
         const V factor = N::widen(x[(k + i * share) * p.b.row + v * p.b.column]);
@@ -171,13 +179,13 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_rows(GPUKERN
 
 // ---- by columns -----------------------------------------------------------------------------------------------------
 
-template <class T, int Vectors>
-GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUKERN_GRID_CONST const Params w) {
+template <class C, class T>
+GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(C::vectors)) by_columns(GPUKERN_GRID_CONST const Params w) {
   using N = Number<T>;
   using V = typename N::V;
   constexpr int width = width_of(type_of<T>()), group = min_of(16 / int(sizeof(V)), width);
   // Packets on their way, as many as registers allow beside the sums; elements take a register each.
-  constexpr int rounds = Vectors == 1 ? 8 : 4, singles = Vectors == 1 && std::is_same_v<V, float> ? 2 : 1;
+  constexpr int rounds = C::vectors == 1 ? 8 : 4, singles = C::vectors == 1 && std::is_same_v<V, float> ? 2 : 1;
   using Piece = Words<T, width>;
   const Problem& p = w.epilogue.p;
   const Data& data = w.epilogue.data;
@@ -191,11 +199,11 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUK
   int64_t k = place.k.first + thread / side;
   const T* from = static_cast<const T*>(data.a) + place.batch * p.a.batch + row0 * p.a.row + k * p.a.column;
   const T* x = static_cast<const T*>(data.b) + place.batch * p.b.batch + k * p.b.row;
-  V sum[Vectors][width] = {};
+  V sum[C::vectors][width] = {};
 
   const auto multiply = [&](auto count, bool by_packets) {
     // Two packets at a time are taken apart, the ones in turn: all of them would be 32 registers beside 64 sums.
-    constexpr int n = decltype(count)::value, together = Vectors == 1 ? n : 2;
+    constexpr int n = decltype(count)::value, together = C::vectors == 1 ? n : 2;
     Piece held[n];
     if (by_packets) {
 #pragma unroll
@@ -214,8 +222,8 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(Vectors)) by_columns(GPUK
       const T* at = x;
       const auto element = elements_of<T, width>(held[0]);
 #pragma unroll
-      for (int v = 0; v < Vectors; ++v, at += p.b.column) {
-        if (Vectors > 1 && v >= vectors) break;
+      for (int v = 0; v < C::vectors; ++v, at += p.b.column) {
+        if (C::vectors > 1 && v >= vectors) break;
         const V factor = N::widen(*at);
 #pragma unroll
         for (int j = 0; j < width; ++j) sum[v][j] += N::widen(element.v[j]) * factor;

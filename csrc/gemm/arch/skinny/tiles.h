@@ -141,8 +141,12 @@ constexpr Reason refuses(const Configuration& r, const Problem& p, const Device&
 }
 
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
-constexpr Traits traits(const Configuration&) {
-  return {.precisions = bit(Precision::strict), .multiplier = "multiply-add", .clock = kClock};
+constexpr Traits traits(const Configuration& r) {
+  const bool by_rows = form_of(r) == Form::rows;
+  return {.precisions = bit(Precision::strict),
+          .multiplier = by_rows ? "multiply-add along rows" : "multiply-add along columns",
+          .clock = kClock,
+          .vectors = r.bn};
 }
 constexpr bool inside(const Configuration&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem&) { return 0; }

@@ -95,7 +95,10 @@ constexpr Traits traits(const Configuration& r) {
           .multiplier = adds_terms(r) ? "wgmma of bfloat16 terms"
                         : promotes(r) ? "wgmma, promoted"
                                       : "wgmma",
-          .clock = kClock};
+          .clock = kClock,
+          .tma = true,
+          .overlaps = true,
+          .part_rows = 16};
 }
 // k of a stage, and of a step: what consumers take at a time, and ranges of k are multiples of.
 constexpr int kTermStep = 128;
