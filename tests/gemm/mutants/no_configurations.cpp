@@ -2,7 +2,7 @@
 #include "gemm/registry.h"
 
 namespace gpukern::gemm {
-#define GPUKERN_NO_CONFIGURATIONS(folder)                                                             \
+#define GPUKERN_NO_CONFIGURATIONS(folder)                                                   \
   namespace folder {                                                                        \
   __attribute__((weak)) int launch(int, const Problem&, const Data&, Stream) { return -1; } \
   }
