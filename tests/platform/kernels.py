@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import gpukern
-from gpukern import _C
 from tests.platform import promises
 from tests.platform.toolchains import ROOT
 
