@@ -312,19 +312,15 @@ std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Sca
   return common;
 }
 
-Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dtype) {
-  return execute(op, 0, in.data(), op.spec->inputs, scalars, dtype, nullptr);
-}
-
-void run_out(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dtype, const Tensor& out) {
-  if (stores(dtype, out.scalar_type())) {
-    const UnaliasedInputs unaliased(in, op.spec->inputs, out);
-    execute(op, 0, unaliased.inputs().data(), op.spec->inputs, scalars, dtype, &out);
-    return;
+Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dtype, const Tensor* out) {
+  if (!out) return execute(op, 0, in.data(), op.spec->inputs, scalars, dtype, nullptr);
+  if (stores(dtype, out->scalar_type())) {
+    const UnaliasedInputs unaliased(in, op.spec->inputs, *out);
+    return execute(op, 0, unaliased.inputs().data(), op.spec->inputs, scalars, dtype, out);
   }
   const Tensor result = run(op, in, scalars, dtype);
-  if (at::native::resize_output(out, result.sizes())) out.as_strided_(result.sizes(), result.strides());
-  out.copy_(result);
+  if (at::native::resize_output(*out, result.sizes())) out->as_strided_(result.sizes(), result.strides());
+  return out->copy_(result);
 }
 
 Tensor run_grad(const Op& op, int i, int j, const Tensor& g, const Inputs& operands, const Scalars& scalars) {

@@ -27,8 +27,7 @@ std::optional<c10::ScalarType> result_dtype(const Op& op, const Inputs& in, cons
 
 // Below autograd: runs the op into a new tensor, or into `out` (resized as torch resizes).  The result is rounded or
 // narrowed to `dtype` before it is converted to the type of `out`, as torch's.
-Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, c10::ScalarType dtype);
-void run_out(const Op& op, const Inputs& in, const Scalars& scalars, c10::ScalarType dtype, const Tensor& out);
+Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, c10::ScalarType dtype, const Tensor* out = nullptr);
 
 // gradient I of an op, times g; or, with j >= 0, the derivative of that by operand j.  Through the dispatcher, so that
 // it is differentiable itself.  `operands` are the inputs, or the result for an op that saves it.

@@ -194,7 +194,7 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
     const auto dtype = result_dtype(op, in, numbers);
     if (dtype && (spec().exact_out ? *dtype == o.scalar_type() : c10::canCast(*dtype, o.scalar_type())) &&
         o.layout() == c10::kStrided && o.device() == device_of(in, n))
-      run_out(op, in, numbers, *dtype, o);
+      run(op, in, numbers, *dtype, &o);
     else twin_out(op, in, numbers, o);
   }
   void inplace(T... t, S... s, C... c) const {
@@ -205,7 +205,7 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
     const Tensor& self = *in[0];
     if (dtype && c10::canCast(*dtype, self.scalar_type()) && self.device() == device_of(in, n) &&
         broadcast_to_self(in, n))
-      run_out(op, in, numbers, *dtype, self);
+      run(op, in, numbers, *dtype, &self);
     else twin_inplace(op, in, numbers);
   }
 

@@ -221,10 +221,11 @@ void twin_out(const Args& x, const Tensor& result) {
 }
 }  // namespace
 
-void theirs_out(const Args& x, const Tensor& out) {
+Tensor theirs_out(const Args& x, const Tensor& out) {
   if (const Overlap overlap(x, out, false); overlap.any()) return theirs_out(overlap.unaliased().args, out);
   twin_out(x, out);
   if (!x.plain()) out.copy_(call::finish(out, x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt));
+  return out;
 }
 
 std::optional<std::vector<int64_t>> result_shape(const Args& x) {
@@ -266,27 +267,6 @@ Replaced without_factors(const Args& x) {
 }
 }  // namespace
 
-Tensor run(const Args& x) {
-  if (reads_no_factor(x)) return run(without_factors(x).args);
-  if (conjugate_first(x)) return run(resolved(x).args);
-  if (x.how.precision) check_how(x);
-  if (!x.plain()) check_tail(x);
-  if (x.a.is_cpu() && !anything_forced()) {
-    count_host();
-    Tensor out = x.how.batch_invariant ? host::invariant(x) : host::product(x);
-    if (!x.plain()) {
-      check_residual_shape(x, out);
-      host::finish(out, activation(x), x.residual);
-    }
-    return out;
-  }
-  if (!well_formed(x) || !(x.a.is_cpu() || ours(x)))
-    return call::finish(twin(x), x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
-  Tensor out = gpu_path::empty_result(x);
-  run_out(x, out);
-  return out;
-}
-
 Choice chosen(const Problem& problem, const Device& device, const Ranking& ranking) {
   const Choice choice = select(problem, device, built(), force(), ranking);
   if (choice || !anything_forced()) return choice;
@@ -300,46 +280,52 @@ Choice chosen(const Problem& problem, const Device& device, const Ranking& ranki
               reason, "); leave force() or unset GPUKERN_FORCE.");
 }
 
-void run_out(const Args& x, const Tensor& out) {
-  if (out.is_conj()) {
-    if (out.scalar_type() != x.a.scalar_type()) return theirs_out(x, out);
-    const Tensor result = run(x);
-    at::native::resize_output(out, result.sizes());
-    out.copy_(result);
-    return;
+namespace {
+Tensor on_host(const Args& x, const Tensor* out) {
+  if (out) check_internal_overlap(x, *out);
+  Tensor result = x.how.batch_invariant ? host::invariant(x, out) : host::product(x, out);
+  if (!x.plain()) {
+    check_residual_shape(x, result);
+    host::finish(result, activation(x), x.residual);
   }
-  if (reads_no_factor(x)) return run_out(without_factors(x).args, out);
-  if (conjugate_first(x)) return run_out(resolved(x).args, out);
-  if (const Overlap overlap(x, out, !x.a.is_cpu()); overlap.any()) return run_out(overlap.unaliased().args, out);
+  return result;
+}
+}  // namespace
+
+Tensor run(const Args& x, const Tensor* given) {
+  const bool cpu = x.a.is_cpu();
+  if (given && given->is_conj()) {
+    if (given->scalar_type() != x.a.scalar_type()) return theirs_out(x, *given);
+    const Tensor result = run(x);
+    at::native::resize_output(*given, result.sizes());
+    return given->copy_(result);
+  }
+  if (reads_no_factor(x)) return run(without_factors(x).args, given);
+  if (conjugate_first(x)) return run(resolved(x).args, given);
+  if (given)
+    if (const Overlap overlap(x, *given, !cpu); overlap.any()) return run(overlap.unaliased().args, given);
   if (x.how.precision) check_how(x);
   if (!x.plain()) check_tail(x);
-  if (x.a.is_cpu() && !anything_forced()) {
+  if (cpu && !anything_forced()) {
     count_host();
-    check_internal_overlap(x, out);
-    x.how.batch_invariant ? host::invariant_out(x, out) : host::product_out(x, out);
-    if (!x.plain()) {
-      check_residual_shape(x, out);
-      host::finish(out, activation(x), x.residual);
-    }
-    return;
+    return on_host(x, given);
   }
-  if (!well_formed(x) || !(x.a.is_cpu() || ours(x)) || (!x.wide && out.scalar_type() != x.a.scalar_type()) ||
-      out.device() != x.a.device())
-    return theirs_out(x, out);
-  gpu_path::prepare(x, out);
+  const bool serves = well_formed(x) && (cpu || ours(x));
+  if (!given && !serves)
+    return call::finish(twin(x), x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
+  if (!serves || (given && ((!x.wide && given->scalar_type() != x.a.scalar_type()) || given->device() != x.a.device())))
+    return theirs_out(x, *given);
+  const Tensor out = given ? *given : gpu_path::empty_result(x);
+  if (given) gpu_path::prepare(x, out);
   check_residual_shape(x, out);
   const Problem problem = problem_of(x, out);
-  const bool cpu = x.a.is_cpu();
   const Device& device = cpu ? gpu_path::cpu() : gpu_path::device(x.a.device());
   const Choice choice = chosen(problem, device, cpu ? Ranking() : gpu_path::ranking(problem, x.a.device()));
   if (!choice) return theirs_out(x, out);
   count(choice);
-  if (cpu) {
-    x.how.batch_invariant ? host::invariant_out(x, out) : host::product_out(x, out);
-    if (!x.plain()) host::finish(out, activation(x), x.residual);
-    return;
-  }
+  if (cpu) return on_host(x, &out);
   gpu_path::launch(choice, problem, x, out);
+  return out;
 }
 
 // ---- the functions of gemm.h --------------------------------------------------------------------
@@ -347,9 +333,9 @@ void run_out(const Args& x, const Tensor& out) {
 Tensor mm(const Tensor& a, const Tensor& b) { return run({Kind::mm, a, b}); }
 Tensor bmm(const Tensor& a, const Tensor& b) { return run({Kind::bmm, a, b}); }
 Tensor mv(const Tensor& a, const Tensor& b) { return run({Kind::mv, a, b}); }
-void mm_out(const Tensor& a, const Tensor& b, const Tensor& out) { run_out({Kind::mm, a, b}, out); }
-void bmm_out(const Tensor& a, const Tensor& b, const Tensor& out) { run_out({Kind::bmm, a, b}, out); }
-void mv_out(const Tensor& a, const Tensor& b, const Tensor& out) { run_out({Kind::mv, a, b}, out); }
+void mm_out(const Tensor& a, const Tensor& b, const Tensor& out) { run({Kind::mm, a, b}, &out); }
+void bmm_out(const Tensor& a, const Tensor& b, const Tensor& out) { run({Kind::bmm, a, b}, &out); }
+void mv_out(const Tensor& a, const Tensor& b, const Tensor& out) { run({Kind::mv, a, b}, &out); }
 
 #define GPUKERN_SUM(NAME, KIND)                                                                               \
   Tensor NAME(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha) {   \
@@ -357,7 +343,7 @@ void mv_out(const Tensor& a, const Tensor& b, const Tensor& out) { run_out({Kind
   }                                                                                                           \
   void NAME##_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha, \
                   const Tensor& out) {                                                                        \
-    run_out({Kind::KIND, a, b, &c, &beta, &alpha}, out);                                                      \
+    run({Kind::KIND, a, b, &c, &beta, &alpha}, &out);                                                         \
   }
 GPUKERN_SUM(addmm, mm)
 GPUKERN_SUM(baddbmm, bmm)

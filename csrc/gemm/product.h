@@ -58,10 +58,10 @@ Tensor twin(const Args& args);
 // anyway); while the guard stands, torch's switches do not make it tf32.
 std::unique_ptr<at::NoTF32Guard> check_twin(const Args& args);
 // The same into `out`, with the tail behind it.
-void theirs_out(const Args& args, const Tensor& out);
+Tensor theirs_out(const Args& args, const Tensor& out);
 
-Tensor run(const Args& args);
-void run_out(const Args& args, const Tensor& out);
+// The product below autograd: into `out`, resized as torch resizes, or into a new tensor.
+Tensor run(const Args& args, const Tensor* out = nullptr);
 
 // The precision that a call asks for; nothing where it leaves that to torch's switches.  An unknown name is a
 // ValueError, a name beside operands that are not float32 a TypeError.

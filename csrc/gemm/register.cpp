@@ -75,13 +75,13 @@ template <class Op, class... P> struct ProductKernels<Op, Tensor(P...)> {
   }
 
   static Tensor backend(P... p) { return run(Sig::args(kind, p...)); }
-  static void backend_out(P... p, Ref out) { run_out(Sig::args(kind, p...), out); }
+  static void backend_out(P... p, Ref out) { run(Sig::args(kind, p...), &out); }
   static void backend_inplace(P... p) {
     const Args x = Sig::args(kind, p...);
     const auto shape = result_shape(x);
     TORCH_CHECK(!shape || x.c->sizes() == *shape, "Bad in-place call: input tensor size ", x.c->sizes(),
-                " and output tensor size ", at::IntArrayRef(*shape), " should match");  // run_out would resize it
-    run_out(x, *x.c);
+                " and output tensor size ", at::IntArrayRef(*shape), " should match");  // run would resize it
+    run(x, x.c);
   }
 
   // Of tensors that are not ours, and whose keys have no autograd above (inference mode).

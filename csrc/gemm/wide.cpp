@@ -65,8 +65,7 @@ Tensor product(Args x, ScalarType type, const Tensor* into) {
     const bool there = into && into->scalar_type() == type && into->device() == x.a.device() && !into->is_neg();
     const Tensor out = there ? *into : at::empty(*result_shape(x), x.a.options().dtype(type));
     const at::AutoDispatchBelowAutograd guard;
-    run_out(x, out);
-    return out;
+    return run(x, &out);
   }
   if (type == c10::kInt) return whole(x);
   return same_type({x.kind, x.a.to(type), x.b.to(type), x.c, x.beta, x.alpha});

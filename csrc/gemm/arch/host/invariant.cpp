@@ -88,29 +88,25 @@ void refuse_complex(const Args& x) {
 
 }  // namespace
 
-Tensor invariant(const Args& x) {
-  if (!well_formed(x)) return product(x);  // torch's words
+Tensor invariant(const Args& x, const Tensor* given) {
+  if (!well_formed(x)) return product(x, given);  // torch's words
   refuse_complex(x);
-  Tensor out = gpu_path::empty_result(x);
-  invariant_out(x, out);
-  return out;
-}
-
-void invariant_out(const Args& x, const Tensor& out) {
-  const bool ours = well_formed(x) && x.kind != Kind::mv && at::isFloatingType(x.a.scalar_type()) &&
-                    out.scalar_type() == x.a.scalar_type() && out.device().is_cpu();
-  if (well_formed(x)) refuse_complex(x);
-  if (!ours) return product_out(x, out);
+  const Tensor out = given ? *given : gpu_path::empty_result(x);
+  if (x.kind == Kind::mv || !at::isFloatingType(x.a.scalar_type()) || out.scalar_type() != x.a.scalar_type() ||
+      !out.device().is_cpu())
+    return product(x, &out);
   gpu_path::prepare(x, out);
-  if (out.numel() == 0) return;
+  if (out.numel() == 0) return out;
   const Tensor c = x.c ? x.c->expand(out.sizes()) : Tensor();
   const auto one = [&](const Tensor& a, const Tensor& b, const Tensor& addend, const Tensor& d) {
     if (x.a.scalar_type() == at::kDouble) matrix<double>(x, a, b, addend, d, at::kDouble);
     else matrix<float>(x, a, b, addend, d, at::kFloat);
   };
-  if (x.kind == Kind::mm) return one(x.a, x.b, c, out);
-  for (int64_t i = 0; i < out.sizes()[0]; ++i)
-    one(x.a.select(0, i), x.b.select(0, i), x.c ? c.select(0, i) : c, out.select(0, i));
+  if (x.kind == Kind::mm) one(x.a, x.b, c, out);
+  else
+    for (int64_t i = 0; i < out.sizes()[0]; ++i)
+      one(x.a.select(0, i), x.b.select(0, i), x.c ? c.select(0, i) : c, out.select(0, i));
+  return out;
 }
 
 }  // namespace gpukern::gemm::host

@@ -21,37 +21,28 @@ Tensor vector_addend(const Args& x) {
 }
 }  // namespace
 
-Tensor product(const Args& x) {
-  switch (x.kind) {
-    case Kind::mm: return x.c ? at::cpu::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::mm(x.a, x.b);
-    case Kind::bmm: return x.c ? at::cpu::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::bmm(x.a, x.b);
-    default: break;
+Tensor product(const Args& x, const Tensor* given) {
+  if (!given) {
+    switch (x.kind) {
+      case Kind::mm: return x.c ? at::cpu::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::mm(x.a, x.b);
+      case Kind::bmm: return x.c ? at::cpu::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::bmm(x.a, x.b);
+      default: break;
+    }
+    if (x.c) return at::cpu::addmv(vector_addend(x), x.a, x.b, *x.beta, *x.alpha);
   }
-  if (x.c) return at::cpu::addmv(vector_addend(x), x.a, x.b, *x.beta, *x.alpha);
-  Tensor out = at::cpu::empty({x.a.dim() ? x.a.sizes()[0] : 0}, x.b.options());
-  product_out(x, out);
-  return out;
-}
-
-void product_out(const Args& x, const Tensor& result) {
-  Tensor& out = const_cast<Tensor&>(result);  // ATen's way to say that only the data changes
+  const std::array<int64_t, 1> rows{x.a.dim() ? x.a.sizes()[0] : 0};
+  Tensor out = given ? *given : at::cpu::empty(rows, x.b.options());
   switch (x.kind) {
     case Kind::mm:
-      x.c ? at::cpu::addmm_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::mm_out(out, x.a, x.b);
-      break;
+      return x.c ? at::cpu::addmm_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::mm_out(out, x.a, x.b);
     case Kind::bmm:
-      x.c ? at::cpu::baddbmm_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::bmm_out(out, x.a, x.b);
-      break;
-    default:
-      if (x.c) {
-        at::cpu::addmv_out(out, vector_addend(x), x.a, x.b, *x.beta, *x.alpha);
-        break;
-      }
-      // mv is addmv with a beta of 0, which reads nothing of its addend; the addend only has to have the shape.
-      if (out.dim() != 1 || (x.a.dim() && out.sizes()[0] != x.a.sizes()[0]))
-        out.resize_({x.a.dim() ? x.a.sizes()[0] : 0});
-      at::cpu::addmv_out(out, out, x.a, x.b, 0, 1);
+      return x.c ? at::cpu::baddbmm_out(out, *x.c, x.a, x.b, *x.beta, *x.alpha) : at::cpu::bmm_out(out, x.a, x.b);
+    default: break;
   }
+  if (x.c) return at::cpu::addmv_out(out, vector_addend(x), x.a, x.b, *x.beta, *x.alpha);
+  // mv is addmv with a beta of 0, which reads nothing of its addend; the addend only has to have the shape.
+  if (out.dim() != 1 || (x.a.dim() && out.sizes()[0] != rows[0])) out.resize_(rows);
+  return at::cpu::addmv_out(out, out, x.a, x.b, 0, 1);
 }
 
 void finish(const Tensor& out, Activation activation, const Tensor* residual) {

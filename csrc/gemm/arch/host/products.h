@@ -5,11 +5,10 @@
 
 namespace gpukern::gemm::host {
 
-Tensor product(const Args& args);
-void product_out(const Args& args, const Tensor& out);
+// Into `out`, or into a new tensor.
+Tensor product(const Args& args, const Tensor* out);
 // The same with every row computed by one and the same small product, whatever rows there are beside it.
-Tensor invariant(const Args& args);
-void invariant_out(const Args& args, const Tensor& out);
+Tensor invariant(const Args& args, const Tensor* out);
 // activation(out) + residual, in place.
 void finish(const Tensor& out, Activation activation, const Tensor* residual);
 
