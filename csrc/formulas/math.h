@@ -41,7 +41,14 @@ GPUKERN_HD double pow(double x, double y) { return ::pow(x, y); }
 GPUKERN_HD float fmod(float x, float y) { return ::fmodf(x, y); }
 GPUKERN_HD double fmod(double x, double y) { return ::fmod(x, y); }
 
-GPUKERN_HD int64_t abs(int64_t x) { return x < 0 ? -x : x; }
+// Integers wrap, which only unsigned arithmetic does by the language.
+GPUKERN_HD int64_t plus(int64_t x, int64_t y) {
+  return static_cast<int64_t>(static_cast<uint64_t>(x) + static_cast<uint64_t>(y));
+}
+GPUKERN_HD int64_t minus(int64_t x, int64_t y) {
+  return static_cast<int64_t>(static_cast<uint64_t>(x) - static_cast<uint64_t>(y));
+}
+GPUKERN_HD int64_t abs(int64_t x) { return x < 0 ? minus(0, x) : x; }
 GPUKERN_HD int64_t multiply(int64_t x, int64_t y) {
   return static_cast<int64_t>(static_cast<uint64_t>(x) * static_cast<uint64_t>(y));
 }
@@ -49,7 +56,7 @@ GPUKERN_HD int64_t multiply(int64_t x, int64_t y) {
 // gives 0 on every device; on a CPU it is an error before anything is computed.
 GPUKERN_HD int64_t divide(int64_t x, int64_t y) {
   if (y == 0) return 0;
-  return y == -1 ? static_cast<int64_t>(0 - static_cast<uint64_t>(x)) : x / y;
+  return y == -1 ? minus(0, x) : x / y;
 }
 // Integer powers wrap; a negative exponent gives the integer part of 1/x^n (torch's rule for tensors).
 GPUKERN_HD int64_t pow(int64_t x, int64_t y) {

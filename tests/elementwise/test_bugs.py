@@ -203,3 +203,18 @@ def test_nested_tensors_had_no_kernel(layout: torch.layout) -> None:
             inside = torch.nested.nested_tensor(parts)
             assert torch.equal(gpukern.relu(inside).unbind()[0], parts[0].relu())
             assert gpukern.bmm(inside, inside.transpose(1, 2)).is_nested
+
+
+def test_int64_results_beyond_the_type_were_undefined_behaviour() -> None:
+    """They wrapped by the compiler's grace; UBSan (`make sanitize`) stops at signed arithmetic that overflows."""
+    least, most = torch.iinfo(torch.int64).min, torch.iinfo(torch.int64).max
+    x = torch.tensor([least, most, -1, 3, most])
+    y = torch.tensor([-1, 1, least, most, most])
+    for home in (gpukern, torch):
+        results = [home.add(x, y), home.add(x, y, alpha=3), home.sub(x, y), home.sub(y, x, alpha=most), home.mul(x, y)]
+        results += [home.neg(x), home.abs(x), home.square(x), home.addcmul(x, y, y, value=3)]
+        results.append(home.pow(x, torch.full_like(x, 3)))
+        if home is gpukern:
+            ours = results
+    for number, (result, expected) in enumerate(zip(ours, results)):
+        assert torch.equal(result, expected), number

@@ -26,6 +26,7 @@ struct Neg {
                              .linear = true,
                              .exact_out = true};
   template <class V> static GPUKERN_HD V apply(V x) { return -x; }
+  static GPUKERN_HD int64_t apply(int64_t x) { return minus(0, x); }
 };
 
 struct Sign {
@@ -47,6 +48,7 @@ struct Square {
       .name = "square", .args = "Tensor input", .doc = "Square, x * x.", .types = Types::number, .ulp = 0};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x) { return x * x; }
+  static GPUKERN_HD int64_t apply(int64_t x) { return multiply(x, x); }
   template <int, class V> static GPUKERN_HD V grad(V g, V x) {
     const V p = g * x;  // g + g may be infinite where the gradient is not
     return p + p;
@@ -65,6 +67,7 @@ struct Add {
                              .passes_if_one = 2,
                              .linear = true};
   template <class V> static GPUKERN_HD V apply(V x, V y, V alpha) { return x + alpha * y; }
+  static GPUKERN_HD int64_t apply(int64_t x, int64_t y, int64_t alpha) { return plus(x, multiply(alpha, y)); }
 };
 
 struct Sub {
@@ -79,6 +82,7 @@ struct Sub {
                              .linear = true,
                              .refuses_bool = true};
   template <class V> static GPUKERN_HD V apply(V x, V y, V alpha) { return x - alpha * y; }
+  static GPUKERN_HD int64_t apply(int64_t x, int64_t y, int64_t alpha) { return minus(x, multiply(alpha, y)); }
 };
 
 struct Mul {
@@ -90,6 +94,7 @@ struct Mul {
                              .needs = {2, 1}};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V y) { return x * y; }
+  static GPUKERN_HD int64_t apply(int64_t x, int64_t y) { return multiply(x, y); }
   template <int I, class V> static GPUKERN_HD V grad(V g, V x, V y) { return I == 0 ? g * y : g * x; }
 };
 

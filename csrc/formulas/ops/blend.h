@@ -124,6 +124,9 @@ struct Addcmul {
                              .passes = 1};
   static constexpr bool kOwnGrad = true;
   template <class V> static GPUKERN_HD V apply(V x, V a, V b, V value) { return x + value * a * b; }
+  static GPUKERN_HD int64_t apply(int64_t x, int64_t a, int64_t b, int64_t value) {
+    return plus(x, multiply(multiply(value, a), b));
+  }
   template <int I, class V> static GPUKERN_HD V grad(V g, V, V a, V b, V value) {
     if constexpr (I == 0) return g;
     else if constexpr (I == 1) return g * (b * value);
