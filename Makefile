@@ -1,6 +1,7 @@
 # make demo   trains a classifier on gpukern's kernels        make test   the tests (tests/README.md)
 # make test-fast  without the slow ones; make test-nightly  all, with further samples of the same questions
 # make build  the extension, in place                         make lint   ruff, mypy, clang-format
+# make sanitize  the host C++ with AddressSanitizer and UBSan, built apart (build/sanitize) and tested; needs g++
 # make gpu-check  all that a GPU can say: build, tests, sanitizers, benchmark; without one it says what it would run
 # make stubs  writes gpukern/ops.pyi anew
 # make inspect  what the GPU code takes, checked              make inspect-golden  writes tests/platform/golden anew
@@ -14,7 +15,7 @@ PY := $(VENV)/bin/python
 PIP_INSTALL ?= $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.gpukern-requirements
 
-.PHONY: demo test test-fast test-nightly gpu-check build inspect inspect-golden stubs lint format clean env
+.PHONY: demo test test-fast test-nightly sanitize gpu-check build inspect inspect-golden stubs lint format clean env
 .DEFAULT_GOAL := build
 
 env: $(STAMP)
@@ -49,6 +50,10 @@ test-fast: build
 # With what repeats a question on further samples.
 test-nightly: build
 	@$(PYTEST)
+
+# Builds what changed in build/sanitize, then asks a sample of the tests (tests/sanitizers/run.py).
+sanitize: $(STAMP)
+	@$(PY) -m tests.sanitizers.run -n $(TEST_JOBS) --dist loadgroup
 
 # The riskiest first, then everything, under a watchdog (tests/gpu/check.py). benchmarks/results/ and docs/validation.md
 # say what came out, build/gpu-check/ what each step said. Exit 1: wrong, hung or crashed; 2: no GPU; 130: interrupted.

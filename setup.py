@@ -6,7 +6,8 @@ a changed header recompiles only what includes it. setuptools links. The build i
 
 Environment: GPUKERN_BUILD=auto|cpu|cuda|hip, TORCH_CUDA_ARCH_LIST, PYTORCH_ROCM_ARCH, CUDA_HOME, ROCM_HOME, CXX,
 MAX_JOBS, GPUKERN_BOUNDED_WAITS=1 (a wait that never ends reports who waits: csrc/platform/waits.h),
-GPUKERN_BUILD_TIMES=1 (seconds per object at the end), GPUKERN_BUILD_VERBOSE=1 (every command).
+GPUKERN_BUILD_TIMES=1 (seconds per object at the end), GPUKERN_BUILD_VERBOSE=1 (every command), GPUKERN_SANITIZE=1 (host
+C++ with AddressSanitizer and UBSan: `make sanitize`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ sys.path.insert(0, str(ROOT / "csrc"))
 
 from build_rules import (  # noqa: E402
     CSRC,
+    SANITIZE,
+    SANITIZE_LINK,
     Gpu,
     Plan,
     built_header,
@@ -43,6 +46,7 @@ from build_rules import (  # noqa: E402
     first_number,
     output_of,
     plan_objects,
+    sanitizing,
     say,
     stop,
     write_if_changed,
@@ -278,12 +282,17 @@ class BuildPy(build_py):  # type: ignore[misc]  # setuptools has no types
 class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
     """Compiles by build.ninja, then lets setuptools link."""
 
+    def run(self) -> None:
+        if sanitizing() and self.inplace:
+            stop("GPUKERN_SANITIZE=1 is not for the build in place, which Python loads alone; run: make sanitize")
+        super().run()
+
     def build_extension(self, ext: Extension) -> None:
         torch = require_torch()
         if sys.platform == "win32":
             stop("Windows is not supported; use WSL")
         cxx = self.find_cxx()
-        gpu = find_gpu(torch, os.environ.get("GPUKERN_BUILD", "auto").lower())
+        gpu = None if sanitizing() else find_gpu(torch, os.environ.get("GPUKERN_BUILD", "auto").lower())
         os.chdir(ROOT)
         temp = Path(os.path.relpath(self.build_temp, ROOT))
         plan = plan_objects(gpu)
@@ -369,6 +378,7 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
         rules = {
             "cxx": f"{common} -O2 {hidden} -fvisibility-inlines-hidden {openmp} {warnings} "
             f"-D_GLIBCXX_USE_CXX11_ABI={abi} -DGPUKERN_TORCH={torch.__version__.split('+')[0]}".split()
+            + (SANITIZE if sanitizing() else [])
             + isystem
         }
         if gpu and gpu.backend == "cuda":
@@ -391,7 +401,9 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools has no types
         ext.library_dirs = [str(Path(torch.__file__).parent / "lib")]
         ext.libraries = ["c10", "torch", "torch_cpu", "torch_python"]
         if sys.platform != "darwin":
-            ext.extra_link_args = ["-fopenmp", "-Wl,-O1", "-Wl,--strip-debug", "-Wl,--exclude-libs,ALL"]
+            # Reports of the sanitizers name lines, so the debug information stays.
+            lean = SANITIZE_LINK if sanitizing() else ["-Wl,-O1", "-Wl,--strip-debug"]
+            ext.extra_link_args = ["-fopenmp", *lean, "-Wl,--exclude-libs,ALL"]
         if gpu and gpu.backend == "cuda":
             found = [gpu.home / "lib64", gpu.home / "targets" / f"{platform.machine()}-linux" / "lib", gpu.home / "lib"]
             ext.library_dirs += [str(p) for p in found if p.exists()]

@@ -8,6 +8,7 @@ the families of the catalogue. No other table exists. Identifiers here call a co
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import shlex
@@ -28,6 +29,25 @@ CAPABILITIES = {
     "AVX2": ["-O3", "-mavx2", "-mfma", "-mf16c"],
     "AVX512": ["-O3", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mf16c"],
 }
+
+# GPUKERN_SANITIZE=1, for `make sanitize`: the first wrong access or undefined operation ends the process. vptr is left
+# out: it needs the typeinfo of every class of torch's that is used, which torch's libraries need not show. The
+# assertions of libstdc++ see an index past a std::vector or std::span that stays within its memory.
+SANITIZE = [
+    *("-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=all"),
+    *("-fno-omit-frame-pointer", "-D_GLIBCXX_ASSERTIONS", "-DGPUKERN_WITHOUT_AVX512", "-g1"),
+    "-Og",  # a quarter to a half of the compile time of -O1, and nothing is folded that a sanitizer could have seen
+]
+# UBSan's library is linked in: a shared one takes functions of AddressSanitizer's for its own, and its reports do not
+# go where UBSAN_OPTIONS says.
+SANITIZE_LINK = ["-fsanitize=address,undefined", "-static-libubsan", "-Wl,--exclude-libs,ALL"]
+# Else each register of a formula would be watched until its scope ends: three times the compile time, for values that
+# nothing points to. Their memory is watched as all other is.
+SANITIZE_LOOPS = ["-fno-sanitize-address-use-after-scope"]
+
+
+def sanitizing() -> bool:
+    return os.environ.get("GPUKERN_SANITIZE") == "1"
 
 
 def stop(sentence: str) -> NoReturn:
@@ -174,7 +194,14 @@ def families() -> list[str]:
 
 def capabilities() -> dict[str, list[str]]:
     x86 = platform.machine().lower() in ("x86_64", "amd64")
-    return CAPABILITIES if x86 else {"DEFAULT": ["-O3"]}
+    found = CAPABILITIES if x86 else {"DEFAULT": ["-O3"]}
+    if sanitizing():  # AVX512 is AVX2's source again, for wider registers
+        return {
+            word: [*(flag for flag in flags if not flag.startswith("-O")), *SANITIZE_LOOPS]
+            for word, flags in found.items()
+            if word != "AVX512"
+        }
+    return found
 
 
 def below(pattern: str) -> list[Path]:

@@ -2,6 +2,9 @@
 
 #include <ATen/Version.h>
 
+#include <algorithm>
+#include <iterator>
+#include <string>
 #include <unordered_map>
 
 #include "../formulas/ops/activation.h"
@@ -94,10 +97,12 @@ std::string choices(std::string_view name) {
 
 namespace host {
 
-#if defined(__x86_64__)
-#define GPUKERN_CAPABILITIES(C, f) C(f, DEFAULT) C(f, AVX2) C(f, AVX512)
-#else
+#if !defined(__x86_64__)
 #define GPUKERN_CAPABILITIES(C, f) C(f, DEFAULT)
+#elif defined(GPUKERN_WITHOUT_AVX512)  // a build for sanitizers (build_rules.py)
+#define GPUKERN_CAPABILITIES(C, f) C(f, DEFAULT) C(f, AVX2)
+#else
+#define GPUKERN_CAPABILITIES(C, f) C(f, DEFAULT) C(f, AVX2) C(f, AVX512)
 #endif
 #define GPUKERN_DECLARE(f, c) const Loop* loops_##f##_##c();
 #define GPUKERN_DECLARE_FAMILY(f) GPUKERN_CAPABILITIES(GPUKERN_DECLARE, f)
@@ -106,45 +111,36 @@ GPUKERN_FAMILIES(GPUKERN_DECLARE_FAMILY)
 GPUKERN_CAPABILITIES(GPUKERN_DECLARE_STAGE, all)
 
 namespace {
-// The capability that torch uses, so that ATEN_CPU_CAPABILITY applies to both.
+#define GPUKERN_WORD(f, c) #c,
+constexpr const char* kWords[] = {GPUKERN_CAPABILITIES(GPUKERN_WORD, all)};
+constexpr int kLevels = static_cast<int>(std::size(kWords));
+
+// The capability that torch uses, so that ATEN_CPU_CAPABILITY applies to both; at most the best that was compiled.
 int level() {
   static const int l = [] {
     const std::string name = at::get_cpu_capability();
-    return name.rfind("AVX512", 0) == 0 ? 2 : name.rfind("AVX2", 0) == 0 ? 1 : 0;
+    return std::min(name.rfind("AVX512", 0) == 0 ? 2 : name.rfind("AVX2", 0) == 0 ? 1 : 0, kLevels - 1);
   }();
   return l;
 }
 }  // namespace
 
-const char* capability() {
-#if defined(__x86_64__)
-  static const char* names[] = {"DEFAULT", "AVX2", "AVX512"};
-  return names[level()];
-#else
-  return "DEFAULT";
-#endif
-}
+const char* capability() { return kWords[level()]; }
 
 Loop loop(const Op& op, int variant, Compute compute) {
   using Tables = const Loop* (*)();
 #define GPUKERN_TABLE(f, c) &loops_##f##_##c,
 #define GPUKERN_TABLES(f) {GPUKERN_CAPABILITIES(GPUKERN_TABLE, f)},
-#if defined(__x86_64__)
-  static constexpr Tables tables[][3] = {GPUKERN_FAMILIES(GPUKERN_TABLES)};
+  static constexpr Tables tables[][kLevels] = {GPUKERN_FAMILIES(GPUKERN_TABLES)};
   const Loop* loops = tables[op.family][level()]();
-#else
-  static constexpr Tables tables[][1] = {GPUKERN_FAMILIES(GPUKERN_TABLES)};
-  const Loop* loops = tables[op.family][0]();
-#endif
   return loops[(op.index * kVariants + variant) * kComputes + static_cast<int>(compute)];
 }
 
 const Stage& stage() {
-#if defined(__x86_64__)
-  static const Stage& s = level() == 2 ? stage_AVX512() : level() == 1 ? stage_AVX2() : stage_DEFAULT();
-#else
-  static const Stage& s = stage_DEFAULT();
-#endif
+  using Function = const Stage& (*)();
+#define GPUKERN_STAGE(f, c) &stage_##c,
+  static constexpr Function stages[] = {GPUKERN_CAPABILITIES(GPUKERN_STAGE, all)};
+  static const Stage& s = stages[level()]();
   return s;
 }
 

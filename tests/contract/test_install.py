@@ -84,6 +84,20 @@ def test_bad_environment_is_one_sentence(tmp_path: Path, name: str, value: str, 
     assert words in result.stderr and "Traceback" not in result.stderr
 
 
+def test_a_sanitized_build_is_refused_in_place() -> None:
+    result = setup_py("pass", "-q", "build_ext", "--inplace", GPUKERN_SANITIZE="1")
+    one_sentence(result, "GPUKERN_SANITIZE=1 is not for the build in place", "make sanitize")
+
+
+def test_a_sanitized_build_has_the_loops_of_every_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of AVX512 are left out and the others' levels of optimisation, which would win over the sanitizers' own."""
+    usual = list(rules.capabilities())
+    monkeypatch.setenv("GPUKERN_SANITIZE", "1")
+    found = rules.capabilities()
+    assert list(found) == [word for word in usual if word != "AVX512"]
+    assert not [flag for flags in found.values() for flag in flags if flag.startswith("-O")]
+
+
 def test_source_distribution_needs_no_torch(tmp_path: Path) -> None:
     result = setup_py("sys.modules['torch'] = None", "-q", "sdist", "--dist-dir", str(tmp_path))
     assert result.returncode == 0, result.stderr
