@@ -3,6 +3,7 @@
 # make build  the extension, in place                         make lint   ruff, mypy, clang-format
 # make sanitize  the host C++ with AddressSanitizer and UBSan, built apart (build/sanitize) and tested; needs g++
 # make gpu-check  all that a GPU can say: build, tests, sanitizers, benchmark; without one it says what it would run
+# make record  writes all that is generated or recorded anew: stubs, choices, golden figures, tests/*/*.json
 # make stubs  writes gpukern/ops.pyi anew
 # make inspect  what the GPU code takes, checked              make inspect-golden  writes tests/platform/golden anew
 # Each makes .venv with the pinned requirements if there is none, and builds what changed.
@@ -15,7 +16,7 @@ PY := $(VENV)/bin/python
 PIP_INSTALL ?= $(PY) -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.gpukern-requirements
 
-.PHONY: demo test test-fast test-nightly sanitize gpu-check build inspect inspect-golden stubs lint format clean env
+.PHONY: demo test test-fast test-nightly sanitize gpu-check build inspect inspect-golden stubs record lint format clean env
 .DEFAULT_GOAL := build
 
 env: $(STAMP)
@@ -70,6 +71,10 @@ inspect-golden: build
 # What type checkers know of the functions, from the signatures that their parser reads.
 stubs: build
 	@$(PY) -m gpukern.stubs
+
+# All that is generated from the sources or recorded by running them, for a commit of its own (tests/record.py).
+record: build
+	@$(PY) -m tests.record
 
 CXX_FILES = $(shell find csrc tests -name '*.h' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.cu')
 

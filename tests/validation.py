@@ -1,7 +1,7 @@
 """docs/validation.md, made from recorded facts: `python -m tests.validation [--compiled]`.
 
     tests/platform/compiled.json      what compilers accepted; --compiled adds the build that is here
-    tests/platform/modelled.json      what the machine model ran; written by a test run under GPUKERN_RECORD=1
+    tests/platform/modelled.json      what the machine model ran; written by `make record`
     benchmarks/results/*/*.json       what `make gpu-check` ran on a device
     tests/platform/environments.json  which versions of torch were tried, by hand
 
