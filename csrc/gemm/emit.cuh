@@ -1,7 +1,7 @@
-// From sums to D: the epilogue and the store, the same for every kernel.
+// From accumulators to D: the epilogue and the store, the same for every kernel.
 //
-// A thread hands over P neighbours of D at a time, along a row or down a column.  They are loaded and stored as one
-// packet where addresses allow, else one by one; what lies outside D is dropped.
+// A thread passes P neighbouring elements of D at a time, along a row or down a column.  They are loaded and stored as
+// one packet where addresses allow, else one by one; elements outside D are dropped.
 #pragma once
 #include "../primitives/packets.h"
 #include "../primitives/rotate.h"
@@ -9,18 +9,18 @@
 
 namespace gpukern::gemm {
 
-// What a kernel is told of its end; a launch passes it by value.
+// The epilogue's parameters; a launch passes them by value.
 struct EpilogueParams {
   Problem p;
   Data data;
   bool down = false;   // packets run down a column of D
-  bool plain = false;  // D is the sum as it is
+  bool plain = false;  // D is the accumulator as it is
   bool wide = false;   // D has the accumulator's type, the operands a narrower one
   bool d_packets = false, c_packets = false, residual_packets = false, saved_packets = false, aux_packets = false;
 };
 
-// Which way the packets of a tile run: along what lies side by side in D, but across what is summed, so that a thread's
-// places along them are fixed and each element of a packet has one sum.
+// Which way the packets of a tile run: along the unit stride of D.  Where rows or columns of D are summed too, packets
+// run across the direction of that sum, so that each element of a thread's packets belongs to one sum.
 inline bool runs_down(const Problem& p) {
   if (p.epilogue.sums != Sums::none) return p.epilogue.sums == Sums::rows;
   return p.d.column != 1 && p.d.row == 1;
@@ -44,9 +44,9 @@ inline EpilogueParams epilogue_params(const Problem& p, const Data& data, int el
   return e;
 }
 
-// The problem of which each of several ranges of k is a part: its sums as they are, range by range.
-// is_transposed: it is the transposed of what was asked; the sums lie as that one has them, so that D is stored along
-// its rows.
+// The problem of one range of k in split-K: D is a matrix of partial sums, without an epilogue.
+// is_transposed: p is the transpose of the caller's problem.  The partial sums lie as for the caller's problem, so that
+// D is stored along its rows.
 inline Problem partial_of(Problem p, bool is_transposed = false) {
   if (is_transposed) return transposed(partial_of(transposed(p)));
   p.out = accumulator(p.type);
@@ -63,13 +63,13 @@ inline Data partial_of(Data d) {
   return d;
 }
 
-// Out of line, so that the formulas' constants are not kept in registers all along.  Every kernel has a copy, so the
-// formulas of gradients are only in those that end by them (Backward; problem.h, needs_separate_epilogue).
+// Out of line, so that the formulas' constants do not occupy registers throughout.  Every kernel has a copy, so the
+// formulas of gradients are only in kernels that apply them (Backward; problem.h, needs_separate_epilogue).
 template <bool Backward, class V> GPUKERN_OUTLINE V activated(Activation kind, bool backward, V g, V x) {
   return activate(kind, Backward && backward, g, x);
 }
 
-// A scale in the type of the sums.
+// A scale in the accumulator's type.
 template <class V> GPUKERN_D V scale_of(DType type, double x, double imaginary, int64_t integer) {
   if constexpr (is_complex<V>) return {static_cast<decltype(V::re)>(x), static_cast<decltype(V::re)>(imaginary)};
   else return whole(type) ? static_cast<V>(integer) : static_cast<V>(x);
@@ -85,12 +85,12 @@ GPUKERN_D void load_tensor(const EpilogueParams& w, const void* from, const Layo
   primitives::load_neighbours(static_cast<const O*>(from) + offset, l, packets, w.down, left, v);
 }
 
-// activation(alpha * r c * sum + beta * C) * derivative'(S) + residual.  Backward: training's ends too, the derivative
-// and the aux.
+// activation(alpha * r c * sum + beta * C) * derivative'(S) + residual.  Backward: with training's parts of the
+// epilogue, the derivative and the aux.
 template <bool Backward, class O, class Wide, class V, int P>
 GPUKERN_D void complete(const EpilogueParams& w, int64_t batch, int64_t row, int64_t column, int left, V (&v)[P]) {
-  // Read where it is used.  From w itself the addresses would say that they are global memory, and take two scalar
-  // registers each from the start: more than gfx90a has beside 8 vectors.
+  // The parameters are read where they are used.  Read from w itself, each pointer is known to be global memory and
+  // takes two scalar registers from the start: more than gfx90a has beside 8 vectors.
   const Problem& p = argument(w).p;
   const Data& data = argument(w).data;
   const Epilogue& e = p.epilogue;
@@ -110,8 +110,8 @@ GPUKERN_D void complete(const EpilogueParams& w, int64_t batch, int64_t row, int
       for (int i = 0; i < P; ++i) v[i] *= scale[i];
     }
   }
-  // Steps 0, 2 and 3 read C, S and the residual; 1 is the activation.  In a loop, as are the elements: one copy of what
-  // reads and of what calls a formula.
+  // Steps 0, 2 and 3 load C, S and the residual; 1 is the activation.  Loops over the steps and over the elements, so
+  // that the kernel has one copy of the loads and of the calls of a formula.
 #pragma unroll 1
   for (int step = 0; step < 4; ++step) {
     if (!Backward && step == 2) continue;
@@ -146,8 +146,8 @@ GPUKERN_D void complete(const EpilogueParams& w, int64_t batch, int64_t row, int
   }
 }
 
-// The same out of line, for CUDA: the compiler's front end then takes it apart once for all kernels of a file.  P sums
-// by value, which a call passes in registers.
+// The same out of line, for CUDA: the compiler's front end then processes it once for all kernels of a file.  The P
+// accumulators go by value, so that a call passes them in registers.
 template <class V, int P> struct Several {
   V v[P];
 };
@@ -165,21 +165,21 @@ GPUKERN_D void store_result(const EpilogueParams& w, const Layout& l, int64_t of
   primitives::store_neighbours(static_cast<O*>(w.data.d) + offset, l, w.d_packets, w.down, left, v, narrow);
 }
 
-// What of P neighbours from (row, column) on is in D.
+// How many of P neighbours from (row, column) on lie inside D.
 template <int P> GPUKERN_D int packet_left(const EpilogueParams& w, const Problem& p, int64_t row, int64_t column) {
   const int64_t along = w.down ? p.m - row : p.n - column;
   return along < P ? static_cast<int>(along) : P;
 }
 
-// Ends and stores P sums from (row, column) on as elements of type O, or of Wide where D has that type.  v is then what
-// was rounded; false: none of it is in D.
+// Applies the epilogue to P accumulators from (row, column) on and stores them as O, or as Wide where D has that type.
+// v then holds the results before rounding; false: none of them lies inside D.
 template <bool Backward, class O, class Wide = O, class V, int P>
 GPUKERN_D bool emit_as(const EpilogueParams& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
   const Problem& p = argument(w).p;
   if (row >= p.m || column >= p.n) return false;
   const int left = packet_left<P>(w, p, row, column);
   if (!w.plain) {
-    if constexpr (Backward) {  // the tensor cores' rows and split: many kernels, or a large end
+    if constexpr (Backward) {  // the tensor cores' kernels and split/: many kernels, or a large epilogue
       Several<V, P> sums;
 #pragma unroll
       for (int i = 0; i < P; ++i) sums.v[i] = v[i];
@@ -200,7 +200,7 @@ GPUKERN_D bool emit_as(const EpilogueParams& w, int64_t batch, int64_t row, int6
   return true;
 }
 
-// Sums of a scaled product: the scales are in them.
+// Accumulators of a scaled product; the mainloop has multiplied by the scales already.
 template <int P>
 GPUKERN_D void emit_scaled(const EpilogueParams& w, int64_t batch, int64_t row, int64_t column, float (&v)[P]) {
   const Problem& p = argument(w).p;
@@ -227,7 +227,7 @@ GPUKERN_D void emit_scaled(const EpilogueParams& w, int64_t batch, int64_t row, 
   }
 }
 
-// As elements of T, or of the type that sums of T have.
+// As elements of T, or of the accumulator's type.
 template <class T, bool Backward = false, class V, int P>
 GPUKERN_D bool emit(const EpilogueParams& w, int64_t batch, int64_t row, int64_t column, V (&v)[P]) {
   if constexpr (std::is_same_v<T, float8_t>) {

@@ -1,5 +1,5 @@
-// The rows of one type: the tensor maps, the grid, and the switch that launches the kernel.  Types are in two .cu,
-// which compile side by side.
+// The configurations of one type: the tensor maps, the grid, and the switch that launches the kernel.  Types are in two
+// .cu, which compile side by side.
 #pragma once
 #include "../../../platform/cluster_launch.h"
 #include "../../../primitives/tma.h"
@@ -8,7 +8,7 @@
 
 namespace gpukern::gemm::wgmma {
 
-// The map of a matrix of which one copy moves `along` neighbours of `lines` lines; false where TMA takes no such
+// The tensor map of a matrix, whose boxes are `along` neighbours of `lines` lines; false where TMA cannot load such a
 // matrix.
 inline bool describe(const void* address, const Layout& l, const Lines& m, int64_t batch, int size, uint32_t along,
                      uint32_t lines, bool to_tf32, TmaMatrix& o) {
@@ -31,7 +31,7 @@ inline bool describe(const void* address, const Layout& l, const Lines& m, int64
   return platform::tensor_map(f, o.map) == nullptr;
 }
 
-// Whether D is the sums times alpha, in the operands' type of 16 bits, and lies as TMA stores it.
+// Whether TMA can store D: it is alpha A B, in the operands' type of 16 bits, and has a layout that TMA takes.
 inline bool ends_by_tma(const Problem& p) {
   const Epilogue& e = p.epilogue;
   return bytes(p.type) == 2 && p.out == p.type && !e.addend && !e.residual && e.activation == Activation::none &&
@@ -39,20 +39,20 @@ inline bool ends_by_tma(const Problem& p) {
          loadable(p.d, lines_of_d(p)) && (p.batch == 1 || p.d.batch != 0);
 }
 
-// A kernel and what its launch must know of it.  All of a file are launched by one function: the host's part is
-// compiled once, not for every tile and layout.
+// A kernel and what its launch needs to know.  One function launches all kernels of a file, so that the host's part is
+// compiled once and not for every tile and layout.
 struct CompiledKernel {
   void (*kernel)(Params);
   Major a, b;
   DType type;  // of the operands as they are loaded
 };
 
-// An operand as it is loaded: as it lies, or what a pass has made of it.
+// An operand as TMA loads it: the caller's, or the copy or terms that a pass wrote.
 struct LoadedOperand {
   const void* at;
   Layout layout;
   int64_t batch;
-  int term = 0;  // matrices of a term, where it lies as terms
+  int term = 0;  // matrices of one term; 0: the operand is not in terms
 };
 
 // The map of an operand's tile of x rows or columns, or of the half that a block of a pair loads.
@@ -67,18 +67,18 @@ inline bool describe_tile(const LoadedOperand& from, const Lines& m, const Compi
   return true;
 }
 
-// The terms of an operand: to TMA a batch of all their matrices.
+// The terms of an operand: TMA sees all their matrices as one batch.
 inline LoadedOperand matrix_of(const terms::Operand& o, int terms, bool by_rows) {
   const terms::TermLayout& p = o.place;
   const Layout l = by_rows ? Layout{p.pitch, 1, p.matrix(), 16} : Layout{1, p.pitch, p.matrix(), 16};
   return {o.to, l, terms * p.batches, static_cast<int>(p.batches)};
 }
 
-// The passes, which launch.cu has for all files: terms::divide, and pack_by_size (pack.cuh).
+// The passes before a product, which launch.cu defines for all files: terms::divide, and pack_by_size (pack.cuh).
 int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream);
 int pack(const Problem& p, Data& data, Stream stream);
 
-// Both operands' maps, after the pass that they need.  p: what was given as the row multiplies it (oriented).
+// Both operands' maps, after the pass that they need.  p: the problem as the configuration multiplies it (oriented).
 inline int describe_operands(const Configuration& row, const CompiledKernel& c, const Problem& p, bool is_transposed,
                              Data data, Params& w, Stream stream) {
   if (workspace(p) && !data.workspace) return platform::kNoKernel;
@@ -102,7 +102,7 @@ inline int describe_operands(const Configuration& row, const CompiledKernel& c, 
   return described ? 0 : platform::kNoTensorMap;
 }
 
-// p: `given` as the row multiplies it (oriented).
+// p: `given` as the configuration multiplies it (oriented).
 inline int run(const Configuration& row, const CompiledKernel& c, const Problem& given, const Problem& p,
                const Data& given_data, Stream stream) {
   const bool t = transposes(row, given);
@@ -111,7 +111,7 @@ inline int run(const Configuration& row, const CompiledKernel& c, const Problem&
   const bool in_cluster = data.splits > 1 && gathers(row.bm, row.bn) &&
                           (data.cluster < 0 || inside(row, given, data.splits, data.processors));
   const bool split = data.splits > 1 && !in_cluster;
-  // Ranges are whole steps, so that there may be fewer than were asked for: each of them has some.
+  // Ranges are whole steps, so there may be fewer than requested: no range may be empty.
   const int64_t steps = ceil_div(p.k, step_of(p)), range_steps = ceil_div(steps, data.splits);
   data.splits = static_cast<int>(ceil_div(steps, range_steps));
   const Problem stored = split ? partial_of(p, t) : p;
@@ -130,7 +130,7 @@ inline int run(const Configuration& row, const CompiledKernel& c, const Problem&
   w.columns = static_cast<uint32_t>(grid.columns);
   w.tiles = static_cast<uint32_t>(grid.rows * grid.columns * p.batch * (in_cluster ? 1 : data.splits));
   const int blocks = w.cluster * w.ranges;
-  // A block has one tile where its ring is to hold the sums, whatever room there is.
+  // Where the ring holds the accumulators at the end, each block has one tile only.
   const int64_t room = in_cluster ? w.tiles : data.processors / blocks;
   const int64_t clusters = w.tiles < room ? w.tiles : room > 0 ? room : 1;
   if (const int error =
@@ -140,7 +140,7 @@ inline int run(const Configuration& row, const CompiledKernel& c, const Problem&
   return split::end(given, data, split, t ? out : 16, stream);
 }
 
-// The kernel of a configuration for the layouts as they lie, or for a pair of float8 formats.
+// A configuration's kernel for the layouts of the operands, or for their float8 formats.
 template <class C, class T> CompiledKernel compiled(const Problem& p) {
   constexpr Major k = Major::k, mn = Major::mn;
   using Loaded = typename Shape<C, T, T, T, k, k>::T;
@@ -174,7 +174,7 @@ template <class T> int run_configuration(int row, const Problem& given, const Da
   ++index;
   GPUKERN_WGMMA_TILES(GPUKERN_CONFIGURATION)
 #undef GPUKERN_CONFIGURATION
-  if (!c.kernel) return platform::kNoKernel;  // selection names no such row
+  if (!c.kernel) return platform::kNoKernel;  // selection names no such configuration
   return run(kConfigurations[row], c, given, p, data, stream);
 }
 

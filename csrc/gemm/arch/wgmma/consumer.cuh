@@ -1,11 +1,11 @@
-// The role of two warpgroups: to multiply what lies in the ring.
+// The consumers: two warpgroups, which multiply the stages of the ring.
 #pragma once
 #include "promotion.cuh"
 #include "terms.cuh"
 
 namespace gpukern::gemm::wgmma {
 
-// sum = A B of one tile, at least one stage of k, for this warpgroup's rows.
+// sum = A B of one tile, for this warpgroup's rows and at least one stage of k.
 template <class S>
 GPUKERN_D void multiply(const Params& w, const typename S::Ring& ring, typename S::Position& at, const Tile& tile,
                         int group, typename S::Accumulators& sum) {

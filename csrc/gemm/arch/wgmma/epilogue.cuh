@@ -1,12 +1,12 @@
-// From sums to D.  A warp has 16 rows of each 64 of its warpgroup, and 4 KB of shared memory of its own: nothing here
-// waits for another warp.
+// The epilogue.  A warp has 16 of each 64 rows of its warpgroup, and 4 KB of shared memory of its own: it never waits
+// for another warp.
 //
-// The plain way (D is the sums times alpha, rounded): stmatrix into swizzled boxes of 16 rows, TMA from there to D,
-// which goes on while the warp multiplies the next tile; two boxes take turns.  TMA drops what lies outside D.
+// store_by_tma (D is alpha A B, rounded): stmatrix writes swizzled boxes of 16 rows, and TMA stores them to D while the
+// warp multiplies the next tile.  Two boxes alternate.  TMA drops what lies outside D.
 //
-// The other way (other ends, other types, rows of D that TMA does not take): the sums through a slab of the same
-// memory, so that a thread has neighbours of one row (or column) of D, and from there what every product does
-// (emit.cuh).
+// store_by_threads (all else: other epilogues, other types, a D that TMA cannot store): the accumulators go through a
+// slab in the same memory, so that a thread has neighbours of one row (or column) of D.  Then emit.cuh, as for every
+// product.
 #pragma once
 #include "../../../primitives/rotate.h"
 #include "../../../primitives/tma.h"
@@ -18,7 +18,7 @@ namespace gpukern::gemm::wgmma {
 
 constexpr uint32_t kBox = 2048;  // of a warp's two
 
-// other: the box that is next, 0 or kBox; boxes go on taking turns from tile to tile.
+// other: the offset of the next box, 0 or kBox; the boxes alternate across tiles too.
 template <class S>
 GPUKERN_D void store_by_tma(const Params& w, const Tile& t, int row0, uint32_t mine, uint32_t& other,
                             const typename S::Accumulators& sum) {
@@ -31,7 +31,7 @@ GPUKERN_D void store_by_tma(const Params& w, const Tile& t, int row0, uint32_t m
     for (int part = 0; part < parts; ++part) {
       const uint32_t box = mine + other;
       other ^= kBox;
-      if (leads) bulk_wait_group_read<1>();  // what was stored from this box has been read
+      if (leads) bulk_wait_group_read<1>();  // the last store from this box has read it
       syncwarp();
       primitives::fill_box<typename S::T, kOut<S>>(box, alpha, sum[i], part * each);
       fence_proxy_async_shared();
@@ -46,7 +46,7 @@ GPUKERN_D void store_by_tma(const Params& w, const Tile& t, int row0, uint32_t m
     }
 }
 
-// v: neighbours from (row, column) on.  Scales of blocks of k are in the sums already (promotion.cuh).
+// v: neighbours from (row, column) on.  Promotion has multiplied by the scales of blocks of k already (promotion.cuh).
 GPUKERN_D void scale_whole(const EpilogueParams& w, int row, int column, float (&v)[4]) {
   const Problem& p = argument(w).p;
   if (p.scaling.blocks()) return;

@@ -1,4 +1,4 @@
-// The product on Hopper: TMA loads tiles into a ring, wgmma multiplies them from there, and D goes out by TMA.
+// The product on Hopper: TMA loads tiles into a ring, wgmma multiplies them from there, and TMA stores D.
 //
 //     warpgroup 0, one thread   | t0: k0 k1 k2 .. | t1: k0 k1 ..        loads stages, as long as there are free ones
 //                               |   ring of stages, full / empty barriers
@@ -20,7 +20,7 @@
 
 namespace gpukern::gemm::wgmma {
 
-// Named barriers 1 and 2: whose turn it is to multiply.
+// Ping-pong: a warpgroup waits at named barrier 1 or 2 until it is its turn to multiply.
 GPUKERN_D void wait_for_turn(int group) { barrier_sync(1 + group, 256); }
 GPUKERN_D void give_turn(int group) { barrier_arrive(1 + group, 256); }
 
@@ -30,7 +30,7 @@ template <class S> GPUKERN_D void consume(const Params& w, const typename S::Rin
   const uint32_t clusters = gridDim.x / blocks_together(w), first = blockIdx.x / blocks_together(w);
   typename S::Accumulators sum;
   typename S::Position at;
-  if (S::ping_pong && group == 1 && first < w.tiles) give_turn(0);  // the first is warpgroup 0's
+  if (S::ping_pong && group == 1 && first < w.tiles) give_turn(0);  // warpgroup 0 multiplies first
   int turn = 0;
   uint32_t other = 0;
   for (uint32_t index = first; index < w.tiles; index += clusters, turn ^= 1) {
@@ -41,7 +41,7 @@ template <class S> GPUKERN_D void consume(const Params& w, const typename S::Rin
         if (S::gathers && w.ranges > 1) attend_without_sums();
         continue;
       }
-      // Not only for speed: a parity says which round it is only to those who are at most one round behind.
+      // Not only for speed: a parity tells rounds apart only for a reader that is at most one round behind.
       wait_for_turn(group);
     }
     multiply<S>(w, ring, at, tile, group, sum);
@@ -58,7 +58,7 @@ template <class S> GPUKERN_D void consume(const Params& w, const typename S::Rin
                         sum);
     if (S::gathers && w.ranges > 1) everyone_has_read();
   }
-  if (w.by_tma) bulk_wait_group<0>();  // shared memory is read until then
+  if (w.by_tma) bulk_wait_group<0>();  // TMA still reads shared memory, which ends with the block
 }
 
 template <int BM, int BN, Consumers Way> struct TileConfiguration {
@@ -70,7 +70,7 @@ template <int BM, int BN, Consumers Way> struct TileConfiguration {
 GPUKERN_WGMMA_TILES(GPUKERN_CONFIGURATION)
 #undef GPUKERN_CONFIGURATION
 
-// One a configuration, type and layout.  The demangled name of each says which: product<w256x128, ..>.
+// One for each configuration, type and layout; its demangled name shows which: product<w256x128, ..>.
 template <class C, class T, class WordA, class WordB, Major A, Major B>
 GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) product(GPUKERN_GRID_CONST const Params w) {
   using S = Shape<C, T, WordA, WordB, A, B>;
@@ -95,7 +95,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) product(GPUKERN_GRID_CONST const Params 
     setmaxnreg_dec<40>();
     if (threadIdx.x == 0) produce<S>(w, ring, rank);
     if (S::gathers && w.ranges > 1) {
-      syncwarp();  // its lanes say what is `aligned` together
+      syncwarp();  // cluster barriers are `.aligned`: all lanes must execute them together
       attend_without_sums();
     }
   } else {

@@ -14,7 +14,7 @@ struct Lines {
 constexpr Lines lines_of(const Layout& l, int64_t rows, int64_t columns, bool along_row) {
   return along_row ? Lines{l.column, columns, l.row, rows} : Lines{l.row, rows, l.column, columns};
 }
-// Whether TMA takes it (tensor_map.h says what it asks).  Strides of extents of 1 are 0, and any would do.
+// Whether TMA takes it (its conditions: tensor_map.h).  Strides of extents of 1 are 0, and any would do.
 constexpr bool loadable(const Layout& l, const Lines& m) {
   if (l.align < 16 || (m.along > 1 && m.unit != 1)) return false;
   return (m.lines <= 1 || m.step >= m.along) && (l.batch == 0 || l.batch >= m.along);
@@ -67,9 +67,9 @@ constexpr Reason refused_copies(const Problem& p) {
 constexpr double kMemory = kBandwidth / kClock;  // bytes a cycle: an H200's
 // Modelled cycles of the copies: a launch, and each byte read and written.
 constexpr double packing_cost(const Problem& p) { return packed(p) ? 3000 + 2 * double(packed_bytes(p)) / kMemory : 0; }
-// Whether they pay, where the next folder's rows would take longer by a part of the time that wgmma takes: mma.sync
-// reaches 0.6 of its rate; where k of int8 is not along memory it loads each byte by itself; float8 is multiplied on
-// ordinary cores.
+// Whether they pay: whether the next folder's configurations would take longer than wgmma and the copies together.
+// mma.sync reaches 0.6 of wgmma's rate; where int8 does not lie along k it loads each byte by itself; float8 is
+// multiplied on ordinary cores.
 constexpr bool packing_pays(const Problem& p, const Device& d) {
   const double longer = is_float8(p.type) ? 10 : bytes(p.type) == 1 ? 4 : 0.65;
   const double rate = 2048 * 0.96 * 2 / bytes(p.type) * (d.sm_count > 0 ? d.sm_count : 1);

@@ -13,7 +13,7 @@
 namespace gpukern::gemm::wgmma {
 
 constexpr int kPackets = kPackSpan / 16;  // of a line of a tile
-// Each has two packets of a tile, or the one there is: more would not fit beside one another in registers.
+// A thread has two packets of a tile, or one of 4-byte elements: more would not fit in registers at the same time.
 template <class Word> constexpr int kPackThreads = sizeof(Word) == 1 ? 512 : 256;
 
 struct Source {
@@ -32,7 +32,7 @@ struct Packing {
   Source a, b;
 };
 
-// Of element k of a line in a tile.
+// The offset of element k of a line in a tile.
 template <class Word> GPUKERN_D int place_in_tile(int line, int k) {
   constexpr int each = 16 / sizeof(Word);
   return line * (kPackets * each) + ((k / each) ^ (line / each % kPackets)) * each + k % each;
@@ -62,7 +62,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kPackThreads<Word>) pack_operands(GPUKERN_GRID_CON
   const auto store = [&](int line, int k, const Packet<Word, each>& packet) {
     if (line < lines && k < ks) store_packet(to + line * packets + k / each, packet);
   };
-  // All of a thread's packets are on their way before the first is used.
+  // All of a thread's loads are issued before the first packet is used.
   constexpr int turns = side * kPackets / kPackThreads<Word>;
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t step = s.along_k ? s.unit : s.line;

@@ -1,4 +1,4 @@
-// What a launch tells the kernel, a kernel's shape, and the tiles of D in their order.
+// The kernel's parameters, the shape that a configuration gives it, and the tiles of D in their order.
 #pragma once
 #include "../../../primitives/wgmma_mainloop.h"
 #include "../../emit.cuh"
@@ -12,18 +12,18 @@ using primitives::TmaMatrix;
 struct Params {
   EpilogueParams epilogue;  // first: see emit.cuh
   TmaMatrix a, b, d;
-  uint32_t rows = 0, columns = 0;  // of clusters' tiles
-  uint32_t tiles = 0;              // of them in all matrices and ranges of k
+  uint32_t rows = 0, columns = 0;  // of tiles; one is what a cluster computes at a time
+  uint32_t tiles = 0;              // in all matrices and ranges of k
   int batches = 0;
   int steps = 0, range_steps = 0;  // stages of k: in all, and of each range but the last
   int cluster = 1;                 // blocks that share an operand
   int ranges = 1;       // of k that the blocks of a cluster add up: then each has one, and no operand is shared
   int products = 1;     // of terms, which are `pairs`
-  bool by_tma = false;  // D is the sums times alpha, in the operands' type, and `d` is its map
+  bool by_tma = false;  // TMA stores D: accumulators times alpha, in the operands' type; `d` is its map
   terms::Pair pairs[9];
 };
 
-// What wgmma multiplies T as; of float8 there are pairs.
+// The type that wgmma multiplies T as; for float8 it is one of each operand.
 template <class T> struct Word {
   using Is = T;
 };
@@ -53,7 +53,7 @@ template <class C, class T_, class WordA, class WordB, Major A, Major B> struct 
   using Accumulators = typename Part::Accumulators;
   using Ring = primitives::Ring<stages, stage_bytes, barriers>;
   using Position = primitives::Position<stages>;
-  // In a stage, A's tile comes first.  A warpgroup's rows of it, 64 of them at i:
+  // A's tile lies first in a stage.  The offset in it of a warpgroup's i-th 64 rows:
   static GPUKERN_D uint32_t rows_of(int group, int i = 0) {
     return static_cast<uint32_t>(((ping_pong ? 0 : group * WM) + i * 64) * kSpan);
   }
@@ -62,12 +62,13 @@ template <class C, class T_, class WordA, class WordB, Major A, Major B> struct 
 // One tile of D, and its range of k.
 struct Tile {
   int row, column, first_k, steps;
-  int batch, slice;  // slice: of the results of all ranges
+  int batch, slice;  // slice: which result of all ranges and matrices
 };
 
 GPUKERN_D uint32_t blocks_together(const Params& w) { return static_cast<uint32_t>(w.cluster * w.ranges); }
 
-// Clusters take tiles in the order of schedule.h; of a pair's two blocks each has one, of more the range of its rank.
+// Clusters take tiles in the order of schedule.h.  Each block of a pair has one of the two tiles; where a cluster adds
+// up ranges of k, each block has the range of its rank.
 template <class S> GPUKERN_D Tile tile_of(const Params& w, uint32_t index, int of_cluster) {
   const int rank = w.ranges > 1 ? 0 : of_cluster;
   const TileIndexOf<uint32_t> at = tile_in_bands(index, w.rows, w.columns);
@@ -79,7 +80,7 @@ template <class S> GPUKERN_D Tile tile_of(const Params& w, uint32_t index, int o
           slice % w.batches, slice};
 }
 
-// Where the scale of row (or column) x lies; tiles.h refuses what 32 bits do not reach.
+// The offset of the scale of row (or column) x; tiles.h refuses strides that need more than 32 bits.
 GPUKERN_D int scale_at(const Scale& s, int x, int block) {
   return (s.group > 1 ? x / kScaleBlock : x) * static_cast<int>(s.x) + block * static_cast<int>(s.k);
 }

@@ -1,4 +1,4 @@
-// The role of one thread of a block: to keep the ring full.
+// The producer: one thread of a block, which keeps the ring full.
 #pragma once
 #include "../../../primitives/dependent_launch.h"
 #include "params.cuh"
@@ -15,7 +15,8 @@ template <class S> GPUKERN_D void produce(const Params& w, const typename S::Rin
       const uint32_t full = ring.full(at.slot), stage = ring.stage(at.slot);
       const primitives::MatrixIndex a{tile.batch, terms.a}, b{tile.batch, terms.b};
       ring.wait_empty(at);
-      // What arrives here: both operands whole, the peer's half and what lies outside the matrices (zeros) included.
+      // The bytes that arrive in this block: both tiles whole, with the half that the peer loads, and with the zeros
+      // that TMA writes for what lies outside a matrix.
       mbarrier_arrive_expect_tx(full, S::stage_bytes);
       primitives::load_tile<S::BM, S::major_a>(w.a, stage, tile.row, k, a, full, pair && !S::shares_b, rank);
       primitives::load_tile<S::BN, S::major_b>(w.b, stage + S::a_bytes, tile.column, k, b, full, pair && S::shares_b,
@@ -33,7 +34,7 @@ template <class S> GPUKERN_D void produce(const Params& w, const typename S::Rin
     }
   }
   griddepcontrol_launch_dependents();
-  // The peer's warps may still arrive here: this block must not end before they have.
+  // The peer's warps still arrive at this block's barriers: it must not end before they have.
   if (pair)
     for (int slot = 0; slot < S::stages; ++slot, at.next()) ring.wait_empty(at);
 }

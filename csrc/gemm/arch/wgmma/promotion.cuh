@@ -1,13 +1,14 @@
-// float8 with exact sums: the tensor cores keep 14 bits of what they add, so each stage's sums (128 of k) are made anew
-// and added to float32 ones, to nearest, by ordinary cores.  A stage is also a block of scales, where there are such.
+// float8 with promotion: tensor cores keep 14 bits of what they add, so the accumulators of each stage (128 of k) start
+// from zero, and ordinary cores add them to a second, float32 set.  A stage is also a block of scales, if blocks have
+// any.
 #pragma once
 #include "params.cuh"
 
 namespace gpukern::gemm::wgmma {
 
-// The scales of this stage: of the thread's two rows of 64, and of columns: of all of them where they have one (a group
-// of 128 is never narrower than the tile), else of every 32nd from the lane's own on; other lanes ask for them.
-// Each: whether there may be one a column, for which warpgroups of 128 rows have no registers (tiles.h refuses it).
+// The scales of this stage.  Rows: of the thread's two rows of 64.  Columns: one for all, where a group of 128 columns
+// shares it (the tile is no wider); else a lane holds every 32nd from its own on, and others read these by a shuffle.
+// Each: whether columns may have scales of their own; warpgroups of 128 rows lack the registers (tiles.h refuses it).
 template <int BN, bool Each> struct StageScales {
   static constexpr int count = Each ? ceil_div(BN, 32) : 1;
   float rows[2], columns[count];
@@ -31,7 +32,7 @@ GPUKERN_D StageScales<BN, Each> stage_scales(const EpilogueParams& w, int row, i
   return s;
 }
 
-// total += part, scaled.
+// total += scale * part.
 template <int BN, bool Each>
 GPUKERN_D void promote(const StageScales<BN, Each>& s, const float (&part)[BN / 2], float (&total)[BN / 2]) {
   if (!Each || s.alike) {
@@ -51,8 +52,8 @@ GPUKERN_D void promote(const StageScales<BN, Each>& s, const float (&part)[BN / 
     }
 }
 
-// sum = A B of one tile, for this warpgroup's rows.  64 of them at a time: there are registers for no more.  While they
-// are promoted the other warpgroup multiplies.
+// sum = A B of one tile, for this warpgroup's rows, 64 at a time: there are registers for no more.  While these are
+// promoted, the other warpgroup multiplies.
 template <class S>
 GPUKERN_D void multiply_promoting(const Params& w, const typename S::Ring& ring, typename S::Position& at,
                                   const Tile& tile, int group, typename S::Accumulators& sum) {

@@ -1,16 +1,16 @@
-// float32 as bfloat16 terms (../../divide.cuh): all products of terms of 128 of k, from the smallest on, and then the
-// next 128.  Tensor cores cut what they add, so each product of 128 of k is made anew and added to float32 sums, to
-// nearest, by ordinary cores.  128 and not 64, because that is half of the additions, and two stages of four can be
-// kept while the others are loaded.
+// float32 as bfloat16 terms (../../divide.cuh): all products of terms over 128 of k, from the smallest on, then over
+// the next 128.  Tensor cores truncate when they add, so each product of 128 of k starts from zero, and ordinary cores
+// add it to a second set of float32 accumulators, rounding to nearest.  128 and not 64: that halves these additions,
+// and leaves two of the four stages to be loaded meanwhile.
 #pragma once
 #include "../../divide.cuh"
 #include "params.cuh"
 
 namespace gpukern::gemm::wgmma {
 
-// total += part / 2^(8 order).  Infinity and NaN lie in the first terms, whose product has them right; every other one
-// may make NaN of them, so of those only finite numbers are added.  One by one: to ask first whether all are finite is
-// 64 instructions less, and took more registers than 128 + 64 sums leave.
+// total += part / 2^(8 order).  Infinity and NaN lie in the first terms, and the product of these is right.  The other
+// products may turn infinity into NaN, so only their finite numbers are added.  Each number is tested by itself: one
+// test for all takes 64 instructions less, but more registers than 128 + 64 accumulators leave.
 template <int N> GPUKERN_D void add_product(int order, const float (&part)[N], float (&total)[N]) {
   constexpr float largest = 3.40282347e38f;
   const float by = bits_as<float>((127u - terms::kShift * order) << 23);
@@ -19,7 +19,7 @@ template <int N> GPUKERN_D void add_product(int order, const float (&part)[N], f
     if (order == 0 || fabsf(part[i]) <= largest) total[i] += by * part[i];  // a comparison and a multiply-add under it
 }
 
-// sum = A B of one tile, for this warpgroup's rows; 64 of them at a time, as in promotion.cuh.
+// sum = A B of one tile, for this warpgroup's rows, 64 at a time as in promotion.cuh.
 template <class S>
 GPUKERN_D void multiply_terms(const Params& w, const typename S::Ring& ring, typename S::Position& at, const Tile& tile,
                               int group, typename S::Accumulators& sum) {
@@ -34,7 +34,7 @@ GPUKERN_D void multiply_terms(const Params& w, const typename S::Ring& ring, typ
 #pragma unroll 1
     for (int turn = 0; turn < w.products; ++turn) {
       typename S::Position here[stages] = {at, at};
-      here[1].next();  // waited for with the first: a wait between instructions of one group would part them
+      here[1].next();  // both stages are waited for first: a wait in between would split the group of instructions
 #pragma unroll
       for (int half = 0; half < stages; ++half) ring.wait_full(here[half]);
 #pragma unroll

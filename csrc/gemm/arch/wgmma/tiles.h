@@ -1,5 +1,5 @@
 // wgmma: tiles that TMA loads, multiplied from shared memory, for Hopper.
-// One line is one kernel for each of its types and layouts; nothing outside this table can be launched.
+// A configuration is one kernel for each of its types and layouts; nothing outside this table can be launched.
 #pragma once
 #include "../../../primitives/tensor_map.h"
 #include "operands.h"
@@ -8,10 +8,10 @@ namespace gpukern::gemm::wgmma {
 
 constexpr const char* kName = "wgmma";
 
-// How the two warpgroups that multiply share the work.  cooperative: one tile, half of its rows each.  ping_pong: a
-// tile each, so that one stores while the other multiplies.  promoting: cooperative, and the accumulators of 128 of k
-// are added to others by ordinary cores, which round to nearest: Hopper's tensor cores keep 14 bits of sums of float8.
-// terms: the same of float32 as bfloat16 terms (../../terms.h), of which tensor cores add every product.
+// How the two consumer warpgroups share the work.  cooperative: one tile, half of its rows each.  ping_pong: a tile
+// each, so that one stores while the other multiplies.  promoting: cooperative, and ordinary cores add the accumulators
+// of 128 of k to a second set, rounding to nearest: Hopper's tensor cores keep 14 bits of sums of float8.
+// terms: promoting, for float32 as bfloat16 terms (../../terms.h).
 enum class Consumers : uint8_t { cooperative, ping_pong, promoting, terms };
 
 constexpr unsigned kHalf = bit(DType::f16) | bit(DType::bf16);
@@ -21,14 +21,13 @@ constexpr unsigned kEight = bit(DType::e4m3) | bit(DType::e5m2);  // both, but n
 constexpr unsigned kTerms = bit(DType::f32);                      // only where the problem asks for bfloat16 terms
 constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
 
-// Sums a thread: 128 of them leave room for what else it needs, more do not (160 spill as soon as anything happens to
-// them before they are stored).  256x128 and 128x256: fewest reads of L2 a multiply-add; which of them fits m and n
-// better is the cost's to say.  128x224, x192, x160: results of which 128x256 would fill the last wave badly (by the
-// model up to a fifth of the time of Llama's and DeepSeek's layers).  Ping-pong 128x128 and 64x256: short k, or an
-// epilogue that takes long.
+// A thread has at most 128 accumulators: with more there are too few registers (160 spill in any epilogue but a plain
+// store).  256x128 and 128x256: fewest reads of L2 a multiply-add; the cost decides which of them fits m and n
+// better.  128x224, x192, x160: results whose last wave 128x256 would leave half empty (by the model up to a fifth of
+// the time of Llama's and DeepSeek's layers).  Ping-pong 128x128 and 64x256: short k, or an epilogue that takes long.
 // 64x128, 64x64: results of less than a wave.  128x16, 128x32: the transposed product of few rows (decoding), whose
-// weights lie along m.  Promoting rows have a second set of sums, of 64 rows at a time; no wider than the 128 columns
-// that share a scale.  Rows of terms have it too.
+// weights lie along m.  Promoting configurations and those of terms have a second set of accumulators, for 64 rows at a
+// time; promoting ones are no wider than the 128 columns that share a scale.
 // clang-format off
 //      id         types   bm   bn  consumers
 #define GPUKERN_WGMMA_TILES(TILE)                 \
@@ -52,10 +51,10 @@ constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
     TILE(t128x16,   kTerms, 128,  16, terms)
 // clang-format on
 
-constexpr int kThreads = 384;       // a warpgroup that loads and two that multiply
-constexpr int kStaging = 8 * 4096;  // a warp's part of D on its way out
+constexpr int kThreads = 384;       // a producer warpgroup and two consumers
+constexpr int kStaging = 8 * 4096;  // for the epilogue: 4 KB for each of 8 warps
 constexpr int kMostStages = 10;
-constexpr int64_t kShared = 227 * 1024;  // what a block may take
+constexpr int64_t kShared = 227 * 1024;  // the most bytes that a block may have
 constexpr int kBarriers = 16 * kMostStages;
 
 constexpr int stages_of(int bm, int bn) {
@@ -81,7 +80,7 @@ inline constexpr Configuration kConfigurations[] = {GPUKERN_WGMMA_TILES(GPUKERN_
 #undef GPUKERN_CONFIGURATION
 constexpr int kCount = sizeof(kConfigurations) / sizeof(Configuration);
 
-// tm x tn is a warpgroup's; bk is that of 16-bit types.
+// tm x tn is a warpgroup's part of the tile; bk is that of 16-bit types.
 constexpr bool promotes(const Configuration& r) { return r.types == kEight; }
 constexpr bool fits(const Configuration& r) {
   return r.tm % 64 == 0 && r.tm * r.tn / 128 <= 128 && r.tn % 16 == 0 && r.stages >= 4 && r.shared <= kShared &&
@@ -100,7 +99,7 @@ constexpr Traits traits(const Configuration& r) {
           .overlaps = true,
           .part_rows = 16};
 }
-// k of a stage, and of a step: what consumers take at a time, and ranges of k are multiples of.
+// k of a stage, and of a step.  Consumers take a step at a time, and ranges of k are multiples of it.
 constexpr int kTermStep = 128;
 constexpr int stage_of(const Problem& p) { return kSpan / (in_terms(p) ? 2 : bytes(p.type)); }
 constexpr int step_of(const Problem& p) { return in_terms(p) ? kTermStep : stage_of(p); }
@@ -114,14 +113,14 @@ static_assert(all_fit(), "a row of this table does not fit: accumulators, stages
 constexpr bool ping_pong(const Configuration& r) { return r.tm == r.bm; }
 constexpr bool skinny(const Configuration& r) { return r.bn <= 32; }
 
-// D is stored along its rows, so a column-major D is the row-major one of the transposed product; a thin row lays the
-// few rows along n.
+// D is stored along its rows, so a column-major D is computed as the row-major D of the transposed product.  A skinny
+// configuration lays the short side along n.
 constexpr bool transposes(const Configuration& r, const Problem& p) {
   return skinny(r) ? p.m < p.n : p.d.column != 1 && p.d.row == 1;
 }
 constexpr Problem oriented(const Configuration& r, const Problem& p) { return transposes(r, p) ? transposed(p) : p; }
-// Of it only what selection asks every row for: a Problem is 500 bytes, and to transpose it for each question took most
-// of selection's time.
+// Of an oriented problem only what selection needs for every configuration: a Problem is 500 bytes, and to transpose it
+// each time took most of selection's time.
 struct Extents {
   int64_t m, n, batch;
 };
@@ -162,7 +161,8 @@ constexpr Reason supports(const Problem& p, const Device& d) {
                                : terms::refused_operands(p);
   return packed(p) ? refused_copies(p) : nullptr;
 }
-// A single row may lie as TMA loads it and the same row among others not: what promises one order serves both.
+// TMA may load a single row but not the same row among others.  batch_invariant promises one order of additions, so
+// this folder then serves both.
 constexpr Reason yields(const Problem& p, const Device& d) {
   if (p.batch_invariant || !packed(p) || packing_pays(p, d)) return nullptr;
   return "TMA cannot load the operands in their layout, and copying them first would take longer than it saves";
@@ -184,7 +184,7 @@ constexpr Reason refuses(const Configuration& r, const Problem& given, const Dev
   const Scale& columns = t ? given.scaling.a : given.scaling.b;
   if (promotes(r) && r.tm > 64 && given.scaling.blocks() && columns.group == 1 && columns.x != 0)
     return "it has too few registers for a scale per column and block of 128 along k";
-  const bool along_k = t ? a_lies_along_k(given) : b_lies_along_k(given);  // of the columns
+  const bool along_k = t ? a_lies_along_k(given) : b_lies_along_k(given);  // the operand that has the columns
   if (r.bn % 64 != 0 && !along_k && !(t ? copy_of_a(given) : copy_of_b(given)).matrices)
     return "its tile width is not a multiple of 64, so B (if transposed: A) must be contiguous along k";
   if (skinny(r) && p.n > 2 * r.bn) return "it serves skinny results only, with few rows or few columns";
@@ -192,12 +192,12 @@ constexpr Reason refuses(const Configuration& r, const Problem& given, const Dev
   return tiles * kMaxSplits * 2 > double(kGridLimit) ? kTooManyTiles : nullptr;
 }
 
-// Two blocks whose tiles lie side by side share the larger operand's tile: each loads half of it for both.  They lie
-// below each other where that is B.
+// The two blocks of a pair share the larger operand's tile: each loads half of it for both.  If they share A, their
+// tiles lie side by side in D, else one below the other.
 constexpr bool shares_b(const Configuration& r) { return r.bn >= r.bm; }
 
 struct Grid {
-  int64_t rows, columns;  // of clusters, each of one tile or two
+  int64_t rows, columns;  // of clusters; a cluster has one tile or two
   int cluster;
 };
 constexpr Grid grid_of(const Configuration& r, const Extents& p, int cluster) {
@@ -206,8 +206,8 @@ constexpr Grid grid_of(const Configuration& r, const Extents& p, int cluster) {
 }
 constexpr int64_t waves(int64_t tiles, int64_t sms) { return ceil_div(tiles, sms > 0 ? sms : 1); }
 
-// Blocks of a cluster.  Pairs read half as much of the shared operand; where the tiles are few L2 keeps up anyway, and
-// where the odd tile costs a wave it is lost.
+// Blocks of a cluster.  Pairs read half as much of the shared operand.  They do not pay where tiles are few, since L2
+// keeps up anyway, nor where an odd tile's missing partner costs a wave.
 constexpr int cluster_of(const Configuration& r, const Extents& p, int64_t ranges, int64_t sms) {
   const int64_t tiles = ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn) * p.batch * ranges;
   const Grid pairs = grid_of(r, p, 2);
@@ -222,20 +222,20 @@ constexpr int64_t tiles_of(const Configuration& r, const Extents& p) {
 
 constexpr int64_t workspace(const Problem& p) { return in_terms(p) ? terms::workspace(p) : packed_bytes(p); }
 constexpr bool separate_epilogue(const Problem&) { return false; }
-// Columns that a warp stores at a time, 16 rows of them: what a part of the columns' sums is of.
+// Columns that a warp stores at a time, 16 rows of them.  A partial sum of columns covers such a part.
 constexpr int out_of(int bn) { return bn % 64 == 0 ? 64 : bn % 32 == 0 ? 32 : 16; }
 constexpr int part_rows(const Configuration& r, const Problem& p) { return transposes(r, p) ? out_of(r.bn) : 16; }
 constexpr int splits(const Configuration& r, const Problem& p, const Device& d) {
   return p.batch_invariant ? 1 : splits_of(tiles_of(r, extents_of(r, p)), ceil_div(p.k, step_of(p)), d.sm_count);
 }
 
-// What adding the ranges of a tile takes, where the blocks of a cluster do (ranges.cuh): two of its barriers, and all
-// sums of a tile for each block at about 16 bytes a cycle and SM, between which SMs speak.
-constexpr int kMostInside = 8;  // blocks of a cluster that any device has room for
+// Cycles in which the blocks of a cluster add the ranges of a tile (ranges.cuh): two cluster barriers, and the
+// accumulators of one tile for each block at about 16 bytes a cycle and SM, the rate between SMs.
+constexpr int kMostInside = 8;  // blocks of a cluster, on any device
 constexpr double inside_cost(int bm, int bn) { return 800 + double(bm) * bn * 4 / 16; }
-// Whether that is ever less than what memory takes, of as many tiles as there are SMs: of no larger one than 64x128.
+// Whether that can be less than through global memory, for as many tiles as SMs: only for tiles up to 64x128.
 constexpr bool gathers(int bm, int bn) { return inside_cost(bm, bn) < split_cost(2, double(bm) * bn / 2, 1); }
-// Clusters that run together: one stays within a group of 18 SMs, of which there may be fewer in the last.
+// Clusters that run at once.  A cluster stays within a group of 18 SMs; the last group may be smaller.
 constexpr int64_t clusters_at_once(int blocks, int sms) { return sms / 18 * (18 / blocks) + sms % 18 / blocks; }
 constexpr bool inside(const Configuration& r, const Problem& given, int ranges, int sms) {
   const Extents p = extents_of(r, given);
@@ -253,13 +253,13 @@ constexpr double moved(const Problem& p) {
   return (a + b) * double(p.k) * in + double(p.m) * double(p.n) * double(p.batch) * bytes(p.out);
 }
 
-// Modelled cycles (docs/hopper.md): what one SM gets of the tiles, each step of k as slow as the slowest, and an eighth
-// of the others, of the tensor cores (2048 multiply-adds of 16 bits a cycle, of which 0.96 are reached; as many bytes
-// of other types), shared memory (128 bytes a cycle; A is read anew for each 64 rows) and L2 (64 bytes a cycle and SM,
-// 6154 for all).  Promotion is an addition for each sum, 128 a cycle; half of them hide behind the other warpgroup's
-// products.  Terms are two additions for each sum of two stages, after a pass over the operands.  D goes out at 4.3e12
-// bytes a second, behind the next tile's multiplication where there is one or the consumers take turns. And nothing is
-// faster than memory, which loads each operand once and takes D; copies of operands come before all this.
+// Modelled cycles (docs/hopper.md) for one SM's share of the tiles.  A step of k takes the slowest of these, and an
+// eighth of the others: tensor cores (2048 multiply-adds of 16 bits a cycle, of which 0.96 are reached; as many bytes
+// of other types), shared memory (128 bytes a cycle; A is read again for each 64 rows) and L2 (64 bytes a cycle and SM,
+// 6154 for all).  Promotion is an addition for each accumulator, 128 a cycle; half of them hide behind the other
+// warpgroup's products.  Terms are two for each accumulator of two stages, after a pass over the operands.  D is stored
+// at 4.3e12 bytes a second, partly behind the next tile's multiplication with ping-pong.  No product is faster than
+// memory, which loads each operand once and stores D.  Copies of operands come before all this.
 constexpr double cost(const Configuration& r, const Problem& given, const Device& d) {
   const Extents p = extents_of(r, given);
   const int ranges = splits(r, given, d);
@@ -272,7 +272,7 @@ constexpr double cost(const Configuration& r, const Problem& given, const Device
   const double rate = 6154 / busy < 64 ? 6154 / busy : 64;
   const double shared_rows = shares_b(r) ? r.bm + double(r.bn) / cluster : double(r.bm) / cluster + r.bn;
   const double turns = double(waves(static_cast<int64_t>(tiles), d.sm_count));
-  // A warpgroup alone does not fill the tensor cores quite: nothing hides its waits.
+  // One warpgroup alone does not quite fill the tensor cores: nothing hides its waits.
   const double alone = ping_pong(r) && turns == 1 ? 1.05 : 1;
   const double mma = double(r.bm) * r.bn * r.bk / 2048 / 0.96 * alone;
   const double smem = (r.bm / 64.0) * (r.bk / 16.0) * (2048 + 32.0 * r.bn) / 128;
@@ -284,7 +284,7 @@ constexpr double cost(const Configuration& r, const Problem& given, const Device
       double(ceil_div(ceil_div(given.k, step_of(given)), ranges)) * step_of(given) / stage_of(given) * products;
   const double store = r.bm * r.bn * double(bytes(given.out)) * sms / kMemory;
   const double exposed = ping_pong(r) && turns > 1 ? store / 2 : store;
-  // 1200 cycles of start, 600 to fill the ring; between tiles a pair of consumers has the first sums to wait for.
+  // 1200 cycles to start, 600 to fill the ring.  Between tiles cooperative consumers wait for their first products.
   const double elements = double(p.m) * double(p.n) * double(p.batch);
   const double adding = in_cluster ? inside_cost(r.bm, r.bn) : split_cost(ranges, elements, sms);
   const double multiplying = turns * (stages * stage + (ping_pong(r) ? 40 : 200)) + exposed + adding;
@@ -294,7 +294,7 @@ constexpr double cost(const Configuration& r, const Problem& given, const Device
          (adds_terms(r) ? 3000 + terms::division_cost(given, sms) : packing_cost(given));
 }
 
-// Runs one row; returns 0 or the runtime's error code.
+// Runs one configuration; returns 0 or the runtime's error code.
 int launch(int row, const Problem&, const Data&, Stream);
 
 }  // namespace gpukern::gemm::wgmma
