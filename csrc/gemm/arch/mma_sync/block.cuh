@@ -1,4 +1,4 @@
-// What a block does: its tile of D, tile after tile of k through the mainloop, and what it leaves stored.
+// What a block does: it computes its tile of D in a mainloop over tiles of k, then runs the epilogue.
 #pragma once
 #include "../../../primitives/mainloop.h"
 #include "../../schedule.h"
@@ -6,8 +6,8 @@
 
 namespace gpukern::gemm::mma_sync {
 
-// What a block computes: its tile of D, and which k of it.  A slice is one matrix, or one range of k of one: the ranges
-// of all matrices lie behind one another.
+// What a block computes: its tile of D, and its range of k.  Slices number the ranges of k of all matrices: first the
+// first range of every matrix, then the second.
 struct BlockTile {
   int64_t slice, batch, row, column;
   Range range;
@@ -22,17 +22,17 @@ struct BlockTile {
   }
 };
 
-// Where a warp's part of D begins, and its matrix or range of one.
+// The corner of a warp's part of D, and its slice.
 struct WarpTile {
   int64_t slice, row, column;
 };
-// What most tiles of k end with.
+// What most multipliers do after a tile of k.
 struct Nothing {
   template <class Sum> GPUKERN_D void operator()(const WarpTile&, int64_t, bool, Sum&) const {}
 };
 
-// One tile of k after another.  after: is told of each by its first k and whether it is the last, and may do what it
-// likes to the accumulators.
+// The tiles of k in their order.  after: called after each tile with its first k and whether it is the last; it may
+// change the accumulators.
 template <class Loop, class T, class After> struct AlongK {
   const Params& w;
   const BlockTile& block;
@@ -40,7 +40,7 @@ template <class Loop, class T, class After> struct AlongK {
   After& after;
   typename Loop::TileA a;
   typename Loop::TileB b;
-  int64_t k = 0;  // the present tile
+  int64_t k = 0;  // the index of the present tile
 
   GPUKERN_D AlongK(const Params& w, const BlockTile& block, const WarpTile& here, After& after)
       : w(w), block(block), here(here), after(after) {

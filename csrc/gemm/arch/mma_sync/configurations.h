@@ -5,7 +5,7 @@
 
 namespace gpukern::gemm::mma_sync {
 
-// The kernel for the layouts as they lie.
+// The kernel for the operands' layouts.
 template <class C, class T> CompiledKernel compiled(const Problem& p) {
   if constexpr (C::multiplier == Multiplier::float8) {
     if (p.type == DType::e5m2) return {&scaled_product<C, T, true, false>, true, true};
@@ -27,7 +27,7 @@ template <class C, class T> CompiledKernel compiled(const Problem& p) {
 template <class T>
 int run_kernel(int row, const CompiledKernel& c, const Problem& given, const Problem& p, const Data& data,
                Stream stream) {
-  if (!c.kernel) return platform::kNoKernel;  // selection names no such row
+  if (!c.kernel) return platform::kNoKernel;  // selection names no such configuration
   return run<T>(kConfigurations[row], c, given, p, transposes(kConfigurations[row], given), separate_epilogue(p), data,
                 stream);
 }

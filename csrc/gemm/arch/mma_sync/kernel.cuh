@@ -1,4 +1,4 @@
-// The kernels: one a configuration, type and layout.  The demangled name of each says which: product<h128x256, ..>.
+// The kernels: one for each configuration, type and layout; its demangled name shows which: product<h128x256, ..>.
 #pragma once
 #include "block.cuh"
 #include "multiply_add.cuh"
@@ -17,8 +17,8 @@ template <Multiplier M, int BM, int BN, int Deep, int WM, int WN, int Stages> st
 GPUKERN_MMA_SYNC_TILES(GPUKERN_CONFIGURATION)
 #undef GPUKERN_CONFIGURATION
 
-// Blocks that an SM shall have registers for.  mma: 32 accumulators a thread leave room for as many as shared memory
-// holds.
+// Blocks that an SM must have registers for.  mma: with 32 accumulators a thread there are registers for as many blocks
+// as shared memory holds.
 template <class C, class T> constexpr int blocks_for_registers() {
   switch (C::multiplier) {
     case Multiplier::wide_double:

@@ -1,18 +1,18 @@
-// The launch of a kernel.  All of a type are launched by one function: the host's part of it is compiled once, not for
-// every tile and layout.
+// The launch of a kernel.  One function launches all kernels of a type, so that the host's part is compiled once and
+// not for every tile and layout.
 #pragma once
 #include "../../split/split.h"
 #include "kernel.cuh"
 
 namespace gpukern::gemm::mma_sync {
 
-// A kernel and which layout it is for.
+// A kernel and the layout that it is for.
 struct CompiledKernel {
   void (*kernel)(Params);
   bool along_a, along_b;
 };
 
-// p: `given` as the row multiplies it, transposed where it multiplies so.  apart: split/ runs the epilogue.
+// p: `given` as the configuration multiplies it; t: it is transposed.  apart: split/ runs the epilogue.
 template <class T>
 int run(const Configuration& row, const CompiledKernel& c, const Problem& given, const Problem& p, bool t, bool apart,
         const Data& given_data, Stream stream) {

@@ -1,6 +1,6 @@
-// What multiplies in this folder's kernels, as the host knows it: which problems and devices each multiplier takes, and
-// the rates that the cost model counts with.  The device's part of a multiplier is what primitives/mainloop.h asks of
-// one.
+// The multipliers of this folder's kernels, for the host: which problems and devices each takes, and the rates of the
+// cost model.  On the device a multiplier is a class with the interface of Mma (mma.cuh), for primitives/mainloop.h.
+//
 #pragma once
 #include "../../terms.h"
 #include "limits.h"
@@ -12,7 +12,7 @@ constexpr unsigned kFloat = bit(DType::f32);
 constexpr unsigned kByte = bit(DType::u8) | bit(DType::i8);
 constexpr unsigned kFormats = bit(DType::e4m3) | bit(DType::e5m2);
 
-// In the order of preference: where two take a problem, the first one does.
+// In the order of preference: where two take a problem, the first has it.
 enum class Multiplier : uint8_t {
   wide_double,   // float64, m16n8k16: began with Hopper; m8n8k4 has, by what others measured, about half of its rate
   mma,           // 16-bit, tf32, int8 and float64 (m8n8k4), from Ampere on
@@ -25,16 +25,16 @@ constexpr int kMultipliers = 5;
 // What is the same for all configurations of a multiplier.
 struct Facts {
   const char* name;
-  const char* source;      // the .cu that has its kernels, where `targets` says that one's targets; null: the folder's
+  const char* source;      // the .cu of its kernels, if `targets` has a line for it; null: it has the folder's targets
   int step;                // bytes of k that one product takes
   int element;             // bytes of what is loaded; 0: the problem's type
   int64_t shared;          // bytes that a block may have
-  int registers;           // a lane may have for accumulators, where nothing else needs them
-  int least_threads, pad;  // of a block; numbers that a line of the epilogue's slab has beside a warp's columns
+  int registers;           // the most for a lane's accumulators
+  int least_threads, pad;  // of a block; elements that pad a line of the epilogue's slab
   double rate, least;      // multiply-adds an SM and cycle, and the fewest cycles of a step of k (limits.h)
   double start;            // cycles before the first step
 };
-// rate: 2048 / element for 16-bit, tf32 and int8 on sm_80; 64 and 128 of float64; 1024 are those of Ada's float32 sums.
+// rate: 2048 / element for 16-bit, tf32 and int8 on sm_80; 64 and 128 for float64; 1024: Ada's, with float32 sums.
 constexpr Facts kFacts[kMultipliers] = {
     {"mma.m16n8k16 of float64", "double_sm_90a", 128, 8, 227 * 1024, 64, 128, 8, 128, 150, 1500},
     {"mma", nullptr, 32, 0, kLeastShared, 128, 128, 8, 0, 60, 1500},
@@ -55,7 +55,7 @@ constexpr Reason lacks(const Device& d, Multiplier m) {
   if (m == Multiplier::float8) return d.target == 89 || d.target >= 120 ? nullptr : kNoFloat8;
   return nullptr;
 }
-// Whether a multiplier is the one that a problem's type and precision ask for.
+// Whether a multiplier is the one for a problem's type and precision.
 constexpr bool multiplies(Multiplier m, const Problem& p) {
   const bool terms = p.type == DType::f32 && term_products(p.precision) > 0;
   const bool strict = p.type == DType::f32 && p.precision == Precision::strict;
@@ -67,7 +67,7 @@ constexpr bool multiplies(Multiplier m, const Problem& p) {
     default: return (bit(p.type) & (kHalf | kByte | kDouble)) || (p.type == DType::f32 && !terms && !strict);
   }
 }
-// Why no configuration of a multiplier takes a problem of its own.
+// Why no float8 configuration takes a float8 problem.
 constexpr Reason refused_formats(const Problem& p) {
   if (!(bit(p.type) & kFormats) || !(bit(p.scaling.b_type) & kFormats))
     return "NVIDIA tensor cores take float8_e4m3fn and float8_e5m2, not the fnuz formats";

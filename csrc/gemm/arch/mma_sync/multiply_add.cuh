@@ -1,16 +1,16 @@
-// What the mainloop multiplies by where there is no tensor core's product: multiply-adds of 16 rows x 8 columns and
-// four k, of which lane 4 g + q has two rows and two columns, as it has of mma.sync's.
+// The multiplier for types without a tensor-core instruction: multiply-adds of 16 rows x 8 columns and four k.  Lane
+// 4 g + q has two rows and two columns of them, as with mma.sync.
 //
 // Reads of shared memory are 16 bytes wide whichever way a tile's lines run, so all layouts are loaded as they lie:
 //
 //     lines along k:  four k of one row or column                    rows g, g + 8        columns 2 q, 2 q + 1 (+ 8)
 //     lines along x:  two rows of one k, or four columns of one k    rows 2 g, 2 g + 1    columns 4 q .. 4 q + 3
 //
-// Only the slab (store.cuh) has to know which rows and columns a lane has; they are chosen so that the lanes of one
-// read are in different banks: eight lines that lie behind one another, or neighbours of one line.
+// Only the slab (store.cuh) depends on which rows and columns a lane has.  They are chosen so that the lanes of one
+// read are in different banks: eight consecutive lines, or neighbours of one line.
 //
-// What it has before simt's: no register holds what is on its way from global memory, three tiles are under way instead
-// of one, and what is read from shared memory for the next four k comes while the present ones are multiplied.
+// Its advantages over simt: loads from global memory take no registers, three tiles are in flight instead of one, and
+// shared memory is read for the next four k while the present ones are multiplied.
 // Predicted, not yet measured: 0.95 of cuBLAS at 4096^3, whose kernel of the same tile it resembles.
 #pragma once
 #include "mma.cuh"
@@ -24,9 +24,10 @@ template <bool AlongA, bool AlongB> struct MultiplyAdd {
   using B = float[2][kDeep];  // [column][k] of 8 columns
   using Sum = float;
   static constexpr int bytes = kDeep * 4;
-  static constexpr bool gradients = false;  // as others of ordinary cores: problem.h, needs_separate_epilogue
+  static constexpr bool gradients = false;  // as in all kernels of ordinary cores: problem.h, needs_separate_epilogue
   static constexpr int side = AlongB ? 1 : 2;
-  // A slab's line, in banks, that 16 lanes' packets of 8 bytes or 8 lanes' of 16 keep off each other with.
+  // The padding of a slab's line: then packets of 8 bytes of 16 lanes, or of 16 bytes of 8 lanes, are in different
+  // banks.
   static constexpr int pad = AlongB ? (AlongA ? 8 : 4) : (AlongA ? 16 : 8);
   static GPUKERN_HD int row(int g, int half) { return AlongA ? g + half * 8 : 2 * g + half; }
   static GPUKERN_HD int column(int part, int q) { return part * 8 + q * (AlongB ? 2 : 4); }
@@ -72,7 +73,7 @@ template <bool AlongA, bool AlongB> struct MultiplyAdd {
     }
   }
 
-  // k in its order, so that every row of every folder of ordinary cores adds alike.
+  // In the order of k, so that every configuration on ordinary cores adds in the same order.
   static GPUKERN_D void product(float (&d)[4], const A& a, const B& b) {
 #pragma unroll
     for (int k = 0; k < kDeep; ++k)

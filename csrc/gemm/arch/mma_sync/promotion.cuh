@@ -1,5 +1,5 @@
-// Products of 8-bit floats.  Each tile of k (128, a block of scales) is added to float32 accumulators: tensor cores may
-// keep 14 bits of what they add (docs/numerics.md), and float32 rounds to nearest.
+// Products of 8-bit floats, with promotion.  The accumulators of each tile of k (128, a block of scales) are added to a
+// second, float32 set: tensor cores may keep 14 bits of what they add (docs/numerics.md), float32 rounds to nearest.
 #pragma once
 #include "block.cuh"
 
@@ -8,7 +8,7 @@ namespace gpukern::gemm::mma_sync {
 // e5m2 has more exponents and fewer digits: "wide".
 template <bool WideA, bool WideB> struct Mma8 : Mma<float8_t, 32> {
   using Base = Mma<float8_t, 32>;
-  static constexpr bool gradients = false;  // nothing follows a scaled product
+  static constexpr bool gradients = false;  // a scaled product has no activation, so no gradient of one
   static GPUKERN_D void product(float (&d)[4], const Base::A& a, const Base::B& b) {
     if constexpr (WideA) mma_m16n8k32_e5m2_e4m3(d, a, b);
     else if constexpr (WideB) mma_m16n8k32_e4m3_e5m2(d, a, b);
@@ -16,8 +16,8 @@ template <bool WideA, bool WideB> struct Mma8 : Mma<float8_t, 32> {
   }
 };
 
-// The scales of one tile of k from row (or column) x on, of which `left` are there.  A group of 128 is of all of them:
-// no warp's part reaches over its end.
+// The scales of one tile of k from row (or column) x on; `left` of them exist.  Where 128 rows share a scale, all rows
+// of a warp have the same one: no warp's part crosses the border of a group.
 struct Scales {
   const float* first;
   int64_t step;
@@ -29,8 +29,8 @@ struct Scales {
   GPUKERN_D float operator[](int i) const { return i < left ? first[i * step] : 0; }
 };
 
-// Behind each tile of k its sums go to float32 ones: of blocks of scales times the block's, else as they are, and the
-// scales multiply the whole sum.  Where sums may be as coarse as they come only the last tile is told.
+// Runs after each tile of k and adds its accumulators to `total`: times the block's scales where blocks have any, else
+// unscaled, and the scales multiply the total at the end.  With use_fast_accum only the last tile is promoted.
 template <int MI, int NI> struct Promotion {
   static_assert(kScaleBlock % (16 * MI) == 0 && kScaleBlock % (8 * NI) == 0);
   const Params& w;

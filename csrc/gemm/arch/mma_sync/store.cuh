@@ -1,4 +1,4 @@
-// From accumulators to D: what a kernel of this folder does with what its mainloop returns.
+// From accumulators to D: how the kernels of this folder store what the mainloop computed.
 #pragma once
 #include "../../parts.cuh"
 #include "../../schedule.h"
@@ -6,7 +6,7 @@
 
 namespace gpukern::gemm::mma_sync {
 
-// What a launch tells a kernel.
+// A kernel's parameters.
 struct Params {
   EpilogueParams epilogue;  // first: see emit.cuh
   Source a, b;
@@ -14,7 +14,7 @@ struct Params {
   int splits;  // blocks that share the k of one tile
 };
 
-// A warp's part of D, 16 rows at a time: from fragments to a slab of the warp's own in shared memory, and from there to
+// Stores a warp's part of D, 16 rows at a time: fragments go to the warp's own slab in shared memory, and from there to
 // D in packets along its rows (or down its columns).
 template <class T, int MI, int WN, class At = Mma<T, 32>, class Sum>
 GPUKERN_D void store(const Params& w, int64_t slice, int64_t row0, int64_t column0, char* shared,
@@ -23,7 +23,7 @@ GPUKERN_D void store(const Params& w, int64_t slice, int64_t row0, int64_t colum
   constexpr int each = 16 / static_cast<int>(sizeof(V)), pitch = WN + At::pad, side = At::side;
   const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
   V* const slab = reinterpret_cast<V*>(shared) + warp * (16 * pitch);
-  // A lane's packets lie below one another (or side by side, down the columns), so it has one sum an element.
+  // A lane's packets cover the same columns (or rows, if packets run down), so it has one sum for each element.
   constexpr bool can_sum = At::gradients && std::is_same_v<V, float>;
   static_assert(32 % (WN / each) == 0 && 32 % (16 / each) == 0);
   [[maybe_unused]] V total[each] = {};

@@ -32,7 +32,7 @@ int run_terms(const Problem& p, const Data& data, const terms::Division& d, bool
   return split::end(is_transposed ? transposed(p) : p, data, split, is_transposed ? C::wn : C::wm, stream);
 }
 
-// The kernel for the layouts as they lie.
+// The kernel for the operands' layouts.
 template <class C>
 int run_terms(const Configuration& row, const Problem& given, const Data& given_data, Stream stream) {
   const Problem p = oriented(row, given);

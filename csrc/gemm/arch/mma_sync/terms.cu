@@ -11,7 +11,7 @@ int run_terms_row(int row, const Problem& p, const Data& data, Stream stream) {
   ++index;
   GPUKERN_MMA_SYNC_TILES(GPUKERN_CONFIGURATION)
 #undef GPUKERN_CONFIGURATION
-  return platform::kNoKernel;  // selection names no such row
+  return platform::kNoKernel;  // selection names no such configuration
 }
 
 }  // namespace gpukern::gemm::mma_sync

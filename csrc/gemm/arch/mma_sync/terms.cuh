@@ -1,5 +1,5 @@
-// float32 products on tensor cores that multiply bfloat16: the operands lie as terms (divide.cuh), and the product is
-// the sum of the products of terms.
+// float32 products on tensor cores that multiply bfloat16: a pass writes the operands as terms (divide.cuh), and the
+// product is the sum of the products of terms.
 //
 //     x = x0 + x1 / 2^8 + x2 / 2^16       x y = x0 y0 + (x0 y1 + x1 y0) / 2^8 + (x0 y2 + x1 y1 + x2 y0) / 2^16 + ..
 //                                                bf16x3 ends here ^           bf16x6 here ^       bf16x9: two more
@@ -9,22 +9,22 @@
 //                                   ^                 ^        ^
 //                            sums / 2^8        sums / 2^8     totals += sums, sums = 0
 //
-// It is the mainloop with another list of tiles to load.  What is new is the two sets of accumulators:
-//   - Tensor cores cut what they add.  Within a chunk of k the small products come first and the large ones last, so
-//     that nothing small is added to something large before it is whole; a chunk's sums then go to `total`, which is
-//     added to in float32, to nearest.  The error of cutting is that of 256 of k, whatever K is.
-//   - Products of one order in 2^-8 are added to each other, and divided before the next order is: exactly, unless it
-//     leaves the range of float32.
-// The chunk is the outer loop and the terms the inner one, not the other way round, so that a chunk's three terms come
-// from L2 for as many products as need them.
+// It is the usual mainloop with another list of tiles to load, and a second set of accumulators, `total`:
+//   - Tensor cores truncate when they add.  Within a chunk of k small products are added first and large ones last, so
+//     that small ones are not lost one by one in a large sum.  The chunk's accumulators are then added to `total` in
+//     float32, rounding to nearest.  So the error of truncation is that of 256 of k, whatever K is.
+//   - Products of one order in 2^-8 are added to each other, then divided by 2^8 before the next order is added.  The
+//     division is exact unless it leaves the range of float32.
+// The outer loop is over chunks, the inner one over terms, so that all products of a chunk find its three terms in L2.
 //
-// Infinity and NaN lie in x0.  x0 y0 has them right, every other product may make NaN of them (inf * 0): so sums that
-// are not finite are dropped when they are divided, before x0 y0 is added.
+// Infinity and NaN lie in x0, and x0 y0 is right.  Every other product may turn them into NaN (inf * 0): so
+// accumulators that are not finite become 0 in the division, before x0 y0 is added.
 //
-// Why a pass that writes the terms, and not the division on the way to shared memory: each element is loaded by as
-// many blocks as there are tiles across, and would be divided in each (32 times at 4096^3, 20 instructions for 6 x 16
-// multiply-adds a lane); its four bytes would be loaded where six bytes of terms are, but through registers, without
-// cp.async.  The pass costs 10 bytes an element of the operands once: a twentieth of bf16x6 at 4096^3.
+// Why a pass writes the terms, and blocks do not divide what they load: each element is loaded by as many blocks as
+// there are tiles across, and would be divided in each (32 times at 4096^3, 20 instructions for 6 x 16 multiply-adds a
+// lane).  Four bytes would be loaded instead of six bytes of terms, but through registers, without cp.async.
+// The pass costs 10 bytes an element of the operands once: a twentieth of bf16x6 at 4096^3.
+//
 #pragma once
 #include "../../divide.cuh"
 #include "kernel.cuh"
@@ -63,12 +63,12 @@ GPUKERN_D Turn after(Turn t, int64_t tiles, int most, int pairs) {
   return t;
 }
 
-// From products of one order to those of the next.
+// Divides an accumulator by 2^8, from one order of products to the next; infinity and NaN become 0.
 GPUKERN_D float lowered(float sum) {
   return (bits_as<uint32_t>(sum) & ~terms::kSign) < terms::kInfinity ? sum * (1.0f / (1 << terms::kShift)) : 0.0f;
 }
 
-// The turns in their order, and the second set of accumulators.
+// All turns in their order, and the second set of accumulators.
 template <class Loop, bool AlongA, bool AlongB> struct Turns {
   static constexpr int kTiles = kChunk / Loop::BK;
   const TermParams& w;

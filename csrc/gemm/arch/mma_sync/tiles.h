@@ -1,6 +1,6 @@
-// mma_sync: warps that multiply tiles in shared memory which cp.async fills, on every NVIDIA device from Ampere on: by
-// mma.sync, or by multiply-adds where tensor cores have no product of the type.
-// One line is one kernel for each of its types and layouts; nothing outside this table can be launched.
+// mma_sync: cp.async loads tiles into shared memory and warps multiply them, on every NVIDIA device from Ampere on: by
+// mma.sync, or by multiply-adds for types that tensor cores do not multiply.
+// A configuration is one kernel for each of its types and layouts; nothing outside this table can be launched.
 #pragma once
 #include "multipliers.h"
 
@@ -8,21 +8,21 @@ namespace gpukern::gemm::mma_sync {
 
 constexpr const char* kName = "mma_sync";
 
-// k that is summed on the tensor cores before the accumulators of terms go to registers that round to nearest: tensor
-// cores cut, so their error grows with k; 256 is 16 of their steps, and one addition for every 16 x pairs mma.sync.
-// The same for every configuration of terms, so that they agree bitwise.
+// The k that tensor cores sum before the accumulators of terms are promoted: tensor cores truncate, so their error
+// grows with k.  256 is 16 steps of k, and one addition for every 16 x pairs of mma.sync.  All configurations of terms
+// use the same chunk, so that their results are bitwise equal.
 constexpr int kChunk = 256;
 
 // deep: bytes of k a tile; wm x wn: a warp's part.
-// mma: 64x64 a warp reads 64 bytes of shared memory for 4096 multiply-adds of 16 bits, half of what it can; 32x32 reads
-// as fast as it multiplies and is for results too small for more.  128x256: fewest reads of L2, one block an SM.
+// mma: with 64x64 a warp needs 64 bytes of shared memory for 4096 multiply-adds of 16 bits, half of its bandwidth; with
+// 32x32 it needs all of it, so that is for small results only.  128x256: fewest reads of L2, one block an SM.
 // 128x128: two blocks an SM, one stores while the other multiplies.  64x128, 64x64: more blocks for smaller results.
-// 16x128: 9..16 rows (decoding), six stages of loads under way.
-// wide_double: a warp of 32x32 reads 64 bytes of shared memory for 128 multiply-adds, half of what there is; its
-// accumulators, the fragments of A and two sets of B's are 160 registers.  128x64: one block of 8 warps an SM.
-// float8: a tile of k is a block of scales, after which accumulators go to float32.  So there are two sets of them, and
-// a warp has half of what one of 16 bits has: 64x32 is 64 + 64 registers a lane.  terms have two sets for the same
-// reason: tensor cores may cut what they add.
+// 16x128: 9..16 rows (decoding), six stages in flight.
+// wide_double: with 32x32 a warp reads 64 bytes of shared memory for 128 multiply-adds, half of its bandwidth; its
+// accumulators, the fragments of A and two sets of B's take 160 registers.  128x64: one block of 8 warps an SM.
+// float8: a tile of k is a block of scales, after which accumulators are promoted.  With two sets of accumulators a
+// warp's part is half of that for 16 bits: 64x32 is 64 + 64 registers a lane.  terms have two sets too, because tensor
+// cores may truncate when they add.
 // multiply_add: 64x32 a warp is 8 x 8 accumulators a lane: 64 multiply-adds for 4 reads of 16 bytes.  128x128: one
 // block of 8 warps an SM, for its registers.  64x64: smaller results, four blocks an SM.
 // clang-format off
@@ -57,7 +57,7 @@ constexpr int element(Multiplier m, unsigned types) {
   return types == kHalf ? 2 : types == kFloat ? 4 : types == kDouble ? 8 : 1;
 }
 
-// The .cu of its kernels, where `targets` has a line for it.
+// The .cu of its kernels, if `targets` has a line for it.
 constexpr const char* source(Multiplier m, unsigned types) {
   return m == Multiplier::mma && types == kDouble ? "double" : facts(m).source;
 }
@@ -90,7 +90,7 @@ constexpr bool all_fit() {
 }
 static_assert(all_fit(), "a row of this table does not fit: accumulators, shared memory, the epilogue's part of it");
 
-// A thin configuration has all four layouts and lays the thin side along m.
+// A skinny configuration has all four layouts and lays the short side along m.
 constexpr bool skinny(const Configuration& r) { return r.bm == 16; }
 constexpr bool transposes(const Configuration& r, const Problem& p) { return skinny(r) ? p.n < p.m : fourth_layout(p); }
 constexpr Problem oriented(const Configuration& r, const Problem& p) { return transposes(r, p) ? transposed(p) : p; }
@@ -154,7 +154,7 @@ constexpr Traits traits(const Configuration& r) {
 constexpr Reason yields(const Problem&, const Device&) { return nullptr; }
 constexpr bool inside(const Configuration&, const Problem&, int, int) { return false; }
 constexpr int64_t workspace(const Problem& p) { return multiplies(Multiplier::terms, p) ? terms::workspace(p) : 0; }
-// float64 and ordinary cores leave what ends a product of backward to split/ (problem.h).
+// For float64 and ordinary cores split/ runs the epilogue of backward's products (problem.h).
 constexpr bool separate_epilogue(const Problem& p) {
   return (needs_separate_epilogue(p.type) || multiplies(Multiplier::multiply_add, p)) && needs_separate_epilogue(p);
 }
@@ -165,10 +165,10 @@ constexpr int splits(const Configuration& r, const Problem& p, const Device& d) 
 
 // ---- modelled cycles ------------------------------------------------------------------------------------------------
 
-// Multiply-adds, a step of four k: what one SM gets of the tiles, each as slow as the slowest of instruction issue (4
-// warps a cycle: multiply-adds, one of 12 of which waits for a bank of registers, and reads of four k), shared memory
-// (two cycles a read of 16 bytes, most lanes of which ask for the same) and L2 (about 46 bytes a cycle and SM), and an
-// eighth of the others; a lone block waits for its own latency.
+// Multiply-adds, cycles of a step of four k for one SM's share of the tiles.  It takes the slowest of these, and an
+// eighth of the others: instruction issue (4 warps a cycle: reads of four k, and multiply-adds, of which one in 12
+// waits for a register bank), shared memory (two cycles a read of 16 bytes, since most lanes read the same address) and
+// L2 (about 46 bytes a cycle and SM).  If an SM has one block only, nothing hides its latency.
 constexpr double multiply_add_cost(const Configuration& r, const Problem& p, const Device& d) {
   const int ranges = splits(r, p, d);
   const double sms = d.sm_count > 0 ? d.sm_count : 1, tiles = double(tiles_of(r, p)) * ranges;
@@ -184,7 +184,7 @@ constexpr double multiply_add_cost(const Configuration& r, const Problem& p, con
          split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
 }
 
-// Memory's part of a product of float64: nothing is faster.
+// Memory's part of a float64 product: the least time that it can take.
 constexpr double double_memory_cost(const Problem& p) {
   const double a = double(p.m) * (p.a.batch == 0 ? 1 : double(p.batch));
   const double b = double(p.n) * (p.b.batch == 0 ? 1 : double(p.batch));
@@ -205,7 +205,7 @@ constexpr double cost(const Configuration& r, const Problem& p, const Device& d)
   return f.start + (multiplying > memory ? multiplying : memory);
 }
 
-// Runs one row; returns 0 or the runtime's error code.
+// Runs one configuration; returns 0 or the runtime's error code.
 int launch(int row, const Problem&, const Data&, Stream);
 
 }  // namespace gpukern::gemm::mma_sync
