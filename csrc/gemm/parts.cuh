@@ -1,12 +1,13 @@
-// Sums of columns of D, made by the warps that store it: parts, which split/ adds in their order.
+// Sums of columns of D: the warps that store D write partial sums (parts), and split/ adds these in order.
 #pragma once
 #include "../primitives/reduce.h"
 #include "emit.cuh"
 
 namespace gpukern::gemm {
 
-// Sums of columns of a warp's part of D: the lanes that have the same ones add up theirs, and the warp stores its part,
-// [part][column] in `Data::parts`.  Down the columns of D it is rows, of one slab.  `across`: packets side by side.
+// Sums the columns of a warp's part of D: lanes with the same columns add their sums, and the warp stores the result in
+// `Data::parts`, [part][column].  If packets run down the columns of D, rows are summed.  `across`: packets side by
+// side.
 template <int WM, int WN, int P>
 GPUKERN_D void store_part(const EpilogueParams& w, int64_t row0, int64_t column0, int across, float (&total)[P]) {
   const Problem& p = argument(w).p;

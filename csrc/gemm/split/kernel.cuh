@@ -1,9 +1,9 @@
-// D = epilogue(sum over the ranges of k, of which there may be one), each range's sums in the accumulator's type,
-// [range][batch][m][n].
+// The second pass of split-K: D = epilogue(the partial sums of one or more ranges of k, added).  They have the
+// accumulator's type and lie as [range][batch][m][n].
 //
-// A thread has 16 bytes of neighbouring sums and walks the ranges in order, four loads under way: memory-bound, and the
-// same order of additions on every run.  One kernel for each type of D, and one for scaled products; the epilogue is
-// that of every product.
+// A thread has 16 bytes of neighbouring partial sums and walks the ranges in order, with four loads in flight:
+// memory-bound, and additions have the same order on every run.  One kernel for each type of D, and one for scaled
+// products; the epilogue is that of every product.
 #pragma once
 #include "../emit.cuh"
 #include "../schedule.h"
@@ -17,11 +17,11 @@ struct Params {
   const void* partial;
   int splits;
   int64_t packets, across;  // packets of all matrices, of one row
-  int rows;                 // where columns are summed, a thread's packets; `packets` counts the first ones
+  int rows;                 // where columns are summed: packets of a thread, of which `packets` counts only the first
   bool aligned;
 };
 
-// A packet of the sums of all ranges.
+// sum += the partial sums of all ranges, for one packet of D.
 template <class V, int P> GPUKERN_D void add_packets(const Params& w, int64_t line, int64_t column, V (&sum)[P]) {
   const Problem& p = w.epilogue.p;
   const int left = p.n - column < P ? static_cast<int>(p.n - column) : P;
@@ -59,10 +59,10 @@ template <class O> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges(GPUKERN_GR
 
 // ---- the sums of columns --------------------------------------------------------------------------------------------
 
-// The same for one matrix whose columns are summed: a thread has w.rows packets one below the other, and writes the
-// sums of what it has stored, [part][n].  Neighbours in a warp have neighbouring packets, so a thread needs no other's
-// sums. What it is told is read anew for each packet (emit.cuh): there are not as many scalar registers.  D's type is a
-// matter of run time, so that float32's formulas are there once.
+// The same for one matrix whose columns are summed too: a thread has w.rows packets, one below the other, and writes
+// the sums of the columns it has stored, [part][n].  Neighbouring threads have neighbouring packets, so no sums have to
+// be added across threads.  Parameters are read again for each packet (emit.cuh), as scalar registers are too few for
+// them.  D's type is chosen at run time, so that the kernel has float32's formulas once.
 template <class V> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges_and_columns(GPUKERN_GRID_CONST const Params w) {
   constexpr int each = 16 / static_cast<int>(sizeof(V));
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -89,7 +89,7 @@ template <class V> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) sum_ranges_and_column
     if (column + i < n) to[i] = total[i];
 }
 
-// A block's columns, and the parts that it reads at a time: a bias may be short and have thousands of parts.
+// A block's columns, and the parts that it loads at a time: a bias may be short and have thousands of parts.
 constexpr int kLine = 32, kLines = 32;
 
 struct Parts {
@@ -99,7 +99,7 @@ struct Parts {
   DType out;
 };
 
-// The sums of all parts: every kLines-th by one thread, then those sums, in their order.
+// Adds all parts: a thread adds every kLines-th, then the threads' sums are added in their order.
 template <class V> GPUKERN_KERNEL GPUKERN_BOUNDS(kLine* kLines) sum_parts(GPUKERN_GRID_CONST const Parts w) {
   const int thread = static_cast<int>(threadIdx.x), line = thread / kLine;
   const int64_t column = static_cast<int64_t>(blockIdx.x) * kLine + thread % kLine;

@@ -1,16 +1,15 @@
-// Batch-invariant products on the CPU: a row of the result is the same bits whatever rows lie beside it.
+// Batch-invariant products on the CPU: a row of the result has the same bits whatever rows lie beside it.
 //
-// A BLAS does not promise that, and no way of calling one does: even with extents that never change MKL sums the 16
-// rows of a small float64 product in more than one order.  So here is a product with one order for every element, that
-// of k:
+// No BLAS promises that, however it is called: even with constant extents MKL sums the 16 rows of a small float64
+// product in more than one order.  So this product adds every element in one order, that of k:
 //
 //     B, in panels of 2 vectors of columns             a panel, k by k, times 4 rows of A: 8 vectors of sums
 //     +----+----+----+                                   a[0][k] *  b[k]  ->  sum[0]
 //   k | p0 | p1 | p2 |   each panel lies in one piece    a[1][k] *  b[k]  ->  sum[1]
 //     +----+----+----+                                   ..
 //
-// Rows are taken four at a time, missing ones are 0, and the four are treated alike.  16-bit types are multiplied and
-// summed in float32 and rounded once; integers are exact in any order, so a BLAS serves them.
+// Rows are multiplied four at a time; missing ones are 0.  16-bit types are multiplied and summed in float32 and
+// rounded once; integers are exact in any order, so a BLAS serves them.
 //
 // It is for reproducing results, not for speed: vectors of 16 bytes, which every processor has, where a BLAS takes 64.
 #include <ATen/Parallel.h>
@@ -89,7 +88,7 @@ void refuse_complex(const Args& x) {
 }  // namespace
 
 Tensor invariant(const Args& x, const Tensor* given) {
-  if (!well_formed(x)) return product(x, given);  // torch's words
+  if (!well_formed(x)) return product(x, given);  // torch's error
   refuse_complex(x);
   const Tensor out = given ? *given : gpu_path::empty_result(x);
   if (x.kind == Kind::mv || !at::isFloatingType(x.a.scalar_type()) || out.scalar_type() != x.a.scalar_type() ||

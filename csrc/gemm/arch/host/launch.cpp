@@ -1,4 +1,4 @@
-// The host row: at::cpu::* are ATen's CPU kernels with torch's own checks, and no dispatch.
+// The host's configuration: at::cpu::* are ATen's CPU kernels with torch's own checks, and no dispatch.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm_cpu_dispatch.h>

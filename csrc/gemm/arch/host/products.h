@@ -7,7 +7,7 @@ namespace gpukern::gemm::host {
 
 // Into `out`, or into a new tensor.
 Tensor product(const Args& args, const Tensor* out);
-// The same with every row computed by one and the same small product, whatever rows there are beside it.
+// The same for batch_invariant: every row is computed alike, whatever rows lie beside it.
 Tensor invariant(const Args& args, const Tensor* out);
 // activation(out) + residual, in place.
 void finish(const Tensor& out, Activation activation, const Tensor* residual);

@@ -14,7 +14,7 @@ struct CompiledKernel {
 
 // p: `given` as the configuration multiplies it; t: it is transposed.  apart: split/ runs the epilogue.
 template <class T>
-int run(const Configuration& row, const CompiledKernel& c, const Problem& given, const Problem& p, bool t, bool apart,
+int run(const Configuration& r, const CompiledKernel& c, const Problem& given, const Problem& p, bool t, bool apart,
         const Data& given_data, Stream stream) {
   const Data data = t ? transposed(given_data) : given_data;
   using V = typename Number<T>::V;
@@ -28,14 +28,14 @@ int run(const Configuration& row, const CompiledKernel& c, const Problem& given,
            data.splits};
   w.a.mode = load_mode_of<T>(w.a.unit, p.a.align);
   w.b.mode = load_mode_of<T>(w.b.unit, p.b.align);
-  const int64_t tiles = ceil_div(p.m, row.bm) * ceil_div(p.n, row.bn), at_once = batches_per_launch(tiles);
+  const int64_t tiles = ceil_div(p.m, r.bm) * ceil_div(p.n, r.bn), at_once = batches_per_launch(tiles);
   for (int64_t left = p.batch * data.splits; left > 0; left -= at_once, w.first_batch += at_once) {
     const int64_t blocks = tiles * (left < at_once ? left : at_once);
-    if (const int error = platform::launch(c.kernel, dim3(static_cast<unsigned>(blocks)), dim3(row.threads),
-                                           static_cast<size_t>(row.shared), stream, w))
+    if (const int error = platform::launch(c.kernel, dim3(static_cast<unsigned>(blocks)), dim3(r.threads),
+                                           static_cast<size_t>(r.shared), stream, w))
       return error;
   }
-  return split::end(given, data, split, t ? row.tn : row.tm, stream);
+  return split::end(given, data, split, t ? r.tn : r.tm, stream);
 }
 
 }  // namespace gpukern::gemm::mma_sync

@@ -33,10 +33,9 @@ int run_terms(const Problem& p, const Data& data, const terms::Division& d, bool
 }
 
 // The kernel for the operands' layouts.
-template <class C>
-int run_terms(const Configuration& row, const Problem& given, const Data& given_data, Stream stream) {
-  const Problem p = oriented(row, given);
-  const bool t = transposes(row, given);
+template <class C> int run_terms(const Configuration& r, const Problem& given, const Data& given_data, Stream stream) {
+  const Problem p = oriented(r, given);
+  const bool t = transposes(r, given);
   const Data data = t ? transposed(given_data) : given_data;
   if (!term_products(p.precision) || (workspace(p) > 0 && !data.workspace)) return platform::kNoKernel;
   terms::Division d;

@@ -88,7 +88,7 @@ constexpr bool all_fit() {
   }
   return true;
 }
-static_assert(all_fit(), "a row of this table does not fit: accumulators, shared memory, the epilogue's part of it");
+static_assert(all_fit(), "a configuration does not fit: accumulators, shared memory, the epilogue's part of it");
 
 // A skinny configuration has all four layouts and lays the short side along m.
 constexpr bool skinny(const Configuration& r) { return r.bm == 16; }

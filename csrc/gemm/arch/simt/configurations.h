@@ -1,5 +1,5 @@
-// The rows of one type: kernels and the switch that launches them.  Types are in a few .cu, which compile side by
-// side; more would each pay for the front end.
+// The configurations of one type: kernels and the switch that launches them.  Types are in a few .cu, which compile
+// side by side; more would each pay for the front end.
 #pragma once
 #include "../../split/split.h"
 #include "kernel.cuh"
@@ -52,7 +52,7 @@ template <class T> int run_configuration(int row, const Problem& p, const Data& 
   ++index;
   GPUKERN_SIMT_TILES(GPUKERN_CONFIGURATION)
 #undef GPUKERN_CONFIGURATION
-  return -1;  // selection names no such row
+  return -1;  // selection names no such configuration
 }
 
 }  // namespace gpukern::gemm::simt

@@ -9,8 +9,8 @@
 //     v    +----+----+  +----+----+        k+1 is on its way from global memory to registers while k is multiplied
 //
 // The ladder: one value a thread -> shared tiles (x8) -> register tiles (x8) -> 16-byte loads -> two buffers, one
-// barrier a step -> bands of tiles that share L2 (schedule.h).  Layouts are a run-time matter: each operand is walked
-// along its unit stride with packets where addresses allow, element by element with any strides where they do not.
+// barrier a step -> bands of tiles that share L2 (schedule.h).  Layouts are known at run time: each operand is walked
+// along its unit stride, in packets where addresses allow, else element by element with any strides.
 #pragma once
 #include "../../../primitives/rotate.h"
 #include "../../emit.cuh"
@@ -19,8 +19,8 @@
 
 namespace gpukern::gemm::simt {
 
-// What a launch passes.  *_along_k: the operand is walked along k (else along its row or column); *_packets: 16-byte
-// loads.  splits: blocks that share the k of one tile.
+// The kernel's parameters.  *_along_k: the operand is walked along k (else along m or n); *_packets: 16-byte loads.
+// splits: blocks that share the k of one tile.
 struct Params {
   EpilogueParams epilogue;  // first: see emit.cuh
   int64_t first_batch, batches;
@@ -28,7 +28,7 @@ struct Params {
   bool a_along_k, b_along_k, a_packets, b_packets;
 };
 
-// What a number of an operand is multiplied as.
+// Converts an element of an operand to the type that is multiplied.
 template <class T> struct Reading {
   GPUKERN_D Reading(const Problem&, bool /*of_b*/) {}
   GPUKERN_D auto operator()(T x) const { return Number<T>::widen(x); }
@@ -44,7 +44,7 @@ template <> struct Reading<float8_t> {
   GPUKERN_D float operator()(float8_t x) const { return widen(x, format); }
 };
 
-// Brings an X x BK tile from global memory to shared memory, by way of registers.
+// Loads an X x BK tile from global memory to shared memory, through registers.
 template <class T, int X, int BK, int Threads> struct Loader {
   using V = typename Number<T>::V;
   static constexpr int each = X * BK / Threads;                    // elements a thread
@@ -75,7 +75,7 @@ template <class T, int X, int BK, int Threads> struct Loader {
       at[i] = tile + x_of(q, along_k) * x_stride + k_of(q, along_k) * k_stride;
     }
   }
-  // x_left, k_left: what is left of the matrix from this tile's corner on; the rest reads as 0.
+  // x_left, k_left: how much of the matrix is left from this tile's corner on; zeros are loaded beyond it.
   GPUKERN_D void load(int thread, int x_left, int k_left, int64_t x_stride, int64_t k_stride, bool along_k,
                       bool whole) {
     const int64_t step = along_k ? k_stride : x_stride;
@@ -116,7 +116,7 @@ template <class T, int X, int BK, int Threads> struct Loader {
   }
 };
 
-// Where a thread's TM x TN part lies in the block's tile.
+// The rows and columns of a thread's TM x TN part of the block's tile.
 template <class V, int TM, int TN, int WarpColumns> struct ThreadTile {
   static constexpr int gm = min_of(TM, 16 / int(sizeof(V))), gn = min_of(TN, 16 / int(sizeof(V)));
   int row, column;  // of its first element
@@ -129,8 +129,8 @@ template <class V, int TM, int TN, int WarpColumns> struct ThreadTile {
   GPUKERN_D int column_of(int j) const { return column + j / gn * (8 * gn) + j % gn; }
 };
 
-// One copy of the formulas and of the addressing, not TM of them: the row in turn is always sum[0].  An index that
-// moves would put the array into memory; moving the array costs TM moves a column.
+// The loop is not unrolled, so that there is one copy of the epilogue and not TM.  The row to store is always sum[0]: a
+// variable index would put the array into local memory; rotating it costs TM moves a column.
 template <class T, int TM, int TN, class At>
 GPUKERN_D void finish(const Params& w, int64_t batch, int64_t row0, int64_t column0, const At& place,
                       typename Number<T>::V (&sum)[TM][TN]) {
@@ -148,7 +148,7 @@ GPUKERN_D void finish(const Params& w, int64_t batch, int64_t row0, int64_t colu
   }
 }
 
-// total += scale_a scale_b sum, and sum = 0: at the end of a block of k that has scales of its own, and of k.
+// total += scale_a scale_b sum, and sum = 0: after each block of k that has scales of its own, and at the end of k.
 template <int TM, int TN, class At>
 GPUKERN_D void add_scaled(const EpilogueParams& w, int64_t row0, int64_t column0, int64_t block, const At& place,
                           float (&sum)[TM][TN], float (&total)[TM][TN]) {
@@ -183,7 +183,7 @@ GPUKERN_SIMT_TILES(GPUKERN_CONFIGURATION)
 template <class C, class T> GPUKERN_KERNEL GPUKERN_BOUNDS(C::threads) product(GPUKERN_GRID_CONST const Params w) {
   using V = typename Number<T>::V;
   constexpr int BM = C::bm, BN = C::bn, BK = C::bk, TM = C::tm, TN = C::tn, threads = C::threads;
-  // Steps of k whose operands may be on their way to registers together; more of 16 bytes are more than there are.
+  // Steps of k whose fragments may be loaded together; for 16-byte types there are registers for no more than two.
   constexpr int deep = sizeof(V) > 8 ? 2 : 8;
   using LoadA = Loader<T, BM, BK, threads>;
   using LoadB = Loader<T, BN, BK, threads>;
@@ -195,7 +195,7 @@ template <class C, class T> GPUKERN_KERNEL GPUKERN_BOUNDS(C::threads) product(GP
   const Problem& p = w.epilogue.p;
   const Data& data = w.epilogue.data;
 
-  // A slice is one matrix, or one range of k of one: the ranges of all matrices lie behind one another.
+  // Slices number the ranges of k of all matrices: first the first range of every matrix, then the second.
   const TileIndex tile = tile_at(blockIdx.x, ceil_div(p.m, BM), ceil_div(p.n, BN));
   const int64_t slice = w.first_batch + tile.batch, batch = slice % w.batches;
   const int64_t row0 = tile.row * BM, column0 = tile.column * BN;
@@ -258,7 +258,7 @@ template <class C, class T> GPUKERN_KERNEL GPUKERN_BOUNDS(C::threads) product(GP
         add_scaled(w.epilogue, row0, column0, k / kScaleBlock, place, sum, total);
     }
     buffer ^= 1;
-    if (more) store(buffer);  // the buffer that everybody left at the last barrier
+    if (more) store(buffer);  // the last barrier has shown that no thread reads this buffer any more
     syncthreads();
   }
   if constexpr (scaled) finish<T, TM, TN>(w, slice, row0, column0, place, total);

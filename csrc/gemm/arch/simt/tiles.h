@@ -1,12 +1,12 @@
 // simt: fused multiply-adds on the ordinary cores of any GPU, CUDA and HIP from one source.
-// One line is one compiled kernel for each of its types; nothing outside this table can be launched.
+// A configuration is one kernel for each of its types; nothing outside this table can be launched.
 #pragma once
 #include "../../refusals.h"
 
 namespace gpukern::gemm::simt {
 
 constexpr const char* kName = "simt";
-constexpr int64_t kStaticShared = 48 * 1024;  // what every device gives a block without being asked
+constexpr int64_t kStaticShared = 48 * 1024;  // what a block has on every device without an attribute at launch
 
 // 128x128 with 8x8 a thread: 16 multiply-adds for each value read from shared memory; 165 registers, 1 block an SM.
 // 64x64 and 32x32 fill the device when the result is small; 16x128 and 128x16 waste no rows on skinny products.
@@ -34,7 +34,7 @@ constexpr int64_t shared_bytes(unsigned types, int bm, int bn, int bk) {
   return 2 * bk * ((bm + bn) * element(types) + 32);
 }
 
-// Where `targets` has a line of its own for them.
+// The .cu of its kernels, if `targets` has a line for it.
 constexpr const char* source(unsigned types) { return types & (kSingle | kDouble) ? "float" : nullptr; }
 
 #define GPUKERN_CONFIGURATION(ID, TYPES, BM, BN, BK, TM, TN)                                                      \
@@ -54,7 +54,7 @@ constexpr bool all_fit() {
     if (!fits(r)) return false;
   return true;
 }
-static_assert(all_fit(), "a row of this table does not fit: threads in 4x8 groups, loads shared evenly, 48 KB");
+static_assert(all_fit(), "a configuration does not fit: threads in 4x8 groups, loads shared evenly, 48 KB");
 
 constexpr Reason serves(const Device& d) {
   return d.vendor == Vendor::host ? "it runs on GPUs, and this device is the CPU" : nullptr;
@@ -88,11 +88,11 @@ constexpr int splits(const Configuration& r, const Problem& p, const Device& d) 
   return p.batch_invariant ? 1 : splits_of(tiles, ceil_div(p.k, r.bk), d.sm_count * blocks_an_sm(r));
 }
 
-// Modelled cycles a step of k: the tiles one SM gets, each as slow as the slowest of instruction issue (4 warps a
-// cycle), shared memory (128 bytes a cycle) and L2 (about 46 bytes a cycle and SM); a lone block waits for its own
-// latency.  A thread issues its multiply-adds, its reads of shared memory, about 4 instructions for each value it
-// loads from global memory (load, widen, store, address: what a 64x64 tile saves over four of 32x32), and 2 to go on.
-// The constants are leads from published measurements; a tuning run on a device re-ranks rows, it adds none.
+// Modelled cycles of a step of k for one SM's share of the tiles: the slowest of instruction issue (4 warps a cycle),
+// shared memory (128 bytes a cycle) and L2 (about 46 bytes a cycle and SM).  If an SM has one block only, nothing hides
+// its latency.  A thread issues its multiply-adds, its reads of shared memory, about 4 instructions for each value it
+// loads from global memory (load, widen, store, address: a 64x64 tile has fewer than four of 32x32), and 2 for the
+// loop.  The constants are from published measurements; a tuning run on a device ranks the configurations again.
 constexpr double cost(const Configuration& r, const Problem& p, const Device& d) {
   const double sms = d.sm_count > 0 ? d.sm_count : 1;
   const int ranges = splits(r, p, d);
@@ -112,7 +112,7 @@ constexpr double cost(const Configuration& r, const Problem& p, const Device& d)
          split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
 }
 
-// Runs one row; returns 0 or the runtime's error code.
+// Runs one configuration; returns 0 or the runtime's error code.
 int launch(int row, const Problem&, const Data&, Stream);
 
 }  // namespace gpukern::gemm::simt

@@ -1,5 +1,5 @@
-// The rows of one type: kernels and the switch that launches them.  Types are in a few .cu, which compile side by
-// side; more would each pay for the front end.
+// The configurations of one type: kernels and the switch that launches them.  Types are in a few .cu, which compile
+// side by side; more would each pay for the front end.
 #pragma once
 #include "../../split/split.h"
 #include "kernel.cuh"
@@ -7,8 +7,8 @@
 
 namespace gpukern::gemm::skinny {
 
-inline int run(void (*kernel)(Params), Form form, const Configuration& row, const Problem& given,
-               const Data& given_data, Stream stream) {
+inline int run(void (*kernel)(Params), Form form, const Configuration& r, const Problem& given, const Data& given_data,
+               Stream stream) {
   const Problem p = upright(given);
   const Data data = transposes(given) ? transposed(given_data) : given_data;
   const bool split = data.splits > 1 || needs_separate_epilogue(p);
@@ -27,7 +27,7 @@ inline int run(void (*kernel)(Params), Form form, const Configuration& row, cons
   const int64_t at_once = batches_per_launch(w.tiles);
   for (int64_t left = p.batch * data.splits; left > 0; left -= at_once, w.first_batch += at_once) {
     const int64_t blocks = w.tiles * (left < at_once ? left : at_once);
-    const size_t shared = static_cast<size_t>(row.shared);
+    const size_t shared = static_cast<size_t>(r.shared);
     if (const int error =
             platform::launch(kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), shared, stream, w))
       return error;
@@ -43,7 +43,7 @@ template <class T> int run_configuration(int row, const Problem& p, const Data& 
   ++index;
   GPUKERN_SKINNY_TILES(GPUKERN_CONFIGURATION)
 #undef GPUKERN_CONFIGURATION
-  return -1;  // selection names no such row
+  return -1;  // selection names no such configuration
 }
 
 }  // namespace gpukern::gemm::skinny

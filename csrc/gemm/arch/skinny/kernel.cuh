@@ -1,5 +1,5 @@
-// Products with a thin side, D = W x for up to 8 vectors x: every element of W is read once and used once a vector, so
-// all that counts is how many bytes of W are on their way.  One source for CUDA, HIP and the machine model.
+// Skinny products, D = W x for up to 8 vectors x: every element of W is read once and used once for each vector, so the
+// time depends on how many bytes of W are in flight.  One source for CUDA, HIP and the machine model.
 //
 // by_rows: k lies along memory                        by_columns: W's rows do
 //
@@ -13,14 +13,14 @@
 //   a vector in each, added up over lanes, then           a vector in each, added up over lanes, then over warps
 //   over warps
 //
-// The ladder: a thread a sum -> neighbours on neighbouring packets -> several packets at once (four of 16 bytes by
-// rows, eight by columns) -> by rows the next four on their way while these are multiplied -> k shared by as many
-// threads as fill the device.  W goes past L1.  x does not, and is not loaded to shared memory: all blocks of a
-// processor walk along k together, so L1 keeps what the first of them read, whatever the length of k, and no barrier
-// interrupts the stream; a value of x serves four rows, which for 8 vectors is two bytes from L1 for each of W.
+// The ladder: one thread for each sum -> neighbouring threads load neighbouring packets -> several packets at once
+// (four of 16 bytes by rows, eight by columns) -> by rows the next four in flight while these are multiplied -> k
+// shared by as many threads as fill the device.  W bypasses L1.  x does not, and needs no shared memory: all blocks of
+// an SM walk along k together, so L1 keeps what the first of them loads, however long k is, and no barrier interrupts
+// the loads.  A value of x serves four rows, so with 8 vectors each byte of W takes two bytes from L1.
 //
-// What does not lie in packets is read element by element with any strides, neighbouring threads side by side.  All
-// sums are added in an order that the problem alone decides.
+// Operands that packets cannot load are loaded element by element with any strides, neighbouring threads side by side.
+// The problem alone decides the order in which sums are added.
 #pragma once
 #include "../../../primitives/reduce.h"
 #include "../../../primitives/rotate.h"
@@ -32,13 +32,13 @@ namespace gpukern::gemm::skinny {
 struct Params {
   EpilogueParams epilogue;              // first: see emit.cuh.  Upright: W is A, m x k; x is B, k x n, n <= 8
   int64_t first_batch, batches, tiles;  // tiles of one matrix
-  int64_t step, x_step;  // by columns: from one round of k to the next, in W and x; here they take no registers
+  int64_t step, x_step;  // by columns: strides from one round of k to the next; as parameters they take no registers
   int share;             // by rows: threads of four rows; by columns: threads side by side
   int splits, deep;      // ranges of k, each a multiple of `deep`
   bool packets;
 };
 
-// A packet on its way is kept as words: taken apart too early, each of its elements would have a register.
+// A packet in flight is kept as 32-bit words: as elements, each of them would take a register.
 template <class T, int Width> using Words = Packet<uint32_t, int(sizeof(T)) * Width / 4>;
 template <class T, int Width> GPUKERN_D Packet<T, Width> elements_of(const Words<T, Width>& words) {
   Packet<T, Width> packet;
@@ -46,11 +46,11 @@ template <class T, int Width> GPUKERN_D Packet<T, Width> elements_of(const Words
   return packet;
 }
 
-// Blocks that a processor is to hold, which bounds their registers (256 of 80 and 128).
+// Blocks that an SM must hold.  It bounds the registers: 80 and 128 for each of 256 threads.
 constexpr int blocks_at_once(int vectors) { return vectors == 1 ? 3 : 2; }
 
-// The part of a grid that a block is.  A slice is one matrix, or one range of k of one: the ranges of all matrices lie
-// behind one another.
+// What a block computes.  Slices number the ranges of k of all matrices: first the first range of every matrix, then
+// the second.
 struct BlockTile {
   int64_t slice, batch, tile;
   Range k;
@@ -69,7 +69,7 @@ GPUKERN_D void finish(const Params& w, int64_t slice, int64_t row, int64_t colum
   emit<T>(w.epilogue, slice, row, column, one);
 }
 
-// A configuration: vectors of x at most.  The demangled name of a kernel says which: by_rows<r8, ..>.
+// A configuration: the most vectors of x.  A kernel's demangled name shows which: by_rows<r8, ..>.
 #define GPUKERN_CONFIGURATION(ID, TYPES, FORM, VECTORS) \
   struct ID {                                           \
     static constexpr int vectors = VECTORS;             \
@@ -84,7 +84,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(C::vectors)) by_rows(GPUK
   using N = Number<T>;
   using V = typename N::V;
   constexpr int width = width_of(type_of<T>()), sums = C::vectors * kRowsEach;
-  // Elements of a row on their way, where packets do not fit: several for the types that networks have.
+  // Elements of a row in flight, where packets do not fit: several for the types of networks.
   constexpr int singles = std::is_same_v<V, float> ? 4 : 1;
   using Piece = Words<T, width>;
   const Problem& p = w.epilogue.p;
@@ -96,7 +96,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(C::vectors)) by_rows(GPUK
 
   const T* row[kRowsEach];
 #pragma unroll
-  for (int r = 0; r < kRowsEach; ++r) {  // behind the last row the last one is read again, and its sum is not stored
+  for (int r = 0; r < kRowsEach; ++r) {  // rows beyond the last: the last row is loaded again, and not stored
     const int64_t inside = row0 + r < p.m ? row0 + r : p.m - 1;
     row[r] = static_cast<const T*>(data.a) + place.batch * p.a.batch + inside * p.a.row + place.k.first * p.a.column;
   }
@@ -158,7 +158,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(C::vectors)) by_rows(GPUK
 #pragma unroll 1
   while (k < depth) elements(std::integral_constant<int, 1>());
 
-  // Groups of lanes that lie in one warp, then the groups that share rows, in their order.
+  // Adds the sums of groups of lanes in a warp, then of the groups that share rows, in their order.
   const int lanes = share < warp_size() ? share : warp_size(), groups = share / lanes;
   const primitives::LaneSums<V, sums> total(sum, thread, lanes);
   V* const partial = reinterpret_cast<V*>(shared_memory());  // [group of lanes][vector][row]
@@ -184,7 +184,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(C::vectors)) by_columns(G
   using N = Number<T>;
   using V = typename N::V;
   constexpr int width = width_of(type_of<T>()), group = min_of(16 / int(sizeof(V)), width);
-  // Packets on their way, as many as registers allow beside the sums; elements take a register each.
+  // Packets in flight, as many as registers allow beside the sums; single elements take a register each.
   constexpr int rounds = C::vectors == 1 ? 8 : 4, singles = C::vectors == 1 && std::is_same_v<V, float> ? 2 : 1;
   using Piece = Words<T, width>;
   const Problem& p = w.epilogue.p;
@@ -202,7 +202,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(C::vectors)) by_columns(G
   V sum[C::vectors][width] = {};
 
   const auto multiply = [&](auto count, bool by_packets) {
-    // Two packets at a time are taken apart, the ones in turn: all of them would be 32 registers beside 64 sums.
+    // Two packets at a time are split into elements: all of them would take 32 registers beside 64 sums.
     constexpr int n = decltype(count)::value, together = C::vectors == 1 ? n : 2;
     Piece held[n];
     if (by_packets) {
@@ -243,8 +243,8 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads, blocks_at_once(C::vectors)) by_columns(G
 #pragma unroll 1
   while (k < place.k.end) multiply(std::integral_constant<int, 1>(), whole);
 
-  // Vector by vector: the lanes of a warp with the same columns, then the warps, in their order.  Two buffers, so that
-  // one barrier a vector is enough.
+  // For each vector, adds the sums of the lanes with the same columns, then of the warps, in their order.  With two
+  // buffers one barrier a vector is enough.
   const int warp = thread / warp_size(), warps = kThreads / warp_size();
 #pragma unroll 1
   for (int v = 0; v < vectors; ++v) {

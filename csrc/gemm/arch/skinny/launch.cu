@@ -1,4 +1,4 @@
-// The launcher of the rows for thin products, and the rows of floats.
+// The launcher of skinny's configurations, and the configurations of floats.
 #include "configurations.h"
 
 namespace gpukern::gemm::skinny {

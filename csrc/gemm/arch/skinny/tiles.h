@@ -1,15 +1,15 @@
 // skinny: products with a side of at most 8, D = W x for 1 to 8 vectors x, on the ordinary cores of any GPU.
 //
-// Such a product reads every element of W once and does next to nothing with it, so the rows differ in how W is read:
+// Such a product reads every element of W once and does little with it, so configurations differ in how they read W:
 //   r1, r8   threads side by side along k: for a W whose rows lie along memory (the weights of a linear layer)
 //   c1, c8   threads side by side along W's rows: for a W whose columns do (x @ W, or a transposed matrix)
-// each for one vector, of any type, and for up to 8 in the types that networks have.  Where W has no unit stride the
-// nearer one serves, element by element.
+// r1 and c1: one vector, any type.  r8 and c8: up to 8 vectors, the types of networks.  A W without a unit stride is
+// read element by element, by the form that reads nearer elements together.
 //
 // Predicted, not measured.  An H200 moves 4.26 TB/s of 4.8 in the best published kernel for this problem; that takes 25
 // to 48 KB in flight on each processor (Little's law with 0.7 to 1.3 us).  In 16-bit types r1 holds 3 blocks of 256
-// threads with 64 bytes on their way each, and more only while the first of them arrive (nvcc asks for the next four
-// behind the first multiply-adds): 48 KB; c1 3 with up to 128: 96 KB; r8 2 with 64 to 128: 32 to 64 KB; c8 2 with 64:
+// threads with 64 bytes in flight each, and more only while the first of them arrive (nvcc loads the next four packets
+// after the first multiply-adds): 48 KB; c1 3 with up to 128: 96 KB; r8 2 with 64 to 128: 32 to 64 KB; c8 2 with 64:
 // 32 KB.  Of what a copy reaches, for one vector in 16 bits:
 //   57344 x 7168   by rows     3584 blocks, 9 turns of the device                                   0.97   4.1 TB/s
 //   57344 x 7168   by columns   448 blocks, 256 bytes side by side, a second turn with few of them   0.87   3.7 TB/s
@@ -23,7 +23,7 @@ namespace gpukern::gemm::skinny {
 constexpr const char* kName = "skinny";
 constexpr int kThreads = 256;
 constexpr int kMost = 8;  // vectors: from 9 on a matrix unit's smallest tile (16) is more than half used
-// Rows of W that a thread has in hand: 64 bytes on their way, and a value of x is read once for four.
+// Rows of W that a thread multiplies at a time: 64 bytes in flight, and a value of x is loaded once for four rows.
 constexpr int kRowsEach = 4;
 constexpr unsigned kAll = kSingle | kDouble | kWhole;
 
@@ -57,8 +57,8 @@ constexpr bool row_packets(const Problem& p) {
 }
 constexpr bool column_packets(const Problem& p) { return in_packets(p.type, p.a, p.a.row); }
 
-// Blocks that fill the largest devices there are: four for each of 132 processors by rows; by columns, where a thread
-// has more in hand and a narrower block reads shorter pieces of memory, two.
+// Blocks that fill the largest devices: by rows four for each of 132 SMs; by columns two, since a thread has more bytes
+// in flight and a narrower block would read shorter runs of memory.
 constexpr int kRowBlocks = 528, kColumnBlocks = 264;
 
 constexpr int64_t row_tile(int threads) { return kThreads / threads * kRowsEach; }
@@ -67,9 +67,9 @@ constexpr bool too_few(const Problem& p, int64_t tile, int blocks) {
   return double(ceil_div(p.m, tile)) * double(p.batch) < blocks;
 }
 
-// Threads that share four rows of W: enough for one packet of k each, from 8 (128 bytes, a line of the cache) to 64; up
-// to 256 where the blocks would be too few and each thread still has two packets.  The problem alone decides, so that
-// the order of a sum is the same on every device whose warps are as wide.
+// Threads that share four rows of W: enough for one packet of k each, from 8 (128 bytes, a cache line) to 64; up to 256
+// if there are too few blocks and each thread still has two packets.  The problem alone decides, so that additions have
+// the same order on every device with the same warp size.
 constexpr int row_threads(const Problem& p) {
   const int64_t each = row_packets(p) ? width_of(p.type) : 4;
   int threads = 8;
@@ -78,8 +78,8 @@ constexpr int row_threads(const Problem& p) {
   return threads;
 }
 
-// Threads side by side along W's rows, the others share k: a warp reads 512 bytes in one piece; down to 64, what memory
-// gives at once, where the blocks would be too few and k is long enough to be shared by more.
+// Threads side by side along W's rows; the others share k.  A warp reads 512 contiguous bytes.  If there are too few
+// blocks, and k is long enough to be shared by more threads, it reads down to 64, which memory delivers at once.
 constexpr int column_lanes(const Problem& p) {
   int lanes = 32;
   while (lanes > 4 && too_few(p, column_tile(p.type, lanes), kColumnBlocks) && p.k > 8 * (kThreads / lanes)) lanes /= 2;
@@ -90,7 +90,7 @@ constexpr int64_t tiles_of(Form form, const Problem& p) {
   return ceil_div(p.m, form == Form::rows ? row_tile(row_threads(p)) : column_tile(p.type, column_lanes(p)));
 }
 
-// What the threads of a block take of k at a time: ranges of k are multiples of it.
+// The k that a block takes at a time: ranges of k are multiples of it.
 constexpr int depth_of(Form form, const Problem& p) {
   return form == Form::rows ? row_threads(p) * width_of(p.type) : kThreads / column_lanes(p);
 }
@@ -102,7 +102,7 @@ constexpr int64_t shared_bytes(Form form, int vectors) {
   return form == Form::rows ? kThreads / 8 * kRowsEach * vectors * 8 : 2 * kThreads * 8 * 4;
 }
 
-// Tile: what a block has of the long side at most, vectors, threads that share k at least.
+// Tile: a block's part of the long side at most, vectors, threads that share k at least.
 #define GPUKERN_CONFIGURATION(ID, TYPES, FORM, VECTORS)                                  \
   Configuration{#ID,     TYPES,    Form::FORM == Form::rows ? int(row_tile(8)) : 32 * 8, \
                 VECTORS, 8,        Form::FORM == Form::rows ? kRowsEach : 8,             \
@@ -158,9 +158,9 @@ constexpr int splits(const Configuration& r, const Problem& given, const Device&
   return splits_of(tiles_of(form, p) * p.batch, ceil_div(p.k, depth_of(form, p)), 4 * d.sm_count);
 }
 
-// Modelled cycles: what is read of W, at 19 bytes a cycle and processor (4.3 TB/s on 132 at 1.7 GHz), and the turns of
-// blocks, each with 2000 cycles to start, wait for memory and add up.  Where threads side by side are not neighbours in
-// memory, each loads a sector of 32 bytes; single elements cost about a third more than packets.
+// Modelled cycles: loading W, at 19 bytes a cycle and SM (4.3 TB/s on 132 SMs at 1.7 GHz), and 2000 cycles for each
+// wave of blocks to start, wait for memory and add up.  If neighbouring threads do not load neighbouring elements, each
+// loads a sector of 32 bytes; single elements cost about a third more than packets.
 constexpr double cost(const Configuration& r, const Problem& given, const Device& d) {
   const Problem p = upright(given);
   const Form form = form_of(r);
@@ -172,12 +172,12 @@ constexpr double cost(const Configuration& r, const Problem& given, const Device
   const double read = double(p.m) * double(p.k) * double(p.batch) * size * waste * single / (19 * sms);
   const int ranges = splits(r, given, d);
   const double turns = double(tiles_of(form, p)) * double(p.batch) * ranges / (4 * sms);
-  const double idle = r.bn > p.n ? 1.01 : 1;  // a row for more vectors has fewer threads a processor
+  const double idle = r.bn > p.n ? 1.01 : 1;  // a configuration for more vectors has fewer threads on an SM
   return (read + 2000 * (turns > 1 ? turns : 1)) * idle +
          split_cost(ranges, double(p.m) * double(p.n) * double(p.batch), sms);
 }
 
-// Runs one row; returns 0 or the runtime's error code.
+// Runs one configuration; returns 0 or the runtime's error code.
 int launch(int row, const Problem&, const Data&, Stream);
 
 }  // namespace gpukern::gemm::skinny

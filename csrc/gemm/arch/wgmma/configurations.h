@@ -79,7 +79,7 @@ int divide(const Problem& p, const Data& data, terms::Division& d, Stream stream
 int pack(const Problem& p, Data& data, Stream stream);
 
 // Both operands' maps, after the pass that they need.  p: the problem as the configuration multiplies it (oriented).
-inline int describe_operands(const Configuration& row, const CompiledKernel& c, const Problem& p, bool is_transposed,
+inline int describe_operands(const Configuration& r, const CompiledKernel& c, const Problem& p, bool is_transposed,
                              Data data, Params& w, Stream stream) {
   if (workspace(p) && !data.workspace) return platform::kNoKernel;
   if (packed(p))
@@ -94,22 +94,22 @@ inline int describe_operands(const Configuration& row, const CompiledKernel& c, 
     w.products = term_products(p.precision);
     for (int i = 0; i < w.products; ++i) w.pairs[i] = terms::pair(i, w.products, is_transposed);
   }
-  const bool pair = w.cluster > 1, by_b = shares_b(row);
+  const bool pair = w.cluster > 1, by_b = shares_b(r);
   const Lines lines_a = lines_of(a.layout, p.m, p.k, c.a == Major::k);
   const Lines lines_b = lines_of(b.layout, p.k, p.n, c.b == Major::mn);
-  const bool described = describe_tile(a, lines_a, c, row.bm, c.a, pair && !by_b, w.a) &&
-                         describe_tile(b, lines_b, c, row.bn, c.b, pair && by_b, w.b);
+  const bool described = describe_tile(a, lines_a, c, r.bm, c.a, pair && !by_b, w.a) &&
+                         describe_tile(b, lines_b, c, r.bn, c.b, pair && by_b, w.b);
   return described ? 0 : platform::kNoTensorMap;
 }
 
 // p: `given` as the configuration multiplies it (oriented).
-inline int run(const Configuration& row, const CompiledKernel& c, const Problem& given, const Problem& p,
+inline int run(const Configuration& r, const CompiledKernel& c, const Problem& given, const Problem& p,
                const Data& given_data, Stream stream) {
-  const bool t = transposes(row, given);
+  const bool t = transposes(r, given);
   Data data = t ? transposed(given_data) : given_data;
-  const int out = out_of(row.bn);
-  const bool in_cluster = data.splits > 1 && gathers(row.bm, row.bn) &&
-                          (data.cluster < 0 || inside(row, given, data.splits, data.processors));
+  const int out = out_of(r.bn);
+  const bool in_cluster =
+      data.splits > 1 && gathers(r.bm, r.bn) && (data.cluster < 0 || inside(r, given, data.splits, data.processors));
   const bool split = data.splits > 1 && !in_cluster;
   // Ranges are whole steps, so there may be fewer than requested: no range may be empty.
   const int64_t steps = ceil_div(p.k, step_of(p)), range_steps = ceil_div(steps, data.splits);
@@ -121,11 +121,11 @@ inline int run(const Configuration& row, const CompiledKernel& c, const Problem&
   w.steps = static_cast<int>(steps);
   w.range_steps = static_cast<int>(range_steps);
   w.ranges = in_cluster ? data.splits : 1;
-  if (!in_cluster) w.cluster = data.cluster > 0 ? data.cluster : cluster_of(row, extents, data.splits, data.processors);
-  if (const int error = describe_operands(row, c, p, t, data, w, stream)) return error;
+  if (!in_cluster) w.cluster = data.cluster > 0 ? data.cluster : cluster_of(r, extents, data.splits, data.processors);
+  if (const int error = describe_operands(r, c, p, t, data, w, stream)) return error;
   w.by_tma = !in_cluster && ends_by_tma(stored) &&
              describe(data.d, p.d, lines_of_d(p), p.batch, bytes(p.type), static_cast<uint32_t>(out), 16, false, w.d);
-  const Grid grid = grid_of(row, extents, w.cluster);
+  const Grid grid = grid_of(r, extents, w.cluster);
   w.rows = static_cast<uint32_t>(grid.rows);
   w.columns = static_cast<uint32_t>(grid.columns);
   w.tiles = static_cast<uint32_t>(grid.rows * grid.columns * p.batch * (in_cluster ? 1 : data.splits));
@@ -135,7 +135,7 @@ inline int run(const Configuration& row, const CompiledKernel& c, const Problem&
   const int64_t clusters = w.tiles < room ? w.tiles : room > 0 ? room : 1;
   if (const int error =
           platform::launch_clusters(c.kernel, blocks, true, dim3(static_cast<unsigned>(clusters * blocks)),
-                                    dim3(kThreads), static_cast<size_t>(row.shared), stream, w))
+                                    dim3(kThreads), static_cast<size_t>(r.shared), stream, w))
     return error;
   return split::end(given, data, split, t ? out : 16, stream);
 }

@@ -108,7 +108,7 @@ constexpr bool all_fit() {
     if (!fits(r)) return false;
   return true;
 }
-static_assert(all_fit(), "a row of this table does not fit: accumulators, stages or shared memory");
+static_assert(all_fit(), "a configuration does not fit: accumulators, stages or shared memory");
 
 constexpr bool ping_pong(const Configuration& r) { return r.tm == r.bm; }
 constexpr bool skinny(const Configuration& r) { return r.bn <= 32; }
