@@ -73,7 +73,7 @@ const elementwise::Op& op_of(Activation kind) {
   }();
   return *all[static_cast<int>(kind)];
 }
-// relu's gradient asks for a sign, which the result has as its argument had it.
+// relu's gradient needs only the argument's sign, which the result has too.
 bool reads_either(Activation kind) { return kind == Activation::relu; }
 }  // namespace
 

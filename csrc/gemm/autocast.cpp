@@ -26,7 +26,7 @@ c10::IValue cast(c10::IValue value, at::ScalarType type, c10::DeviceType device)
   return all;
 }
 
-// precision= says how float32 is multiplied, so a call with it is not lowered.
+// precision= applies to float32, so a call with it is not lowered.
 bool asks_for_float32(const c10::FunctionSchema& schema, const torch::jit::Stack& stack, size_t base) {
   const auto place = schema.argumentIndexWithName("precision");
   return place && !stack[base + *place].isNone();
@@ -59,7 +59,7 @@ void implement_autocast(torch::Library& m, c10::DeviceType device) {
   if (device == c10::kCPU) {
     implement<c10::kCPU, Policy::lower>(m, {"mm", "bmm", "addmm", "baddbmm", "addbmm", "matmul", "linear",
                                             "mm_activation_backward", "mm_activation_backward_bias_grad", "mlp"});
-    // Not on torch's list, and made of ops that are.
+    // These ops are not on torch's list, but the ops that they call are.
     implement<c10::kCPU, Policy::keep>(m, {"addr", "addr_", "bilinear", "scaled_product"});
     return;
   }

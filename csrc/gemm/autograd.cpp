@@ -27,7 +27,7 @@ Tensor product(Kind kind, const Tensor& a, const Tensor& b, call::How how) {
 }
 
 Tensor scaled(Tensor t, const Scalar& by) { return equals(by, 1) ? t : at::mul(t, by); }
-// What a gradient is multiplied by: the conjugate, which is a look at the same memory, of complex factors.
+// The factor that a gradient is multiplied by: for complex ones the conjugate, a view of the same memory.
 Tensor conjugate(const Tensor& t) { return t.is_complex() ? t.conj() : t; }
 Scalar conjugate(const Scalar& s) { return s.isComplex() ? s.conj() : s; }
 
@@ -91,12 +91,12 @@ struct ProductBackward : autograd::Node {
   }
 };
 
-// The same of activation(product) + residual.  Inputs in order: those of the product, and the residual where there is
-// one.  The activation's gradient is one pass over the upstream one, which sums the bias's beside it.  What went into
-// the activation is a second result, so that second derivatives find the product behind it.
+// The same for activation(product) + residual.  Inputs in order: those of the product, and the residual if there is
+// one.  One pass over the upstream gradient computes the activation's gradient and sums the bias's.  The pre-activation
+// is a second result, so that second derivatives reach the product behind it.
 struct ActivatedBackward : ProductBackward {
   Activation activation = Activation::none;
-  bool of_result = false;  // what is saved is the result, else what went into the activation
+  bool of_result = false;  // `saved` is the result, else the pre-activation
   std::optional<SavedVariable> saved;
   std::optional<autograd::InputShape> residual_shape;
 
@@ -126,7 +126,7 @@ struct ActivatedBackward : ProductBackward {
     of_factors(before, result);
     return result;
   }
-  // Whether what was added is a row, whose gradient is the sum of all of them.
+  // Whether the addend is one row, whose gradient is the sum of all rows.
   bool is_bias(const Tensor& g) const {
     if (kind != Kind::mm || !c_shape.sizes || c_shape.dtype || !equals(beta, 1)) return false;
     const auto& sizes = *c_shape.sizes;
@@ -231,7 +231,8 @@ Tensor fused_call(const Args& x) {
                              : call::addmm(*x.c, x.a, x.b, *x.beta, *x.alpha, x.activation, residual, x.how);
 }
 
-// Dense tensors of a type that we do not take, nothing differentiated: the op below says so, with or without data.
+// Dense tensors of a type that we do not take, nothing differentiated: the op below raises the error, with or without
+// data.
 bool refused_below(const Args& x) {
   if (!x.plain() || !x.how.empty() || needs_graph(x) || any_tangent(x)) return false;
   for (const Tensor* t : {&x.a, &x.b, x.c})
@@ -239,14 +240,14 @@ bool refused_below(const Args& x) {
       return false;
   return true;
 }
-// A tangent needs what the fused tail does not keep: the same ops one by one.
+// A tangent needs intermediates that a fused call does not keep: the same ops one by one.
 Tensor one_by_one(const Args& x) {
   check_activation(x);
   return call::finish(plain_call(x), x.activation, x.residual ? call::Optional(*x.residual) : std::nullopt);
 }
 
-// The fused call, and of what it computes on its way the one tensor that its gradient reads: the result where that is
-// enough, else what went into the activation.
+// The fused call.  It saves the one tensor that its gradient reads: the result if that suffices, else the
+// pre-activation.
 Tensor activated_call(const Args& x, c10::function_ref<Tensor()> below) {
   check_activation(x);
   auto node = make<ActivatedBackward>(x);

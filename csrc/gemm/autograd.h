@@ -1,4 +1,4 @@
-// What register.cpp asks of autograd.cpp: one function for each form of any product.
+// The functions of autograd.cpp that register.cpp registers: one for each form of any product.
 #pragma once
 #include <c10/util/FunctionRef.h>
 

@@ -10,7 +10,7 @@
 namespace gpukern::gemm {
 namespace {
 
-// Whether the chain multiplies: matrices, of which the first may be a row and the last a column.
+// Whether the chain multiplies: matrices, except that the first may be a row vector and the last a column vector.
 bool is_chain(c10::ArrayRef<Tensor> all) {
   if (all.size() < 2 || !together(all)) return false;
   for (size_t i = 0; i < all.size(); ++i) {
@@ -32,8 +32,8 @@ struct Chain {
   }
 };
 
-// Cormen, Leiserson, Rivest, Stein: Introduction to Algorithms, section 15.2.  Where two orders cost the same torch's
-// is taken: of three matrices from the left, of more the first split.
+// Cormen, Leiserson, Rivest, Stein: Introduction to Algorithms, section 15.2.  If two orders cost the same, torch's is
+// taken: three matrices from the left, more by the first split.
 Chain ordered(std::vector<Tensor> matrices) {
   const size_t n = matrices.size();
   std::vector<int64_t> extent;  // matrix i is extent[i] x extent[i + 1]

@@ -1,5 +1,5 @@
-// matmul and linear, made of the products by torch's rules of shape; the products through the dispatcher; and the rules
-// for vmap, under which every product is a matmul with more dimensions.
+// matmul and linear, composed of the products by torch's rules of shape; the products through the dispatcher; and the
+// rules for vmap, under which every product is a matmul with more dimensions.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/functorch/BatchedTensorImpl.h>
 #include <ATen/native/Resize.h>
@@ -139,7 +139,7 @@ std::optional<Folded> fold(const Tensor& a, const Tensor& b) {
 }
 
 namespace {
-// Before torch's own product of other ranks serves a call: what it cannot promise.
+// Before torch's own product of other ranks serves a call: refuses options that it cannot honour.
 void refuse_theirs(const Args& x) {
   check_how(x);
   TORCH_CHECK_NOT_IMPLEMENTED(!x.how.batch_invariant || ours(x),
@@ -176,7 +176,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, call::Name activation, const cal
 Tensor linear(const Tensor& input, const Tensor& weight, const call::Optional& bias, call::Name activation,
               const call::Optional& residual, call::How how) {
   const bool has_bias = bias && bias->defined();
-  // A bias beside a vector is torch's to refuse; of mkldnn tensors it has a linear of its own, whose weight has no
+  // torch refuses a bias beside a vector; for mkldnn tensors it has another linear, whose weight has no
   // views.
   const bool opaque = input.is_mkldnn() || weight.is_mkldnn();
   const Args args{Kind::mm, input, weight, has_bias ? &*bias : nullptr, nullptr, nullptr, {}, nullptr, how};
@@ -229,7 +229,7 @@ Unwrapped unwrap(const Tensor& t, int64_t level) {
   if (!wrapper || wrapper->level() != level) return {t, false};
   return {wrapper->value().movedim(wrapper->bdim(), 0), true};
 }
-// The innermost vmap that any argument belongs to.
+// The innermost level of vmap among the arguments.
 int64_t level_of(const Args& x) {
   int64_t level = -1;
   for (const Tensor* t : {&x.a, &x.b, x.c, x.residual})
@@ -256,8 +256,8 @@ Tensor batched_product(Kind kind, const Unwrapped& a, const Unwrapped& b, call::
   return call::matmul(a.value, b.value.unsqueeze(-1), {}, {}, how).squeeze(-1);
 }
 
-// A factor of integers is cut to one, as in the products themselves; one that the type of the sums does not hold is
-// refused by the conversion, in torch's words.
+// For integers beta and alpha are truncated, as in the products themselves; the conversion refuses, with torch's
+// error, one that the accumulator's type cannot hold.
 Scalar in_type(const Scalar& s, const Tensor& t) {
   if (!s.isSymbolic()) switch (t.scalar_type()) {
       case c10::ScalarType::Half:
@@ -290,7 +290,7 @@ Tensor batched(const Args& x) {
   std::optional<c10::SymInt> batch;
   if (a_rank != wanted[0] || b_rank != wanted[1]) out = twin({x.kind, x.a, x.b});  // torch says what is wrong
   else out = batched_product(x.kind, a, b, x.how);
-  const auto with_batch = [&](const Tensor& t) {  // brings t beside out, either of which may have the batch
+  const auto with_batch = [&](const Tensor& t) {  // aligns t's dimensions with out's; either may have the batch
     const Unwrapped u = unwrap(t, level);
     if (u.batched && !any) out = out.unsqueeze(0);
     if (u.batched) batch = u.value.sym_size(0);
@@ -354,7 +354,7 @@ void matmul_out(Ref a, Ref b, Name activation, const Optional& residual, Name pr
               "matmul(): functions with out=... arguments don't support automatic differentiation, but one of the "
               "arguments requires grad.");
   const call::How how{precision, invariant};
-  if (out.scalar_type() != a.scalar_type() || out.device() != a.device()) {  // torch's words for its refusal
+  if (out.scalar_type() != a.scalar_type() || out.device() != a.device()) {  // torch raises its error
     check_how({Kind::mm, a, b, nullptr, nullptr, nullptr, {}, nullptr, how});
     call_torch([](Ref x, Ref y, Tensor written) { return at::matmul_out(written, x, y); }, a, b, out);
     out.copy_(call::finish(out, activation, residual));

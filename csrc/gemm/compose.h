@@ -1,4 +1,4 @@
-// What register.cpp asks of compose.cpp.
+// The functions of compose.cpp that register.cpp registers.
 #pragma once
 #include "product.h"
 

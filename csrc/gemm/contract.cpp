@@ -17,7 +17,7 @@ int64_t dim_of(const Labelled& x, int64_t label) {
 }
 c10::SymInt extent(const Labelled& x, int64_t label) { return x.tensor.sym_size(dim_of(x, label)); }
 
-// Drops dimensions by summing over them; those of one element by looking at them only.
+// Drops dimensions by summing over them; those of one element by a view.
 void drop(Labelled& x, const Labels& gone) {
   std::vector<int64_t> summed;
   Labels left;
@@ -33,7 +33,7 @@ void drop(Labelled& x, const Labels& gone) {
   x.labels = std::move(left);
 }
 
-// Groups of dimensions, each as one; a view where memory allows.
+// Merges each group of dimensions into one; a view if memory allows.
 Tensor grouped(const Labelled& x, std::initializer_list<const Labels*> groups) {
   std::vector<int64_t> order;
   Shape shape;
@@ -54,7 +54,7 @@ Labels together_of(std::initializer_list<const Labels*> groups) {
   return all;
 }
 
-// Every element times every one that has the same place in the shared dimensions.
+// Every element times every element with the same index in the shared dimensions.
 Labelled elementwise(const Labelled& x, const Labelled& y, const Labels& labels) {
   const auto aligned = [&](const Labelled& of) {
     std::vector<int64_t> order;

@@ -5,14 +5,14 @@
 //     mid   = bf16(2^8  (x - hi))       8 of what is left
 //     lo    = bf16(2^16 (x - hi - mid / 2^8))
 //
-// Every difference is exact, and x = hi + mid / 2^8 + lo / 2^16 for every finite x.  What the powers of 2 are for:
+// Every difference is exact, and x = hi + mid / 2^8 + lo / 2^16 for every finite x.  The reason for the powers of 2:
 // bfloat16 has float32's range of exponents, so near its lower end the rest would be a subnormal number with few bits,
-// or none; scaled it is as large as a half of hi.  The ends of the range, each an exception to rounding:
-//   - hi of a finite number is finite: it is cut where rounding would make infinity of it (and so is mid).
+// or none; scaled it is as large as a half of hi.  Exceptions to rounding at the ends of the range:
+//   - hi of a finite number is finite: it is truncated where rounding would give infinity (and so is mid).
 //   - hi of a number that is not 0 is not 0, so that inf * 1e-45 is inf.
-//   - hi carries infinity and NaN; their other terms are 0.  inf * mid may be NaN then: products drop such sums.
+//   - hi carries infinity and NaN; their other terms are 0.  inf * mid may then be NaN: products drop such sums.
 //
-// Memory-bound: a thread takes 8 neighbours of a line, 32 bytes in and 16 bytes a term out.
+// Memory-bound: a thread loads 8 neighbours of a line, 32 bytes, and stores 16 bytes for each term.
 #pragma once
 #include "emit.cuh"
 #include "terms.h"
@@ -22,7 +22,7 @@ namespace gpukern::gemm::terms {
 constexpr int kThreads = 256;
 constexpr int kEach = 8;
 
-// One operand: where it lies, and where its terms shall.
+// One operand, and the memory for its terms.
 struct Operand {
   const float* from;
   bfloat16_t* to;
@@ -39,7 +39,7 @@ struct Division {
 
 constexpr uint32_t kSign = 0x80000000u, kInfinity = 0x7f800000u, kLargest = 0x7f7f0000u, kSmallest = 0x00010000u;
 
-// The nearest bfloat16, as a float; of a finite number finite, of a number that is not 0 not 0.
+// The nearest bfloat16, as a float.  Finite if x is finite; not 0 if x is not 0.
 GPUKERN_HD float leading(float x) {
   const uint32_t bits = bits_as<uint32_t>(x), sign = bits & kSign, size = bits & ~kSign;
   if (size >= kInfinity) return x;
@@ -49,7 +49,7 @@ GPUKERN_HD float leading(float x) {
   return bits_as<float>(sign | rounded);
 }
 
-// term 0, 1, 2 of x, each by itself exact in bfloat16.
+// Terms 0, 1, 2 of x, each exact in bfloat16.
 GPUKERN_HD void divide(float x, float (&term)[3]) {
   term[0] = leading(x);
   const bool finite = (bits_as<uint32_t>(x) & ~kSign) < kInfinity;
@@ -58,7 +58,8 @@ GPUKERN_HD void divide(float x, float (&term)[3]) {
   term[2] = (rest - term[1] * (1.0f / 256)) * 65536.0f;
 }
 
-// Folder: who launches it.  Their objects have different targets, and a kernel of one name would be one symbol.
+// Folder: the arch folder that launches it.  The folders' objects have different targets, and without it their kernels
+// would be one symbol.
 template <class Folder> GPUKERN_KERNEL GPUKERN_BOUNDS(kThreads) divide_operands(GPUKERN_GRID_CONST const Division d) {
   int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const bool second = index >= d.a.packets;

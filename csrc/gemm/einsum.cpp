@@ -1,8 +1,7 @@
 // einsum: an equation becomes names of dimensions, and the operands are contracted two at a time.
 //
-// Each contraction sums whatever nothing after it needs: a product (contract.cpp), or an elementwise product where
-// nothing is summed.  An equation that is not well formed, one operand alone and sums of integers, which widen, are
-// torch's.
+// Each contraction sums all dimensions that nothing after it needs: a product (contract.cpp), or an elementwise product
+// if nothing is summed.  torch serves malformed equations, single operands, and sums of integers, whose type it widens.
 #include <ATen/ops/diagonal.h>
 #include <ATen/ops/einsum.h>
 
@@ -113,8 +112,8 @@ std::optional<Labelled> diagonals(Tensor t, const Labels& labels) {
   return x;
 }
 
-// Whether every name has one extent but for ones, which broadcast; and, of integers, whether some name would be summed
-// in one operand alone, for which at::sum has a wider type.
+// Whether the extents of each name are equal, except for ones, which broadcast.  For integers also whether some name
+// would be summed in one operand alone: at::sum has a wider type for that.
 bool fits(const std::deque<Labelled>& operands, const Labels& output) {
   const bool whole = !at::isFloatingType(operands[0].tensor.scalar_type());
   std::vector<std::pair<int64_t, c10::SymInt>> seen;
@@ -174,7 +173,7 @@ Tensor einsum(std::string_view text, c10::ArrayRef<Tensor> tensors, at::Optional
     int64_t i = path ? (*path)[2 * step] : 0, j = path ? (*path)[2 * step + 1] : 1;
     if (i > j) std::swap(i, j);
     Labelled y = taken(j), x = taken(i);
-    Labels kept = equation->output;  // and what the operands still to come have
+    Labels kept = equation->output;  // and the names of all later operands
     for (const Labelled& later : operands)
       for (const int64_t label : later.labels)
         if (!has(kept, label)) kept.push_back(label);

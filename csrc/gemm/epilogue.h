@@ -1,8 +1,8 @@
-// What happens to a sum before it is stored: D = activation(alpha * sum + beta * C) * derivative'(S) + residual.  Where
-// an aux is asked for, what goes into the activation is stored there.
+// The epilogue: D = activation(alpha * sum + beta * C) * derivative'(S) + residual.  If an aux is requested, the
+// pre-activation is stored there.
 //
-// The formulas are the elementwise catalogue's, so a fused activation and the op of that name are one text, and a fused
-// derivative and that op's gradient another.
+// The formulas are the elementwise catalogue's: a fused activation is the op of that name, and a fused derivative is
+// that op's gradient.
 #pragma once
 #include "../formulas/ops/activation.h"
 #include "../formulas/ops/arithmetic.h"
@@ -13,7 +13,7 @@ namespace gpukern::gemm {
 
 namespace formulas {
 using namespace elementwise::common;
-// Value and gradient in this order: the gradient takes from the value what they share, and a kernel has it once.
+// The value first, then the gradient: the compiler then shares their common part, and a kernel has it once.
 template <class Op, class V, class... S> GPUKERN_HD V of(bool backward, V g, V x, S... numbers) {
   const V y = Op::apply(x, V(numbers)...);
   if (!backward) return y;

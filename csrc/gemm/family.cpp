@@ -1,4 +1,4 @@
-// dot, inner, outer, addr, addbmm and bilinear, made of the products.
+// dot, inner, outer, addr, addbmm and bilinear, composed of the products.
 #include "family.h"
 #include "registrar.h"
 
@@ -116,8 +116,8 @@ void inner_out(Ref a, Ref b, Ref out) {
 
 // ---- outer, addr --------------------------------------------------------------------------------
 
-// An elementwise product, not one with k = 1: the same single rounding, no tile of k that is zeros but for one, and
-// torch's promotion and bool come with it.
+// An elementwise product, not one with k = 1: it has the same single rounding, wastes no tile of k on one element, and
+// has torch's type promotion and bool.
 bool is_outer(Ref a, Ref b) {
   return a.dim() == 1 && b.dim() == 1 && a.layout() == c10::kStrided && b.layout() == c10::kStrided;
 }
@@ -133,8 +133,8 @@ void ger_out(Ref a, Ref b, Ref out) {
   outer_out(a, b, out);
 }
 
-// A product with k = 1: its epilogue has beta, alpha and the broadcast of the addend, in one pass.  Factors that torch
-// refuses or promotes by are torch's; so is alpha = 0, for which BLAS reads no factor and torch's addr multiplies NaN.
+// A product with k = 1: its epilogue has beta, alpha and the broadcast of the addend, in one pass.  torch serves
+// scalars that it refuses or promotes by, and alpha = 0: a BLAS then reads no factor, but torch's addr multiplies NaN.
 bool is_addr(Ref c, Ref a, Ref b, Num beta, Num alpha) {
   if (a.dim() != 1 || b.dim() != 1 || !together({c, a, b})) return false;
   const bool whole = at::isIntegralType(c.scalar_type(), false);
@@ -168,9 +168,9 @@ void addr_inplace(Ref c, Ref a, Ref b, Num beta, Num alpha) {
 
 // ---- addbmm -------------------------------------------------------------------------------------
 
-// One product over all of the batch.  It rounds once, where a product a matrix (torch) rounds each of them to 16 bits,
-// and it reads beta's addend once.  At most it copies the factors so that the batch lies beside k: b n m elements
-// beside b n m p multiplications.
+// One product over all of the batch.  It rounds once, where torch's product for each matrix rounds each of them to 16
+// bits, and it reads the addend once.  It may copy the factors so that the batch lies beside k: b n m elements beside
+// b n m p multiplications.
 bool is_addbmm(Ref c, Ref x, Ref y, Num beta, Num alpha) {
   if (x.dim() != 3 || y.dim() != 3 || !together({c, x, y})) return false;
   if (!c.is_complex() && (beta.isComplex() || alpha.isComplex())) return false;

@@ -1,16 +1,16 @@
-// The functions around the products: each is one product, or a few of them, in other words.  They are made of the ops
-// that people call, through the dispatcher, so derivatives, batching and tracing are those of what they are made of.
+// Functions that are one product, or a few of them, in another notation.  They call the public ops through the
+// dispatcher, so they have these ops' derivatives, batching rules and tracing.
 //
-// Every one asks first whether torch would take the call and the rows here do (`together`, and its own rules of shape);
-// anything else is torch's own op's, which serves it or says in its own words what is wrong.
+// Each first checks that torch would take the call and gpukern can serve it (`together`, and its own rules of shape);
+// every other call goes to torch's own op, which serves it or raises torch's error.
 #pragma once
 #include "product.h"
 
 namespace gpukern::gemm {
 
-// Whether tensors are ours, of one type and on one device: what a product of several of them asks for.
+// Whether tensors are ours, of one type and on one device, as a product of several of them needs.
 bool together(c10::ArrayRef<Tensor> tensors);
-// Whether `out=` can take a result of these operands: alike, and with no derivative asked of any.
+// Whether `out=` can take a result of these operands: of the same type and device, and without a derivative.
 bool writable(const Tensor& out, c10::ArrayRef<Tensor> operands);
 // Gives `out` the shape, with torch's warning, and the values.
 void write(const Tensor& out, const Tensor& result);
@@ -29,7 +29,7 @@ struct Labelled {
   Labels labels;
 };
 Labelled contract(Labelled x, Labelled y, const Labels& kept);
-// The same where every shared dimension has equal extents: one mm, or one bmm where some of them are kept.
+// The same if every shared dimension has equal extents: one mm, or one bmm if some of them are kept.
 Labelled multiply(const Labelled& x, const Labelled& y, const Labels& kept);
 
 Tensor einsum(std::string_view equation, c10::ArrayRef<Tensor> tensors, at::OptionalIntArrayRef path);

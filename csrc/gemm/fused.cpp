@@ -1,5 +1,5 @@
-// mm_activation_backward and scaled_product: one kernel on a GPU where no derivative is asked for; elsewhere the ops it
-// is made of, which have derivatives of any order, batching rules and the CPU's loops.
+// mm_activation_backward and scaled_product: one kernel on a GPU if no derivative is needed; else the ops that they are
+// composed of, which have derivatives of any order, batching rules and the CPU's loops.
 #include "fused.h"
 
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -63,7 +63,7 @@ Tensor composed(const Backward& x) {
   return differentiated(activation_of(x.activation), product, x.saved);
 }
 
-// The gradient, and in `bias`, where it is asked for, that of the bias added before the activation.
+// The gradient; and in `bias`, if it is not null, the gradient of the bias added before the activation.
 Tensor composed(const Backward& x, Tensor* bias) {
   Tensor d = composed(x);
   if (bias) *bias = at::sum(rows_of(d), 0);
@@ -114,7 +114,7 @@ template <bool WithBias> struct BackwardOp {
   }
   static Result autograd(c10::DispatchKeySet keys, Ref grad, Ref weight, Ref saved, std::string_view activation,
                          Name precision, bool invariant) {
-    // A derivative needs the product itself, which the fused end does not keep.
+    // A derivative needs the product itself, which the fused epilogue does not keep.
     if (tracked(grad) || tracked(weight) || tracked(saved))
       return of_ops(grad, weight, saved, activation, precision, invariant);
     static const auto op = c10::Dispatcher::singleton()
@@ -174,7 +174,7 @@ void check(const Scaled& x) {
   if (x.how.precision) check_how({Kind::mm, x.a, x.b, nullptr, nullptr, nullptr, {}, nullptr, x.how});
 }
 
-// In the accumulator's type, so that what the scales bring back into range does not leave it before.
+// In the accumulator's type: a product may exceed the range of the result's type until it is scaled.
 Tensor composed(const Scaled& x) {
   const auto type = x.a.scalar_type(), wide = type == c10::kDouble ? c10::kDouble : c10::kFloat;
   Tensor t = call::matmul(x.a.to(wide), x.b.to(wide), {}, {}, x.how);

@@ -62,14 +62,14 @@ template <class F> void for_tensors(const Args& args, F&& f) {
 
 Activation activation(const Args& args) { return args.activation ? activation_of(*args.activation) : Activation::none; }
 
-// The kernels read a factor's conjugate from the same memory.  What is added, and a factor that is a vector on the CPU
-// (where ATen's kernel reads it as it lies), is conjugated first: it is small beside the factors.
+// The kernels read a factor's conjugate from the same memory.  Addends are conjugated first, and so are the factors of
+// a CPU's mv, because ATen's kernel ignores the conjugate bit.
 bool conjugate_first(const Args& x) {
   if (!x.a.is_complex() && !x.b.is_complex()) return false;
   return (x.c && x.c->is_conj()) || (x.residual && x.residual->is_conj()) ||
          (x.a.is_cpu() && x.kind == Kind::mv && (x.a.is_conj() || x.b.is_conj()));
 }
-// The same product of other tensors: what `each` makes of every one, by its place.
+// The same product of other tensors: what `each` returns for each argument.
 enum class Argument : uint8_t { a, b, c, residual };
 struct Replaced {
   Tensor a, b, c, residual;
@@ -89,7 +89,7 @@ Replaced resolved(const Args& x) {
   return {x, [&](Argument place, const Tensor& t) { return place >= Argument::c || factors ? t.resolve_conj() : t; }};
 }
 
-// Whether `t` has the product's shape, as factors that multiply give it.
+// Whether `t` has the product's shape; false for factors that do not multiply.
 bool has_result_shape(const Args& x, const Tensor& t) {
   const auto a = x.a.sizes(), b = x.b.sizes(), sizes = t.sizes();
   const size_t rank = x.kind == Kind::mv ? 1 : x.kind == Kind::bmm ? 3 : 2;
@@ -98,8 +98,8 @@ bool has_result_shape(const Args& x, const Tensor& t) {
   return columns && sizes[0] == a[0] && (rank < 3 || sizes[1] == a[1]);
 }
 
-// What lies where the result is written, and is read after the first of it may have been.  The addend is read before or
-// with the element that it is added to, so it may be `out` itself; the residual only where one_pass: a kernel of ours.
+// Operands that share memory with the result and may be read after part of it is written.  The addend is read before or
+// with the element that it is added to, so it may be `out` itself; the residual only if one_pass: a kernel of ours.
 class Overlap {
  public:
   Overlap(const Args& x, const Tensor& out, bool one_pass)
@@ -123,7 +123,7 @@ class Overlap {
   bool one_pass_, resized_;
 };
 
-// torch's words, where the shape stays as it is.
+// torch's error, if the shape stays as it is.
 void check_internal_overlap(const Args& x, const Tensor& out) {
   if (has_result_shape(x, out) && at::has_internal_overlap(out) == at::MemOverlap::Yes && well_formed(x))
     at::assert_no_internal_overlap(out);
@@ -252,8 +252,8 @@ bool well_formed(const Args& x) {
 }
 
 namespace {
-// alpha = 0 reads no factor, as in BLAS: what is not a number in them does not reach the result.  torch's kernels of
-// 16-bit floats read them on some CPUs, and on others leave the result as it was in memory.
+// alpha = 0 reads no factor, as in BLAS: NaN in them does not reach the result.  torch's kernels for 16-bit floats read
+// them on some CPUs, and on others do not write the result.
 bool reads_no_factor(const Args& x) {
   return x.c && !x.epilogue && x.alpha->equal(0) && takes(x.a.scalar_type()) && x.a.dim() > 0 &&
          x.a.sizes().back() > 0 && well_formed(x);

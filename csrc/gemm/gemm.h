@@ -55,7 +55,7 @@ void baddbmm_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar
 void addmv_out(const Tensor& c, const Tensor& a, const Tensor& b, const Scalar& beta, const Scalar& alpha,
                const Tensor& out);
 
-// Registration, for bind.cpp: of what belongs to a key (registrar.h).
+// Registration, for bind.cpp: of the kernels of one dispatch key (registrar.h).
 enum class Key;
 void add_ops(torch::Library& m, Key key);
 void implement_autocast(torch::Library& m, c10::DeviceType device);
@@ -65,7 +65,7 @@ std::vector<entry::Declaration> functions();
 namespace call {
 using Name = std::optional<std::string_view>;
 using Optional = std::optional<Tensor>;
-// How a product is to be computed.  precision: of float32, by name; nothing is what torch's switches say.
+// How a product is to be computed.  precision: of float32, by name; without one torch's switches decide.
 struct How {
   Name precision = {};
   bool batch_invariant = false;

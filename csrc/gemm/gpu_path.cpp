@@ -18,10 +18,11 @@
 namespace gpukern::gemm {
 namespace {
 
-// No kernel has bool: what has no type here is refused as it is.
+// No kernel has bool: types that are not listed here are refused.
 DType type_of(c10::ScalarType t) { return dtype_of(t).value_or(DType::b8); }
 
-// What the call asks for, else torch's switches: torch.set_float32_matmul_precision, allow_tf32, fp32_precision.
+// The precision that the call names, else torch's switches: torch.set_float32_matmul_precision, allow_tf32,
+// fp32_precision.
 Precision precision_of(const Args& x) {
   if (const auto asked = asked_precision(x)) return *asked;
   return x.a.scalar_type() == c10::ScalarType::Float && at::globalContext().allowTF32CuBLAS() ? Precision::tf32
@@ -39,13 +40,13 @@ struct Shape {
   int64_t batch, m, n;
 };
 
-// Strides of a tensor seen as batch x m x n; dimensions it lacks, or has once, are broadcast.
+// Strides of a tensor seen as batch x m x n; dimensions that it lacks, or of extent 1, are broadcast.
 Layout layout_of(const Tensor& t, Kind kind, const Shape& s) {
   Layout l;
   const auto sizes = t.sizes();
   const auto strides = t.strides();
   const int64_t full[3] = {s.batch, s.m, s.n};
-  // The result of mv is a column; any other tensor ends in its columns.
+  // The result of mv is a column; in any other tensor the last dimension is the columns.
   const int64_t last = kind == Kind::mv ? 1 : 2;
   int64_t* const out[3] = {&l.batch, &l.row, &l.column};
   for (int64_t d = 0; d < t.dim(); ++d) {

@@ -13,13 +13,13 @@ const Device& cpu();
 Ranking ranking(const Problem& problem, c10::Device device);
 
 Tensor empty_result(const Args& args);
-// Gives `out` the product's shape, as torch does, and refuses one that overlaps itself with torch's words.  Operands
-// that lie where it is written are the caller's to copy.
+// Gives `out` the product's shape, as torch does, and refuses one that overlaps itself with torch's error.  The caller
+// has copied operands that share memory with it.
 void prepare(const Args& args, const Tensor& out);
 // On the caller's current stream.
 void launch(Choice choice, const Problem& problem, const Args& args, const Tensor& out);
 void launch(Choice choice, const Problem& problem, Data data, const Tensor& out);
-// The epilogue of a product without the product: of no ranges of k, whose sums are 0.  Columns are summed.
+// The epilogue without the product: of no ranges of k, so accumulators are 0.  Columns are summed.
 void end_alone(const Problem& problem, const Args& args, const Tensor& out);
 
 }  // namespace gpukern::gemm::gpu_path

@@ -47,7 +47,7 @@ Force parse(const std::string& name) {
 
 thread_local Force on_this_thread;
 
-// Read once; an unknown name speaks at the first product.
+// Read once; an unknown name is an error at the first product.
 const Force& from_environment() {
   static const Force f = [] {
     const char* name = std::getenv("GPUKERN_FORCE");
@@ -99,7 +99,7 @@ double cost_of(Choice c, const Problem& p, const Device& d) {
   return kFolders[c.folder].cost(kFolders[c.folder].configurations[c.index], p, d);
 }
 
-// A refusal by cost says by how much, and where the figure is from.
+// A refusal by cost has the difference, and the source of the figure.
 std::string reason_text(const Refusal& r, Choice chosen, const Problem& p, const Device& d) {
   if (r.why != kCostsMore || !chosen) return r.why;
   char text[192];

@@ -1,4 +1,4 @@
-// What Python is told of configurations and choices.  Plain structs; gpukern/selection.py is what people call.
+// Configurations and choices, described for Python.  Plain structs; gpukern/selection.py has the public functions.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace gpukern::gemm {
 
-// One configuration.  `targets`: the compiler's words its code was built for; "" where none was; "cpu" for the host.
+// One configuration.  `targets`: the compiler targets that it was built for; "" if none; "cpu" for the host.
 struct ConfigurationDescription {
   std::string name;                // "simt/s128x128": what force() takes
   std::string folder, id;          // "simt", "s128x128"

@@ -1,9 +1,9 @@
 // mlp: linear layers with an activation between them.
 //
-// Where a derivative is asked for the chain is one Node, so that on the way back the gradient before each activation is
-// one product with an end, mm_activation_backward, which sums the bias's gradient in the same pass.  Everything else is
-// the layers one by one: without a derivative each of them is one fused product; tangents, transforms and operands that
-// are not ours have what linear has.
+// If a derivative is needed, the chain is one Node.  In backward the gradient before each activation is then one
+// product with an epilogue, mm_activation_backward, which sums the bias's gradient in the same pass.  All else runs
+// layer by layer: without a derivative each layer is one fused product; tangents, transforms and operands that are not
+// ours have linear's rules.
 #include "registrar.h"
 
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -85,7 +85,7 @@ struct ChainBackward : autograd::Node {
   size_t count = 0;
   bool has_biases = false;
   SavedVariable input;
-  std::vector<SavedVariable> weights, biases;  // the biases are asked for by second derivatives only
+  std::vector<SavedVariable> weights, biases;  // only second derivatives read the biases
   // What each activation gave, and what went into it where its gradient reads that.
   std::vector<SavedVariable> given, taken;
 
@@ -132,7 +132,7 @@ struct ChainBackward : autograd::Node {
     }
     return result;
   }
-  // Whether a gradient of the input, or of a layer before layer i, is asked for.
+  // Whether a gradient of the input, or of a layer before layer i, is needed.
   bool asked_before(size_t i) {
     bool asked = task_should_compute_output(0);
     for (size_t k = 0; k < i; ++k)

@@ -1,11 +1,11 @@
-// What a matrix product is, as plain data: no torch, no CUDA.  Selection, kernels, tests and explain() all speak of it.
+// What a matrix product is, as plain data: no torch, no CUDA.  Selection, kernels, tests and explain() all use it.
 //
 //   D = activation(alpha * r c * A B + beta * C) * derivative'(S) + residual
-//   aux = alpha * r c * A B + beta * C, where it is asked for: what the activation's gradient reads
+//   aux = alpha * r c * A B + beta * C, if requested: the pre-activation, which the activation's gradient reads
 //
 // A: m x k, B: k x n, C, D, S, residual, aux: m x n; `batch` of them.  A and B have one type; C, D, S, aux and the
-// residual have `out`, which is the same or the accumulator's.  r, a factor a row, and c, a factor a column, have the
-// accumulator's; they are m x n matrices of which one stride is 0, so that a transposed problem is like any other.
+// residual have type `out`, which is the same or the accumulator's.  r, a factor for each row, and c, one for each
+// column, have the accumulator's type; they are m x n matrices with one stride of 0, so that transposing needs no case.
 #pragma once
 #include <cstdint>
 
@@ -29,7 +29,7 @@ constexpr DType accumulator(DType t) {
   return DType::i32;
 }
 
-// The results that a product of a type can have.
+// The types that a product's result can have.
 constexpr bool gives(DType type, DType out) {
   if (is_float8(type)) return (bit(out) & (kSingle | kFloat8)) != 0;
   return out == type || out == accumulator(type);
@@ -59,17 +59,16 @@ constexpr const char* name(Activation a) {
   return table[static_cast<int>(a)];
 }
 
-// Where the elements of a matrix lie: strides in elements, any of them 0 or negative; 0 where the extent is 1. `align`:
-// the bytes (1..16) that the base address and every stride but one unit stride of a row or column are a multiple of; a
-// vector load needs as many.
+// Strides of a matrix in elements; any may be 0 or negative; 0 where the extent is 1.  `align`: the bytes (1..16) that
+// divide the base address and every stride, except one unit stride of a row or column; a vector load needs its width.
 struct Layout {
   int64_t row = 0, column = 0, batch = 0;
   int align = 1;
 };
 constexpr Layout transposed(Layout l) { return {l.column, l.row, l.batch, l.align}; }
 
-// What is summed of D as it is stored, before it is rounded: its columns, which is a bias's gradient; of the transposed
-// problem these are rows.
+// Sums of D before it is rounded, made while it is stored: of its columns, which is a bias's gradient.  In the
+// transposed problem these are rows.
 enum class Sums : uint8_t { none, columns, rows };
 constexpr Sums transposed(Sums s) { return s == Sums::none ? s : s == Sums::rows ? Sums::columns : Sums::rows; }
 
@@ -81,12 +80,13 @@ struct Epilogue {
   bool residual = false;
   double alpha_imaginary = 0, beta_imaginary = 0;  // complex types only
   bool row_scale = false, column_scale = false;    // r and c; floating types only
-  Activation derivative = Activation::none;        // of which, at S: what backward multiplies by; none reads no S
+  Activation derivative = Activation::none;        // backward multiplies by its derivative at S; none: S is not read
   Sums sums = Sums::none;                          // of one matrix of a floating type
   bool aux = false;                                // beside an activation, of D's type, which is the operands'
 };
 
-// Where the scale of an operand's element lies: x its row in A or column in B, k the other.  Both strides 0: one scale.
+// The scales of an operand.  x: its rows in A, columns in B; k: the other dimension.  Both strides 0: one scale for
+// all.
 constexpr int kScaleBlock = 128;
 struct Scale {
   int group = 1;         // neighbours along x that share one: 1 or kScaleBlock
@@ -96,7 +96,7 @@ struct Scale {
 struct Scaling {
   Scale a, b;
   DType b_type = DType::e4m3;  // A and B may have two formats
-  bool fast = false;           // sums may be as coarse as the tensor cores' own (use_fast_accum)
+  bool fast = false;           // use_fast_accum: no promotion is needed
   bool is_transposed = false;  // the bias has a number a row: of the transposed problem
   constexpr bool blocks() const { return a.k != 0 || b.k != 0; }  // the sum of each block has scales of its own
 };
@@ -108,15 +108,15 @@ struct Problem {
   int64_t m = 0, n = 0, k = 0, batch = 1;
   Layout a, b, c, d, residual, saved, aux;  // a bias is a C whose row (or column) stride is 0; saved is S
   Layout row_scale, column_scale;
-  bool conjugate_a = false, conjugate_b = false;  // the factor is the conjugate of what memory has
+  bool conjugate_a = false, conjugate_b = false;  // the operand is the conjugate of the numbers in memory
   Epilogue epilogue;
   Scaling scaling;  // 8-bit types only
 };
 
-// What the rows of ordinary cores and of float64 leave to split/, which every such product then ends with: the formulas
-// of gradients would be 8 KB (13 of float64) in each of these kernels, and what the sums' way through memory costs is
-// little beside their slower multiplication, or beside the matrix that a thin product reads.  The second store of an
-// aux goes the same way.
+// Epilogues that kernels on ordinary cores and of float64 do not have: they write partial sums, and split/ runs the
+// epilogue.  The formulas of gradients would add 8 KB (13 for float64) to each of these kernels.  The way through
+// memory costs little beside their slower multiplication, or beside the matrix that a skinny product loads.  The second
+// store of an aux is done in split/ too.
 constexpr bool needs_separate_epilogue(DType t) { return t == DType::f64; }
 constexpr bool needs_separate_epilogue(const Problem& p) {
   return p.epilogue.derivative != Activation::none || p.epilogue.sums != Sums::none || p.epilogue.aux;
@@ -129,11 +129,11 @@ struct Data {
   const void* c = nullptr;
   const void* residual = nullptr;
   void* d = nullptr;
-  // Where k is split over several blocks, or the product ends apart: room for `splits` results in the accumulator's
-  // type, [splits][batch][m][n].
+  // For split-K, or if split/ runs the epilogue: room for `splits` results in the accumulator's type,
+  // [splits][batch][m][n].
   void* partial = nullptr;
   int splits = 1;
-  void* workspace = nullptr;    // what a folder asks for beside it: the operands' bfloat16 terms, or copies of them
+  void* workspace = nullptr;    // for the operands' bfloat16 terms, or packed copies of them
   const void* saved = nullptr;  // S
   const void* row_scale = nullptr;
   const void* column_scale = nullptr;
@@ -142,18 +142,18 @@ struct Data {
   const float* scale_b = nullptr;
   const float* bias = nullptr;
   const float* scale_result = nullptr;
-  // Of a D whose columns are summed: the sums, of D's type, and before them those of its parts, [part][n], in the
-  // accumulator's (select.h, parts_of).
+  // Where D's columns are summed: sums, in D's type, and parts, the partial sums [part][n] in the accumulator's type
+  // (select.h, parts_of).
   void* sums = nullptr;
   void* parts = nullptr;
   void* aux = nullptr;
-  // Of rows whose blocks stay on their processor: how many there are.  cluster: blocks that share an operand, where
-  // that is forced (tests), or -1: those of a cluster add up the ranges of k; 0: the row's own rule.
+  // For persistent kernels, processors: SMs of the device.  cluster: blocks that share an operand, where tests force
+  // it, or -1: the blocks of a cluster add up the ranges of k; 0: the configuration's own rule.
   int processors = 0;
   int cluster = 0;
 };
 
-// D^T = B^T A^T: the same product, written the other way round.
+// D^T = B^T A^T: the transposed product.
 constexpr Problem transposed(Problem p) {
   const Layout a = p.a;
   const int64_t m = p.m;
@@ -190,36 +190,36 @@ constexpr Data transposed(Data d) {
   return d;
 }
 
-// One compiled kernel for each of its types.
+// A configuration: one compiled kernel for each of its types.
 struct Configuration {
   const char* id;
   unsigned types;
   int bm, bn, bk;  // the block's tile
   int tm, tn;      // a thread's part of it; with tensor cores a warp's
   int threads;
-  int64_t shared;  // bytes of shared memory a block takes, for the widest of its types
-  int stages = 2;  // tiles of k in shared memory at a time
-  int policy = 0;  // the folder's own: what multiplies.  In a table's order; the first that takes a problem has it
-  const char* source = nullptr;  // the .cu that has its kernel, where that one has targets of its own (build_rules.py)
+  int64_t shared;                // bytes of shared memory a block takes, for the widest of its types
+  int stages = 2;                // tiles of k in shared memory at a time
+  int policy = 0;                // the folder's multiplier; the first in its table that takes a problem decides
+  const char* source = nullptr;  // the .cu of its kernel, if `targets` has a line for it (build_rules.py)
 };
 
-// What others than selection need to know of a configuration: tests, `bench predict`, explain().
+// What tests, `bench predict` and explain() need to know of a configuration; selection does not.
 struct Traits {
-  int lanes = 0;                // of the warps that its code is for; 0: whatever the device has
+  int lanes = 0;                // the warp size that its code is for; 0: any
   unsigned precisions = 0;      // how it multiplies float32, bit(Precision) each
-  bool tensor_cores = false;    // what multiplies is one, and may cut what it adds
-  const char* multiplier = "";  // a name for what multiplies, the same for configurations that add in one order
+  bool tensor_cores = false;    // tensor cores multiply, which may truncate when they add
+  const char* multiplier = "";  // the same name for configurations that add in the same order
   double clock = 0;             // hertz of the device that its modelled cycles were made for; 0: they only rank
   int vectors = 0;              // the most rows or columns of D, whichever are fewer; 0: any number
-  bool tma = false;             // TMA brings its operands; what it does not bring is copied first
-  bool overlaps = false;        // it may start before the kernel ahead of it has ended
+  bool tma = false;             // TMA loads its operands; a pass copies those that TMA cannot load
+  bool overlaps = false;        // it may start before the previous kernel on its stream has ended
   int part_rows = 0;  // rows of a part of a column's sum that a warp makes, if D has more rows than columns; or 0
 };
 constexpr unsigned bit(Precision p) { return 1u << static_cast<int>(p); }
 constexpr unsigned kInTerms = bit(Precision::bf16x3) | bit(Precision::bf16x6) | bit(Precision::bf16x9);
 constexpr double kClock = 1.7e9, kBandwidth = 4.3e12;  // an H200's: hertz, and bytes a second
 
-// Why something cannot serve a problem: a sentence, or null where it can.
+// Why something cannot serve a problem: a sentence, or null if it can.
 using Reason = const char*;
 
 }  // namespace gpukern::gemm

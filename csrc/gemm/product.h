@@ -13,8 +13,8 @@ namespace gpukern::gemm {
 
 enum class Kind : uint8_t { mm, bmm, mv };
 
-// What an epilogue that torch has no op for (fused.cpp, training.cpp) reads and writes besides D: the derivative of an
-// activation, taken at `saved`; scales; the sums of D's columns and the pre-activation.
+// The tensors besides D of an epilogue that torch has no op for (fused.cpp, training.cpp): `saved`, at which the
+// derivative of an activation is taken; scales; the sums of D's columns; the pre-activation.
 struct EpilogueTensors {
   call::Name derivative = {};
   const Tensor* saved = nullptr;
@@ -43,19 +43,20 @@ const char* op_name(const Args& args);  // "addmm"
 
 // Whether these tensors are ours above autograd: strided, of a type we take, on a device we serve (or traced on meta).
 bool ours(const Args& args);
-// The row of a problem, none where no row of this build takes it.  A forced row that cannot is an error that says why.
+// The configuration for a problem; none if no configuration of this build takes it.  A forced one that cannot take it
+// is an error with the reason.
 Choice chosen(const Problem& problem, const Device& device, const Ranking& ranking);
-// An activation of what has none is a TypeError.
+// An activation of a type that has none is a TypeError.
 void check_activation(const Args& args);
-// Extensions have no words of torch's: what a fused tail needs, and its shape beside the product's.
+// Checks what torch has no message for: the type of a fused activation, and the residual's shape.
 void check_tail(const Args& args);
 void check_residual_shape(const Args& args, const Tensor& out);
-// Says once (or refuses under GPUKERN_STRICT=1) that a device has no kernels, before torch's own op serves it.
+// Warns once (an error under GPUKERN_STRICT=1) that a device has no kernels, before torch's own op serves it.
 void report_device(const Args& args);
-// torch's own product with the same arguments: for what is not ours, and for torch's words on wrong arguments.
+// torch's own product with the same arguments: for tensors that are not ours, and for torch's errors.
 Tensor twin(const Args& args);
-// Before that: refuses what a call asks for and torch's kernels cannot promise (unless they will refuse the operands
-// anyway); while the guard stands, torch's switches do not make it tf32.
+// Before that: refuses options that torch's kernels cannot honour (unless they will refuse the operands anyway).  While
+// the guard lives, torch's switches do not allow tf32.
 std::unique_ptr<at::NoTF32Guard> check_twin(const Args& args);
 // The same into `out`, with the tail behind it.
 Tensor theirs_out(const Args& args, const Tensor& out);
@@ -63,8 +64,8 @@ Tensor theirs_out(const Args& args, const Tensor& out);
 // The product below autograd: into `out`, resized as torch resizes, or into a new tensor.
 Tensor run(const Args& args, const Tensor* out = nullptr);
 
-// The precision that a call asks for; nothing where it leaves that to torch's switches.  An unknown name is a
-// ValueError, a name beside operands that are not float32 a TypeError.
+// The precision that a call names; nothing if it leaves that to torch's switches.  An unknown name is a ValueError, a
+// name beside operands that are not float32 a TypeError.
 std::optional<Precision> asked_precision(const Args& args);
 // That of any product, in the order above.
 void check_how(const Args& args);

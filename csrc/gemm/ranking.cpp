@@ -16,7 +16,7 @@ Choice configuration_named(std::string_view name) {
   throw std::invalid_argument("there is no configuration '" + std::string(name) + "'");
 }
 
-// A matrix that is one row or one column has no order: it lies by rows.
+// A matrix of one row or one column fits both orders; it counts as by rows.
 char order(char said, int64_t rows, int64_t columns) { return rows == 1 || columns == 1 ? 'n' : said; }
 char order(const Layout& l, int64_t rows, int64_t columns) {
   return order(l.column == 1 ? 'n' : l.row == 1 ? 't' : 's', rows, columns);

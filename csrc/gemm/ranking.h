@@ -22,7 +22,7 @@ struct Measurement {
   std::string said;                         // when it was and what it found, for explain()
 };
 
-// Measurements by what a call knows.  The epilogue is no part of the question: it costs every configuration about the
+// Measurements, found by what a call knows.  The epilogue is no part of the key: it costs every configuration about the
 // same.
 class Table {
  public:

@@ -84,7 +84,7 @@ template <class Op, class... P> struct ProductKernels<Op, Tensor(P...)> {
     run(x, x.c);
   }
 
-  // Of tensors that are not ours, and whose keys have no autograd above (inference mode).
+  // For tensors that are not ours, without autograd above (inference mode).
   static Tensor elsewhere(P... p) {
     const Args x = Sig::args(kind, p...);
     return call::finish(twin(x), x.activation, x.residual ? Optional(*x.residual) : Optional());

@@ -10,7 +10,7 @@
 namespace gpukern::gemm {
 
 // backend: CPU and CUDA.  elsewhere: tensors that no kernel here serves.  inplace: ADInplaceOrView, which counts the
-// versions of what is written.  conjugate: products read lazy conjugates, so the key falls through for them.
+// versions of written tensors.  conjugate: products read lazy conjugates, so the key falls through for them.
 enum class Key { schema, backend, elsewhere, autograd, inplace, batching, conjugate };
 
 // The kernels of an op, in the order of the keys; nullptr where it has none.

@@ -15,7 +15,7 @@ namespace gpukern::gemm {
 #define GPUKERN_GEMM_GPU_FOLDERS(F) F(skinny) F(wgmma) F(mma_sync) F(simt)
 #define GPUKERN_GEMM_FOLDERS(F) GPUKERN_GEMM_GPU_FOLDERS(F) F(host)
 
-// What a tiles.h offers, seen alike for every folder.
+// The interface of a folder's tiles.h.
 struct Folder {
   const char* name;
   const Configuration* configurations;
@@ -29,8 +29,8 @@ struct Folder {
   bool (*inside)(const Configuration&, const Problem&, int splits,
                  int sms);                    // the kernel adds them up: they need no room
   int64_t (*workspace)(const Problem&);       // bytes that a launch needs beside what ranges of k take
-  bool (*separate_epilogue)(const Problem&);  // the sums go through memory and end in split/, though k is in one range
-  // Rows of D that a part of its columns' sums is of, where the folder's own kernels end it; 0: then they never do.
+  bool (*separate_epilogue)(const Problem&);  // split/ runs the epilogue, even for one range of k
+  // Rows of D in a part of its columns' sums, if the folder's kernels run the epilogue; 0: they never sum columns.
   int (*part_rows)(const Configuration&, const Problem&);
   Traits (*traits)(const Configuration&);
 };

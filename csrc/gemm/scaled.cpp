@@ -35,7 +35,7 @@ struct Call {
   int64_t m, n, k;
 };
 
-// What a scale of an (x, k) operand is: one number, one a row, or one a block of 128 of k for 1 or 128 rows.
+// The scale of an (x, k) operand: one number, one for each row, or one for each block of 128 of k and 1 or 128 rows.
 std::optional<Scale> scale_of(Ref t, int64_t x, int64_t k, bool is_transposed) {
   if (t.scalar_type() != c10::kFloat || t.layout() != c10::kStrided) return std::nullopt;
   if (t.numel() == 1) return Scale{};
@@ -111,9 +111,9 @@ Tensor on_cpu(const Call& x, const Scaling& s) {
   return total.to(x.out);
 }
 
-// torch's kernel rounds before it adds a bias, divides by scale_result, where its GPU one multiplies, and knows no
-// blocks; where a processor has AMX, oneDNN's in its place makes NaN of what is too large for e4m3fn and has no results
-// of the fnuz forms.
+// torch's CPU kernel rounds before it adds a bias, divides by scale_result (its GPU kernel multiplies), and has no
+// blocks.  On processors with AMX oneDNN's kernel replaces it, which gives NaN for numbers too large for e4m3fn and has
+// no fnuz results.
 bool torch_serves(const Call& x, const Scaling& s) {
   const auto plain = [](ScalarType t) { return t == ScalarType::Float8_e4m3fn || t == ScalarType::Float8_e5m2; };
   const bool one = x.scale_a.numel() == 1 && x.scale_b.numel() == 1;
@@ -175,7 +175,7 @@ void scaled_mm_out(Ref a, Ref b, Ref scale_a, Ref scale_b, const Optional& bias,
   TORCH_CHECK_VALUE(!type || *type == out.scalar_type(), "out_dtype must match output matrix type");
   autograd::refuse_out_with_grad("scaled_mm", out, scale_a, scale_b, bias.value_or(Tensor()));
   const Call x = checked(a, b, scale_a, scale_b, bias, scale_result, out.scalar_type(), use_fast_accum);
-  // What the kernel would read where it writes: the result is made apart.
+  // If the result shares memory with an operand, the kernel writes another tensor first.
   const bool resized = out.sizes() != at::IntArrayRef({x.m, x.n});
   bool shared = false;
   for (const Tensor* t : {&a, &b, &scale_a, &scale_b, x.bias, x.scale_result})

@@ -1,4 +1,4 @@
-// What register.cpp asks of scaled.cpp.
+// The functions of scaled.cpp that register.cpp registers.
 #pragma once
 #include "product.h"
 

@@ -18,7 +18,7 @@ template <class I> struct TileIndexOf {
 };
 using TileIndex = TileIndexOf<int64_t>;
 
-// The `index`-th tile of batch x rows x columns tiles.  In 32 bits where there are no more: a division is dear.
+// The `index`-th tile of batch x rows x columns tiles.  In 32 bits if these suffice: a 64-bit division is expensive.
 template <class I> constexpr TileIndexOf<I> tile_in_bands(I index, I rows, I columns) {
   const I per_batch = rows * columns;
   const I batch = index / per_batch;
@@ -33,24 +33,24 @@ constexpr TileIndex tile_at(int64_t index, int64_t rows, int64_t columns) {
   return tile_in_bands<int64_t>(index, rows, columns);
 }
 
-// Matrices that one launch takes when each has `tiles` tiles; 0 where not even one fits.
+// Matrices for one launch when each has `tiles` tiles; 0 if not even one fits.
 constexpr int64_t batches_per_launch(int64_t tiles) {
   return tiles > kGridLimit ? 0 : kGridLimit / (tiles > 0 ? tiles : 1);
 }
 
-// Modelled cycles of three things that go on together: the slowest, and an eighth of the others, which hide behind it
-// but for that.
+// Modelled cycles of three things that overlap: the slowest, and an eighth of the others, which does not hide behind
+// it.
 constexpr double together(double a, double b, double c) {
   const double slowest = a > b ? (a > c ? a : c) : (b > c ? b : c);
   return slowest + (a + b + c - slowest) / 8;
 }
 
 // ---- k split over several blocks ----------------------------------------------------------------
-// Each takes a range of k and writes its own sums; split/ adds them in the order of the ranges, so the result is the
-// same on every run.  It costs 8 bytes of traffic an element of the result and range, and one more launch.
+// Each block has a range of k and writes partial sums; split/ adds them in the order of the ranges, so the result is
+// the same on every run.  It costs 8 bytes of traffic for each range of an element of D, and one more launch.
 
 constexpr int kMaxSplits = 64;
-constexpr int kLeastSteps = 8;  // tiles of k below which a block's start and end cost more than it saves
+constexpr int kLeastSteps = 8;  // tiles of k; with fewer a block's start and epilogue cost more than it saves
 
 // Ranges for a product of `tiles` tiles, `steps` tiles of k deep, on a device that runs `slots` blocks at a time.
 constexpr int splits_of(int64_t tiles, int64_t steps, int64_t slots) {
@@ -70,7 +70,7 @@ constexpr Range range_of(int64_t k, int64_t step, int splits, int index) {
   return {first, first + each < k ? first + each : k};
 }
 
-// Seconds' worth in cycles of one SM: writing and reading the sums at about 46 bytes a cycle and SM, and the launch.
+// Cycles of one SM: writing and reading the partial sums at about 46 bytes a cycle and SM, and the launch.
 constexpr double split_cost(int splits, double elements, double sms) {
   return splits == 1 ? 0 : 2000 + 8.0 * splits * elements / (46.0 * sms);
 }

@@ -1,6 +1,6 @@
 // Selection: (Problem, Device, Built) -> (folder, configuration).  Pure: no state, no device, no torch; the same answer
-// on every machine, so a build for the CPU can say what an H200 would run.  What is forced or was measured is an
-// argument.
+// on every machine, so a build for the CPU can tell what an H200 would run.  A forced configuration and measurements
+// are arguments.
 #pragma once
 #include <span>
 #include <string_view>
@@ -17,7 +17,7 @@ struct Built {
   const char* targets[kFolderCount][kMaxConfigurations] = {};
 };
 
-// A build of everything, for questions about devices that nobody built for.
+// A build of everything, for questions about devices that this build has no code for.
 constexpr const char* kEverything = "*";
 constexpr Built built_for_all() {
   Built b;
@@ -36,7 +36,7 @@ constexpr int number(std::string_view digits, int base) {
   }
   return digits.empty() ? -1 : value;
 }
-// Whether code for one word runs on a device.
+// Whether code for one target runs on a device.
 constexpr bool word_runs(std::string_view word, const Device& d) {
   if (word == kEverything) return true;
   if (d.vendor == Vendor::nvidia && word.starts_with("ptx_")) {
@@ -93,7 +93,7 @@ struct Choice {
   int splits = 0;               // ranges of k, where they are forced; 0: the configuration's own rule
   constexpr explicit operator bool() const { return index >= 0; }
 };
-// What a person asked for: a folder (index -1) or one configuration; folder -1: nothing.
+// What the user forces: a folder (index -1) or one configuration; folder -1: nothing.
 using Force = Choice;
 // Configurations in the order that a measurement found (ranking.h), fastest first.
 using Ranking = std::span<const Choice>;
@@ -109,10 +109,10 @@ constexpr Reason kOtherMeasured = "a stored measurement prefers another configur
 constexpr Reason kOtherPolicy = "another configuration multiplies this type with a faster instruction";
 constexpr Reason kCostsMore = "the cost model expects it to take longer";
 
-// The first of a measured order that can serve the problem: it may have an alignment that the measured one had not.
+// The first of a measured order that can serve the problem, whose alignment may differ from the measured one.
 constexpr Choice first_able(const Problem& p, const Device& d, const Built& built, Ranking ranking) {
-  // Measured orders differ from one number of rows to the next, and so might the folder; and what was measured is not
-  // products of terms.
+  // Measured orders differ between numbers of rows, so they cannot serve batch_invariant; products of terms were not
+  // measured.
   if (p.batch_invariant || term_products(p.precision)) return {};
   for (const Choice c : ranking) {
     const Folder& folder = kFolders[c.folder];
@@ -123,8 +123,8 @@ constexpr Choice first_able(const Problem& p, const Device& d, const Built& buil
   return {};
 }
 
-// What is forced comes before what was measured, and that before the order of the folders and the configurations' cost.
-// `refusals`, where given, receives why every folder and configuration that is not chosen was passed over.
+// First what is forced, then what was measured, then the order of the folders and the configurations' cost. `refusals`,
+// if given, receives why each folder and configuration that is not chosen was passed over.
 constexpr Choice select(const Problem& p, const Device& d, const Built& built, Force force = {}, Ranking ranking = {},
                         std::vector<Refusal>* refusals = nullptr) {
   const bool forced = force.folder >= 0;
@@ -178,13 +178,13 @@ constexpr int splits_of(const Choice& c, const Problem& p, const Device& d) {
   return kFolders[c.folder].splits(kFolders[c.folder].configurations[c.index], p, d);
 }
 
-// Whether the ranges' sums go through memory and are added there (split/).
+// Whether partial sums go through global memory and split/ adds them.
 constexpr bool ranges_in_memory(const Choice& c, const Problem& p, int splits, const Device& d) {
   return splits > 1 && !kFolders[c.folder].inside(kFolders[c.folder].configurations[c.index], p, splits, d.sm_count);
 }
 
-// Parts in which the sums of D's columns are written, to be added in their order: what room they need, and (`apart`)
-// whether split/ makes them.
+// The partial sums of D's columns, which are added in order: the room that they need, and whether split/ makes them
+// (`apart`).
 struct Parts {
   int64_t count = 0;
   bool apart = false;

@@ -1,5 +1,5 @@
-// float32 as the sum of bfloat16 numbers: which products of such terms a precision adds, and where the terms lie that a
-// pass writes before the product (divide.cuh).  For every table of rows that multiplies them.
+// float32 as the sum of bfloat16 numbers: which products of such terms a precision adds, and the layout of the terms,
+// which a pass writes before the product (divide.cuh).  For every folder that multiplies them.
 #pragma once
 #include "refusals.h"
 
@@ -26,8 +26,8 @@ constexpr Reason kNoTerms =
 
 // ---- where the terms lie ------------------------------------------------------------------------
 
-// The terms of one operand, [term][batch][line][pitch]: a line is along k where the operand's rows (A) or columns (B)
-// lie so, else along the other side.  Lines are padded to 16 bytes.
+// The terms of one operand, [term][batch][line][pitch]: lines run along k if the operand does, else along its other
+// dimension.  Lines are padded to 16 bytes.
 struct TermLayout {
   bool along_k;
   int64_t batches, lines, length, pitch;
@@ -49,7 +49,8 @@ constexpr Reason refused_operands(const Problem& p) {
              ? "the operands are too large to be split into bfloat16 terms in one launch"
              : nullptr;
 }
-// Modelled cycles of the pass that divides them: 4 bytes in and 2 a term out, at 46 bytes a cycle and SM.
+// Modelled cycles of the pass that divides an operand: 4 bytes loaded and 2 stored for each term, at 46 bytes a cycle
+// and SM.
 constexpr double division_cost(const Problem& p, double sms) { return 3.0 * double(workspace(p)) / (46 * sms); }
 
 }  // namespace gpukern::gemm::terms

@@ -52,7 +52,7 @@ Args without_tail(Args x) {
   return x;
 }
 
-// Results may not share memory, which the two would without anything between them.
+// Results may not share memory, as the two would if nothing lay between them.
 void check(const Args& x) {
   TORCH_CHECK_VALUE(activation_of(*x.activation) != Activation::none,
                     "gpukern.product_with_aux(): without an activation the result is what went into it; call ",
@@ -126,8 +126,7 @@ bool lies_by_rows(Ref grad, Ref saved) {
          (strides[1] == 0 || (strides[1] == 1 && (strides[0] == 0 || strides[0] >= grad.sizes()[1])));
 }
 
-// On a GPU the epilogue that ends products of backward, without a product: one pass that rounds once and sums what is
-// not rounded.
+// On a GPU the epilogue of backward's products, without a product: one pass that rounds once and sums before rounding.
 Pair grad_backend(Ref grad, Ref saved, std::string_view activation) {
   const bool alike = grad.is_cuda() && saved.device() == grad.device() && saved.scalar_type() == grad.scalar_type() &&
                      grad.dim() == 2 && saved.sizes() == grad.sizes() && grad.numel() > 0;

@@ -34,7 +34,7 @@ Tensor same_type(const Args& x) {
   return x.c ? call::baddbmm(*x.c, x.a, x.b, *x.beta, *x.alpha) : call::bmm(x.a, x.b);
 }
 
-// torch's own kernel: for its result, or its words.
+// torch's own kernel: for its result, or its error.
 Tensor theirs(const Args& x, ScalarType type) {
   const auto op = c10::Dispatcher::singleton().findSchemaOrThrow((std::string("aten::") + op_name(x)).c_str(), "dtype");
   if (!x.c) return op.typed<Tensor(Ref, Ref, ScalarType)>().call(x.a, x.b, type);

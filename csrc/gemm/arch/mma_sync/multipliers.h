@@ -1,6 +1,5 @@
 // The multipliers of this folder's kernels, for the host: which problems and devices each takes, and the rates of the
 // cost model.  On the device a multiplier is a class with the interface of Mma (mma.cuh), for primitives/mainloop.h.
-//
 #pragma once
 #include "../../terms.h"
 #include "limits.h"

@@ -24,7 +24,6 @@
 // there are tiles across, and would be divided in each (32 times at 4096^3, 20 instructions for 6 x 16 multiply-adds a
 // lane).  Four bytes would be loaded instead of six bytes of terms, but through registers, without cp.async.
 // The pass costs 10 bytes an element of the operands once: a twentieth of bf16x6 at 4096^3.
-//
 #pragma once
 #include "../../divide.cuh"
 #include "kernel.cuh"
