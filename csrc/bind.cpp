@@ -204,7 +204,7 @@ py::list gemm_configurations() {
   return all;
 }
 
-// (device, target, type, (m, n, k, batch), layout, configurations, what explain() says of it)
+// (device, target, type, (m, n, k, batch), layout, configurations, the text for explain())
 using Extents = std::tuple<int64_t, int64_t, int64_t, int64_t>;
 using Measurement =
     std::tuple<std::string, std::string, std::string, Extents, std::string, std::vector<std::string>, std::string>;

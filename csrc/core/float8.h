@@ -1,7 +1,7 @@
-// The four formats of 8 bits, read and written by their bits: no hardware has all of them, and widening is exact.
+// The four float8 formats, converted bit by bit: no hardware has all of them.  Widening is exact.
 //
-// A number's 7 bits of magnitude, moved to where float32 has its exponent, are the number but for the exponent's bias:
-// one multiplication by a power of two makes it right, subnormal numbers too (float32's own are not flushed).
+// The 7 bits of magnitude, shifted to float32's exponent, are the number except for the exponent's bias: multiplication
+// by a power of two corrects that, for subnormal numbers too (float32's own are not flushed).
 #pragma once
 #include "bits.h"
 #include "dtype.h"
@@ -13,7 +13,7 @@ struct float8_t {
 };
 
 struct Format8 {
-  int shift;             // from the magnitude's place to float32's
+  int shift;             // of the magnitude to its bits in float32
   int bias;              // of the exponent
   uint32_t largest;      // the largest magnitude that is a finite number
   uint32_t beyond;       // what is written for a number beyond it
@@ -30,7 +30,7 @@ constexpr Format8 format_of(DType t) {
 
 GPUKERN_HD uint32_t ones_below_0(uint32_t x) { return static_cast<uint32_t>(static_cast<int32_t>(x) >> 31); }
 
-// No branch and no condition: each would be a mask for every element that is on its way.
+// No branch and no condition: each would need a mask for every element in flight.
 GPUKERN_HD float widen(float8_t x, const Format8& f) {
   const uint32_t magnitude = x.bits & 0x7f, sign = x.bits & 0x80;
   const float unit = bits_as<float>(static_cast<uint32_t>(254 - f.bias) << 23);  // 2^(127 - bias)
@@ -41,7 +41,7 @@ GPUKERN_HD float widen(float8_t x, const Format8& f) {
   return bits_as<float>(bits | sign << 24);
 }
 
-// To nearest, ties to even; beyond the largest number as torch converts: saturated, infinite or NaN.
+// To nearest, ties to even; larger numbers than the largest become what torch gives: saturated, infinite or NaN.
 GPUKERN_HD float8_t narrow(float x, const Format8& f) {
   const uint32_t u = bits_as<uint32_t>(x), sign = u >> 24 & 0x80, magnitude = u & 0x7fffffff;
   uint32_t bits;

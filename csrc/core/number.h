@@ -1,4 +1,4 @@
-// A type of an operand and what its products are summed in.
+// The type of an operand, and the accumulator's type of its products.
 #pragma once
 #include <type_traits>
 
@@ -27,7 +27,7 @@ template <class T> struct Native {
   static GPUKERN_HD V widen(T x) { return x; }
   static GPUKERN_HD T narrow(V x) { return x; }
 };
-// The two numbers as they lie in memory.  Aligned as one of them: torch promises no more.
+// A complex number as in memory.  Aligned as one component: torch promises no more.
 template <class R> struct Complex {
   R re, im;
   GPUKERN_HD Complex& operator+=(Complex b) {
@@ -59,10 +59,10 @@ template <> struct Number<float> : Native<float> {};
 template <> struct Number<double> : Native<double> {};
 template <class R> struct Number<Complex<R>> : Native<Complex<R>> {};
 
-// What a tile has of the elements that are left: one register, where the number itself takes two.
+// The elements of a tile that are inside the matrix: one register, where an int64 takes two.
 GPUKERN_HD int left_of(int64_t left, int tile) { return left < tile ? static_cast<int>(left) : tile; }
 
-// Which format it has is said at run time (float8.h).
+// Its format is known at run time only (float8.h).
 template <> struct Number<float8_t> {
   using V = float;
   using Wide = float;

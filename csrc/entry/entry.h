@@ -27,7 +27,7 @@ std::vector<std::string> signatures(const Declaration& declaration);
 // Whether torch's parser takes a call with these arguments for that one signature; kwargs may be null.
 bool takes(const std::string& signature, PyObject* args, PyObject* kwargs);
 
-// name -> callable, as a new dict; every function says it belongs to the module `gpukern`.
+// name -> callable, as a new dict; the module of every function is `gpukern`.
 PyObject* make_functions(const std::vector<Declaration>& declarations);
 
 }  // namespace gpukern::entry

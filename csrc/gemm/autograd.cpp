@@ -150,7 +150,7 @@ bool needs_graph(const Args& x) {
 template <class N> NodePtr<N> make(const Args& x) {
   auto node = autograd::make_node<N>();
   node->kind = x.kind;
-  if (const auto asked = asked_precision(x)) node->how.precision = name(*asked);  // words that stay
+  if (const auto asked = asked_precision(x)) node->how.precision = name(*asked);  // a static string
   node->how.batch_invariant = x.how.batch_invariant;
   if (x.c) {
     node->addend = true;

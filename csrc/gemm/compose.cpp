@@ -288,7 +288,7 @@ Tensor batched(const Args& x) {
   const int64_t rank = rank_of(x.kind);
   Tensor out;
   std::optional<c10::SymInt> batch;
-  if (a_rank != wanted[0] || b_rank != wanted[1]) out = twin({x.kind, x.a, x.b});  // torch says what is wrong
+  if (a_rank != wanted[0] || b_rank != wanted[1]) out = twin({x.kind, x.a, x.b});  // torch raises its error
   else out = batched_product(x.kind, a, b, x.how);
   const auto with_batch = [&](const Tensor& t) {  // aligns t's dimensions with out's; either may have the batch
     const Unwrapped u = unwrap(t, level);

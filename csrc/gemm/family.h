@@ -22,7 +22,7 @@ struct Factors {
 Factors addbmm_factors(const Tensor& batch1, const Tensor& batch2);
 
 // Operands with a name for each dimension, and their product: dimensions of one name are multiplied, and those that
-// `kept` does not list summed.  The result has its dimensions in the order that costs nothing; `labels` says which.
+// `kept` does not list summed.  The result has its dimensions in the order that costs nothing; `labels` names them.
 using Labels = std::vector<int64_t>;
 struct Labelled {
   Tensor tensor;

@@ -39,10 +39,10 @@ struct Explanation {
   bool terms = false;                                         // that pass writes bfloat16 terms
   bool tensor_cores = false;                                  // multiply in `configuration`, else in `would_run`
   bool on_cpu = false;                                        // what would run does, and so has no cycles
-  bool apart = false;                                         // its sums go through memory and end in split/
-  Parts parts;                                                // in which it sums D's columns
-  bool ranked = false;                                        // a stored measurement decided
-  std::string measurement;                                    // what it said
+  bool apart = false;       // its sums go through memory, and split/ runs the epilogue
+  Parts parts;              // in which it sums D's columns
+  bool ranked = false;      // a stored measurement decided
+  std::string measurement;  // its text (ranking.h)
 };
 // `name`: what the runtime calls the device, "" for one that is only described.
 Explanation explain(const Problem&, const Device&, std::string_view name = {});

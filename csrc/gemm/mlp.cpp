@@ -167,7 +167,7 @@ Tensor as_one(const Chain& x) {
   const Activation kind = activation_of(x.activation);
   auto node = autograd::make_node<ChainBackward>();
   node->activation = x.activation;
-  if (x.how.precision) node->how.precision = name(precision_of(*x.how.precision));  // words that stay
+  if (x.how.precision) node->how.precision = name(precision_of(*x.how.precision));  // a static string
   node->how.batch_invariant = x.how.batch_invariant;
   node->count = x.count();
   node->has_biases = !x.biases.empty();

@@ -19,7 +19,7 @@ struct Measurement {
   int64_t m = 0, n = 0, k = 0, batch = 1;
   std::string layout;                       // "nt": A lies by rows (n), B by columns (t)
   std::vector<std::string> configurations;  // "simt/s64x64", ..: fastest first
-  std::string said;                         // when it was and what it found, for explain()
+  std::string said;                         // when it was measured and what was fastest, for explain()
 };
 
 // Measurements, found by what a call knows.  The epilogue is no part of the key: it costs every configuration about the

@@ -1,4 +1,4 @@
-// Programmatic dependent launch, sm_90: a kernel that starts while the one before it still runs.
+// Programmatic dependent launch, sm_90: a kernel starts while the previous one still runs.
 #pragma once
 #if defined(GPUKERN_MODEL)
 #include "../platform/model/dependent_launch.h"

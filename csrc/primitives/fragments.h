@@ -1,5 +1,5 @@
-// What a warp holds of two tiles for one step of k, and the product of it: 32 bytes of k are one mma.sync of 16-bit,
-// tf32 and 8-bit elements, and two of double; on Hopper 128 bytes are one of double.
+// The fragments of a warp for one step of k, and their product: 32 bytes of k are one mma.sync of 16-bit, tf32 and
+// 8-bit elements, and two of double; on Hopper 128 bytes are one of double.
 //
 // In a 16 x 8 part of D lane l holds (row, columns) = (l / 4, 2 (l % 4) + {0, 1}) and (l / 4 + 8, the same): the layout
 // of every accumulator here.
@@ -45,7 +45,7 @@ GPUKERN_D void multiply(double (&d)[4], const double (&a)[8], const double (&b)[
   mma_m16n8k16_f64(d, a, b);
 }
 
-// mma takes the upper 19 bits of a float32 as they are; rounded first, the error is half as large and has no sign.
+// mma truncates float32 to its upper 19 bits.  Rounding to nearest first halves the error and makes its sign random.
 template <class T, int N> GPUKERN_D void prepare(uint32_t (&r)[N]) {
   if constexpr (std::is_same_v<T, float>) {
 #pragma unroll

@@ -1,5 +1,5 @@
-// The mainloop: tiles of A and B through a ring of stages to accumulators, which it returns; what is done with them is
-// the caller's.
+// The mainloop: loads tiles of A and B into a ring of stages, multiplies them, and returns accumulators.  The epilogue
+// is the caller's.
 //
 //             k ->                                   shared memory, a ring of `Stages` tiles of A and of B
 //      A  +---+---+---+---+                        +--------+--------+--------+--------+
@@ -17,16 +17,16 @@
 // block waits for its slowest warp.  Predicted, not yet measured: 0.9 of cuBLAS on sm_80, 0.6 on sm_90, whose own
 // instructions are faster.
 //
-// What one barrier a tile must order.  A stage is loaded again only after every warp has read its last fragments, which
-// lie in registers before the warp comes to the barrier in the tile's last step; and a tile is read only after the
-// barrier that follows each thread's wait for its own copies.
+// One barrier for each tile orders two things.  A stage is loaded again only after every warp has read its last
+// fragments: a warp reads them before it arrives at the barrier, in the tile's last step.  And a tile is read only
+// after the barrier that follows each thread's wait for its own copies.
 #pragma once
 #include "tile.h"
 
 namespace gpukern::primitives {
 
-// C: a block's shape (bm, bn, wm, wn; deep: bytes of k a tile; stages, threads).  T: what is loaded.  M: what
-// multiplies (its registers A, B and Sum, the bytes of k that a product takes, read_a, read_b and product).
+// C: a block's shape (bm, bn, wm, wn; deep: bytes of k a tile; stages, threads).  T: the type that is loaded.  M: the
+// multiplier (its registers A, B and Sum, the bytes of k that a product takes, read_a, read_b and product).
 template <class C, class T, bool AlongA, bool AlongB, class M> struct Mainloop {
   static constexpr int BM = C::bm, BN = C::bn, BK = C::deep / static_cast<int>(sizeof(T));
   static constexpr int threads = C::threads, steps = C::deep / M::bytes, MI = C::wm / 16, NI = C::wn / 8;
@@ -37,7 +37,7 @@ template <class C, class T, bool AlongA, bool AlongB, class M> struct Mainloop {
   using TileB = Tile<T, BN, BK, threads, AlongB>;
   using Accumulators = typename M::Sum[MI][NI][4];
 
-  // The stage that the tile Stages - 1 ahead goes to: the one before this.
+  // The stage for the tile that is Stages - 1 ahead: the previous stage.
   static GPUKERN_D int before(int slot) {
     if constexpr ((Stages & (Stages - 1)) == 0) return (slot + Stages - 1) % Stages;
     else return slot == 0 ? Stages - 1 : slot - 1;
@@ -47,12 +47,11 @@ template <class C, class T, bool AlongA, bool AlongB, class M> struct Mainloop {
     return shared + Stages * TileA::bytes + slot * TileB::bytes;
   }
 
-  // tiles: which tiles of k come one after another, and what happens between them (any, last, look_ahead, load_ahead,
-  // advance).
+  // tiles: the order of the tiles of k, and what happens between them (any, last, look_ahead, load_ahead, advance).
   template <class Tiles>
   static GPUKERN_D void run(char* shared, Tiles& tiles, int warp_row, int warp_column, Accumulators& sum) {
     const int lane = static_cast<int>(threadIdx.x % 32);
-    // A's fragments are read anew where their last product is done, B's into the other set meanwhile.
+    // A's next fragments are read into the same registers after their last product, B's into the other set meanwhile.
     typename M::A fa[MI];
     struct Columns {
       typename M::B b[NI / 2][2];
@@ -82,7 +81,7 @@ template <class C, class T, bool AlongA, bool AlongB, class M> struct Mainloop {
     int slot = 0;
     while (tiles.any()) {
       tiles.look_ahead();
-      // Behind the last tile its own first fragments are read once more: they are there, and nobody uses them.
+      // After the last tile its own first fragments are read once more and not used: that needs no branch.
       const int next = tiles.last() ? slot : slot + 1 == Stages ? 0 : slot + 1;
       const auto take = [&](int step, const Columns& here, Columns& ahead) {
         const bool last = step == steps - 1;

@@ -1,11 +1,11 @@
-// P neighbours of a matrix in memory: one packet where its address allows, else one by one, and only those that are
-// there.  The matrix says its strides, `row` and `column`; `down`: the neighbours are below one another.
+// P neighbours of a matrix in memory: one packet if its address allows, else one by one, and only those inside the
+// matrix.  The matrix has strides `row` and `column`; `down`: the neighbours lie along a column.
 #pragma once
 #include "../core/number.h"
 
 namespace gpukern::primitives {
 
-// Loads elements of O, `left` of which are there; the others are 0.
+// Loads elements of O, `left` of them; the others become 0.
 template <class O, class Strides, class V, int P>
 GPUKERN_D void load_neighbours(const O* from, const Strides& l, bool packets, bool down, int left, V (&v)[P]) {
   if (packets && left >= P) {
@@ -19,7 +19,7 @@ GPUKERN_D void load_neighbours(const O* from, const Strides& l, bool packets, bo
   }
 }
 
-// Stores elements of O, `left` of which are there.
+// Stores elements of O, `left` of them.
 template <class O, class Strides, class V, int P, class Narrow>
 GPUKERN_D void store_neighbours(O* to, const Strides& l, bool packets, bool down, int left, const V (&v)[P],
                                 Narrow narrow) {

@@ -12,8 +12,8 @@ template <class V, int N> GPUKERN_D void add_lanes(V (&sum)[N], int first, int l
     for (int e = 0; e < N; ++e) sum[e] += shfl_xor(sum[e], mask);
 }
 
-// Each of Count numbers summed over groups of `lanes` lanes, a power of two.  Halves of the numbers are exchanged, so
-// that each step has half of the additions of the one before, where add_lanes has all.  A lane ends with `kept` of the
+// Each of Count numbers summed over groups of `lanes` lanes, a power of two.  Lanes exchange halves of the numbers, so
+// that each step has half of the additions of the previous one, where add_lanes has all.  A lane keeps `kept` of the
 // sums, in its first numbers: those from number `first` on.
 template <class V, int Count> struct LaneSums {
   int first, kept = Count;

@@ -1,11 +1,11 @@
-// An array in registers under a loop that is not unrolled: the loop always takes the first element and rotates the
-// array.  An index that moves would put the array into local memory.
+// An array in registers in a loop that is not unrolled: the loop always takes the first element and rotates the array.
+// A variable index would put the array into local memory.
 #pragma once
 #include "../platform/gpu.h"
 
 namespace gpukern {
 
-// The first of N goes to the end; after N rotations all are back in their places.
+// Moves the first of N elements to the end; N rotations restore the order.
 template <class V, int N> GPUKERN_D void rotate(V (&x)[N]) {
   const V first = x[0];
 #pragma unroll
@@ -33,7 +33,7 @@ template <class V, int M, int N, int L> GPUKERN_D void rotate(V (&x)[M][N][L]) {
     }
 }
 
-// The first By of M times N, row by row, go to the end.
+// Moves the first By of M times N elements, in row-major order, to the end.
 template <int By, class V, int M, int N> GPUKERN_D void rotate(V (&x)[M][N]) {
   V first[By];
 #pragma unroll

@@ -27,7 +27,7 @@ struct TensorMapFields {
   uint64_t stride[kMaxRank] = {};  // bytes; [0] is not read: neighbours lie side by side
   uint32_t box[kMaxRank] = {};     // elements that one copy moves
   Swizzle swizzle = Swizzle::none;
-  // Loads round float32 to the 11 significant bits of tf32, ties to even; infinity and NaN stay.
+  // Loads round float32 to the 11 significant bits of tf32, ties to even; infinity and NaN are unchanged.
   bool to_tf32 = false;
 
   constexpr uint64_t box_bytes() const {

@@ -1,10 +1,10 @@
-// A tile of an operand in shared memory: where its elements lie, and how they come there.
+// A tile of an operand in shared memory: its layout, and how it is loaded.
 //
-// A line is what is contiguous in global memory: the k of one row (along k), or the rows of one k.  Lines are cut into
-// chunks of 16 bytes, and a chunk's place within its line is XORed with the line's number, so that the eight
-// lines that one ldmatrix reads (or the four that scalar reads touch) lie in different banks:
+// A line is contiguous in global memory: the k of one row (along k), or the rows of one k.  Lines are split into chunks
+// of 16 bytes and swizzled: a chunk's position in its line is XORed with the line's number, so that the eight lines
+// that one ldmatrix reads (or the four that scalar reads touch) lie in different banks:
 //
-//     line 0   c0 c1 c2 c3 ..        128-byte lines: place of chunk c in line l is  c ^ (l & 7)
+//     line 0   c0 c1 c2 c3 ..        128-byte lines: chunk c of line l is at        c ^ (l & 7)
 //     line 1   c1 c0 c3 c2 ..         64-byte lines:                                c ^ (l / 2 & 3)
 //     line 2   c2 c3 c0 c1 ..
 #pragma once
@@ -13,8 +13,8 @@
 
 namespace gpukern::primitives {
 
-// How an operand is loaded: by chunks of 16 bytes; by pieces of one cp.async (4 bytes, or an element of 8); or element
-// by element through registers, where not even 4 bytes of neighbours are aligned.
+// How an operand is loaded: by chunks of 16 bytes; by a cp.async for 4 bytes, or for an element of 8; or element by
+// element through registers, if not even 4 bytes of neighbours are aligned.
 enum class LoadMode : uint8_t { chunks, pieces, elements };
 
 // An operand as the copies see it; strides in elements.
@@ -29,19 +29,19 @@ template <class T, int X, int BK, int Threads, bool AlongK> struct Tile {
   static constexpr int lines = AlongK ? X : BK, line_bytes = (AlongK ? BK : X) * size, chunks = line_bytes / 16;
   static constexpr int bytes = lines * line_bytes;
   static constexpr int piece = size > 4 ? size : 4;
-  // ldmatrix transposes 16-bit elements only; the others are read one by one where k is not along the line.
+  // ldmatrix transposes 16-bit elements only; others are read one by one if lines do not run along k.
   static constexpr bool scalar = size == 8 || (size == 4 && !AlongK);
-  static constexpr int period = scalar ? 4 : 8;                        // lines after which the turning repeats
+  static constexpr int period = scalar ? 4 : 8;                        // lines after which the swizzle repeats
   static constexpr int hop = Threads / chunks, packets = lines / hop;  // a thread's lines are `hop` apart
   static_assert(line_bytes % 32 == 0 && Threads % chunks == 0 && lines % hop == 0 && hop % period == 0);
 
   static GPUKERN_HD int turn_of(int line) {
-    if constexpr (scalar && chunks < 8) return 0;  // multiply_add's thin tile, whose reads are along one line
+    if constexpr (scalar && chunks < 8) return 0;  // multiply_add's narrow tile, which is read along one line
     else if constexpr (scalar) return line % 4 * 2;
     else if constexpr (chunks >= 8) return line % 8;
     else return line / (8 / chunks) % chunks;
   }
-  // Bytes from the tile's start.
+  // The offset of an element in bytes.
   static GPUKERN_HD uint32_t place(int line, int chunk) {
     return static_cast<uint32_t>(line * line_bytes + ((chunk ^ turn_of(line)) * 16));
   }
@@ -51,7 +51,7 @@ template <class T, int X, int BK, int Threads, bool AlongK> struct Tile {
   }
 
   const char* at;    // this thread's first chunk of the next tile
-  uint32_t to;       // and its place in a tile
+  uint32_t to;       // and its offset in a tile
   int line, column;  // of its first element
   int x_left;        // lines or columns of the matrix from the tile's corner on
 
@@ -64,7 +64,7 @@ template <class T, int X, int BK, int Threads, bool AlongK> struct Tile {
     x_left = left < X ? static_cast<int>(left) : X;
   }
 
-  // Elements that are there, of those from (line, column) on.
+  // How many elements from (line, column) on are inside the matrix.
   GPUKERN_D int there(int l, int c, int k_left) const {
     const int lines_left = AlongK ? x_left : k_left, columns_left = AlongK ? k_left : x_left;
     return l < lines_left ? columns_left - c : 0;
@@ -74,7 +74,7 @@ template <class T, int X, int BK, int Threads, bool AlongK> struct Tile {
     return elements <= 0 ? 0 : elements * size < most ? elements * size : most;
   }
 
-  // Asks for the next tile; what lies outside the matrix, or beyond k_left, becomes 0.
+  // Issues the loads of the next tile; elements outside the matrix, or beyond k_left, become 0.
   GPUKERN_D void copy(char* tile, const Source& s, int k_left) {
     if (s.mode == LoadMode::chunks) {
       const uint32_t base = shared_address(tile) + to;

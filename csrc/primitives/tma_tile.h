@@ -9,7 +9,7 @@ namespace gpukern::primitives {
 struct TmaMatrix {
   TensorMap map;
   bool batched = false, matrices_inside = false;
-  int term = 0;  // matrices from one term to the next, where several stand for one
+  int term = 0;  // of an operand in terms: matrices from one term to the next
 };
 struct MatrixIndex {
   int batch, term;
@@ -24,9 +24,9 @@ GPUKERN_D void load_box(const TmaMatrix& o, uint32_t to, int along, int line, Ma
   else tma_load(to, &o.map, at, full);
 }
 
-// The tile of X rows of A (or columns of B) from x on and of one stage of k; or, where both blocks share it, the half
-// that this one loads: along k half of the lines, else half of the k.  Along x a box is 64 wide, and X / 64 of them
-// lie behind one another.
+// The tile of X rows of A (or columns of B) from x on and of one stage of k.  If both blocks of a pair share it, the
+// half that this block loads: k-major half of the lines, else half of the k.  Along x a box is 64 wide, and X / 64
+// boxes lie one after another.
 template <int X, Major M>
 GPUKERN_D void load_tile(const TmaMatrix& o, uint32_t to, int x, int k, MatrixIndex from, uint32_t full, bool both,
                          int rank) {

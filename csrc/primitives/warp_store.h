@@ -1,7 +1,7 @@
-// A warp's accumulators of 16 rows on their way out of registers, through shared memory of its own: into boxes that TMA
-// stores, or into a slab from which a thread reads neighbours of one row or column.
+// Writes a warp's accumulators of 16 rows to its own shared memory: into boxes that TMA stores, or into a slab from
+// which a thread reads neighbours of one row or column.
 //
-// Both lie so that what is written as fragments (fragments.h) and read along rows meets no bank twice.
+// Both are swizzled, so that writing fragments (fragments.h) and reading rows have no bank conflicts.
 #pragma once
 #include "../core/number.h"
 #include "ldmatrix.h"
@@ -16,8 +16,8 @@ template <class T> GPUKERN_D uint32_t pack_two(float low, float high) {
   return bits;
 }
 
-// The accumulators `first` on, of 16 rows of Out columns, times alpha, into a box as elements of T of 16 bits.  Its
-// rows are 2 Out bytes long and swizzled.
+// Writes the accumulators from `first` on, 16 rows of Out columns, times alpha, to a box as 16-bit elements of T.  The
+// box's rows are 2 Out bytes long and swizzled.
 template <class T, int Out, int N>
 GPUKERN_D void fill_box(uint32_t box, float alpha, const float (&sum)[N], int first) {
   constexpr int bytes = Out * 2;
@@ -35,13 +35,13 @@ GPUKERN_D void fill_box(uint32_t box, float alpha, const float (&sum)[N], int fi
   }
 }
 
-// The slab: 16 rows of Out numbers of 4 bytes, groups of four of which are permuted by their row.
+// The slab: 16 rows of Out 4-byte numbers; groups of four numbers are permuted by their row.
 GPUKERN_D int slab_swizzle(int row) { return 2 * (((row & 1) << 1 | (row >> 1 & 1)) ^ (row >> 2 & 3)); }
 template <int Out> GPUKERN_D int place_in_slab(int row, int column) {
   return row * (Out > 32 ? 64 : 32) + (((column / 4) ^ slab_swizzle(row)) * 4 + column % 4);
 }
 
-// The first Out / 2 accumulators of a thread into the slab.
+// Writes the first Out / 2 accumulators of a thread to the slab.
 template <int Out, class V, int N> GPUKERN_D void fill_slab(V* slab, const V (&sum)[N]) {
   const int lane = static_cast<int>(threadIdx.x % 32);
 #pragma unroll
@@ -56,7 +56,7 @@ template <int Out, class V, int N> GPUKERN_D void fill_slab(V* slab, const V (&s
     }
 }
 
-// Four neighbours of a row from (row, column) on, and four down a column.
+// Reads four neighbours of a row from (row, column) on, and four of a column.
 template <int Out, class V> GPUKERN_D void read_row(const V* slab, int row, int column, V (&v)[4]) {
   const auto packet = load_packet(reinterpret_cast<const Packet<V, 4>*>(slab + place_in_slab<Out>(row, column)));
 #pragma unroll

@@ -1,5 +1,5 @@
-// The mainloop of Hopper's consumers: tiles of A and B from a ring of stages to accumulators, which it returns; what is
-// done with them is the caller's.  docs/hopper.md follows a tile through it.
+// The mainloop of Hopper's consumers: multiplies tiles of A and B from a ring of stages and returns accumulators.  The
+// epilogue is the caller's.  docs/hopper.md follows a tile through it.
 #pragma once
 #include "ring.h"
 #include "tma_tile.h"
@@ -7,16 +7,16 @@
 
 namespace gpukern::primitives {
 
-// 64 rows of A's tile, or the whole of B's, as wgmma reads them.  Along k: groups of 8 lines, 1024 bytes apart, and a
-// step of 16 elements is 32 bytes further.  Along m or n: groups of 8 k, 1024 bytes apart, the next 64 rows a box
-// further, and a step of 16 elements is 16 lines further.
+// The descriptor of 64 rows of A's tile, or of the whole of B's.  k-major: groups of 8 lines, 1024 bytes apart; a step
+// of 16 elements adds 32 bytes.  mn-major: groups of 8 k, 1024 bytes apart; the next 64 rows are a box further; a step
+// of 16 elements adds 16 lines.
 template <Major M> GPUKERN_D uint64_t descriptor(uint32_t tile) {
   return matrix_descriptor(tile, M == Major::k ? 16 : 64 * kSpan, 1024, Swizzle::bytes128);
 }
 template <Major M> constexpr uint32_t kStepBytes = M == Major::k ? 32 : 16 * kSpan;
 
-// A warpgroup's part of a tile: MI times 64 rows of BN columns.  T: the elements as they are loaded.  WordA, WordB:
-// what wgmma multiplies them as.
+// A warpgroup's part of a tile: MI times 64 rows of BN columns.  T: the type that is loaded.  WordA, WordB: the types
+// that wgmma multiplies.
 template <class T_, class WordA_, class WordB_, class Sum_, int MI_, int BN_, Major A, Major B> struct WarpgroupTile {
   using T = T_;
   using WordA = WordA_;
@@ -35,9 +35,9 @@ template <class W> GPUKERN_D void add_step(typename W::Sum (&sum)[W::BN / 2], ui
   else wgmma<A, B, W::BN>(sum, a, b, accumulate);
 }
 
-// sum = A B of `steps` stages, at least one, from `at` on.  While one stage is multiplied the next is asked for: a
-// stage is free when the products of the one behind it are under way.  a, b: where the warpgroup's rows and the columns
-// lie in a stage.
+// sum = A B of `steps` stages, at least one, from `at` on.  The products of two stages overlap: a stage is released
+// once the next stage's are issued and its own are complete.  a, b: the offsets in a stage of the warpgroup's rows and
+// of the columns.
 template <class W, class Ring>
 GPUKERN_D void multiply_stages(const Ring& ring, Position<Ring::stages>& at, int steps, uint32_t a_rows,
                                uint32_t b_columns, typename W::Accumulators& sum) {

@@ -6,7 +6,7 @@
 //        lx ->  8 threads x GN columns, TN / GN groups             warp tile: 4 TM x 8 TN
 //     ly   +----+----+  +----+----+        shared: A[k][row], B[k][column], kept in the type of the accumulator,
 //     |    | t0 | t1 |  | t0 | t1 |                padded by 16 bytes a line
-//     v    +----+----+  +----+----+        k+1 is on its way from global memory to registers while k is multiplied
+//     v    +----+----+  +----+----+        k+1 is loaded from global memory to registers while k is multiplied
 //
 // The ladder: one value a thread -> shared tiles (x8) -> register tiles (x8) -> 16-byte loads -> two buffers, one
 // barrier a step -> bands of tiles that share L2 (schedule.h).  Layouts are known at run time: each operand is walked

@@ -15,10 +15,10 @@ constexpr const char* kName = "wgmma";
 enum class Consumers : uint8_t { cooperative, ping_pong, promoting, terms };
 
 constexpr unsigned kHalf = bit(DType::f16) | bit(DType::bf16);
-constexpr unsigned kTf32 = bit(DType::f32);  // only where the problem allows tf32
+constexpr unsigned kTf32 = bit(DType::f32);  // only if the problem allows tf32
 constexpr unsigned kByte = bit(DType::u8) | bit(DType::i8);
 constexpr unsigned kEight = bit(DType::e4m3) | bit(DType::e5m2);  // both, but not e5m2 twice
-constexpr unsigned kTerms = bit(DType::f32);                      // only where the problem asks for bfloat16 terms
+constexpr unsigned kTerms = bit(DType::f32);                      // only for the precisions bf16xN
 constexpr unsigned kAll = kHalf | kTf32 | kByte | kEight;
 
 // A thread has at most 128 accumulators: with more there are too few registers (160 spill in any epilogue but a plain
