@@ -1,6 +1,6 @@
 """What every test has: a printed seed, two threads, and the marker of the long ones.
 
-GPUKERN_TEST_SEED picks another seed (hypothesis then explores anew); without it a run repeats the last one.
+GPUKERN_TEST_SEED picks another seed (hypothesis then explores other cases); without it a run repeats the last one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy
 import pytest
 import torch
 
-# What somebody measured on this machine would change which configurations are chosen; tests of it name a folder of
+# The user's measurements on this machine would change which configurations are chosen; tests of it name a folder of
 # their own.
 os.environ.setdefault("GPUKERN_TUNING", "off")
 

@@ -2,7 +2,7 @@
 
     python -m tests.record [step ..]        the steps below, in this order, or some of them
 
-It asks for a clean working tree, so that the records name the commit they were made from, and a commit of their own can
+It needs a clean working tree, so that the records name the commit they were made from, and a commit of their own can
 hold them.  It stops at the first step that fails; what the steps before it wrote stays.
 """
 

@@ -1,6 +1,6 @@
 """Which samples of one question `make test` takes, and which wait for `make test-nightly`.
 
-A question that is asked of n cases which share their code (a kernel's other tile sizes, types of one width, other
+A question with n cases that share their code (a kernel's other tile sizes, types of one width, other
 seeds) learns little from the fourth.  `sampled` marks all but three of each such group `nightly`.  Which three depends
 on the question's name, so that different questions take different cases of a group, and never on the run.
 tests/contract/test_nightly.py holds the rule to what it may leave out.

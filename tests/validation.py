@@ -3,7 +3,7 @@
     tests/platform/compiled.json      what compilers accepted; --compiled adds the build that is here
     tests/platform/modelled.json      what the machine model ran; written by `make record`
     benchmarks/results/*/*.json       what `make gpu-check` ran on a device
-    tests/platform/environments.json  which versions of torch were tried, by hand
+    tests/platform/environments.json  which versions of torch were tried; edited, not recorded
 
 The lines come from the tables themselves (gpukern.available), so a new configuration is "not yet" until something is
 recorded.
@@ -168,12 +168,12 @@ def table(
 
 
 def device_section(runs: list[dict[str, Any]]) -> str:
-    """What each device's run said of the tools, and which configurations it has no code for."""
+    """What the tools reported in each device's run, and which configurations it has no code for."""
     if not runs:
         return "No device has run any of this.\n"
     lines = []
     for r in runs:
-        tools = ", ".join(f"{tool} {said['verdict']}" for tool, said in r["sanitizers"].items())
+        tools = ", ".join(f"{tool} {result['verdict']}" for tool, result in r["sanitizers"].items())
         left = r["rows_of_other_devices"]
         also = f"; configurations of other devices: {', '.join(left)}" if left else ""
         lines.append(f"- {r['device']} ({r['target']}, {r['runtime']}, torch {r['torch']}): "

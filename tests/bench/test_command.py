@@ -1,4 +1,4 @@
-"""The command: what it says to bad arguments, interruption and resumption, progress, and that it measures."""
+"""The command: errors for bad arguments, interruption and resumption, progress, and that it measures."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def no_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_bad_arguments_are_one_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(arguments) == 2
-    said = capsys.readouterr()
-    assert words in said.err and said.err.count("\n") == 1 and not said.out
+    printed = capsys.readouterr()
+    assert words in printed.err and printed.err.count("\n") == 1 and not printed.out
 
 
 def test_without_a_gpu_or_triton_it_says_so(
@@ -113,13 +113,13 @@ def test_a_run_is_printed_and_stored(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert bench.main(["mm", "add", "--shapes", "32,32,32", *SMALL]) == 2  # one shape cannot serve both
     capsys.readouterr()
     assert bench.main(["swiglu", *SMALL, "--json", str(file)]) == 0
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     run = load(file)
     assert run.complete and [line.name for line in run.lines] == ["swiglu 32x32 float32", "swiglu 1024x1024 float32"]
     for line in run.lines:
-        assert line.timed and len(line.ours) == len(line.rivals["torch"]) >= 5 and line.name in said.out
-    assert "[2/2, 0 s left]" in said.err
-    assert "geometric mean of torch's time / gpukern's over 2 cases" in said.out
+        assert line.timed and len(line.ours) == len(line.rivals["torch"]) >= 5 and line.name in printed.out
+    assert "[2/2, 0 s left]" in printed.err
+    assert "geometric mean of torch's time / gpukern's over 2 cases" in printed.out
 
 
 def test_the_configuration_that_ran_is_named(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_resume_refuses_what_is_not_the_same(tmp_path: Path, capsys: pytest.Capt
         other = tmp_path / "other.json"
         other.write_text(json.dumps({**facts, key: value}))
         assert bench.main(["--resume", str(other)]) == 2
-        said = capsys.readouterr().err
-        assert words in said.splitlines()[-1]
+        printed = capsys.readouterr().err
+        assert words in printed.splitlines()[-1]
     for more in (["silu"], ["--dtype", "float64"], ["--against", "compile"], ["--slow"], ["--shapes", "1,2"]):
         assert bench.main([*more, "--resume", str(file)]) == 2
         assert "takes its suites and options from the file" in capsys.readouterr().err
@@ -197,7 +197,8 @@ def test_ctrl_c_while_the_ceilings_are_measured(
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """SIGINT ends what it is sent to.  A shell starts background jobs with it ignored, and they hand that on."""
+    """SIGINT ends the process that it is sent to.  A shell starts background jobs with SIGINT ignored, which their
+    children inherit."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -295,18 +296,18 @@ def test_named_shapes_are_all_measured_by_a_quick_run(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_of_the_command(tmp_path: Path) -> None:
-    """The signal itself, to the process.  However slow this test reads, the command cannot end before: it has many more
-    lines to say than the pipe holds."""
+    """The signal itself, to the process.  However slowly this test reads, the command cannot end before: it prints many
+    more lines than the pipe holds."""
     file = tmp_path / "run.json"
     words = [sys.executable, "-m", "gpukern", "bench", "elementwise", "--quick", "--device", "cpu", "--json", str(file)]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pipesize=4096) as process:
         assert process.stderr is not None
-        said = b""
-        while b"\n[3/" not in said and (more := os.read(process.stderr.fileno(), 512)):
-            said += more
+        printed = b""
+        while b"\n[3/" not in printed and (more := os.read(process.stderr.fileno(), 512)):
+            printed += more
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate()
-    assert process.returncode == 130 and b"interrupted" in out, said
+    assert process.returncode == 130 and b"interrupted" in out, printed
     run = load(file)
     assert 3 <= len(run.lines) < 320 and not run.complete and all(line.timed for line in run.lines)
 

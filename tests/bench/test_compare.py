@@ -97,8 +97,8 @@ def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     bad.write_text("{")
     for pair, words in (((good, bad), "it is not JSON"), ((good, other), "no case in common")):
         assert bench.main(["compare", *map(str, pair)]) == 2
-        said = capsys.readouterr().err
-        assert words in said and said.count("\n") == 1
+        printed = capsys.readouterr().err
+        assert words in printed and printed.count("\n") == 1
 
 
 def test_show_prints_the_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""docs/performance.md is what the stored runs say; every figure has its device, date, commit and rival."""
+"""docs/performance.md is made from the stored runs; every figure has its device, date, commit and rival."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_document_is_what_the_stored_runs_say() -> None:
-    """Write it anew with `python -m benchmarks.performance`."""
+    """Write it again with `python -m benchmarks.performance`."""
     nothing = not performance.stored(performance.ROOT) and not (performance.ROOT / performance.DOCUMENT).exists()
     assert nothing or performance.stale() == "", "run: python -m benchmarks.performance"
 

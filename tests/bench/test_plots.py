@@ -177,7 +177,7 @@ def _remembering(figures: list[Figure]) -> object:
     return init
 
 
-# ---- words and places ------------------------------------------------------------------------------------------------
+# ---- texts and positions ---------------------------------------------------------------------------------------------
 
 
 def test_numbers_have_three_digits() -> None:

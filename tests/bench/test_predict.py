@@ -1,4 +1,4 @@
-"""The cost model beside the floor: floors by hand, every case a line, and no time that arithmetic forbids."""
+"""The cost model beside the floor: computed floors, a line for every case, and no time below the floor."""
 
 from __future__ import annotations
 
@@ -84,10 +84,14 @@ def test_a_dtype_without_a_documented_rate_has_no_floor(capsys: pytest.CaptureFi
 
 def test_it_is_what_selection_says_over_the_clock() -> None:
     a = torch.empty(8192, 8192, dtype=torch.bfloat16, device="meta")
-    said = selection.explain_quietly("mm", a, a, device="sm_90a")
+    explained = selection.explain_quietly("mm", a, a, device="sm_90a")
     found = one("mm", 8192, 8192, 8192)
-    assert found.configuration == said.would_run and gpukern.selection.named(found.configuration).tma and said.cycles
-    assert found.seconds == pytest.approx(said.cycles / 1.7e9)
+    assert (
+        found.configuration == explained.would_run
+        and gpukern.selection.named(found.configuration).tma
+        and explained.cycles
+    )
+    assert found.seconds == pytest.approx(explained.cycles / 1.7e9)
 
 
 def test_the_clock_is_that_of_the_cost_model() -> None:
@@ -102,10 +106,10 @@ def test_ranges_of_k_stand_behind_the_configuration() -> None:
 
 
 def test_strides_are_those_of_the_case() -> None:
-    """A leading dimension of 1025 is nothing that TMA could bring."""
-    for pad, brought in ((0, True), (1, False)):
+    """TMA cannot load a matrix with a leading dimension of 1025."""
+    for pad, loaded in ((0, True), (1, False)):
         spec = Spec("s", "product", "mm", "bfloat16", (1024, 1024, 1024), "nn", pad=pad)
-        assert gpukern.selection.named(predict.predict(spec, H200).configuration).tma is brought
+        assert gpukern.selection.named(predict.predict(spec, H200).configuration).tma is loaded
 
 
 def test_no_operand_is_allocated() -> None:
@@ -175,9 +179,9 @@ def test_a_summary_by_hand() -> None:
 
 def test_a_stored_measurement_is_printed_as_one(capsys: pytest.CaptureFixture[str]) -> None:
     """With its device and date, and of the other cases that they are predicted."""
-    said = "2030-01-02 on NVIDIA H200 (mma_sync/f32x32 812.5 us, next mma_sync/f16x128 900.0 us)"
+    measurement = "2030-01-02 on NVIDIA H200 (mma_sync/f32x32 812.5 us, next mma_sync/f16x128 900.0 us)"
     order = ["mma_sync/f32x32", "mma_sync/f16x128"]
-    facts = ("NVIDIA H200", "sm_90", "float32", (1024, 1024, 1024, 1), "nn", order, said)
+    facts = ("NVIDIA H200", "sm_90", "float32", (1024, 1024, 1024, 1), "nn", order, measurement)
     call = ["predict", "mm", "--dtype", "float32", "--shapes", "1024,1024,1024"]
     predicted = "predicted, not measured on a GPU; `bench tune`"
     try:
@@ -185,13 +189,13 @@ def test_a_stored_measurement_is_printed_as_one(capsys: pytest.CaptureFixture[st
         assert bench.main(call) == 0
         out = capsys.readouterr().out
         assert (
-            f"measured, mm 1024x1024x1024 float32: {said}" in out
+            f"measured, mm 1024x1024x1024 float32: {measurement}" in out
             and predicted not in out
             and " mma_sync/f32x32 " in out
         )
         a = torch.empty(1024, 1024, device="meta")
         text = str(gpukern.explain("mm", a, a, device="sm_90a"))
-        assert f"measured  {said}" in text and "predicted" not in text
+        assert f"measured  {measurement}" in text and "predicted" not in text
     finally:
         gpukern._C.gemm_set_ranking([])
     assert bench.main(call) == 0
@@ -211,7 +215,7 @@ def test_another_device_is_one_entry() -> None:
     assert predict.title("slow", slow)[1] == "slow (sm_80): the model's cycles at 1 GHz"
 
 
-# ---- what is asked ---------------------------------------------------------------------------------------------------
+# ---- the arguments ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -233,8 +237,8 @@ def test_another_device_is_one_entry() -> None:
 )
 def test_bad_arguments_are_one_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["predict", *arguments]) == 2
-    said = capsys.readouterr()
-    assert words in said.err and said.err.count("\n") == 1 and not said.out
+    printed = capsys.readouterr()
+    assert words in printed.err and printed.err.count("\n") == 1 and not printed.out
 
 
 def test_forced_ranges_have_no_cost(capsys: pytest.CaptureFixture[str]) -> None:

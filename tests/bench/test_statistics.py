@@ -19,7 +19,7 @@ def test_percentiles_of_known_numbers() -> None:
 
 
 def test_a_ratio_is_of_pairs() -> None:
-    """What slows a whole turn down changes no ratio."""
+    """A slowdown of a whole round changes no ratio."""
     mine = [1.0, 10.0, 100.0]
     found = statistics.ratio([2.0, 20.0, 200.0], mine)
     assert (found.value, found.low, found.high) == (2.0, 2.0, 2.0)

@@ -143,16 +143,16 @@ DAMAGED = {
 
 @pytest.mark.parametrize("kind", STALE)
 def test_stale_files_are_not_used(kind: str, recwarn: pytest.WarningsRecorder) -> None:
-    change, said = STALE[kind]
+    change, message = STALE[kind]
     path = stored()
     assert tuning.activate() == 1
     path.write_text(change(path.read_text()))
     found, reason = tuning.load(path)
-    assert found is None and said in reason and "stale" in reason and "\n" not in reason
+    assert found is None and message in reason and "stale" in reason and "\n" not in reason
     assert tuning.activate() == 0 and _C.gemm_ranking() == []
     assert not recwarn.list
     again, _ = tuning.load(stored(entry(64)))
-    assert again is not None and again.entries == (entry(64),)  # measured anew, nothing of the old kept
+    assert again is not None and again.entries == (entry(64),)  # measured again, nothing of the old kept
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
@@ -378,11 +378,11 @@ def test_right_is_exact_for_integers_and_tight_for_the_rest() -> None:
     ],
 )
 def test_wrong_arguments_are_answered_in_one_line(
-    words: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]
+    words: str, message: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(words) == 2
     printed = capsys.readouterr()
-    assert said in printed.err and printed.err.count("\n") == 1 and printed.out == "" and not place.exists()
+    assert message in printed.err and printed.err.count("\n") == 1 and printed.out == "" and not place.exists()
 
 
 def test_configurations_are_timed_by_turns() -> None:
@@ -390,4 +390,4 @@ def test_configurations_are_timed_by_turns() -> None:
     times = tune.measure([lambda: order.append(0), lambda: order.append(1)], 8, "cpu")
     assert len(times) == 2 and all(time > 0 for time in times)
     runs = [k for k, before in zip(order, [None, *order]) if k != before]
-    assert len(runs) >= 8  # not one call's turns and then the other's
+    assert len(runs) >= 8  # alternately, not first all runs of one call

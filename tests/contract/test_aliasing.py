@@ -68,7 +68,7 @@ class Laid:
         return cls(args, storage.as_strided(written, out_strides), storage)
 
     def check(self, call: Function, expected: Tensor, tolerance: float, label: str) -> str:
-        """Right, with nothing else in the storage changed, or refused in torch's words."""
+        """Right, with nothing else in the storage changed, or refused with torch's error."""
         before, inside = self.storage.clone(), torch.zeros_like(self.storage, dtype=torch.bool)
         inside.as_strided(self.written.shape, self.written.stride()).fill_(True)
         try:

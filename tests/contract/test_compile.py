@@ -237,7 +237,7 @@ def test_vmap_in_place_and_out_of_reach() -> None:
 
 
 class Counted(Tensor):
-    """Says which functions it was handed to."""
+    """Records the functions that it was passed to."""
 
     seen: list[str] = []  # noqa: RUF012  (one list for the class is what is wanted)
 

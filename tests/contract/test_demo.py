@@ -1,4 +1,4 @@
-"""The demo: its two runs agree, it learns, it repeats itself, and the command prints and draws what it says."""
+"""The demo: its two runs agree, it learns, it repeats itself, and the command prints and draws the result."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_strange_but_legal_operands() -> None:
 
 
 def test_what_is_made_of_the_routed_ops_is_routed() -> None:
-    """Functions with no kernel of their own: which route each of them ends in."""
+    """Functions with no kernel of their own: the route that each of them takes in the end."""
     t = operands()
     ends: dict[str, Callable[[], Tensor]] = {
         "mm": lambda: torch.tensordot(t["a"], t["b"], 1),
@@ -291,7 +291,7 @@ def test_blocks_nest_and_name_their_ops() -> None:
 
 
 def test_a_context_may_be_entered_again() -> None:
-    """The second `with` of one object enabled nothing and said nothing."""
+    """The second `with` of one object silently enabled nothing."""
     context = gpukern.enable(include=["mm"])
     for _ in range(3):
         with context:

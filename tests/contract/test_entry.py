@@ -137,7 +137,7 @@ WRONG: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_refusals_are_those_of_torchs_parser(case: str) -> None:
-    """Whatever the fast path does not take, with the words that the parser has for it."""
+    """Whatever the fast path does not take, with the parser's message."""
     found = []
     for call in (WRONG[case], lambda: parsed(WRONG[case])):
         with pytest.raises(Exception) as caught:

@@ -1,7 +1,7 @@
 """Bad input: the exception's type and the first line of its text are torch's for the same call of torch's function.
 
-What torch has no words for (unknown activation, unknown configuration, a device nobody built for) gets a sentence that
-says what to do.
+Where torch has no message (unknown activation, unknown configuration, a device without built code), ours tells the
+user what to do.
 """
 
 from __future__ import annotations
@@ -345,7 +345,7 @@ def test_a_result_on_meta_was_accepted_beside_operands_with_data() -> None:
             call()
 
 
-# ---- extensions, for which torch has no words ------------------------------------------------------------------------
+# ---- extensions, for which torch has no message ----------------------------------------------------------------------
 
 
 def test_unknown_activation() -> None:
@@ -429,7 +429,7 @@ for name, args in (("mm", (y, y)), ("relu", (y,)), ("add", (y, y)), ("exp_", (y,
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_unbuilt_device_is_torchs_with_one_warning_or_under_strict_an_error(strict: bool) -> None:
-    """Something torch knows and nothing is built for, as mps would be; its own op fails there, so it was asked."""
+    """A device that torch knows and nothing is built for, as mps would be; torch's op fails there, so it was called."""
     done = subprocess.run(
         [sys.executable, "-c", STAND_IN],
         env={**os.environ, "GPUKERN_STRICT": "1" if strict else "0"},
@@ -444,10 +444,10 @@ def test_unbuilt_device_is_torchs_with_one_warning_or_under_strict_an_error(stri
         assert "gpukern::" not in text, "torch's op was to be asked"
         if strict:
             assert kind == "RuntimeError" and text.startswith(missing) and "'python -m gpukern info'" in text
-    said = [line[3] for line in lines if line[3]]
+    messages = [line[3] for line in lines if line[3]]
     if not strict:
-        assert len(said) == 2, "one for the products, one for the elementwise ops"
-        assert all(text.startswith(missing) and "'python -m gpukern info'" in text for text in said)
+        assert len(messages) == 2, "one for the products, one for the elementwise ops"
+        assert all(text.startswith(missing) and "'python -m gpukern info'" in text for text in messages)
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")

@@ -1,4 +1,4 @@
-"""What a tracer is told of a call is what the kernel does: dtype, shape, strides, or the type of the exception.
+"""Fakes agree with kernels: dtype, shape, strides, or the type of the exception.
 
 Every op and product is called twice, on CPU tensors and without data (meta tensors, and FakeTensorMode's), over types,
 numbers, ranks, empty sides, layouts and the three forms. Real calls run in a process of their own.
@@ -120,7 +120,7 @@ def is_torchs_copy(call: Call) -> bool:
 
 
 def refused_twice(call: Call, *found: outcomes.Outcome) -> bool:
-    """In place, by shape and by type: either refusal may come first; torch's matmul asks by strides in which order."""
+    """In place, by shape and by type: either refusal may come first; in torch's matmul the strides decide which."""
     return (call[0].endswith("_") or is_torchs_product(call)) and all(len(one) == 1 for one in found)
 
 
@@ -288,7 +288,7 @@ def test_what_follows_a_product_is_checked(tail: str) -> None:
 
 
 def test_odd_calls() -> None:
-    """Each was accepted, or refused in other words."""
+    """Each was accepted, or refused with another message."""
     condition, x = torch.ones(2, 3) > 0, torch.ones(2, 3)
     calls: list[Call] = [("where", [condition, x.to(torch.complex64), 2], {})]
     calls += [("where", [condition, 2, x.to(torch.complex64)], {})]

@@ -32,7 +32,7 @@ NAMES = ["bounded", "words", "launches", "build", "replay", "tests", "sanitizers
 
 
 class Machine:
-    """Runs nothing: notes which step it was, writes its facts, ends as it is told to, command by command."""
+    """Runs nothing: notes the step, writes its facts, and ends with the status given for each command."""
 
     def __init__(self, fails: str = "", silent: str = "", endings: dict[str, list[Ending]] | None = None) -> None:
         self.endings = {fails: [Ending(WRONG, "exit status 1")]} if fails else endings or {}
@@ -70,7 +70,7 @@ def logs(folder: Path) -> dict[str, str]:
 
 def verdicts(folder: Path) -> dict[str, str]:
     (file,) = (folder / "logs").glob("*/verdicts.json")
-    return {name: said["status"] for name, said in json.loads(file.read_text()).items()}
+    return {name: result["status"] for name, result in json.loads(file.read_text()).items()}
 
 
 def test_a_green_run_writes_its_facts_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,10 +85,10 @@ def test_a_green_run_writes_its_facts_and_a_table(tmp_path: Path, capsys: pytest
     found = json.loads(path.read_text())
     assert {"device", "driver", "torch", "commit", "date", "clocks", "rows", "families"} <= found.keys()
     assert found["rows"] == {"simt/a": RAN} and found["sanitizers"]["memcheck"]["verdict"] == "clean"
-    said = capsys.readouterr().out
-    assert "not for this device: simt/z" in said and "its planted fault does not fire" in said
-    assert "1 comparisons, copy 1000 GB/s" in said
-    assert "worst rho 3.5" in said and said.splitlines()[-1].startswith("gpukern: all right")
+    printed = capsys.readouterr().out
+    assert "not for this device: simt/z" in printed and "its planted fault does not fire" in printed
+    assert "1 comparisons, copy 1000 GB/s" in printed
+    assert "worst rho 3.5" in printed and printed.splitlines()[-1].startswith("gpukern: all right")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,8 +97,8 @@ def test_the_first_wrong_step_stops_the_rest(name: str, tmp_path: Path, capsys: 
     assert checked(machine, tmp_path) == 1
     assert machine.ran == NAMES[: NAMES.index(name) + 1]
     assert not (tmp_path / "results").exists()
-    said = capsys.readouterr().out
-    assert f"{name} went wrong" in said and said.count("not run") == len(NAMES) - len(machine.ran)
+    printed = capsys.readouterr().out
+    assert f"{name} went wrong" in printed and printed.count("not run") == len(NAMES) - len(machine.ran)
     assert list(logs(tmp_path)) == machine.ran and logs(tmp_path)[name].endswith("==== verdict: WRONG\n")
     right, not_run = machine.ran[:-1], NAMES[len(machine.ran) :]
     wanted = dict.fromkeys(right, "right") | {name: "WRONG"} | dict.fromkeys(not_run, "not run")
@@ -152,13 +152,13 @@ def test_the_launches_are_tried_alone_and_all_of_them(tmp_path: Path, capsys: py
     assert [c[-1] for c in machine.commands if c[0] == "launches"] == list(launches.NAMES)
     assert machine.ran == ["bounded", "words", "launches", "probe"]
     assert sum(c[0] == "probe" for c in machine.commands) == 2  # behind the trap and the hang
-    said, log = capsys.readouterr().out, logs(tmp_path)["launches"]
-    for text in (said, log):
+    printed, log = capsys.readouterr().out, logs(tmp_path)["launches"]
+    for text in (printed, log):
         assert "launches ring WRONG: exit status 1; the last case: ring\n" + RECORD in text
         assert "launches ranges HUNG: nothing moved for 300 s; the last case: ranges" in text
     assert verdicts(tmp_path)["launches"] == "HUNG" and log.endswith("==== verdict: HUNG\n")
-    (row,) = [line for line in said.splitlines() if line.startswith("launches     HUNG")]
-    assert all(name in row for name in ("ring WRONG", "ranges HUNG", "graph WRONG")) and "went wrong" in said
+    (row,) = [line for line in printed.splitlines() if line.startswith("launches     HUNG")]
+    assert all(name in row for name in ("ring WRONG", "ranges HUNG", "graph WRONG")) and "went wrong" in printed
 
 
 def test_words_go_on_behind_the_case_that_hung(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ if sys.argv[1] == "b":
 
 
 COMPILER = """#!/bin/sh
-# A stand-in for both compilers: knows its flags, and makes what it is asked for empty.
+# A stand-in for both compilers: notes its flags, and writes an empty output.
 echo "$@" >> "{log}"
 case "$*" in
   *--version*) echo "release 13.0, V13.0.88"; exit 0 ;;
@@ -262,8 +262,8 @@ done
 
 @pytest.mark.slow
 def test_the_build_whose_waits_end_is_a_package_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The step's own command, with compilers that only note their flags: every device source is told, nothing else, and
-    the package of the tree stays as it is."""
+    """The step's own command, with compilers that only note their flags: every device source is named, nothing else,
+    and the package of the tree stays as it is."""
     home = tmp_path / "cuda"
     for name in ("bin/nvcc", "include/cuda_runtime.h", "cxx"):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -288,8 +288,8 @@ def test_the_build_whose_waits_end_is_a_package_of_its_own(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize(("said", "factor"), [("2.5", 2.5), ("0", 0), ("-1", 0), ("soon", 1)])
-def test_patience_has_a_factor(said: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GPUKERN_GPU_PATIENCE", said)
+def test_patience_has_a_factor(printed: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUKERN_GPU_PATIENCE", printed)
     assert check.patience_of(check.Step("", "", (), patience=100)) == 100 * factor
 
 

@@ -202,5 +202,5 @@ def test_an_elementwise_op_is_one_file(tree: Tree) -> None:
     source, program = tree.csrc.parent / "lists.cpp", tree.csrc.parent / "lists"
     source.write_text(LISTS)
     run(f"{build.compiler()} -std=c++20 -w -I{tree.csrc} {source} -o {program}")
-    said = subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert said[0] == "cube Tensor input 1" and len(said) > 10
+    printed = subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert printed[0] == "cube Tensor input 1" and len(printed) > 10

@@ -1,4 +1,4 @@
-"""Building and importing: a refusal is one sentence that says what to run, and importing costs and starts nothing."""
+"""Building and importing: a refusal is one sentence with the command to run, and importing costs and starts nothing."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_plain_words_share_a_front_end() -> None:
 
 
 def test_a_folder_of_younger_words_has_their_front_end() -> None:
-    """mma.sync of 8-bit floats is no word of compute_80, nor of sm_120's folder where only sm_120 is asked for."""
+    """compute_80 has no mma.sync of 8-bit floats, nor has sm_120's folder if only sm_120 is requested."""
     folder = ["sm_89", "sm_120", "ptx"]
     assert rules.select_cuda(folder, cuda()) == ["sm_89", "sm_120", "ptx_89"]
     assert rules.select_cuda(folder, cuda("12.0+PTX")) == ["sm_120", "ptx_89"]

@@ -1,5 +1,5 @@
-"""What a first card runs first, tried without one: the nine launches under the machine model, on a device of a few
-processors, and the words of device code by the program that will say them to a card."""
+"""What `make gpu-check` runs first on a device, tried without one: the nine launches under the machine model, on a
+device of a few processors, and the program that runs each primitive of device code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def place(launch: Launch) -> tuple[int, int]:
 
 
 def tiles(launch: Launch, sms: int) -> tuple[int, int]:
-    """Rows and columns of D's tiles; a thin row multiplies the transposed product."""
+    """Rows and columns of D's tiles; a skinny configuration multiplies the transposed product."""
     m, n, _ = launch.shape(sms)
     bm, bn, _ = configuration(launch).tile
     if bn <= 32:
@@ -41,7 +41,7 @@ def tiles(launch: Launch, sms: int) -> tuple[int, int]:
 
 
 def cluster(launch: Launch, sms: int) -> int:
-    """What csrc/gemm/arch/wgmma/tiles.h makes of it (cluster_of), by its own words."""
+    """The rule of csrc/gemm/arch/wgmma/tiles.h (cluster_of), written again."""
     rows, columns = tiles(launch, sms)
     bm, bn, _ = configuration(launch).tile
     count = rows * columns
@@ -120,9 +120,9 @@ def test_one_that_is_wrong_or_fails_is_said_and_the_others_run(capsys: pytest.Ca
         return "3 of 4 elements are wrong" if launch.name == "ring" else ""
 
     assert launches.main([], attempt) == 1
-    said = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in said] == list(launches.NAMES)
-    assert [line for line in said if not line.endswith(" right")] == [
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed] == list(launches.NAMES)
+    assert [line for line in printed if not line.endswith(" right")] == [
         "ring         WRONG: 3 of 4 elements are wrong",
         "pair         WRONG: RuntimeError: CUDA error: an illegal memory access was encountered",
     ]
@@ -137,13 +137,13 @@ def test_a_wrong_element_is_counted() -> None:
     assert launches.wrong(bad, want) == "1 of 6 elements are wrong, the first at [1, 2]"
 
 
-# ---- the words -------------------------------------------------------------------------------------------------------
+# ---- the primitives --------------------------------------------------------------------------------------------------
 
 
 def test_words_are_said_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the model's library in the place of a device's: said before they run, left out where that is asked."""
+    """With the model's library instead of a device's: each is named before it runs, and left out on request."""
     log = tmp_path / "progress"
     monkeypatch.setenv("GPUKERN_GPU_PROGRESS", str(log))
     monkeypatch.setenv("GPUKERN_GPU_SKIP", "mbarrier_inval\ncluster_load")

@@ -265,7 +265,7 @@ def test_a_module_that_is_more_than_a_layer_is_called() -> None:
 
 
 def test_a_forward_of_an_instance_is_called() -> None:
-    """Adapters replace it so; the chain went past it, without a word."""
+    """Adapters replace forward so; the chain silently ignored it."""
     x = torch.randn(3, 5)
     for k in range(3):
         mine = gpukern.nn.MLP(*WIDTHS)

@@ -29,7 +29,7 @@ PRODUCTS = """
     matmul __rmatmul__ mm bmm addmm baddbmm addbmm mv addmv nn.functional.linear dot vdot inner outer addr
     nn.functional.bilinear linalg.multi_dot tensordot einsum
 """.split()  # noqa: SIM905
-# Products that torch rounds between their steps and we at their end: its 16-bit results are no measure of ours.
+# torch rounds between the steps of these products and we only at the end, so its 16-bit results are no reference.
 ROUNDED_MORE_OFTEN = {"addbmm", "addr", "nn.functional.bilinear"}
 SINGLE = (torch.float32, torch.complex64)
 ROUNDED = (torch.float16, torch.bfloat16, *SINGLE)

@@ -1,6 +1,6 @@
 """torch's own sample inputs of the matrix products once more, computed by the GPU kernels under the machine model.
 
-Every product that a function ends in is executed by the configuration that an H100 would run; whatever is around it
+Every product that a function calls is executed by the configuration that an H100 would run; whatever is around it
 (views, sums, elementwise ops, autograd) is what it is on the CPU.
 """
 

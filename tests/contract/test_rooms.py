@@ -120,8 +120,8 @@ def test_the_rooms_below_know_nothing_of_those_above() -> None:
 
 
 def test_products_and_elementwise_kernels_know_nothing_of_each_other() -> None:
-    """Both stand on core/, primitives/ and formulas/; what gemm asks of the elementwise ops, it asks their dispatcher
-    side (elementwise.h)."""
+    """Both stand on core/, primitives/ and formulas/; gemm calls the elementwise ops by their dispatcher
+    side only (elementwise.h)."""
     between = {("gemm", "elementwise"): {CSRC / "elementwise/elementwise.h"}, ("elementwise", "gemm"): set()}
     between |= {("formulas", "elementwise"): set(), ("formulas", "gemm"): set()}
     for (room, other), allowed in between.items():
@@ -161,7 +161,7 @@ def test_formulas_plans_and_tables_are_plain_cpp() -> None:
         assert not {name(p): found for p in paths if (found := reads_torch(p, list(READERS)))}
 
 
-# What the .cpp files of a room share, tensors and all; the kernels beside them are told everything by plain structs.
+# What the .cpp files of a room share, tensors and all; the kernels beside them get plain structs.
 TORCH_SIDE = {
     "core": ["scalar_type"],
     "elementwise": ["autograd", "elementwise", "gpu_path", "host_vector", "unaliased"],
@@ -214,7 +214,7 @@ def test_headers_are_guarded_by_pragma_once() -> None:
 
 
 def test_macros_carry_the_project_name() -> None:
-    """The machine model defines CUDA's own words (threadIdx ..), which is its purpose."""
+    """The machine model defines CUDA's own names (threadIdx ..), which is its purpose."""
     paths = [p for p in sources() if not in_room(p, "platform/model")]
     found = hits(r"^\s*#\s*define\s+(?!GPUKERN_)", paths)
     allowed = r"#\s*define\s+(CPU_CAPABILITY|PY_SSIZE_T_CLEAN|NPY_|TORCH_ASSERT_)"
@@ -334,7 +334,7 @@ def test_an_architecture_is_a_folder_and_a_line() -> None:
         assert where == ["csrc/gemm/registry.h"], (folder, where)
 
 
-# Files that say by name what a configuration has to be or to show.
+# Files that name configurations because they test these.
 STATES_BY_NAME = {
     "tests/contract/test_rooms.py": "reads the folders' own files",
     "tests/platform/promises.py": "which instructions the compiled kernels of each configuration have",
@@ -354,7 +354,7 @@ READS_A_NAME = {
 
 
 def branches_on_a_folder(source: str, folders: Sequence[str]) -> list[int]:
-    """Lines of Python that ask which folder a name is of: by its beginning, by a pattern, or by the folder itself."""
+    """Lines of Python that test which folder a name is of: by its beginning, by a pattern, or by the folder itself."""
     one = "|".join(folders)
     begins, pattern, whole = (re.compile(p) for p in (rf"\^?\(?({one})/[^: ]*", rf"({one})/.*[\\\[(|]", rf"({one})/?"))
     found = []
@@ -377,7 +377,7 @@ def branches_on_a_folder(source: str, folders: Sequence[str]) -> list[int]:
 
 
 def test_python_asks_for_what_a_configuration_is_and_not_for_its_folder() -> None:
-    """Lanes, TMA, the multiplier and the like stand in a folder's table (Traits), so that a new folder is asked too."""
+    """Lanes, TMA, the multiplier and the like are in a folder's table (Traits), so that a new folder has them too."""
     for line in (
         'c.name.startswith("wgmma/")', 'name.startswith(("simt/", "skinny/r"))', 're.match(r"mma_sync/f", name)',
         'c.folder == "simt"', 'name.split("/")[0] in ("host", "simt")', '"wgmma/" in key', r'Promise(r"simt/w\w+ f32")',

@@ -1,4 +1,4 @@
-"""explain, available, force: the choice is shown, can be asked for any device, and can be overridden."""
+"""explain, available, force: the choice is shown for any device, and can be overridden."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_figures_of_the_cost_model_are_called_predictions() -> None:
     """Of products with and without scales, forced ones and those of terms; what counts no cycles prints none."""
     a, e = meta(1024, 1024), meta(1024, 1024, dtype=torch.float8_e4m3fn)
     one = torch.empty((), device="meta")
-    said = [gpukern.explain("linear", a, a, device=device) for device in ("sm_90a", "sm_80", "gfx942")]
-    said.append(gpukern.explain("scaled_mm", e, e.t(), one, one, device="sm_90a"))
-    said.append(gpukern.explain("mm", a, a, precision="bf16x6", device="sm_90a"))
+    explanations = [gpukern.explain("linear", a, a, device=device) for device in ("sm_90a", "sm_80", "gfx942")]
+    explanations.append(gpukern.explain("scaled_mm", e, e.t(), one, one, device="sm_90a"))
+    explanations.append(gpukern.explain("mm", a, a, precision="bf16x6", device="sm_90a"))
     with gpukern.force("simt"):
-        said.append(gpukern.explain("mm", a, a, device="sm_90a"))
-    for found in said:
+        explanations.append(gpukern.explain("mm", a, a, device="sm_90a"))
+    for found in explanations:
         assert f"{found.cycles:,.0f} cycles by the cost model: predicted, not measured on a GPU" in str(found)
         for line in str(found).splitlines():
             assert ("cycles" not in line and "times the chosen" not in line) or "predicted, not measured" in line

@@ -1,4 +1,4 @@
-"""What mypy and pyright say of programs that call gpukern: the documents' examples, and a call of every keyword."""
+"""mypy and pyright on programs that call gpukern: the documents' examples, and a call of every keyword."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What --strict adds to pyproject.toml's own settings; not on the command line, so that `make lint`'s cache serves.
 STRICT = "# mypy: disallow-untyped-calls, disallow-any-generics, warn-unused-ignores\n"
-# What the examples of a document say of themselves in words.
+# What a document's text promises of its examples.
 GIVEN = {
     "docs/model.md": "import torch, gpukern\n\na, b, x = torch.ones(8, 8), torch.ones(8, 8), torch.ones(8)\n",
 }
@@ -153,7 +153,7 @@ def pyright(folder: Path) -> subprocess.CompletedProcess[str]:
     }
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--level", "error"]
-    # The wheel's own node and pyright, asking no server for a newer one.
+    # The wheel's own node and pyright, without looking for a newer one.
     env = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     return subprocess.run([*command, "-p", str(folder)], capture_output=True, text=True, cwd=ROOT, env=env)
 

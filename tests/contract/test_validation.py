@@ -1,4 +1,4 @@
-"""docs/validation.md is what the recorded facts say, and recording keeps the facts apart."""
+"""docs/validation.md is made from the recorded facts, and recording keeps the facts apart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RUN = {
 
 
 def test_the_document_is_what_the_facts_say() -> None:
-    """Write it anew with `python -m tests.validation`."""
+    """Write it again with `python -m tests.validation`."""
     assert validation.document() == validation.DOCUMENT.read_text(), "run: python -m tests.validation"
 
 
@@ -99,8 +99,8 @@ def test_only_a_green_and_whole_session_is_recorded(tmp_path: Path) -> None:
     ran.item = ITEM
     for configuration in record.configurations():
         ran.note("configurations", configuration, "fifo 1, 32 lanes")
-    said = record.write_modelled(True, ran, path)
-    assert "nothing ran of" in said and not path.exists()
+    message = record.write_modelled(True, ran, path)
+    assert "nothing ran of" in message and not path.exists()
     for family in record.families():
         ran.note("families", family, "pct 3, 64 lanes")
     assert "a test failed" in record.write_modelled(False, ran, path) and not path.exists()

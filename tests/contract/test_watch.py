@@ -1,7 +1,7 @@
-"""The watchdog of `make gpu-check`, tried on child processes that hang, crash, say too much and stop in mid-line.
+"""The watchdog of `make gpu-check`, tried on child processes that hang, crash, print too much and stop in mid-line.
 
-Nothing here waits for a time to pass: the watchdog's clock is the test's own, and moves when the child has come to
-where it is to hang.
+Nothing here waits for time to pass: the watchdog's clock is the test's own, and moves when the child has reached the
+line where it hangs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def watched(folder: Path, program: str, patience: float = 10, **more: object) ->
 
 
 def stopped() -> float:
-    """A clock by which no patience ends."""
+    """A clock that never reaches a time limit."""
     return 0.0
 
 
@@ -49,7 +49,7 @@ def jumps(when: Callable[[], bool]) -> Callable[[], float]:
     return clock
 
 
-def said(folder: Path) -> str:
+def printed(folder: Path) -> str:
     return (folder / "01-step.log").read_text()
 
 
@@ -103,8 +103,8 @@ def test_what_hangs_is_ended_and_named_with_all_that_it_started(
     assert ending.record == "gpukern: block (3,0,0): mbarrier_wait_parity"
     with (tmp_path / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # comes when the child's child has gone
-    assert said(tmp_path).startswith("case 7 right\nhalf a li")
-    assert "in stands_here" in said(tmp_path)  # where it was
+    assert printed(tmp_path).startswith("case 7 right\nhalf a li")
+    assert "in stands_here" in printed(tmp_path)  # where it was
     assert "half a li" in capsys.readouterr().out
 
 
@@ -143,7 +143,7 @@ def test_what_moves_slowly_is_left_alone(tmp_path: Path) -> None:
             (tmp_path / f"go{seen}").touch()
 
     assert watched(tmp_path, program, clock=lambda: now, sleep=sleep).status == RIGHT
-    assert now == 45 and said(tmp_path).startswith("0\n1\n2\n3\n4\n")
+    assert now == 45 and printed(tmp_path).startswith("0\n1\n2\n3\n4\n")
 
 
 def test_without_patience_nothing_is_ended(tmp_path: Path) -> None:
@@ -162,8 +162,8 @@ def test_without_patience_nothing_is_ended(tmp_path: Path) -> None:
 def test_more_than_a_pipe_holds_arrives_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program = "import sys; sys.stdout.write('x' * 4_000_000 + 'end'); sys.stderr.write('and this')"
     assert watched(tmp_path, program, clock=stopped).status == RIGHT
-    assert said(tmp_path).count("x") == 4_000_000 == capsys.readouterr().out.count("x")
-    assert "and this" in said(tmp_path) and said(tmp_path).endswith("==== verdict: over\n")
+    assert printed(tmp_path).count("x") == 4_000_000 == capsys.readouterr().out.count("x")
+    assert "and this" in printed(tmp_path) and printed(tmp_path).endswith("==== verdict: over\n")
 
 
 def test_a_record_is_wrong_whatever_the_command_says(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def broadcast_calls() -> Iterator[tuple[str, Tensor, list[Tensor]]]:
             yield "", torch.zeros(SHAPE), [other, small]
 
 
-def said(path: str, out: Tensor, inputs: list[Tensor], place: tuple[int, int, int] = ADD, alpha: float = 1) -> str:
+def wrong(path: str, out: Tensor, inputs: list[Tensor], place: tuple[int, int, int] = ADD, alpha: float = 1) -> str:
     try:
         got = machine.elementwise(place, out, inputs, [alpha], schedule=PLAN, aligned=True)
     except (machine.ModelError, AssertionError) as words:
@@ -75,12 +75,12 @@ def test_operands_that_lie_far_apart() -> None:
             got = machine.elementwise(ADD, out, inputs, [alpha], schedule=PLAN, slice_limit=limit)
             expects = inputs[0].contiguous().double() + alpha * inputs[1].contiguous().double()
             assert torch.equal(got.double(), expects), (path, alpha)
-        assert not said(path, out, inputs)
+        assert not wrong(path, out, inputs)
 
 
 def test_operands_that_are_broadcast() -> None:
     for call in broadcast_calls():
-        assert not said(*call)
+        assert not wrong(*call)
 
 
 PLAN_H, KERNEL, ROWS = "elementwise/plan.h", "elementwise/kernel.cuh", "elementwise/rows.cuh"
@@ -113,11 +113,11 @@ def switched() -> ctypes.CDLL:
 
 
 def found(number: int, switched: ctypes.CDLL) -> str:
-    """What is said first of any call; the library's one op is the first of its family."""
+    """The arguments that begin every call; the library's one op is the first of its family."""
     with running(switched, number):
         for path, out, inputs in itertools.chain(far_calls(), broadcast_calls()):
             for alpha in (1, 2):
-                if words := said(path, out, inputs, (0, 0, 0), alpha):
+                if words := wrong(path, out, inputs, (0, 0, 0), alpha):
                     return words
     return ""
 

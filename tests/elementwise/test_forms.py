@@ -128,7 +128,7 @@ def test_fuzz_shapes_strides_types(case: Case, data: st.DataObject) -> None:
 def test_out(case: Case) -> None:
     """Right size kept, empty resized in silence, wrong size resized with torch's warning, dtype cast or refused.
 
-    Whether a dtype is cast or refused, and in which words, is torch's choice op by op.
+    Whether a dtype is cast or refused, and with which message, is torch's choice op by op.
     """
     inputs = case.smooth_inputs((3, 4), torch.float32)
     expected = case.ours(*inputs)

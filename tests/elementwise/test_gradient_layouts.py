@@ -37,7 +37,7 @@ def operands(draw: st.DrawFn, case: Case, dtype: torch.dtype) -> list[Tensor]:
 @settings(max_examples=10)
 @given(data=st.data())
 def test_gradients_of_any_layout(case: Case, data: st.DataObject) -> None:
-    """Reverse and forward mode against torch's float64 gradient of dense copies of the operands, expanded by hand."""
+    """Reverse and forward mode against torch's float64 gradient of dense copies of the operands, expanded here."""
     dtype = data.draw(st.sampled_from((torch.float64, torch.float32)))
     inputs = data.draw(operands(case, dtype))
     active = [k for k, t in enumerate(inputs) if t.is_floating_point()]

@@ -159,11 +159,11 @@ def overwritten(function: Callable[..., Tensor], tensors: list[Tensor], which: i
 
 @pytest.mark.parametrize("case", FIRST, ids=ids(FIRST))
 def test_overwritten_saved_tensor_raises_as_in_torch(case: Case) -> None:
-    """Torch's words, or the gradient of what was there; one that is silently wrong never comes out.
+    """Torch's error, or the gradient at the old values; never a gradient that is silently wrong.
 
-    We raise where torch does, but where the gradient does not need what torch keeps: the result of pow, which we
-    compute again, that of tanh and its like, which has no digits left in saturation, and the operands of a rounded
-    division, whose gradient is zero.
+    We raise where torch does, except where our gradient does not need the tensor that torch saves: the result of pow,
+    which we compute again; that of tanh and its like, which has no digits left in saturation; and the operands of a
+    rounded division, whose gradient is zero.
     """
     inputs = case.smooth_inputs((4,))
     undisturbed = overwritten(case.ours, inputs, None)
@@ -186,7 +186,7 @@ def test_overwritten_saved_tensor_raises_as_in_torch(case: Case) -> None:
     "case", [c for c in FIRST if not c.has_condition], ids=ids([c for c in FIRST if not c.has_condition])
 )
 def test_in_place_gradient(case: Case) -> None:
-    """The in-place form in the middle of a graph; a leaf that requires grad is refused in torch's words."""
+    """The in-place form in the middle of a graph; a leaf that requires grad is refused with torch's error."""
     inputs = case.smooth_inputs((3, 4))
     results = []
     for in_place in (True, False):

@@ -101,8 +101,8 @@ def test_integers(case: Case, dtype: torch.dtype) -> None:
         for divisor in (0, -1) if info.min else (0,):
             try:
                 got = run(case, [x, torch.full_like(x, divisor)], like=x)
-            except RuntimeError as said:  # this test replayed on a CPU, which has torch's check
-                assert divisor == 0 and str(said) == "ZeroDivisionError", said
+            except RuntimeError as error:  # this test replayed on a CPU, which has torch's check
+                assert divisor == 0 and str(error) == "ZeroDivisionError", error
                 continue
             assert torch.equal(got, torch.zeros_like(x) if divisor == 0 else gpukern.neg(x)), (case.id, divisor)
     if case.inputs > 1 and dtype != torch.bool:
@@ -176,14 +176,15 @@ def test_broadcasting(case: Case) -> None:
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
 def test_tiles_under_every_schedule(schedule: tuple[str, int]) -> None:
-    """The one path whose threads share memory: one, two and three operands turned, ragged tiles, other dimensions."""
+    """The one path whose threads share memory: one to three transposed operands, ragged tiles, other dimensions."""
     swiglu, addcmul, silu = (next(c for c in FIRST if c.id == name) for name in ("swiglu", "addcmul", "silu"))
-    for case, turned in ((silu, 1), (swiglu, 1), (swiglu, 2), (addcmul, 3)):
+    for case, transposed in ((silu, 1), (swiglu, 1), (swiglu, 2), (addcmul, 3)):
         for shape, dtype in itertools.product(
             [(33, 70), (64, 32), (3, 40, 50)], (torch.float32, torch.float16, torch.float64)
         ):
             tensors = [
-                strategies.laid_out(shape, dtype, "transposed" if k < turned else "dense") for k in range(case.inputs)
+                strategies.laid_out(shape, dtype, "transposed" if k < transposed else "dense")
+                for k in range(case.inputs)
             ]
             like = torch.empty(shape, dtype=dtype)
             for wave in (32, 64):

@@ -1,7 +1,7 @@
 """Integers and numbers: an absent bound, what a type does not hold, the edges of division and power, narrowing.
 
-Every call is held against torch's: result, or exception and the first line of its message. They run in processes of
-their own, since what is feared is also a signal (torch's own integer division dies of -2^31 / -1, and is not asked).
+Every call is compared with torch's: result, or exception and the first line of its message. The calls run in other
+processes, because a fault may be a signal (torch's integer division crashes on -2^31 / -1, which is not compared).
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ def test_compiled_calls_have_the_kernels_dtype() -> None:
 
 
 def wrapped(value: int, dtype: torch.dtype) -> int:
-    """Two's complement, as docs/numerics.md says of integers."""
+    """Two's complement, as docs/numerics.md promises for integers."""
     info = torch.iinfo(dtype)
     return (value - info.min) % (info.max - info.min + 1) + info.min
 
@@ -345,7 +345,7 @@ def test_integer_division(form: str, mode: str) -> None:
 @pytest.mark.parametrize("mode", ["trunc", "floor"])
 @pytest.mark.parametrize("form", DIVISIONS)
 def test_division_by_zero_is_torchs_error(form: str, mode: str) -> None:
-    """A divisor of 0 anywhere: torch's words, before anything is written; none where nothing is divided."""
+    """A divisor of 0 anywhere: torch's error, before anything is written; none if nothing is divided."""
     for dtype in ulps.INTEGERS:
         x, y = torch.tensor([5, 6, 7], dtype=dtype), torch.tensor([1, 2, 0], dtype=dtype)
         bad = [partial(DIVISIONS[form], x, y, mode), partial(DIVISIONS[form], x, 0, mode)]

@@ -82,13 +82,13 @@ def test_a_condition_may_be_bool_beside_any_type() -> None:
 
 
 def test_a_transposed_operand_is_turned_in_tiles() -> None:
-    out, x, turned = block(100, 70), block(100, 70), block(70, 100).t()
-    p = machine.plan(out, [x, turned])
+    out, x, transposed = block(100, 70), block(100, 70), block(70, 100).t()
+    p = machine.plan(out, [x, transposed])
     assert p.path == "tile" and p.across == (False, False, True) and p.blocks == 4 * 3
-    assert machine.plan(out, [turned]).path == "tile"
+    assert machine.plan(out, [transposed]).path == "tile"
     batch = block(5, 100, 70).permute(0, 2, 1)
     assert machine.plan(block(5, 70, 100), [batch]).blocks == 5 * 4 * 3
-    assert machine.plan(block(4, 70), [block(70, 4).t()]).path == "strided"  # too thin to gain
+    assert machine.plan(block(4, 70), [block(70, 4).t()]).path == "strided"  # too narrow to gain
 
 
 def test_anything_else_is_strided() -> None:

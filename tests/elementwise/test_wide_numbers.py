@@ -216,7 +216,7 @@ def test_gradients_with_numbers_beyond_int64() -> None:
 
 
 def is_alike(got: outcomes.Outcome, eager: outcomes.Outcome) -> bool:
-    """The same, or the same refusal; what a tracer says of one from a fake tensor begins with words of its own."""
+    """The same, or the same refusal; a tracer's message for a fake tensor has a beginning of its own."""
     if len(got) != 2 or len(eager) != 2:
         return got == eager
     return eager[1] in got[1] or got == ("TorchRuntimeError", "RuntimeError when making fake tensor call")

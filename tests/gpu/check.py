@@ -1,18 +1,18 @@
-"""`make gpu-check`: everything that a GPU can say about this tree, in one command, `python -m tests.gpu.check`.
+"""`make gpu-check`: everything that a GPU can test in this tree, in one command, `python -m tests.gpu.check`.
 
-In this order, ending at the first step that is not right:
+In this order, ending at the first step that fails:
 
-    bounded     a build whose waits end, and say who waited for what (csrc/platform/waits.h)
-    words       each word of device code alone, in that form
+    bounded     a build whose waits end with a report of who waited for what (csrc/platform/waits.h)
+    words       each primitive of device code alone, in that build
     launches    the nine riskiest launches, in that build, each in a process of its own (tests/gpu/launches.py)
     build       the extension as it is shipped
     replay, tests, sanitizers, benchmark
 
 Each step runs under a watchdog (watch.py) that ends it when nothing moves for a while (GPUKERN_GPU_PATIENCE times the
-step's own, by default 1), says in which case it hung and what the device left of it, and goes on to report; of words
-and launches the cases behind one that hung or crashed are tried too, as long as the device still answers.  What a step
-said lies in build/gpu-check/<time>/<number>-<step>.log, with its verdict as the last line, before the next step begins;
-verdicts.json beside them has all verdicts so far.  A table is printed last, and the facts of a green run go to
+step's own, by default 1), reports the case that hung and the device's record of it, and goes on; of words and launches
+the cases after one that hung or crashed are tried too, as long as the device still answers.  A step's output is in
+build/gpu-check/<time>/<number>-<step>.log, with its verdict as the last line, before the next step begins;
+verdicts.json beside it has all verdicts so far.  A table is printed last, and the facts of a green run go to
 benchmarks/results/<device>/, from which docs/validation.md is made.
 
 Exit status: 0 all right, 1 something wrong, hung or crashed, 2 no GPU (in one line, with the list of what would run),
@@ -90,7 +90,7 @@ def pytest_step(*words: str) -> tuple[str, ...]:
 
 
 def steps(word: str = "") -> list[Step]:
-    """What is run, in order; `word` is the target of the device that is here, "" where there is none."""
+    """The steps, in order; `word` is the target of the present device, "" if there is none."""
     build = {"PYTORCH_ROCM_ARCH": word, "GPUKERN_BUILD": "hip"} if word.startswith("gfx") else {"GPUKERN_BUILD": "cuda"}
     facts = {"GPUKERN_GPU_FACTS": "{facts}"}
     hopper = "" if word in ("", "sm_90") else f"its waits and launches are Hopper's, and this is {word}"
@@ -123,8 +123,8 @@ def leaves_facts(step: Step) -> bool:
 
 
 def environment_of(step: Step, facts: Path) -> dict[str, str]:
-    """The user's own, without what would make this run another one.  Python writes what it says at once, and where it
-    was when a signal ends it."""
+    """The user's environment, without variables that would change what runs.  Python flushes its output at once, and
+    prints a traceback when a signal ends it."""
     other = ("TORCH_CUDA_ARCH_LIST", "GPUKERN_FORCE", "GPUKERN_RECORD", "GPUKERN_GPU_DEVICE", "PYTEST_ADDOPTS",
              "GPUKERN_BOUNDED_WAITS", "GPUKERN_PACKAGE", "GPUKERN_GPU_SKIP")  # fmt: skip
     own = {name: value for name, value in os.environ.items() if name not in other}
@@ -187,7 +187,7 @@ def status_of(bad: list[tuple[str, Ending]]) -> str:
 
 
 def run(todo: list[Step], execute: Execute, folder: Path, logs: Path) -> list[Outcome]:
-    """Every step until one goes wrong; the rest stay "not run".  What each said is whole before the next begins."""
+    """Every step until one goes wrong; the rest stay "not run".  The log of each is complete before the next begins."""
     outcomes = [Outcome(step) for step in todo]
     for number, outcome in enumerate(outcomes, 1):
         step, facts = outcome.step, folder / f"{outcome.step.name}.json"
@@ -220,7 +220,7 @@ def verdicts(outcomes: list[Outcome]) -> dict[str, Any]:
     }
 
 
-# ---- what is said ----------------------------------------------------------------------------------------------------
+# ---- the output ----------------------------------------------------------------------------------------------------
 
 
 def remark(outcome: Outcome) -> str:

@@ -1,4 +1,4 @@
-"""The device that is checked: what a result must say of it, and which configurations run there."""
+"""The device that is checked: its facts for results, and which configurations run there."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def why_none() -> str:
 
 @cache
 def target() -> str:
-    """The compiler's word of the current device: sm_90, gfx942."""
+    """The compiler's target of the current device: sm_90, gfx942."""
     facts = torch.cuda.get_device_properties(torch.cuda.current_device())
     if torch.version.hip:
         return str(facts.gcnArchName).split(":")[0]
@@ -60,14 +60,14 @@ def takes_float8(configuration: Any) -> bool:
 
 
 def how(configuration: Any, dtype: Any) -> dict[str, Any]:
-    """What a call must ask for so that a configuration of float32 can be forced."""
+    """The precision that a call needs so that a configuration of float32 can be forced."""
     if str(dtype) != "torch.float32" or "strict" in configuration.precisions:
         return {}
     return {"precision": "bf16x6" if configuration.adds_terms else "tf32"}
 
 
 def lined(configuration: Any, m: int, n: int, k: int) -> tuple[int, int, int]:
-    """The shape, or for Hopper's configurations one whose thin side is thin and whose lines TMA brings without a
+    """The shape, or for Hopper's configurations one that is skinny if they are and whose lines TMA loads without a
     copy."""
     if not configuration.tma:
         return m, n, k
@@ -76,8 +76,8 @@ def lined(configuration: Any, m: int, n: int, k: int) -> tuple[int, int, int]:
 
 
 def serves(configuration: Any, op: str, *args: Any, **options: Any) -> bool:
-    """Whether a configuration can be forced for a call: Hopper's thin ones take some layouts, every other what has its
-    type."""
+    """Whether a configuration can be forced for a call: Hopper's skinny ones take some layouts; all others take every
+    layout of their type."""
     import gpukern
 
     if not configuration.tma:
@@ -99,7 +99,7 @@ def others() -> list[str]:
 
 
 def _smi(*fields: str) -> list[str]:
-    """What the driver says of the current device, by its id: its own order of devices is not torch's."""
+    """The driver's facts of the current device, by its id: its own order of devices is not torch's."""
     identity = str(getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "uuid", ""))
     chosen = [f"--id=GPU-{identity}"] if identity else []
     text = output_of("nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader", *chosen)
@@ -115,7 +115,7 @@ def driver() -> str:
 
 
 def clocks() -> dict[str, str]:
-    """Clocks, power and temperature at this moment; asked under load they say what a figure was measured at."""
+    """Clocks, power and temperature at this moment; queried under load they show what a figure was measured at."""
     if torch.version.hip:
         text = output_of("rocm-smi", "--showclocks")
         found = re.findall(r"(sclk|mclk) clock level.*?\((\d+Mhz)\)", text)
@@ -125,7 +125,7 @@ def clocks() -> dict[str, str]:
 
 
 def describe() -> dict[str, Any]:
-    """What every result says: device, target, driver, runtime, torch."""
+    """What every result has: device, target, driver, runtime, torch."""
     facts = torch.cuda.get_device_properties(torch.cuda.current_device())
     return {
         "device": facts.name,

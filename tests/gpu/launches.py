@@ -1,9 +1,9 @@
 """The nine launches that a first card should see before any other: `python -m tests.gpu.launches [NAME ..]`.
 
-Ordered so that each adds one thing that no earlier one had, and so the first that goes wrong says what is wrong.  Every
-word of device code alone comes before them (tests/gpu/words.py).  All operands are whole numbers, so results are exact.
-`make gpu-check` runs each in a process of its own, in the build whose waits end (GPUKERN_BOUNDED_WAITS) and under a
-watchdog; docs/validation.md is written from this table.
+Ordered so that each adds one thing that no earlier one had, so the first that fails shows what is wrong.  Each
+primitive of device code alone runs before them (tests/gpu/words.py).  All operands are whole numbers, so results are
+exact.  `make gpu-check` runs each in a process of its own, in the build whose waits end (GPUKERN_BOUNDED_WAITS) and
+under a watchdog; docs/validation.md is written from this table.
 
 GPUKERN_PACKAGE names a folder to take gpukern from, instead of the tree.
 """
@@ -28,7 +28,7 @@ SPAN = 64  # k of a stage of 16 bits; of 8 bits 128
 
 @dataclass(frozen=True)
 class Launch:
-    """m, n, k: of a device with so many processors.  turned: B lies along k, which every configuration takes."""
+    """m, n, k: of a device with so many processors.  b lies along k, which every configuration takes."""
 
     name: str
     configuration: str
@@ -49,12 +49,12 @@ LAUNCHES = (
            "the driver takes the maps; the box, the swizzle, the descriptors and the fragments of D mean to the device "
            "what they mean to the model, and registers change hands (setmaxnreg)"),
     Launch("ring", "wgmma/p64x64", lambda sms: (64, 64, 33 * SPAN), "a ring that wraps, three times",
-           "parities, stages given back and filled again: the first wait that can go on for ever"),
+           "parities, stages released and filled again: the first wait that can go on for ever"),
     Launch("second-tile", "wgmma/w128x256", lambda sms: (128, 256 * (sms + sms // 2), 6 * SPAN),
            "blocks that come back for a second tile",
            "both warpgroups at one tile; the ring goes on across tiles while D leaves by TMA from a box that is filled "
            "again"),
-    Launch("turns", "wgmma/p128x128", lambda sms: (128, 3 * 128 * sms, 7 * SPAN), "warpgroups in turns",
+    Launch("turns", "wgmma/p128x128", lambda sms: (128, 3 * 128 * sms, 7 * SPAN), "warpgroups alternate",
            "named barriers that one side only arrives at (bar.arrive): an order of arrivals that the model allows and "
            "a device does not would stop both"),
     Launch("pair", "wgmma/w128x256", lambda sms: (256, 256 * (sms // 2), 9 * SPAN), "clusters of two, multicast",
@@ -65,8 +65,8 @@ LAUNCHES = (
            "the cluster's barrier in ranges.cuh, to which threads without sums come too, so that none is counted which "
            "has ended; and reads of the shared memory of a block that must not have ended",
            splits=4, cluster=4),
-    Launch("promotion", "wgmma/q256x128", lambda sms: (256, 128, 5 * 128), "two sets of sums, formats of 8 bits",
-           "the most registers (232 a thread), sums made anew each stage while the other warpgroup multiplies",
+    Launch("promotion", "wgmma/q256x128", lambda sms: (256, 128, 5 * 128), "two sets of accumulators, 8-bit formats",
+           "the most registers (232 a thread), new accumulators each stage while the other warpgroup multiplies",
            kind="float8"),
     Launch("dependent", "wgmma/p64x64", lambda sms: (256, 256, 4 * SPAN), "programmatic dependent launch",
            "each reads what the one before wrote: a load before griddepcontrol.wait is a wrong number now and then, "
@@ -94,7 +94,7 @@ def operands(launch: Launch, sms: int) -> tuple[Tensor, Tensor]:
 
 
 def permutation(n: int) -> Tensor:
-    """A matrix that turns columns around: what it multiplies stays exact."""
+    """A matrix that reverses the order of columns: products with it are exact."""
     return torch.eye(n, dtype=torch.bfloat16).flip(1)
 
 
@@ -120,7 +120,7 @@ def try_on_device(launch: Launch) -> str:
     a, b = operands(launch, sms)
     want = expected(a, b)
     there = a.cuda(), b.t().contiguous().cuda().t()
-    turn, turned = permutation(want.shape[1]).cuda(), want.flip(1)
+    turn, flipped = permutation(want.shape[1]).cuda(), want.flip(1)
     torch.cuda.synchronize()
     with gpukern.force(f"{launch.configuration}*{launch.splits}"):
         if launch.kind == "float8":
@@ -129,9 +129,9 @@ def try_on_device(launch: Launch) -> str:
         elif launch.kind == "chain":
             for number in range(200):
                 got = gpukern.mm(gpukern.mm(*there), turn)
-                if number % 20 == 19 and (text := wrong(got, turned)):
+                if number % 20 == 19 and (text := wrong(got, flipped)):
                     return f"pair {number}: {text}"
-            want = turned
+            want = flipped
         elif launch.kind == "graph":
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
@@ -140,9 +140,9 @@ def try_on_device(launch: Launch) -> str:
                 got.zero_()
                 graph.replay()
                 torch.cuda.synchronize()
-                if text := wrong(got, turned):
+                if text := wrong(got, flipped):
                     return text
-            want = turned
+            want = flipped
         else:
             got = gpukern.mm(*there)
         torch.cuda.synchronize()
@@ -161,7 +161,7 @@ def main(names: list[str], attempt: Callable[[Launch], str] = try_on_device) -> 
         progress.begins(launch.name)
         try:
             text = attempt(launch)
-        except RuntimeError as error:  # behind a trap the runtime has this to say of whatever is asked
+        except RuntimeError as error:  # after a trap every call of the runtime returns this error
             text = f"{type(error).__name__}: {str(error).splitlines()[0]}"
         print(f"{launch.name:12} {'WRONG: ' + text if text else 'right'}", flush=True)
         bad += bool(text)

@@ -1,8 +1,8 @@
-"""What runs now, for whoever watches from outside: a line in the file that GPUKERN_GPU_PROGRESS names, written before a
+"""The running case, for a watchdog: a line in the file that GPUKERN_GPU_PROGRESS names, written before a
 case begins and on the disk when it does, because the case may take the process or the machine with it.
 
-As a pytest plugin (`-p tests.gpu.progress`) a test is a case.  Under a watchdog SIGUSR1 prints where each thread is,
-which it asks for before it ends a process.
+As a pytest plugin (`-p tests.gpu.progress`) a test is a case.  Under a watchdog SIGUSR1 prints where each thread is;
+the watchdog sends it before it ends a process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if os.environ.get("GPUKERN_GPU_PROGRESS"):
 
 
 def begins(case: str) -> None:
-    """Nothing where nobody watches."""
+    """Does nothing without a watchdog."""
     path = os.environ.get("GPUKERN_GPU_PROGRESS")
     if not path:
         return

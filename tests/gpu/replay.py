@@ -1,8 +1,8 @@
 """The machine model's test vectors on a real device: a pytest plugin, `pytest -p tests.gpu.replay <tests of kernels>`.
 
 It puts the public functions on GPU tensors in the place of the model's launches, so the same cases, with the same
-layouts, alignments and poison, are held against the same oracle: does the model tell the truth?  A product runs under
-`gpukern.force(configuration)`.  A schedule, or a limit on a launch, is the model's own; such a case is a rerun here.
+layouts, alignments and poison, are compared with the same oracle: does the model agree with the device?  A product runs
+under `gpukern.force(configuration)`.  A schedule, or a limit on a launch, is the model's own; such a case is repeated.
 
 GPUKERN_GPU_FACTS names a file for what ran; GPUKERN_GPU_DEVICE=cpu replays the calls on CPU tensors, which tries this
 file where there is no GPU: products are then ATen's and no configuration is forced.
@@ -217,7 +217,7 @@ def tf32_allowed(configuration: str) -> Iterator[None]:
 
 
 def report() -> dict[str, int]:
-    """A device counts nothing inside a kernel; callers ask whether something ran since they last asked."""
+    """A device counts nothing inside a kernel; callers only test whether something ran since the last call."""
     global launches
     ran, launches = launches, 0
     return dict.fromkeys(("blocks", "threads", "barriers", "collectives", "switches"), ran)
@@ -254,7 +254,7 @@ def left_to_devices(item: pytest.Item) -> bool:
     )
 
 
-# What only the model counts, and ends of other ops than the replayed ones (test_fused.py has them).
+# What only the model counts, and epilogues of ops that are not replayed (test_fused.py has them).
 ONLY_MODELLED = (
     "test_no_access_to_shared_memory",
     "test_tiles_keep_off_each_others_banks",
@@ -268,7 +268,7 @@ def configuration_of(item: pytest.Item) -> Any:
 
 
 def some_of_each_test(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Of each test and configuration every eighth case: on a CPU they say that the test can be replayed, and ATen's
+    """Of each test and configuration every eighth case: on a CPU they show that the test can be replayed, and ATen's
     product is the same whatever the configuration."""
     seen: Counter[tuple[str, str | None]] = Counter()
     kept = []

@@ -20,8 +20,8 @@ from tests.platform import record
 ROOT = Path(__file__).resolve().parents[2]
 PLANTED = Path(__file__).with_name("faults") / "planted.cu"
 TOOLS = ("memcheck", "racecheck", "synccheck", "initcheck")
-FOUND = 99  # the exit status that the sanitizer is asked for where it finds something
-# torch asks the runtime questions whose answer is an error, which is no fault of a kernel.
+FOUND = 99  # the exit status that the sanitizer is to have if it finds something
+# torch makes queries of the runtime that return an error, which is no fault of a kernel.
 OPTIONS = {"memcheck": ["--report-api-errors", "no"]}
 
 
@@ -41,15 +41,15 @@ def under(sanitizer: str, tool: str, command: list[str]) -> subprocess.Completed
     environment = {**os.environ, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
     options = ["--tool", tool, "--error-exitcode", str(FOUND), "--kernel-name", "kns=gpukern"]
     whole = [sanitizer, *options, *OPTIONS.get(tool, []), *command]
-    said = []
+    printed = []
     # Handed on line by line: what a tool found before it hung is not to be lost with it.
     with subprocess.Popen(whole, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace") as process:  # fmt: skip
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)
-            said.append(line)
-    return subprocess.CompletedProcess(whole, process.returncode, "".join(said))
+            printed.append(line)
+    return subprocess.CompletedProcess(whole, process.returncode, "".join(printed))
 
 
 def compile_planted(folder: Path) -> tuple[str, str]:
@@ -90,7 +90,7 @@ def check(tool: str, sanitizer: str, planted: str) -> tuple[str, str]:
 
 
 def all_tools() -> dict[str, tuple[str, str]]:
-    """What each tool says; a finding ends it."""
+    """The report of each tool; it stops at the first finding."""
     import torch
 
     if torch.version.hip:

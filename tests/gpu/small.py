@@ -74,9 +74,9 @@ def scaled_runs(configuration: gpukern.selection.Configuration) -> int:
             a, b, bias = float8.whole(first, m, k), float8.whole(second, k, n), torch.randint(-3, 4, (n,)).float()
             one, two = float8.scales(kind, m, n, k)
             expected = float8.exact(a, b, one, two) + bias.double()
-            for turned in (b, b.t().contiguous().t()):
+            for operand in (b, b.t().contiguous().t()):
                 for out in (torch.float32, first):
-                    left, right, *scales, addend = (there(t) for t in (a, turned, one, two, bias))
+                    left, right, *scales, addend = (there(t) for t in (a, operand, one, two, bias))
                     got = gpukern.scaled_mm(left, right, scales[0], scales[1], addend, out_dtype=out).cpu()
                     rounded = expected.float().to(out).float()  # NaN or infinite where it is beyond 8 bits
                     assert torch.equal(got.float().nan_to_num(math.pi), rounded.nan_to_num(math.pi)), (

@@ -1,5 +1,5 @@
-"""Ends that torch has no op for, on the device: a derivative at S, sums of columns, scales of rows and columns; exact
-values."""
+"""Epilogues that torch has no op for, on the device: a derivative at S, sums of columns, scales of rows and columns;
+exact values."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def test_a_product_times_a_derivative(configuration: Any, dtype: torch.dtype) ->
         grad, weight, saved = (fills.integers(*s, k=4 * k, dtype=dtype).cuda() for s in ((m, k), (k, n), (m, n)))
         saved = saved.sign() * 2  # a power of two, so that the sum alone has to be exact
         product = grad.double() @ weight.double()
-        for turned, activation in itertools.product((False, True), ("square", "relu")):
-            given = by_columns(saved) if turned else saved
+        for transposed, activation in itertools.product((False, True), ("square", "relu")):
+            given = by_columns(saved) if transposed else saved
             weight = weight if device.serves(configuration, "mm", grad, weight) else by_columns(weight)
             slope = 2 * saved.double() if activation == "square" else (saved > 0).double()
             with gpukern.force(configuration.name):
                 got = gpukern.mm_activation_backward(
                     grad, weight, given, activation, **device.how(configuration, dtype)
                 )
-            assert torch.equal(got, (product * slope).to(dtype)), (activation, turned, m, n, k)
+            assert torch.equal(got, (product * slope).to(dtype)), (activation, transposed, m, n, k)
 
 
 @by_case

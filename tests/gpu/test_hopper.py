@@ -1,4 +1,4 @@
-"""Hopper's configurations on a device: tf32, int8, copies of what TMA does not bring, and float8 with its scales."""
+"""Hopper's configurations on a device: tf32, int8, copies of what TMA cannot load, and float8 with its scales."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_what_tma_does_not_bring_is_copied(configuration: Any, dtype: torch.dtyp
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_configurations_agree_to_the_last_bit(dtype: torch.dtype) -> None:
-    """What batch_invariant promises: a thin row multiplies the transposed product, a copy lies as TMA brings it."""
+    """What batch_invariant promises, also for a transposed product (skinny configurations) and for a copy."""
     a, b = fills.normal(64, 2056, dtype=dtype).cuda(), fills.normal(256, 2056, dtype=dtype).cuda().t()
     late = there(odd(a.cpu()[None])[0])
     results = []

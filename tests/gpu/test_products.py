@@ -92,7 +92,7 @@ def test_reruns_are_bitwise_equal(configuration: Any, dtype: torch.dtype) -> Non
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
 def test_what_selection_picks(dtype: torch.dtype) -> None:
-    """Thin, square and deep products, batches, an empty k; the configuration that explain names is the configuration
+    """Skinny, square and deep products, batches, an empty k; the configuration that explain names is the configuration
     that served."""
     for m, n, k in ((1, 1, 1), (16, 4096, 512), (4096, 16, 512), (1000, 1000, 1000), (64, 64, 9000), (129, 257, 65)):
         a, b = fills.normal(m, k, dtype=dtype).cuda(), fills.normal(k, n, dtype=dtype).cuda()

@@ -60,7 +60,7 @@ def test_two_streams_side_by_side() -> None:
 
 
 def test_tensors_of_every_device_whatever_device_is_current() -> None:
-    """With one GPU this asks only that the current device stays as it was."""
+    """With one GPU this tests only that the current device stays the same."""
     a, b = fills.normal(70, 50), fills.normal(50, 60)
     expected = gpukern.mm(a.cuda(0), b.cuda(0)).cpu(), gpukern.exp(a.cuda(0)).cpu()
     for where in range(torch.cuda.device_count()):

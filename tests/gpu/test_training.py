@@ -1,4 +1,4 @@
-"""What training asks of products, on the device: the pre-activation beside the result, and gradients of activations
+"""Training's products on the device: the pre-activation beside the result, and gradients of activations
 with those of biases; exact values."""
 
 from __future__ import annotations

@@ -23,13 +23,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RIGHT, WRONG, HUNG, CRASHED = "right", "WRONG", "HUNG", "CRASHED"
 GIVEN_UP = 86  # kHung in csrc/platform/waits_host.h: the process ended itself
-LOST = 87  # a command's own word for: the runtime gave an error, and answers no more in this process
+LOST = 87  # a command's status for: the runtime returned an error, and does not recover in this process
 
 
 @dataclass(frozen=True)
 class Ending:
-    """status: how a command ended.  words: exit status, signal or how long nothing moved.  last: the case that it said
-    last.  record: what device code left of a wait that was given up."""
+    """status: how a command ended.  words: exit status, signal or how long nothing moved.  last: the case that it named
+    last.  record: the device's record of a wait that ran out of time."""
 
     status: str
     words: str = ""
@@ -71,7 +71,7 @@ def ended(status: int) -> tuple[str, str]:
 
 
 def kill(process: subprocess.Popen[bytes], wait: float) -> str:
-    """Ends the command and what it started; says where it does not go, as one that the driver holds may."""
+    """Ends the command and what it started; reports a process that does not end, as one that the driver holds may."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     try:

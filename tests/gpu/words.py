@@ -1,9 +1,9 @@
-"""Every word of device code alone, on the device: `python -m tests.gpu.words [CASE ..]`.
+"""Each primitive of device code alone, on the device: `python -m tests.gpu.words [CASE ..]`.
 
-The conformance cases of tests/platform, whose data come from the vendors' manuals, compiled for the device that is here
-with waits that end.  Each case is said before it runs (progress.py), so that whoever watches knows which one hung.
-GPUKERN_GPU_SKIP: cases to leave out, a line each.  Exit status: 0 all right, 1 a wrong one, 87 the runtime gave an
-error, behind which it answers no more in this process.
+The conformance cases of tests/platform, whose data come from the vendors' manuals, compiled for the present device
+with waits that end.  Each case is named before it runs (progress.py), so that the watchdog knows which one hung.
+GPUKERN_GPU_SKIP: cases to leave out, a line each.  Exit status: 0 all right, 1 a wrong one, 87 the runtime returned
+an error and does not recover in this process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BUILT = ROOT / "build" / "gpu-check" / "libconformance.so"
 
 
 def compiled(target: str) -> ctypes.CDLL:
-    """The cases that a device of this target ("sm_90") has; RuntimeError with the compiler's words."""
+    """The cases that a device of this target ("sm_90") has; RuntimeError with the compiler's output."""
     number = target.removeprefix("sm_")
     word = "90a" if number == "90" else number
     sources = [s for s in SOURCES if word == "90a" or not Path(s).name.startswith("hopper")]
@@ -38,9 +38,9 @@ def compiled(target: str) -> ctypes.CDLL:
 
 
 def wrong(case: dict[str, Any], output: str) -> str:
-    """Nothing, or what is wrong with the words that a case left."""
+    """Nothing, or what is wrong with the output of a case."""
     if re.search("sm_89|sm_90", case["manual"]) and output == untouched(case):
-        return ""  # a word that this device is too old for
+        return ""  # a primitive that this device is too old for
     return "" if output == case["output"] else f"the words differ from the manual's ({case['manual']})"
 
 

@@ -45,9 +45,9 @@ class Product:
 
     @property
     def id(self) -> str:
-        said = "".join(f"-{key}={value}" for key, value in (self.kwargs | self.tail).items())
+        suffix = "".join(f"-{key}={value}" for key, value in (self.kwargs | self.tail).items())
         shapes = "_".join("x".join(map(str, s)) for s in self.shapes)
-        return f"{self.name}-{shapes}{'-residual' * self.residual}{said}"
+        return f"{self.name}-{shapes}{'-residual' * self.residual}{suffix}"
 
     def call(self, function: Function, *tensors: Tensor, **more: Any) -> Any:
         """gpukern's function of these tensors."""

@@ -71,7 +71,7 @@ REFERENCES: dict[str, Function] = {
     "div": lambda x, y, rounding_mode=None: torch.div(x, y, rounding_mode=rounding_mode),
 }
 
-# The same in torch's words, for gradients, dtypes and times.
+# The same by torch's functions, for gradients, dtypes and times.
 _TORCH_ACTIVATIONS: dict[str, Function] = {
     **ACTIVATIONS,
     "gelu": F.gelu,

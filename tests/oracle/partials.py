@@ -1,4 +1,4 @@
-"""Partial derivatives of the ops of several tensors, from their definitions; in mpmath or in float64, as `Words` says.
+"""Partial derivatives of the ops of several tensors, from their definitions; in mpmath or float64, as `Words` chooses.
 
 A composition needs the derivatives of its activation, which derivatives.py has.
 """

@@ -20,7 +20,7 @@ def filled(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
 
 def laid_out(shape: tuple[int, ...], dtype: torch.dtype, layout: str) -> Tensor:
-    """A tensor of that shape whose memory is as `layout` says."""
+    """A tensor of that shape with that layout."""
     if layout == "transposed" and len(shape) >= 2:
         return filled((*shape[:-2], shape[-1], shape[-2]), dtype).transpose(-1, -2)
     if layout == "sliced" and shape:
@@ -41,7 +41,7 @@ def laid_out(shape: tuple[int, ...], dtype: torch.dtype, layout: str) -> Tensor:
 
 
 def arranged(x: Tensor, layout: str) -> Tensor:
-    """A dense tensor's values in memory as `layout` says; "expanded" keeps the first along every even dimension."""
+    """A dense tensor's values in memory of that layout; "expanded" keeps the first along every even dimension."""
     if layout == "transposed" and x.dim() >= 2:
         return x.transpose(-1, -2).contiguous().transpose(-1, -2)
     if layout == "sliced" and x.dim():

@@ -4,7 +4,7 @@
 
 namespace gpukern::conformance {
 
-// input[0]: whether somebody comes.  One thread arrives at `full`; all others wait for it, round after round.
+// input[0]: whether a thread arrives.  One thread arrives at `full`; all others wait for it, round after round.
 GPUKERN_SM90A_CASE(mbarrier_of_a_ring, 1, 128, kBoxShared) {
   const uint32_t barrier = shared_address(shared_memory() + kBoxRoom);
   start_barrier(barrier, 1);

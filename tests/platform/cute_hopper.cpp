@@ -12,7 +12,7 @@
 
 namespace {
 
-// CuTe has no shared addresses on the host and says so on the standard output; what counts is a descriptor's other
+// CuTe has no shared addresses on the host and prints that; what counts is a descriptor's other
 // fields.
 std::FILE* tables;
 

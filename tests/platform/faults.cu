@@ -1,4 +1,4 @@
-// Kernels with one fault each, and a sound one, for the inspection (test_inspection.py): it must tell them apart.
+// Kernels with one fault each, and a sound one, for the inspection (test_inspection.py), which must distinguish them.
 #include "platform/gpu.h"
 
 namespace gpukern {
@@ -20,7 +20,7 @@ GPUKERN_KERNEL GPUKERN_BOUNDS(1024) spilled(volatile float* out, const volatile 
   for (int i = 0; i < 200; ++i) out[i * 1024 + threadIdx.x] = x[i] * x[(i + 100) % 200];
 }
 
-// Named as the elementwise kernels are, so that their promises are asked of these.
+// Named as the elementwise kernels are, so that their promises apply to these.
 namespace elementwise::common {
 namespace blend {
 struct Narrow;

@@ -20,7 +20,7 @@ INSTRUCTION_BYTES = 16
 
 @dataclass
 class Inspection:
-    """One vendor's code: kernels by target, and what the compiler said and took."""
+    """One vendor's code: kernels by target, and the compiler's output and seconds."""
 
     compiler: str
     kernels: dict[str, list[Kernel]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ def objects() -> list[Path]:
 
 
 def cpu_seconds(log: str) -> float:
-    """What the shell's `times` said last: the user and system seconds of its children."""
+    """The last output of the shell's `times`: the user and system seconds of its children."""
     found = re.findall(r"^(\d+)m([\d.]+)s (\d+)m([\d.]+)s$", log, re.M)
     return sum(60 * float(m) + float(s) for m, s in (found[-1][:2], found[-1][2:])) if found else 0.0
 

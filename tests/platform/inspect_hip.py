@@ -47,7 +47,7 @@ def jobs() -> list[Job]:
 
 
 def compile_for(tools: Hip, job: Job) -> tuple[str, float]:
-    """The compiler's words, and the CPU seconds it took."""
+    """The compiler's output, and its CPU seconds."""
     job.out.parent.mkdir(parents=True, exist_ok=True)
     device = [f"--offload-arch={job.target}", "--offload-device-only", "--no-gpu-bundle-output"]
     try:
@@ -160,10 +160,10 @@ def link_host(tools: Hip) -> Path:
         return out
 
     objects = parallel(host_object, sources.items())
-    # Against HIP 7, which must have every word that is used.
+    # Against HIP 7, which must have every name that is used.
     strict = ["-Wl,--no-undefined", "-Wl,--allow-shlib-undefined", f"{tools.rocm}/lib/libamdhip64.so"]
     run(tools.clang, "-shared", *objects, *strict, "-o", OUT / "libgpukern_hip7.so", cwd=ROOT)
-    # Against the library of this system, which can be loaded here; words that only HIP 7 has are bound when called.
+    # Against the library of this system, which can be loaded here; names that only HIP 7 has are bound when called.
     run(tools.clang, "-shared", *objects, "-Wl,-z,lazy", "-l:libamdhip64.so.5", "-o", linked, cwd=ROOT)
     return linked
 

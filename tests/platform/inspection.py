@@ -47,7 +47,7 @@ def in_ci() -> bool:
 
 
 def reachable(function: Callable[[], T]) -> T | None:
-    """None, and one line that says so, where a toolchain cannot be had; in CI (CI=true) that is an error."""
+    """None, and a line of warning, if a toolchain is missing; in CI (CI=true) that is an error."""
     try:
         return function()
     except Missing as error:
@@ -100,7 +100,7 @@ def differences(found: Inspection) -> list[str]:
 
 
 def other_compiler(found: Inspection) -> str:
-    """The sentence to say where the golden files are another compiler's; "" where they are this one's."""
+    """The warning that the golden files are another compiler's; "" if they are this one's."""
     for target in found.kernels:
         path = kernels.GOLDEN / f"{target}.txt"
         first = path.read_text().partition("\n")[0] if path.exists() else ""

@@ -1,6 +1,6 @@
-"""What the words of a CUDA device are: the assembly of their one instruction in PTX, operands by their names.
+"""The primitives of a CUDA device: the assembly of their one instruction in PTX, operands by their names.
 
-No GPU is needed to say that a word is the instruction that the manual has for it; only what the instruction does.
+A primitive can be compared with the manual's instruction without a GPU; only what the instruction does needs one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from gpukern.model import build
 
 ROOMS = ("platform", "platform/cuda", "primitives")
-# Whatever these say is no word: the headers are read without them.
+# These are no primitives: the headers are read without them.
 CUDA = ("cuda.h", "cuda_bf16.h", "cuda_fp16.h", "cuda_runtime.h")
 HIP = ("hip/hip_bf16.h", "hip/hip_fp16.h", "hip/hip_runtime.h")
 OTHERS = (*CUDA, *HIP, "cstdint", "cstdio", "cstring", "memory", "set", "string_view", "type_traits", "utility")
@@ -53,7 +53,7 @@ def _of_instructions(csrc: Path) -> list[Path]:
 
 
 def instructions(text: str) -> dict[str, list[Instruction]]:
-    """Of every word that has some; the overloads in their order, of wgmma by the struct."""
+    """Of every primitive that has some; the overloads in their order, of wgmma by the struct."""
     found: dict[str, list[Instruction]] = {}
     text = re.sub(r"\s+", " ", text)
     struct = ""
@@ -70,7 +70,7 @@ def instructions(text: str) -> dict[str, list[Instruction]]:
 
 
 def bodies(text: str) -> dict[str, str]:
-    """What the words that are a function of the compiler's say."""
+    """The bodies of the primitives that call a function of the compiler."""
     found = {}
     text = re.sub(r"\s+", " ", text)
     for head in HEAD.finditer(text):
@@ -127,5 +127,7 @@ def _instruction(text: str, volatile: bool) -> Instruction:
     template, outputs, inputs, clobbers = _sections(text.replace('"+" "', '"+'))
     words = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', template)).replace("\\n", " ")
     operands = [*_operands(outputs), *_operands(inputs)]
-    said = re.sub(r"%(\d+)", lambda m: dict(enumerate(operands)).get(int(m[1]), "nothing"), words.replace("%%", "$"))
-    return Instruction(re.sub(r"\s+", " ", said).strip(), volatile, '"memory"' in clobbers)
+    instruction = re.sub(
+        r"%(\d+)", lambda m: dict(enumerate(operands)).get(int(m[1]), "nothing"), words.replace("%%", "$")
+    )
+    return Instruction(re.sub(r"\s+", " ", instruction).strip(), volatile, '"memory"' in clobbers)

@@ -34,7 +34,7 @@ class Kernel:
     shared: int = 0  # static; what a launch adds is in `dynamic`
     threads: int = 0
     code_bytes: int = 0
-    arch: str = ""  # what the code object says it is for
+    arch: str = ""  # the target in the code object
     counts: Counter[str] = field(default_factory=Counter)
     early: list[str] = field(default_factory=list)  # what touches global memory ahead of griddepcontrol.wait
     entry: bool = True  # a kernel; else a function that kernels call
@@ -71,7 +71,7 @@ def room_of(name: str) -> str:
 def key_of(name: str) -> str:
     """`simt/s128x128 f16`, `elementwise/blend rows<Value,f32,4>`, or the name where it is neither."""
     named = re.search(r"gemm::(\w+)::\w+<gpukern::gemm::\1::(\w+), ([\w :]+(?:<\w+>)?) ?[,>]", name)
-    if named:  # a kernel that says its configuration
+    if named:  # a kernel with its configuration in its name
         return f"{named[1]}/{named[2]} {TYPES[named[3]]}"
     divided = re.search(r"divide_operands<gpukern::gemm::(\w+)::Here>", name)
     copied = re.search(r"gemm::(\w+)::pack_operands<([\w ]+)>", name)
@@ -100,7 +100,7 @@ def plan_constants() -> dict[str, int]:
 
 
 def launch_of(kernel: Kernel) -> tuple[int, int]:
-    """Threads of a block, and bytes of shared memory that a launch asks for at most."""
+    """Threads of a block, and the most bytes of shared memory that a launch requests."""
     product = re.match(r"(\w+)/(\w+) (\w+)", kernel.key)
     found = [c for c in gpukern.available(built=False) if product and c.name == f"{product[1]}/{product[2]}"]
     if found:

@@ -42,15 +42,14 @@ def load(library: str) -> ctypes.CDLL:
     """A library that is linked with the machine.
 
     One machine serves them all: a loader has room for its thread variables only a dozen times.  It is loaded first, so
-    that its own functions are what it calls, and as nobody else's, so that libraries with a machine of their own keep
-    theirs.
+    that it calls its own functions, and locally, so that libraries with a machine of their own keep theirs.
     """
     ctypes.CDLL(str(ROOT / MACHINE))
     return ctypes.CDLL(str(ROOT / library))
 
 
 def machine_rules() -> list[str]:
-    """Lines for ninja that make MACHINE: the machine and how it is told what to do."""
+    """Lines for ninja that make MACHINE: the machine and its settings."""
     lines = [f"builddir = {FOLDER.as_posix()}", "rule cc", "  command = $cmd", "  depfile = $out.d", "  deps = gcc"]
     lines.append(f"rule link\n  command = {build.compiler()} -shared $flags $in -o $out.new -ldl && mv $out.new $out")
     objects = []
@@ -77,11 +76,11 @@ def run_ninja(name: str, listing: Callable[[], str], targets: Sequence[str] = ()
 
 
 def sources_read(name: str, out: str) -> frozenset[str]:
-    """What the compiler read when it made that object, by what it told ninja."""
+    """The files that the compiler read for that object, from ninja's dependencies."""
     ninja = shutil.which("ninja", path=str(Path(sys.executable).parent)) or "ninja"
     command = [ninja, "-f", (FOLDER / f"{name}.ninja").as_posix(), "-t", "deps", out]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return frozenset(line.strip() for line in said.splitlines()[1:])
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return frozenset(line.strip() for line in output.splitlines()[1:])
 
 
 def machine_sources() -> Sequence[str]:

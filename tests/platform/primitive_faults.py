@@ -29,7 +29,7 @@ class Fault:
 
 
 WORD_FAULTS = [
-    # ---- what kernels say of maps, swizzles and descriptors
+    # ---- the kernels' maps, swizzles and descriptors
     Fault("a piece of 128 has two bits of three", MAP, "0x70", "0x60", "wgmma_k_k_128_none"),
     Fault("64 bytes are swizzled as 128", MAP, "0x30", "0x70", "wgmma_k_k_64_32"),
     Fault("32 bytes are swizzled as 64", MAP, "0x10", "0x30", "wgmma_k_k_32_64"),
@@ -75,7 +75,7 @@ WORD_FAULTS = [
         "wgmma_k_k_64_32",
     ),
     Fault("a step of half the bytes", MAP, "descriptor + (bytes >> 4)", "descriptor + (bytes >> 5)", MAPS),
-    # ---- what the driver is asked for
+    # ---- the arguments of the driver
     Fault("tf32 is not asked for", ENCODE, "f.to_tf32", "false", "tma_load_tf32"),
     Fault("strides twice as long", ENCODE, "stride[d] = f.stride[d];", "stride[d] = 2 * f.stride[d];", "tma_load_2d"),
     Fault("extents one too long", ENCODE, "extent[d] = f.extent[d];", "extent[d] = f.extent[d] + 1;", "tma_load_1d"),

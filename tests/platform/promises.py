@@ -74,7 +74,7 @@ def known_stack(name: str, backend: str) -> int:
     )
 
 
-# Scalar registers that clang keeps in lanes of a vector register (never in memory): it brings the 60 constants of a
+# Scalar registers that clang keeps in lanes of a vector register (never in memory): it loads the 60 constants of a
 # double erfc out of the loop over the elements.  (a kernel's name, the most): nothing else may have any.
 KNOWN_LANES = [(r"rows<.*\bGelu\b.*, double, 8>", 8)]
 
@@ -85,7 +85,7 @@ def known_lanes(name: str) -> int:
 
 @cache
 def places_of(pattern: str) -> set[Path]:
-    """Where `targets` files say what kernels of that pattern are compiled for: the folder, or sources of it."""
+    """The `targets` files for kernels of that pattern: the folder, or sources of it."""
     folder, _, rest = pattern.partition("/")
     room = next((r for r in ("csrc/gemm/arch", "csrc/gemm", "csrc") if (ROOT / r / folder / "targets").exists()), None)
     if room is None:
@@ -105,7 +105,7 @@ class Promise:
     unless: str = r"(?!)"
 
     def asked_of(self, target: str) -> bool:
-        """Whether what `kernels` names is compiled for the target; a pattern that names no folder is asked of all."""
+        """Whether what `kernels` names is compiled for the target; a pattern that names no folder applies to all."""
         places = places_of(self.kernels)
         return not places or any(target in rules.words_of(place) for place in places)
 
@@ -173,7 +173,7 @@ PROMISES += [
     Promise(r"mma_sync/[htdi]\w+ \w+", {"LDGSTS": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
     Promise(r"mma_sync/e\w+ f32", {"MMA": 32, "LDSM": 12, "LDGSTS.128": 8, "BAR": 3, "LDS.128": 1, "STS": 4}),
     Promise(r"split/sum <\w+>", {"LDG.128": 1}, {"load128": 1}),
-    # The passes before a product: a store of 16 bytes for each term; for what is copied, and what is turned.
+    # The passes before a product: a store of 16 bytes for each term; for copied operands, and for transposed ones.
     Promise(r"mma_sync/divide", {"LDG.128": 2, "once": 2, "STG.128": 3}),
     Promise(r"wgmma/divide", {"LDG.128": 2, "once": 2, "STG.128": 3}),
     Promise(r"wgmma/pack <\d bytes>", {"once": 1, "STG.128": 2, "LDS.128": 1, "BAR": 1}),
@@ -202,7 +202,7 @@ PROMISES += [
     # Other types: as many bytes of k, and no store by TMA.  A promoting configuration has four for each 64 rows too.
     Promise(r"wgmma/[wpq](256x128|128x256) (f32|i8|f8)", {"HGMMA": 4}),
     Promise(r"wgmma/(w256x128|p128x128|q256x128) (f32|i8|f8)", {"HGMMA": 8}),
-    # Terms: two stages a product, with every product's sums made anew.
+    # Terms: two stages a product, with the accumulators of every product from zero.
     Promise(r"wgmma/t256x128 f32", {"HGMMA": 16, "FFMA": 256}),
     Promise(r"wgmma/t\w+ f32", {"HGMMA": 8}),
     Promise(r"wgmma/\w+ (f32|i8|f8)", {"HGMMA": 4, "UTMALDG": 3, "SYNCS": 20, "STG.128": 1, "LDS": 5}),
@@ -216,7 +216,7 @@ GLOBAL = r"(LD|LDG|LDGSTS|ST|STG|ATOM|ATOMG|RED|REDG|UTMALDG|UTMAPF|UTMASTG|UTMA
 
 
 def ahead_of_wait(opcodes: Sequence[str]) -> list[str]:
-    """What touches global memory before the wait: all that does where there is none, and then that is said too."""
+    """Instructions that touch global memory before the wait; without a wait all of them, and a complaint."""
     at = next((i for i, opcode in enumerate(opcodes) if re.match(WAIT, opcode)), None)
     missing = ["no wait at all"] if at is None else []
     return missing + [opcode for opcode in opcodes[:at] if re.match(GLOBAL, opcode)]
@@ -251,7 +251,7 @@ MACHINES = {
     "gfx90a": Machine(8, 32, 512, 8, 64 << 10, simds=4, wave=64),
     "gfx942": Machine(8, 32, 512, 8, 64 << 10, simds=4, wave=64),
     "gfx950": Machine(8, 32, 512, 8, 160 << 10, simds=4, wave=64),
-    # The generic words serve devices with 1024 registers a lane too, which is what clang counts with.
+    # The generic targets serve devices with 1024 registers a lane too, which is what clang counts with.
     "gfx11-generic": Machine(16, 32, 1024, 16, 64 << 10, simds=2),
     "gfx12-generic": Machine(16, 32, 1536, 24, 64 << 10, simds=2),
 }

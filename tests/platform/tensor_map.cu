@@ -1,4 +1,4 @@
-// What kernels say of tensor maps, swizzles and descriptors (csrc/primitives/tensor_map.h) and what the model reads
+// The kernels' tensor maps, swizzles and descriptors (csrc/primitives/tensor_map.h) and what the model reads
 // there, from Python.
 #include "primitives/tensor_map.h"
 #include "primitives/tma.h"
@@ -36,7 +36,7 @@ GPUKERN_EXPORT const char* problem_of(uint64_t address, const int64_t* numbers) 
   return problem ? problem : "";
 }
 
-// What the driver, as the model reads its manual, says of the map that the kernels' words ask for; and the map's
+// The model's driver, written from the manual: its message for the map that the kernels encode; and the map's
 // numbers: address, rank, element bytes, swizzle, tf32, then extents, strides and boxes of 5 each.
 GPUKERN_EXPORT const char* driver_says(uint64_t address, const int64_t* numbers, uint64_t* made) {
   gpukern::CUtensorMap map;
@@ -52,7 +52,7 @@ GPUKERN_EXPORT const char* driver_says(uint64_t address, const int64_t* numbers,
   return "";
 }
 
-// The same asked of the driver itself.  more: element strides of 5, then the type, interleave, promotion and fill.
+// The same for the driver's own arguments.  more: element strides of 5, then the type, interleave, promotion and fill.
 GPUKERN_EXPORT const char* driver_refuses(uint64_t address, const int64_t* numbers, const int64_t* more) {
   using namespace gpukern;
   CUtensorMap map;

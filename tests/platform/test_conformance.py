@@ -1,4 +1,4 @@
-"""Every word of platform/ against the vendor's manual: cases with data that other hands than the model's wrote.
+"""Every primitive of platform/ against the vendor's manual: cases with data that do not come from the model.
 
 conformance/make_*.py derive the data from the manual's formulas; here the model replays it under several schedules, and
 the same sources compile for a device, where `run_case` replays it too.
@@ -46,7 +46,7 @@ def buffer(words: str) -> tuple[Any, int]:
 
 
 def untouched(case: dict[str, Any]) -> str:
-    """The output of a case whose word the device is too old for: as it was."""
+    """The output of a case whose primitive the device is too old for: unchanged."""
     return case.get("before") or " ".join(["ffffffff"] * len(case["output"].split()))
 
 

@@ -25,7 +25,7 @@ def package(name: str) -> Path:
 
 
 def include_folders() -> list[str]:
-    """CuTe, and what it includes of CUDA 13: the pinned packages bring all of it."""
+    """CuTe, and what it includes of CUDA 13: the pinned packages have all of it."""
     cuda = package("nvidia.cu13") / "include"
     folders = [package("cutlass_library") / "source" / "include", cuda, cuda / "cccl"]
     return ["-Icsrc", *(word for folder in folders for word in ("-isystem", str(folder)))]

@@ -36,7 +36,7 @@ def test_limits_are_the_vendors(name: str) -> None:
 
 
 def test_every_known_device_has_limits() -> None:
-    with pytest.raises(ValueError, match="known are") as said:
+    with pytest.raises(ValueError, match="known are") as error:
         _C.describe_device("no such device")
-    known = str(said.value).split("known are ")[1].split("\n")[0].split(", ")
+    known = str(error.value).split("known are ")[1].split("\n")[0].split(", ")
     assert set(known) - {"cpu"} == set(LIMITS)

@@ -137,9 +137,11 @@ def run(kernel: str, fault: int, order: int, seed: int) -> str:
     data = (ctypes.c_void_p * 3)(*(view.ctypes.data for _, view in rooms))
     sizes = (ctypes.c_uint64 * 3)(*(view.nbytes for _, view in rooms))
     place = KERNELS.index(kernel)
-    said = library().run_variant(place, fault, data, sizes, (ctypes.c_int * 3)(*extents), order, ctypes.c_uint32(seed))
-    if said:
-        return str(said.decode())
+    message = library().run_variant(
+        place, fault, data, sizes, (ctypes.c_int * 3)(*extents), order, ctypes.c_uint32(seed)
+    )
+    if message:
+        return str(message.decode())
     got = rooms[2][1].copy()
     if kernel == "compact":  # in any order
         got[1 : 1 + max(0, got[0])].sort()
@@ -173,10 +175,12 @@ WORDS = {
 
 @pytest.mark.parametrize("fault", WORDS)
 def test_message_names_kernel_block_thread_and_line(fault: int) -> None:
-    said = run(kernel_of(fault), fault, 3, 1)
-    assert said.startswith(f"faults::{kernel_of(fault)}<{fault}>: "), said
-    assert re.search(WORDS[fault], said), said
-    assert "deadlock" in said or re.search(r"block \(\d,\d,\d\) thread \d+ \(warp \d+, lane \d+\): ", said), said
+    message = run(kernel_of(fault), fault, 3, 1)
+    assert message.startswith(f"faults::{kernel_of(fault)}<{fault}>: "), message
+    assert re.search(WORDS[fault], message), message
+    assert "deadlock" in message or re.search(r"block \(\d,\d,\d\) thread \d+ \(warp \d+, lane \d+\): ", message), (
+        message
+    )
 
 
 @pytest.mark.slow
@@ -185,8 +189,8 @@ def test_no_false_alarm(kernel: str) -> None:
     for order in (0, 1):
         assert not run(kernel, 0, order, 1)
     for seed in range(1, 301):
-        said = run(kernel, 0, 2 + seed % 2, seed)
-        assert not said, seed
+        message = run(kernel, 0, 2 + seed % 2, seed)
+        assert not message, seed
 
 
 def test_every_fault_of_the_kernels_is_in_the_table() -> None:

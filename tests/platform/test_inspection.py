@@ -1,7 +1,7 @@
 """GPU code as compiled: no spills, no stack, no warnings, the instructions that configurations promise, figures as
 recorded.
 
-A machine without a toolchain says so in a warning; in CI (CI=true) that is a failure.  The faults planted in
+Without a toolchain there is a warning; in CI (CI=true) that is a failure.  The faults planted in
 faults.cu must be found, and its sound kernel must not be.
 """
 
@@ -99,7 +99,7 @@ EXPECTED = {
 
 
 def found_in(group: list[Kernel]) -> dict[str, list[str]]:
-    """Complaints by the word of EXPECTED, or of the sound kernel, that the kernel's name has."""
+    """Complaints, by the key of EXPECTED (or "sound") that the kernel's name has."""
     words = [*EXPECTED, "Sound"]
     return {w: [c for k in group if w in k.name and k.entry for c in kernels.complaints(k)] for w in words}
 
@@ -181,11 +181,11 @@ def test_an_access_ahead_of_the_wait_is_found(tmp_path: Path) -> None:
     path, _ = compiled(tmp_path, "sm_90a", source)
     group = inspect_cuda.read_object(path)["sm_90a"]
     promised = "void gpukern::gemm::wgmma::product<gpukern::gemm::wgmma::p64x64, __half, __half, __half, 0, 0>(W)"
-    said = {k.name.partition("(")[0]: " ".join(kernels.complaints(replace(k, name=promised))) for k in group}
+    texts = {k.name.partition("(")[0]: " ".join(kernels.complaints(replace(k, name=promised))) for k in group}
     assert replace(group[0], name=promised).key == "wgmma/p64x64 f16" and len(group) == 5
-    assert "ahead of its wait" not in said.pop("sound"), said
+    assert "ahead of its wait" not in texts.pop("sound"), texts
     for name, words in {"read": "LDG", "written": "STG", "none": "no wait at all, LDG", "boxed": "UTMALDG"}.items():
-        assert re.search(rf"may overlap the kernel before it, and has {words}.* ahead of its wait", said[name]), said
+        assert re.search(rf"may overlap the kernel before it, and has {words}.* ahead of its wait", texts[name]), texts
     assert not kernels.complaints(replace(group[0], early=["LDG"])), "of a kernel that does not overlap"
 
 
@@ -216,9 +216,9 @@ def test_a_changed_figure_is_a_diff() -> None:
 
 def test_a_promise_that_no_kernel_answers_to_is_found() -> None:
     found = inspect_cuda.Inspection("nvcc 0", {"sm_75": [], "sm_80": [], "sm_89": [], "sm_90a": []})
-    said = inspection.unkept(found)
-    assert [p.kernels for p in promises.PROMISES if not any(f" is named {p.kernels}," in text for text in said)] == []
-    assert not [text for text in said if "sm_80: " in text and "wgmma/" in text]
+    texts = inspection.unkept(found)
+    assert [p.kernels for p in promises.PROMISES if not any(f" is named {p.kernels}," in text for text in texts)] == []
+    assert not [text for text in texts if "sm_80: " in text and "wgmma/" in text]
     found = inspect_cuda.Inspection("nvcc 0", {"sm_75": []})  # has no kernels of mma_sync
     assert {s for s in inspection.unkept(found) if "mma_sync/" in s} == set()
     found = inspect_cuda.Inspection("nvcc 0", {"sm_90a": []})  # has those of the two folders for it, and no others

@@ -1,4 +1,4 @@
-"""The words of a CUDA device against the syntax lines of the PTX ISA and the CUDA programming guide, without a device.
+"""The primitives of a CUDA device against the syntax lines of the PTX ISA and the CUDA programming guide; no device.
 
 The tables below are written from the manuals: [a] is an address, d the result, {..} a vector.
 """
@@ -23,7 +23,7 @@ def vector(letter: str, name: str, count: int) -> str:
 
 
 def simple() -> Iterator[tuple[str, list[str]]]:
-    """Words that keep the order of memory: bar, cp.async, mbarrier, fence, barrier.cluster, wgmma's and bulk groups."""
+    """Primitives that order memory: bar, cp.async, mbarrier, fence, barrier.cluster, wgmma's and bulk groups."""
     yield "barrier_sync", ["bar.sync r:id, r:threads;"]
     yield "barrier_arrive", ["bar.arrive r:id, r:threads;"]
     yield "cp_async", ["cp.async.cg.shared.global [r:to], [l:from], 16, r:valid;",
@@ -192,7 +192,7 @@ def model_words() -> str:
 
 
 def different(text: str) -> list[str]:
-    """Words that are not what the manuals have, and those that have a model and no line here."""
+    """Primitives that differ from the manuals, and those that have a model and no line here."""
     mine, says, manual = instructions(text), bodies(text), expected()
     wrong = [word for word in manual if mine.get(word) != manual[word]]
     wrong += [word for word in FUNCTIONS if says.get(word) != FUNCTIONS[word]]

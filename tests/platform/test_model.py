@@ -1,4 +1,4 @@
-"""gpukern.model: a user's call, its report with counts worked out by hand, the command, and what faults look like."""
+"""gpukern.model: a user's call, its report with known counts, the command, and what faults look like."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ def test_sectors_worked_out_by_hand() -> None:
 
 
 def test_bank_conflicts_worked_out_by_hand() -> None:
-    """Tiles turn through lines of 33 words: no conflict.  The transposing store of a product of float16 writes 16 words
-    of each of two lines of 36 words, 8 lines apart: they meet, so each of its requests takes two passes."""
-    turned = model.run("neg", torch.randn(64, 64).t().contiguous().t(), count=True)[1]
-    assert turned.bank_conflicts == 0
+    """Tiles are transposed in lines of 33 words: no conflict.  The transposing store of a product of float16 writes 16
+    words of each of two lines of 36 words, 8 lines apart: they conflict, so each of its requests takes two passes."""
+    transposed = model.run("neg", torch.randn(64, 64).t().contiguous().t(), count=True)[1]
+    assert transposed.bank_conflicts == 0
     report = model.run("add", torch.randn(64, 64), torch.randn(64, 64).t())[1]
     shared = [c for c in report.lines if c.space == "shared"]
     assert report.kernel == "elementwise/add, tile" and report.bank_conflicts == 0

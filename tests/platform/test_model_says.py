@@ -1,4 +1,4 @@
-"""What the model says of calls that a configuration is not for, and of results that are not written."""
+"""The model's errors for calls that a configuration is not for, and for results that are not written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CSRC = Path(__file__).parents[2] / "csrc" / "gemm"
 
 @functools.cache
 def _said_in(folder: str) -> str:
-    """What a folder's table may say: its own headers, and those that all share."""
+    """The reasons that a folder's table may give: in its own headers, and in those that all share."""
     files = [*CSRC.glob(f"arch/{folder}/*.h"), *CSRC.glob("*.h")]
     return "".join(re.sub(r'"\s*\n\s*"', "", file.read_text()) for file in files).replace('\\"', '"')
 
@@ -39,10 +39,10 @@ def _filled(*shape: int, dtype: torch.dtype) -> torch.Tensor:
 
 @by_configuration
 def test_a_configuration_gives_the_right_numbers_or_its_own_reason(configuration: Configuration) -> None:
-    """Shapes thin and not, every way to multiply float32, a result that may not depend on its height."""
+    """Skinny shapes and others, every precision of float32, a result that may not depend on its height."""
     dtype = getattr(torch, "float32" if "float32" in configuration.types else configuration.types[-1])
     if "float8" in str(dtype):
-        return  # what they multiply is asked for by scaled products alone
+        return  # only scaled products have their types
     served = 0
     for (m, n, k), precision, invariant in (
         ((37, 41, 24), None, False), ((5, 20, 24), None, True), ((1, 33, 16), None, False),
@@ -57,8 +57,8 @@ def test_a_configuration_gives_the_right_numbers_or_its_own_reason(configuration
             got, _ = model.run(
                 "matmul", a, b, configuration=configuration.name, schedule="fifo", check=False, count=False, **how
             )
-        except model.Refused as said:
-            why = str(said).removeprefix(f"{configuration.name} cannot serve this call: ")
+        except model.Refused as error:
+            why = str(error).removeprefix(f"{configuration.name} cannot serve this call: ")
             assert f'"{why}"' in _said_in(configuration.folder), why
             continue
         served += 1
@@ -91,9 +91,9 @@ def test_every_kind_of_refusal_is_one_sentence() -> None:
         ),
         ("simt/w64x64", a.int(), b.int(), {"activation": "relu"}, "an activation needs a floating type"),
     ):  # fmt: skip
-        with pytest.raises(model.Refused) as said:
+        with pytest.raises(model.Refused) as error:
             model.run("mm", x, y, configuration=configuration, **how)
-        assert str(said.value) == f"{configuration} cannot serve this call: {words}"
+        assert str(error.value) == f"{configuration} cannot serve this call: {words}"
 
 
 def test_what_an_op_is_told_reaches_the_kernel() -> None:
@@ -125,9 +125,9 @@ def test_elementwise_ops_give_their_numbers_or_a_reason(dtype: torch.dtype) -> N
             expected = None
         try:
             got, _ = model.run(name, *tensors, count=False)
-        except (ValueError, RuntimeError, TypeError) as said:
-            assert not isinstance(said, model.ModelError), (name, said)
-            assert expected is None or isinstance(said, model.Refused), (name, said)
+        except (ValueError, RuntimeError, TypeError) as error:
+            assert not isinstance(error, model.ModelError), (name, error)
+            assert expected is None or isinstance(error, model.Refused), (name, error)
             continue
         ran += 1
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5, equal_nan=True)
@@ -180,15 +180,15 @@ def lazy(monkeypatch: pytest.MonkeyPatch) -> Lazy:
 
 
 def test_elements_that_no_kernel_wrote_are_named(lazy: Lazy) -> None:
-    """A kernel that ends a row early, and one that is not launched; products and elementwise ops; of views, the view's
-    elements and not what lies between them."""
+    """A kernel that leaves out the end of a row, and one that is not launched; products and elementwise ops; of
+    views, the view's elements and not what lies between them."""
     a, b = torch.randn(9, 12), torch.randn(12, 20)
     x = torch.randn(9, 20)[:, ::2]
     for configuration in ("simt/s32x32", "wgmma/p64x64", "mma_sync/e64x64"):
         lazy.rows = 2
-        with pytest.raises(model.ModelError) as said:
+        with pytest.raises(model.ModelError) as error:
             model.run("mm", a, b, configuration=configuration)
-        assert str(said.value) == (
+        assert str(error.value) == (
             f"{configuration}: 40 of 180 elements of the result were never written, the first of them at (0, 7, 0)"
         )
     with pytest.raises(model.ModelError, match=r"^elementwise/silu: 2 of 90 elements .* first of them at \(8, 8\)$"):
@@ -222,7 +222,7 @@ def test_nothing_to_write_is_nothing_missing() -> None:
 
 
 def test_a_result_that_is_read_before_it_is_written() -> None:
-    """Of an op in place the input is read; of any other result nothing is, and the model says so."""
+    """An op in place reads its input; reading any other result is a fault of the model's."""
     x = torch.randn(50)
     place = machine_place("neg")
     assert torch.equal(machine.elementwise(place, x.clone(), [x], in_place=True), -x)

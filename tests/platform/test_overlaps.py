@@ -1,4 +1,4 @@
-"""Launches that overlap the one before them, and the barrier of a cluster: what the model says of planted faults."""
+"""Launches that overlap the one before them, and the barrier of a cluster: the model's messages for planted faults."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def library() -> ctypes.CDLL:
 
 
 def run(fault: int, order: int, seed: int) -> str:
-    """What the model says of three launches, each of what the one before wrote, or that the result is wrong, or ""."""
+    """The model's message for three launches, each reading the result of the previous one; or a wrong result; or ""."""
     room = torch.full((4 * NUMBERS + 32,), -1, dtype=torch.int32)
     first = -room.data_ptr() // 4 % 32
     data = room[first : first + 4 * NUMBERS].view(4, NUMBERS)
     data[0] = torch.arange(NUMBERS)
-    said = library().run_fault(fault, ctypes.c_void_p(data.data_ptr()), order, ctypes.c_uint32(seed))
-    turned = data[0].view(-1, THREADS).flip(1).reshape(-1)
-    right = torch.equal(data[1], turned + 1) and torch.equal(data[2], data[0] + 2) and torch.equal(data[3], turned + 3)
-    return str(said.decode()) or ("" if right else "a wrong result")
+    fault_text = library().run_fault(fault, ctypes.c_void_p(data.data_ptr()), order, ctypes.c_uint32(seed))
+    back = data[0].view(-1, THREADS).flip(1).reshape(-1)
+    right = torch.equal(data[1], back + 1) and torch.equal(data[2], data[0] + 2) and torch.equal(data[3], back + 3)
+    return str(fault_text.decode()) or ("" if right else "a wrong result")
 
 
 @pytest.mark.parametrize("fault", PLANTED, ids=[NAMES[k] for k in PLANTED])
 def test_fault_of_dependent_launches_is_found(fault: int) -> None:
-    """Under every schedule: what is asked for is that the word was said, not that the launches met."""
+    """Under every schedule: the primitive must be called, whether or not the launches overlap in that schedule."""
     for order, seed in SCHEDULES:
-        said = run(fault, order, seed)
-        assert "griddepcontrol_wait" in said, (order, seed, said)
+        fault_text = run(fault, order, seed)
+        assert "griddepcontrol_wait" in fault_text, (order, seed, fault_text)
 
 
 @pytest.mark.parametrize("kind", CORRECT, ids=[NAMES[k] for k in CORRECT])
@@ -55,12 +55,12 @@ def test_no_false_alarm(kind: int) -> None:
 
 
 def test_message_names_kernel_thread_and_line() -> None:
-    said = run(NAMES.index("no_wait"), 0, 1)
-    assert re.match(r"faults::step<\(faults::Fault\)5>: block \(0,0,0\) thread \d+ \(warp \d+, lane \d+\): ", said), (
-        said
-    )
+    fault_text = run(NAMES.index("no_wait"), 0, 1)
+    assert re.match(
+        r"faults::step<\(faults::Fault\)5>: block \(0,0,0\) thread \d+ \(warp \d+, lane \d+\): ", fault_text
+    ), fault_text
     words = "'numbers' is read before the thread's griddepcontrol_wait, and this launch may overlap the one before it"
-    assert words in said and re.search(r"a read at overlaps\.h:\d+$", said), said
+    assert words in fault_text and re.search(r"a read at overlaps\.h:\d+$", fault_text), fault_text
 
 
 def order_of(tells: bool, overlaps: bool, order: int, seed: int) -> list[int]:
@@ -84,19 +84,19 @@ def test_a_launch_starts_before_the_one_ahead_has_ended_and_waits_for_it() -> No
 
 @pytest.mark.parametrize(("tells", "overlaps"), [(False, True), (True, False), (False, False)])
 def test_a_launch_that_may_not_start_does_not(tells: bool, overlaps: bool) -> None:
-    """Nobody has let it; or it was launched as one that does not overlap."""
+    """The previous launch has not allowed it; or it was launched without `overlaps`."""
     for order, seed in SCHEDULES:
         found = order_of(tells, overlaps, order, seed)
         assert found.index(3) > max(i for i, event in enumerate(found) if event == 2), (order, seed)
 
 
 def test_a_clusters_barrier_is_not_to_need_threads_that_have_ended() -> None:
-    """The PTX ISA lets them count as arrived; kernels here do not rely on it, unless the model is told to let them."""
+    """The PTX ISA lets them count as arrived; kernels here do not rely on it, unless the model's settings do."""
     for order, seed in SCHEDULES:
         arguments = order, ctypes.c_uint32(seed)
         assert not library().run_cluster_barrier(True, False, *arguments)
         assert not library().run_cluster_barrier(False, True, *arguments)
-        said = library().run_cluster_barrier(False, False, *arguments).decode()
-        assert re.search(r"barrier has \d+ arrivals, and 32 threads have ended without one.*overlaps\.h:\d+", said), (
-            said
-        )
+        fault_text = library().run_cluster_barrier(False, False, *arguments).decode()
+        assert re.search(
+            r"barrier has \d+ arrivals, and 32 threads have ended without one.*overlaps\.h:\d+", fault_text
+        ), fault_text

@@ -114,7 +114,7 @@ def plant() -> Iterator[Callable[[int], None]]:
 
 
 def wrong_case(name: str) -> bool:
-    """Whether some schedule shows that the case of that name is not what the manual says."""
+    """Whether under some schedule the case of that name differs from the manual."""
     case = next(case for case in CASES if name in (case["name"], case["name"].removeprefix("wave of 32: ")))
     for _, order, seed in SCHEDULES:
         library().set_schedule(order, ctypes.c_uint32(seed), case.get("wave", 32))

@@ -1,6 +1,6 @@
 """Faults planted in the kernels of csrc/gemm/arch/skinny: the model or the result shows each within ten PCT schedules.
 
-The kernels' own text is compiled once a fault, with a few words of it replaced; the words must be there exactly once.
+The kernels' own text is compiled once for each fault, with a piece of it replaced; the piece must occur exactly once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SOURCES = [
     *(f"gemm/arch/skinny/{name}" for name in ("tiles.h", "kernel.cuh", "configurations.h")),
 ]
 HEADER = FOLDER / "skinny_faults.h"
-MARGIN = 1 << 15  # bytes around every buffer that are nobody's
+MARGIN = 1 << 15  # bytes around every buffer that belong to no tensor
 CONFIGURATIONS = {"r1": (0, "rows", 1), "r8": (1, "rows", 8), "c1": (2, "columns", 1), "c8": (3, "columns", 8)}
 
 
@@ -80,7 +80,7 @@ FAULTS = [
     Fault("x's batch stride for W", "r1", "place.batch * p.a.batch + inside", "place.batch * p.b.batch + inside"),
     Fault("W's batch stride for x", "c8", "place.batch * p.b.batch + k", "place.batch * p.a.batch + k"),
     Fault(
-        "the operands of a turned product in their old places",
+        "the operands of a transposed product are not exchanged",
         "r8",
         "? transposed(given_data) : given_data",
         "? given_data : given_data",
@@ -135,7 +135,7 @@ class Shape:
 
 
 def shapes(configuration: str) -> list[Shape]:
-    """k by packets with a tail, shared by many threads, not in packets at all; either side thin; W in a batch."""
+    """k by packets with a tail, shared by many threads, not in packets at all; either side short; W in a batch."""
     _, w, vectors = CONFIGURATIONS[configuration]
     few = 5 if vectors == 8 else 1
     pad = 1 if w == "rows" else 3  # so that lines start at multiples of 16 bytes
@@ -179,7 +179,7 @@ def library() -> ctypes.CDLL:
 
 
 class Placed:
-    """(batch, rows, columns) of float32 by rows or columns, in memory that is nobody's around it."""
+    """(batch, rows, columns) of float32 by rows or columns, surrounded by memory that belongs to no tensor."""
 
     def __init__(self, values: NDArray, by: str, pad: int = 0) -> None:
         batch, rows, columns = values.shape
@@ -207,7 +207,7 @@ def run(variant: int, shape: Shape, order: int, seed: int, wave: int = 32) -> st
     """What is wrong, or ""."""
     rng = np.random.default_rng(1)
     s = shape
-    turned = s.m < s.n
+    transposed = s.m < s.n
     long, thin = max(s.m, s.n), min(s.m, s.n)
     if s.w == "overlapping":
         signal = rng.integers(-4, 5, long + s.k - 1).astype(np.float32)
@@ -216,7 +216,7 @@ def run(variant: int, shape: Shape, order: int, seed: int, wave: int = 32) -> st
         w = rng.integers(-4, 5, (s.batch, long, s.k)).astype(np.float32)
     x = rng.integers(-4, 5, (s.batch, s.k, thin)).astype(np.float32)
     by = {"rows": "columns", "columns": "rows"}
-    if turned:  # D = x' W', each the other's transpose
+    if transposed:  # D = x' W', each the other's transpose
         a, b = Placed(x.transpose(0, 2, 1), by[s.x], s.pad), Placed(w.transpose(0, 2, 1), by[s.w], s.pad)
     else:
         a, b = Placed(w, s.w, s.pad), Placed(x, s.x, s.pad)
@@ -224,7 +224,7 @@ def run(variant: int, shape: Shape, order: int, seed: int, wave: int = 32) -> st
     c, d = Placed(nan, "rows"), Placed(nan, "rows")
     placed = (a, b, c, d)
     before = d.room.copy()
-    said = library().run_variant(
+    message = library().run_variant(
         variant,
         (ctypes.c_void_p * 4)(*(t.flat.ctypes.data for t in placed)),
         (ctypes.c_int64 * 4)(*(t.flat.nbytes for t in placed)),
@@ -233,8 +233,8 @@ def run(variant: int, shape: Shape, order: int, seed: int, wave: int = 32) -> st
         (ctypes.c_int * 3)(order, seed, wave),
         ctypes.c_int64(MARGIN // 2),
     )
-    if said:
-        return str(said.decode())
+    if message:
+        return str(message.decode())
     if not np.array_equal(d.view, a.view @ b.view):
         return "a wrong result"
     d.view[...] = np.nan
@@ -252,8 +252,8 @@ def test_no_false_alarm(configuration: str) -> None:
     schedules = [(0, 1, 32), (1, 1, 32), (1, 1, 64), *((3, s, 64 if s % 5 == 0 else 32) for s in range(1, 11))]
     for shape in shapes(configuration):
         for order, seed, wave in schedules:
-            said = run(list(CONFIGURATIONS).index(configuration), shape, order, seed, wave)
-            assert not said, (shape, order, seed, wave)
+            message = run(list(CONFIGURATIONS).index(configuration), shape, order, seed, wave)
+            assert not message, (shape, order, seed, wave)
 
 
 WORDS = {
@@ -267,5 +267,5 @@ WORDS = {
 @pytest.mark.parametrize("name", WORDS)
 def test_message_names_the_fault(name: str) -> None:
     fault = [f.name for f in FAULTS].index(name)
-    said = [run(len(CONFIGURATIONS) + fault, s, 3, 1) for s in shapes(FAULTS[fault].configuration)]
-    assert any(re.search(WORDS[name], text) for text in said), said
+    message = [run(len(CONFIGURATIONS) + fault, s, 3, 1) for s in shapes(FAULTS[fault].configuration)]
+    assert any(re.search(WORDS[name], text) for text in message), message

@@ -1,4 +1,4 @@
-"""Tensor maps, swizzles and descriptors: what kernels say and what the model reads there, two texts that share nothing.
+"""Tensor maps, swizzles and descriptors: what kernels encode and what the model decodes, without common code.
 
 The rules are those that the driver's documentation of cuTensorMapEncodeTiled has, and nothing else.
 """
@@ -48,14 +48,14 @@ def problem(
 ) -> str:
     """The kernels' check."""
     given = (ctypes.c_int64 * 19)(*numbers(extent, stride, box, **more))
-    said: bytes = library().problem_of(ctypes.c_uint64(address), given)
-    return said.decode()
+    message: bytes = library().problem_of(ctypes.c_uint64(address), given)
+    return message.decode()
 
 
 def driver(
     extent: Sequence[int], stride: Sequence[int], box: Sequence[int], *, address: int = 4096, **more: Any
 ) -> tuple[str, list[int]]:
-    """What the model's driver says of the map that the kernels' words ask for, and the map."""
+    """The message of the model's driver for the map that the kernels encode, and the map."""
     made = (ctypes.c_uint64 * 20)()
     given = (ctypes.c_int64 * 19)(*numbers(extent, stride, box, **more))
     return library().driver_says(ctypes.c_uint64(address), given, made).decode(), list(made)
@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[dict, str]] = {
 
 @pytest.mark.parametrize("arguments", ACCEPTED, ids=str)
 def test_accepted(arguments: dict) -> None:
-    """By the kernels and by the driver, whose map has every number that was asked for."""
+    """By the kernels and by the driver, whose map has every number of the fields."""
     assert problem(**arguments) == ""
     more = {name: value for name, value in arguments.items() if name != "address"}
     rank, size, swizzle, *rest = numbers(**more)
@@ -113,7 +113,7 @@ def test_refused(name: str) -> None:
     assert words in problem(**arguments)
 
 
-# What the driver's text refuses, by the words of the model's driver: each next to what it takes.
+# What the driver's documentation refuses, by the message of the model's driver: each next to what it takes.
 DRIVER: dict[str, tuple[dict, str]] = {
     "rank 0": ({"rank": 0}, "tensorRank"),
     "rank 5": ({"rank": 5}, ""),
@@ -165,10 +165,10 @@ def test_driver_as_its_documentation_has_it(name: str) -> None:
     case = {**plain, **change}
     given = numbers(case["extent"], case["stride"], case["box"], swizzle=case["swizzle"], rank=case["rank"])
     more = [*case["steps"], case["type"], case["interleave"], case["promotion"], case["fill"]]
-    said = library().driver_refuses(
+    message = library().driver_refuses(
         ctypes.c_uint64(case["address"]), (ctypes.c_int64 * 19)(*given), (ctypes.c_int64 * 9)(*more)
     )
-    assert words in said.decode() and bool(said) == bool(words)
+    assert words in message.decode() and bool(message) == bool(words)
 
 
 # What the kernels refuse beyond the driver: no two elements of a map lie in one place, and what has no meaning.
@@ -214,10 +214,10 @@ def test_kernels_and_driver_agree_on_every_map() -> None:
     accepted, stricter = 0, 0
     for _ in range(20000):
         case = any_map(rng)
-        kernels, (said, made) = problem(**case), driver(**case)
-        assert not said or kernels, (case, said)
-        assert not kernels or said or any(words in kernels for words in STRICTER), (case, kernels)
-        stricter += bool(kernels) and not said
+        kernels, (message, made) = problem(**case), driver(**case)
+        assert not message or kernels, (case, message)
+        assert not kernels or message or any(words in kernels for words in STRICTER), (case, kernels)
+        stricter += bool(kernels) and not message
         if kernels:
             continue
         accepted += 1
@@ -232,7 +232,7 @@ def test_kernels_and_driver_agree_on_every_map() -> None:
 
 
 def test_a_map_that_is_kept_is_that_of_its_numbers(first: int = 8192) -> None:
-    """Calls that differ from the first in one number each, in turn with it, twice."""
+    """Calls that differ from the first in one number each, alternating with it, twice."""
     plain: dict[str, Any] = {"extent": [8, 4, 2], "stride": [32, 128], "box": [4, 2, 2], "size": 4}
     changes: list[dict[str, Any]] = [
         {}, {}, {"size": 8, "box": [2, 2, 2], "extent": [4, 4, 2]}, {"size": 2, "box": [8, 2, 2]}, {"swizzle": 32},
@@ -294,7 +294,7 @@ def test_model_reads_what_kernels_write_into_a_descriptor(swizzle: int) -> None:
 
 @pytest.mark.parametrize("bit", range(64))
 def test_bits_of_a_descriptor(bit: int) -> None:
-    """Each bit is of the field that the manual says, or refused."""
+    """Each bit belongs to the field that the manual has, or is refused."""
     read = (ctypes.c_uint32 * 5)()
     library().descriptor_read(ctypes.c_uint64(1 << bit), read)
     expected = [0, 0, 0, 16, 0]

@@ -48,11 +48,11 @@ def ran(case: str, comes: int) -> tuple[str, int, list[str]]:
 def test_a_wait_that_never_ends_says_who_waits_for_what(case: str) -> None:
     for name, order, seed in SCHEDULES:
         library().set_schedule(order, ctypes.c_uint32(seed), 32)
-        error, wrote, said = ran(case, 0)
+        error, wrote, message = ran(case, 0)
         assert error and not wrote, (name, seed)
-        assert any(re.fullmatch(CASES[case], line) for line in said), (name, seed, said)
+        assert any(re.fullmatch(CASES[case], line) for line in message), (name, seed, message)
         if case == "mbarrier_of_a_ring":
-            assert "given up: block" in error and "deadlock" not in error and len(said) == 1, error
+            assert "given up: block" in error and "deadlock" not in error and len(message) == 1, error
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -63,7 +63,7 @@ def test_a_wait_that_ends_leaves_nothing(case: str) -> None:
 
 
 def test_a_product_whose_waits_end_is_the_same_and_a_starved_one_says_who_waits() -> None:
-    """Hopper's own kernel: ragged, with more tiles than blocks; and with boxes that bring half of what is counted."""
+    """Hopper's own kernel: ragged, with more tiles than blocks; and with boxes that load half of the expected bytes."""
     m, n, k = 200, 136, 712
     a, b = fills.integers(m, k, k=k, dtype=torch.bfloat16), fills.integers(n, k, k=k, dtype=torch.bfloat16)
     want = a.double() @ b.double().t()
@@ -73,12 +73,12 @@ def test_a_product_whose_waits_end_is_the_same_and_a_starved_one_says_who_waits(
             d = torch.full((m, n), torch.nan, dtype=torch.bfloat16)
             at = (ctypes.c_void_p(t.data_ptr()) for t in (a, b, d))
             error = library().bounded_product(*at, m, n, k, starved).decode()
-            said = library().take_waits().decode()
+            message = library().take_waits().decode()
             if not starved:
-                assert (error, said) == ("", ""), (order, seed)
+                assert (error, message) == ("", ""), (order, seed)
                 products.exactly_equal(d, want.to(torch.bfloat16))
                 continue
-            first = said.splitlines()[0]  # a consumer of the first stage, or the producer behind the last
+            first = message.splitlines()[0]  # a consumer of the first stage, or the producer behind the last
             assert "of 384 (warp" in first and "mbarrier_wait_parity on the mbarrier at 0x" in first
             assert "given up after" in first and "given up: block" in error, error
 
@@ -92,18 +92,18 @@ def test_the_compiler_makes_the_pipeline_that_it_ships(tmp_path: Path) -> None:
     command = [nvcc(), "-std=c++20", "-DNDEBUG", "-Icsrc", "-O3", "--expt-relaxed-constexpr", "-DGPUKERN_BOUNDED_WAITS"]
     command += ["-gencode=arch=compute_90a,code=sm_90a", "-Xptxas=-v", "-cubin", f"{HERE}/bounded_hopper.cu"]
     done = subprocess.run([*command, "-o", str(tmp_path / "x.cubin")], cwd=ROOT, capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said[-4000:]
-    assert not LOSS.search(said), LOSS.search(said)
+    message = done.stdout + done.stderr
+    assert done.returncode == 0, message[-4000:]
+    assert not LOSS.search(message), LOSS.search(message)
     found = re.findall(
-        r"Function properties for \S*7product\S*\n\s*(\d+) bytes stack frame, (\d+) bytes spill stores", said
+        r"Function properties for \S*7product\S*\n\s*(\d+) bytes stack frame, (\d+) bytes spill stores", message
     )
     assert found == [("0", "0")] * 5, found
 
 
 @pytest.mark.slow
 def test_the_host_prints_the_record_and_ends_what_stands_at_a_barrier(tmp_path: Path) -> None:
-    """Once, to the file that is named and to stderr, with the launches that may be meant; status 86 where no
+    """Once, to the file that is named and to stderr, with the launches that may be the hung one; status 86 where no
     instruction ends the wait."""
     if not nvcc():
         return

@@ -15,7 +15,7 @@ from torch import Tensor
 from tests.platform.library import model_library
 
 ORDERS = {"fifo": 0, "lifo": 1, "random": 2, "pct": 3}
-MARGIN = 4096  # bytes around every matrix that are nobody's
+MARGIN = 4096  # bytes around every matrix that belong to no tensor
 SEEDS = 10
 
 
@@ -41,7 +41,7 @@ class Shape:
 
 
 class Matrix:
-    """(rows, columns) of bfloat16 in the middle of memory that is nobody's."""
+    """(rows, columns) of bfloat16 in the middle of memory that belongs to no tensor."""
 
     def __init__(self, rows: int, columns: int) -> None:
         self.stride = columns + 8
@@ -52,7 +52,7 @@ class Matrix:
 
 
 def run(fault: int, shape: Shape, order: str, seed: int, cluster: int = 1) -> str:
-    """What the model says, or that the result is wrong, or ""."""
+    """The model's message, or that the result is wrong, or ""."""
     torch.manual_seed(7)
     a, b, d = Matrix(shape.m, shape.k), Matrix(shape.n, shape.k), Matrix(shape.m, shape.n)
     for operand in (a, b):  # small integers: every sum is exact
@@ -60,11 +60,11 @@ def run(fault: int, shape: Shape, order: str, seed: int, cluster: int = 1) -> st
     extents = (ctypes.c_int64 * 6)(shape.m, shape.n, shape.k, a.stride, b.stride, d.stride)
     pointers = [ctypes.c_void_p(x.view.data_ptr()) for x in (a, b, d)]
     margin = ctypes.c_int64(MARGIN // 4)
-    said = library().run_fault(
+    message = library().run_fault(
         fault, cluster, *pointers, extents, margin, shape.clusters, ORDERS[order], ctypes.c_uint32(seed)
     )
-    if said:
-        return str(said.decode())
+    if message:
+        return str(message.decode())
     return "" if torch.equal(d.view, expected(a.view, b.view)) and untouched(d) else "a wrong result"
 
 
@@ -120,6 +120,6 @@ MESSAGES = {
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_message_names_who_and_where(name: str) -> None:
-    said = run(NAMES.index(name), FAULTY, "pct", 1)
-    assert "faults::product<" in said
-    assert all(part in said for part in MESSAGES[name]), said
+    message = run(NAMES.index(name), FAULTY, "pct", 1)
+    assert "faults::product<" in message
+    assert all(part in message for part in MESSAGES[name]), message

@@ -1,8 +1,8 @@
-"""Where the tools lie that inspect GPU code on a machine without a GPU, and how they are had from packages alone.
+"""The paths of the tools that inspect GPU code on a machine without a GPU, and how to get them from packages alone.
 
 CUDA: nvcc of the build, cuobjdump and nvdisasm from PyPI (requirements-dev.txt).  HIP: clang, lld and llvm of Debian by
 apt, and the HIP headers, device bitcode and library of a newer Debian suite, unpacked below build/hip and never
-installed.  What cannot be had is a `Missing`: one line that says what to do.
+installed.  What is missing raises `Missing`: one line with what to do.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Missing(RuntimeError):
 
 
 def run(*command: str | Path, **options: Any) -> str:
-    """Standard output; where the command fails, an error with its last words."""
+    """Standard output; where the command fails, an error with its last output."""
     done: subprocess.CompletedProcess[str] = subprocess.run(
         [str(c) for c in command], capture_output=True, text=True, stdin=subprocess.DEVNULL, **options
     )
@@ -47,7 +47,7 @@ def run(*command: str | Path, **options: Any) -> str:
 
 
 def timed(*command: str | Path) -> tuple[str, float]:
-    """What the command said, and the user and system seconds that it and its children took."""
+    """The command's output, and the user and system seconds of it and its children."""
     with tempfile.TemporaryFile("w+") as words:
         child = subprocess.Popen(
             [str(c) for c in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=words, stderr=words
@@ -55,10 +55,10 @@ def timed(*command: str | Path) -> tuple[str, float]:
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         words.seek(0)
-        said = words.read()
+        output = words.read()
     if child.returncode:
-        raise RuntimeError(f"{Path(str(command[0])).name} failed:\n{said[-4000:]}")
-    return said, used.ru_utime + used.ru_stime
+        raise RuntimeError(f"{Path(str(command[0])).name} failed:\n{output[-4000:]}")
+    return output, used.ru_utime + used.ru_stime
 
 
 def parallel(function: Any, items: Any) -> list[Any]:
@@ -92,7 +92,7 @@ def cuda_tools() -> Path:
 
 @cache
 def cuda_gpu() -> rules.Gpu:
-    """nvcc, asked for everything that the `targets` files name."""
+    """nvcc, for all targets that the `targets` files name."""
     homes = [Path(os.environ[name]) for name in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(name)]
     found = [p / "bin" / "nvcc" for p in [*homes, Path("/usr/local/cuda")] if (p / "bin" / "nvcc").exists()]
     compiler = str(found[0]) if found else shutil.which("nvcc")
@@ -119,7 +119,7 @@ class Hip:
 
     @property
     def flags(self) -> list[str]:
-        """The words of setup.py's rule for HIP, and where the headers are."""
+        """The flags of setup.py's rule for HIP, and where the headers are."""
         generated = (HIP_FOLDER / "generated").as_posix()
         return [
             *("-x", "hip", "-std=c++20", "-DNDEBUG", f"-I{rules.CSRC}", f"-I{generated}", "-O3"),
@@ -151,7 +151,7 @@ def apt_install(packages: list[str]) -> None:
 
 @cache
 def hip() -> Hip:
-    """Brings what is missing; a lock, so that two test runs at once do not bring it twice."""
+    """Downloads what is missing; with a lock, so that two test runs at once do not do it twice."""
     HIP_FOLDER.mkdir(parents=True, exist_ok=True)
     with (HIP_FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
 """What a compiler's CPU seconds are worth on this machine.
 
 One compiler takes 26 or 46 CPU seconds for one file, by the processor and by what shares it, so a budget in seconds
-says nothing by itself.  Here the compiler is timed on a file that never changes (yardstick.cu), as many at a time as a
+means nothing by itself.  Here the compiler is timed on a file that never changes (yardstick.cu), as many at a time as a
 build runs, and what a build took is divided by its pace.
 """
 
@@ -21,7 +21,7 @@ NVCC_SECONDS, CLANG_SECONDS = 2.45, 2.88
 
 
 def pace(reference: float, *command: str | Path) -> float:
-    """How many of this machine's seconds are one of those in which budgets are said; the output's name is appended."""
+    """How many of this machine's seconds equal one second of a budget; the output's name is appended."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         outs = [Path(folder) / str(i) for i in range(ROUNDS * cores)]

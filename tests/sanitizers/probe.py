@@ -1,6 +1,6 @@
-"""Each planted fault in a forked process: `probe.py LIBRARY REPORTS` prints {name: [what sound, what wrong says]}.
+"""Each planted fault in a forked process: `probe.py LIBRARY REPORTS` prints {name: [report without it, with it]}.
 
-A call says "" where its process ended in peace; else its report, or its exit status where it wrote none.
+A report is "" if the process ended normally; else the sanitizer's, or the exit status if there is none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WORDS = {
 ELEMENTS = 64
 
 
-def said(library: ctypes.CDLL, name: str, planted: int, reports: Path) -> str:
+def report(library: ctypes.CDLL, name: str, planted: int, reports: Path) -> str:
     tensor = torch.ones(ELEMENTS)
     words = reports / f"{name}.{planted}"
     if (child := os.fork()) == 0:
@@ -48,7 +48,7 @@ def said(library: ctypes.CDLL, name: str, planted: int, reports: Path) -> str:
 
 def main(path: str, reports: str) -> None:
     library = ctypes.CDLL(path)
-    print(json.dumps({name: [said(library, name, planted, Path(reports)) for planted in (0, 1)] for name in WORDS}))
+    print(json.dumps({name: [report(library, name, planted, Path(reports)) for planted in (0, 1)] for name in WORDS}))
 
 
 if __name__ == "__main__":

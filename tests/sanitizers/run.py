@@ -36,7 +36,7 @@ TESTS = [
     ),
     *(f"tests/contract/test_{word}.py" for word in ("aliasing", "dropin", "entry", "errors", "mlp", "nn", "opinfo")),
 ]
-# Tracers are Python's and torch's. Of the others the first asks for GPU code, the second starts processes that take a
+# Tracers are Python's and torch's. Of the others the first needs GPU code, the second starts processes that take a
 # minute, and the third knows a product and a sum with one rounding, which the compiler makes at -O2 only.
 WITHOUT = ["compile", "trac", "opcheck", "costs_are_said", "import_reads_what_is_stored", "special_values"]
 # Again with the loops of old processors, whose formulas are of plain numbers: UBSan sees nothing in registers.
@@ -54,12 +54,12 @@ def library(name: str) -> str:
 
 
 def environment(reports: Path) -> dict[str, str]:
-    """What Python needs to load the extension, and what the sanitizers are asked for."""
+    """What Python needs to load the extension, and the options of the sanitizers."""
     address = {
         "detect_leaks": 0,  # Python frees little at its end
         "alloc_dealloc_mismatch": 0,  # torch and its libraries were not compiled for it
-        "allocator_may_return_null": 1,  # tests ask for more memory than there is
-        "handle_abort": 1,  # so that a failed assertion of libstdc++ says where
+        "allocator_may_return_null": 1,  # tests request more memory than there is
+        "handle_abort": 1,  # so that a failed assertion of libstdc++ has a stack trace
         "log_path": reports / "address",  # pytest holds what a process writes, and dies with it
     }
     undefined = {"print_stacktrace": 1, "log_path": reports / "undefined"}

@@ -49,8 +49,8 @@ def test_vmap_and_compile() -> None:
     torch.testing.assert_close(call(grad, weight, saved, "gelu"), each)
     compiled = torch.compile(lambda g, w, s: call(g, w, s, "gelu"), backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(grad, weight, saved), each)
-    for asks in (False, True):
-        arguments = [t.clone().requires_grad_(asks) for t in (grad, weight, saved)]
+    for differentiable in (False, True):
+        arguments = [t.clone().requires_grad_(differentiable) for t in (grad, weight, saved)]
         torch.library.opcheck(torch.ops.gpukern.mm_activation_backward.default, (*arguments, "silu"))
 
 

@@ -78,8 +78,8 @@ def test_vmap_compile_and_opcheck() -> None:
     compiled = torch.compile(lambda g, w, s: both(g, w, s, "gelu"), backend="aot_eager", fullgraph=True)
     for result, expected in zip(compiled(grad, weight, saved), both(grad, weight, saved, "gelu")):
         torch.testing.assert_close(result, expected)
-    for asks in (False, True):
-        arguments = [t.clone().requires_grad_(asks) for t in (grad, weight, saved)]
+    for differentiable in (False, True):
+        arguments = [t.clone().requires_grad_(differentiable) for t in (grad, weight, saved)]
         torch.library.opcheck(op, (*arguments, "silu"))
 
 
@@ -116,17 +116,19 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_explain_says_in_which_pass_it_is_summed() -> None:
-    def said(m: int, n: int, k: int, device: str, dtype: torch.dtype = torch.bfloat16) -> tuple[str, tuple[str, ...]]:
+    def explain(
+        m: int, n: int, k: int, device: str, dtype: torch.dtype = torch.bfloat16
+    ) -> tuple[str, tuple[str, ...]]:
         meta = [torch.empty(*s, device="meta", dtype=dtype) for s in ((m, k), (k, n), (m, n))]
         found = gpukern.explain("mm_activation_backward", *meta, "gelu", device=device, bias_grad=True)
         return found.problem, found.notes
 
-    problem, notes = said(4096, 4096, 512, "sm_80")
+    problem, notes = explain(4096, 4096, 512, "sm_80")
     assert problem.endswith("gelu'(saved), columns summed")
     assert notes == (
         "the bias gradient is summed in the product's own kernel, in 64 partial sums, which are added in a fixed order",
     )
-    assert "in the product's own kernel, in 256 partial sums" in said(4096, 4096, 512, "sm_90a")[1][-1]
-    assert "in a separate epilogue kernel, in" in said(4096, 4096, 512, "gfx942")[1][-1]
-    assert "in a separate epilogue kernel, in" in said(64, 128, 65536, "sm_90a")[1][-1]
-    assert said(64, 64, 64, "cpu")[1] == ("the bias gradient is torch's sum over the rounded result",)
+    assert "in the product's own kernel, in 256 partial sums" in explain(4096, 4096, 512, "sm_90a")[1][-1]
+    assert "in a separate epilogue kernel, in" in explain(4096, 4096, 512, "gfx942")[1][-1]
+    assert "in a separate epilogue kernel, in" in explain(64, 128, 65536, "sm_90a")[1][-1]
+    assert explain(64, 64, 64, "cpu")[1] == ("the bias gradient is torch's sum over the rounded result",)

@@ -94,9 +94,9 @@ def test_an_activation_is_refused_in_one_line(grad: bool) -> None:
     a = random(torch.complex64, 3, 3).requires_grad_(grad)
     calls: list[Callable[..., Any]] = [gpukern.mm, gpukern.matmul, gpukern.linear]
     for function in calls:
-        with pytest.raises(TypeError, match="activation= needs a floating type, got ComplexFloat") as said:
+        with pytest.raises(TypeError, match="activation= needs a floating type, got ComplexFloat") as error:
             function(a, a, activation="sigmoid")
-        assert len(str(said.value).splitlines()) == 1
+        assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["addmm", "addmv"])

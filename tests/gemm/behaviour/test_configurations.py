@@ -118,10 +118,10 @@ def test_every_problem_has_a_configuration_that_takes_it(device: str) -> None:
         assert {DTYPES[t] for t in set(mine[:, 0].tolist())} <= set(configuration.types) and not configuration.on_cpu
         assert configuration.shared_bytes <= shared, configuration
         if configuration.adds_terms:
-            assert (mine[:, 2] >= 2).all(), "float32 in terms, and nobody asked for it"
+            assert (mine[:, 2] >= 2).all(), "float32 in terms without a request"
         elif "tf32" in configuration.precisions:
             single = mine[[DTYPES[t] == "float32" for t in mine[:, 0]]]
-            assert (single[:, 2] == 1).all(), "float32 on tensor cores, and nobody allowed it"
+            assert (single[:, 2] == 1).all(), "float32 on tensor cores without permission"
     invariant = problems()[:, 3] == 1
     assert splits.min() >= 1 and splits.max() <= 64 and (splits[invariant] == 1).all()
     # what a range has to do is worth its start
@@ -179,8 +179,8 @@ def test_a_row_is_chosen_alike_whatever_the_other_rows_are() -> None:
 
 def test_costs_are_said() -> None:
     found = explain("bfloat16", 4096, 4096, 4096, "sm_80")
-    said = [why for _, why in found["refusals"] if "times the chosen configuration's" in why]
-    assert said and all(float(why.split(": ")[1].split()[0]) >= 1 for why in said), found["refusals"]
+    costs = [why for _, why in found["refusals"] if "times the chosen configuration's" in why]
+    assert costs and all(float(why.split(": ")[1].split()[0]) >= 1 for why in costs), found["refusals"]
     assert found["cost"] > 0 and explain("bfloat16", 64, 64, 65536, "sm_80")["splits"] > 1
 
 

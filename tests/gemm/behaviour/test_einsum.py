@@ -1,4 +1,4 @@
-"""einsum: torch's whole syntax, in both formats, against float64, torch, and torch's words for what is wrong."""
+"""einsum: torch's whole syntax, in both formats, against float64, torch, and torch's errors."""
 
 from __future__ import annotations
 
@@ -187,12 +187,12 @@ WRONG: list[tuple[Any, ...]] = [
 
 @pytest.mark.parametrize("number", range(len(WRONG)))
 def test_refused_in_torchs_words(number: int) -> None:
-    said = []
+    messages = []
     for function in (gpukern.einsum, torch.einsum):
         with pytest.raises(Exception) as caught:
             function(*WRONG[number])
-        said.append((caught.type, str(caught.value).splitlines()[0]))
-    assert said[0] == said[1]
+        messages.append((caught.type, str(caught.value).splitlines()[0]))
+    assert messages[0] == messages[1]
 
 
 @given(data=st.data())
@@ -241,12 +241,12 @@ def test_a_path_is_followed(path: list[int] | None) -> None:
 
 def test_opt_einsum_finds_the_path_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in for the package, which torch does not need: the arguments it gets and the path that is followed."""
-    asked: list[Any] = []
+    requests: list[Any] = []
 
     class StandIn:
         @staticmethod
         def contract_path(equation: str, *operands: Tensor, optimize: Any) -> tuple[list[tuple[int, int]], str]:
-            asked.append((equation, [t.shape for t in operands], optimize))
+            requests.append((equation, [t.shape for t in operands], optimize))
             return [(1, 2), (0, 1)], ""
 
     monkeypatch.setattr(torch.backends.opt_einsum, "is_available", lambda: True)
@@ -254,20 +254,20 @@ def test_opt_einsum_finds_the_path_where_it_is_installed(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.backends.opt_einsum, "enabled", True)
     a, b, c = (torch.randn(s, dtype=torch.float64) for s in ((2, 9), (9, 3), (3, 8)))
     torch.testing.assert_close(gpukern.einsum("ij,jk,kl->il", a, b, c), a @ b @ c)
-    assert asked == [("ij,jk,kl->il", [a.shape, b.shape, c.shape], torch.backends.opt_einsum.strategy)]
+    assert requests == [("ij,jk,kl->il", [a.shape, b.shape, c.shape], torch.backends.opt_einsum.strategy)]
     gpukern.einsum("ij,jk->ik", a, b)
-    assert len(asked) == 1  # nothing to choose
+    assert len(requests) == 1  # nothing to choose
 
 
 @pytest.mark.parametrize("path", [[0, 1], [0, 0, 0, 1], [0, 3, 0, 1], [-1, 0, 0, 1]])
 def test_a_wrong_path_is_refused_in_torchs_words(path: list[int]) -> None:
     operands = [torch.ones(2, 2)] * 3
-    said = []
+    messages = []
     for op in (torch.ops.gpukern.einsum, torch.ops.aten.einsum):
         with pytest.raises(RuntimeError) as caught:
             op("ij,jk,kl->il", operands, path=path)
-        said.append(str(caught.value).splitlines()[0])
-    assert said[0] == said[1]
+        messages.append(str(caught.value).splitlines()[0])
+    assert messages[0] == messages[1]
 
 
 def served(function: Callable[[], Any]) -> dict[str, int]:

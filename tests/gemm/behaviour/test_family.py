@@ -228,7 +228,7 @@ def test_complex_is_torchs(case: Case, dtype: torch.dtype) -> None:
 
 
 def test_a_tensor_whose_sign_is_still_to_be_changed() -> None:
-    """The imaginary part of a conjugate is real, strided, and has the opposite sign of what its memory says."""
+    """The imaginary part of a conjugate is real, strided, and has the opposite sign of the numbers in memory."""
     x = torch.randn(4, dtype=torch.complex128)
     imaginary, y = x.conj().imag, torch.randn(4, dtype=torch.float64)
     assert imaginary.is_neg()
@@ -301,13 +301,13 @@ def test_deprecated_functions_warn_as_torchs() -> None:
     torch.set_warn_always(True)
     try:
         for function in functions.values():
-            said = []
+            messages = []
             for module in (gpukern, torch):
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
                     function(module)
-                said.append([str(w.message).partition(" (Triggered")[0] for w in caught])
-            assert said[0] == said[1] and len(said[0]) == 1
+                messages.append([str(w.message).partition(" (Triggered")[0] for w in caught])
+            assert messages[0] == messages[1] and len(messages[0]) == 1
     finally:
         torch.set_warn_always(before)
 
@@ -340,7 +340,7 @@ def test_arguments_are_left_as_they_were() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("fill", ["normal", "uniform"])
 def test_addr_and_addbmm_round_once_in_16_bits(dtype: torch.dtype, fill: str) -> None:
-    """What docs/numerics.md says of them beside torch's error, which is several roundings."""
+    """The error that docs/numerics.md promises, beside torch's, which is several roundings."""
     for _, name, batch in composed_error.cases():
         ours, _ = composed_error.pair(name, batch, dtype, fill)
         assert ours <= 1.01, (name, batch, ours)

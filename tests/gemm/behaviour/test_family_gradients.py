@@ -172,12 +172,12 @@ def test_out_and_leaves_are_refused_in_torchs_words() -> None:
         (lambda: gpukern.addr_(c, v, v), lambda: c.addr_(v, v)),
     ]  # fmt: skip
     for mine, theirs in calls:
-        said = []
+        messages = []
         for function in (mine, theirs):
             with pytest.raises(RuntimeError) as caught:
                 function()
-            said.append(str(caught.value))
-        assert said[0] == said[1]
+            messages.append(str(caught.value))
+        assert messages[0] == messages[1]
 
 
 # ---- tracers ---------------------------------------------------------------------------------------------------------

@@ -180,12 +180,12 @@ def test_vmap_over_an_addend_that_is_not_read_had_a_batch_of_one() -> None:
 
 def test_vmap_of_an_addend_that_does_not_fit_has_torchs_words() -> None:
     a, b, c = torch.randn(4, 3, 3), torch.randn(4, 3, 3), torch.randn(4, 2, 3)
-    said = []
+    messages = []
     for function in (gpukern.addmm, torch.addmm):
         with pytest.raises(RuntimeError) as caught:
             torch.vmap(function)(c, a, b)
-        said.append(str(caught.value).splitlines()[0])
-    assert said[0] == said[1]
+        messages.append(str(caught.value).splitlines()[0])
+    assert messages[0] == messages[1]
 
 
 @pytest.mark.parametrize("name", ["addmm_", "baddbmm_", "addmv_"])

@@ -73,16 +73,16 @@ def test_out_and_in_place_forms_take_them() -> None:
 
 
 class Recorder(torch.utils._python_dispatch.TorchDispatchMode):
-    """What each product below autograd is told."""
+    """The `precision` and `batch_invariant` that each product below autograd gets."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[tuple[Any, Any]] = []
+        self.options: list[tuple[Any, Any]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func._schema.name in ("gpukern::mm", "gpukern::bmm", "gpukern::addmm", "gpukern::baddbmm"):
-            told = kwargs or {}
-            self.told.append((told.get("precision"), told.get("batch_invariant", False)))
+            options = kwargs or {}
+            self.options.append((options.get("precision"), options.get("batch_invariant", False)))
         return func(*args, **(kwargs or {}))
 
 
@@ -93,7 +93,7 @@ def test_backward_products_are_computed_alike(call: str) -> None:
     with Recorder() as recorder:
         CALLS[call](a, b, c, precision=name, batch_invariant=True).sum().backward()
     products = 2 if call == "gelu" else 3  # a forward with an activation is below the dispatcher
-    assert len(recorder.told) >= products and set(recorder.told) == {("bf16x6", True)}
+    assert len(recorder.options) >= products and set(recorder.options) == {("bf16x6", True)}
     plain = torch.autograd.grad(CALLS[call](a, b, c).sum(), (a, b))
     torch.testing.assert_close(a.grad, plain[0])
     torch.testing.assert_close(b.grad, plain[1])
@@ -104,11 +104,11 @@ def test_tangents_vmap_compile_and_meta() -> None:
     how: dict[str, Any] = {"precision": "bf16x9", "batch_invariant": True}
     with Recorder() as recorder:
         tangent = torch.func.jvp(lambda x: gpukern.mm(x, b, **how), (a,), (torch.ones_like(a),))[1]
-    assert set(recorder.told) == {("bf16x9", True)}
+    assert set(recorder.options) == {("bf16x9", True)}
     torch.testing.assert_close(tangent, torch.ones_like(a) @ b)
     with Recorder() as recorder:
         got = vmap(lambda x: gpukern.addmm(c, x, b, **how))(a.expand(3, 5, 7))
-    assert set(recorder.told) == {("bf16x9", True)}
+    assert set(recorder.options) == {("bf16x9", True)}
     torch.testing.assert_close(got, (a @ b + c).expand(3, 5, 6))
     compiled = torch.compile(lambda x: gpukern.linear(x, b.t(), c, **how), backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(a), a @ b + c)

@@ -1,4 +1,4 @@
-"""Stored measurements and selection: an order decides where it can, never more, and explain says so."""
+"""Stored measurements and selection: an order decides where it can serve, never more, and explain reports that."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def test_a_measured_order_decides_and_explain_says_why() -> None:
         assert refused["mma_sync/h64x64"] == "it is not compiled for this type"  # a reason of its own stays
         assert "mma_sync/f32x32" not in refused
     a = torch.empty(4096, 4096, device="meta")
-    said = gpukern.explain("mm", a, a, device="sm_90a")  # the same target
-    assert said.notes == (f"chosen by a stored measurement of {ALL}; GPUKERN_TUNING=off ignores it",)
-    assert said.notes[0] in str(said)
+    explanation = gpukern.explain("mm", a, a, device="sm_90a")  # the same target
+    assert explanation.notes == (f"chosen by a stored measurement of {ALL}; GPUKERN_TUNING=off ignores it",)
+    assert explanation.notes[0] in str(explanation)
 
 
 def test_only_the_measured_product_is_decided() -> None:
@@ -137,7 +137,7 @@ def test_a_described_device_takes_the_only_device_of_its_target() -> None:
     _C.gemm_set_ranking([entry(configurations), entry(configurations, device="NVIDIA A100", target="sm_80")])
     assert would() == would(device="sm_90a") == would(device="sm_80") == "simt/s32x32"
     _C.gemm_set_ranking([entry(configurations), entry(configurations, device="NVIDIA H100 80GB HBM3")])
-    assert would() == PLAIN  # two devices of sm_90: which one is meant, the target does not say
+    assert would() == PLAIN  # two devices have the target sm_90, so it names neither
     _C.gemm_set_ranking([entry(configurations, device="AMD Instinct MI300X", target="gfx942")])
     assert would(device="gfx942") == "simt/s32x32" and would() == PLAIN
 
@@ -159,14 +159,14 @@ def test_an_empty_table_leaves_every_choice_as_it_was() -> None:
 def test_a_wrong_table_changes_nothing() -> None:
     good = [entry(["simt/s32x32", "simt/s128x128"], batch=3, layout="tn")]
     _C.gemm_set_ranking(good)
-    for wrong, said in [
+    for wrong, message in [
         (entry(["simt/warp9"]), "there is no configuration 'simt/warp9'"),
         (entry(["simt"]), "there is no configuration 'simt'"),
         (entry([], layout="nx"), "no layout 'nx'; known are nn, nt, tn, tt"),
         (entry([], layout="n"), "no layout 'n'"),
         (entry([], dtype="complex32"), "complex32"),
     ]:
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             _C.gemm_set_ranking([*good, wrong])
         assert _C.gemm_ranking() == good
 
@@ -210,15 +210,15 @@ def test_a_configuration_that_this_build_does_not_have_makes_a_file_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
     monkeypatch.setenv("GPUKERN_TUNING", str(tmp_path))
-    for name, said in [("simt/warp9", "names simt/warp9"), ("simt/w64x64", "names simt/w64x64 for float32")]:
+    for name, message in [("simt/warp9", "names simt/warp9"), ("simt/w64x64", "names simt/w64x64 for float32")]:
         path = stored(TWO)
         facts = json.loads(path.read_text())
         facts["entries"][0]["ranking"].append([name, 20.0])
         path.write_text(json.dumps(facts))
         found, reason = tuning.load(path)
-        assert found is None and said in reason and "stale" in reason
+        assert found is None and message in reason and "stale" in reason
         assert tuning.activate() == 0 and would() == PLAIN
-    assert not recwarn.list  # stale is nobody's mistake
+    assert not recwarn.list  # a stale measurement is no mistake of the user's
 
 
 def test_import_reads_what_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

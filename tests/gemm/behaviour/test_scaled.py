@@ -1,4 +1,4 @@
-"""`scaled_mm` on CPU tensors: results, torch's words, tracing; its configurations are in test_scaled_kernels.py."""
+"""`scaled_mm` on CPU tensors: results, torch's errors, tracing; its configurations are in test_scaled_kernels.py."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_empty_extents() -> None:
 
 
 def refusals() -> dict[str, tuple[Call, bool]]:
-    """What is refused, and whether in torch's own words."""
+    """What is refused, and whether with torch's own error."""
     a, b = operands(16, 32, 64, FORMATS[0])
     return {
         "mat1 is a vector": (lambda f: f(a[0], b, ONE, ONE), True),
@@ -116,7 +116,7 @@ def test_refusals(what: str) -> None:
     with pytest.raises((RuntimeError, ValueError, TypeError)) as got:
         call(gpukern.scaled_mm)
     if torchs:
-        # Without oneDNN, which is asked first where the processor has AMX, and words some of these otherwise.
+        # Without oneDNN, which serves these calls on processors with AMX and has other messages for some.
         with torch.backends.mkldnn.flags(enabled=False), pytest.raises(type(got.value)) as expected:
             call(torch._scaled_mm)
         assert str(got.value).splitlines()[0] == str(expected.value).splitlines()[0]
@@ -177,8 +177,8 @@ def test_explanations() -> None:
     )
     here = gpukern.explain("scaled_mm", a, b, one, two, device="cpu")
     assert here.configuration == "host/blas"
-    for said in (found, here, gpukern.explain("scaled_mm", a, b, ONE, ONE, device="gfx942")):
-        assert any(note.startswith("emulated") and "summed in float32" in note for note in said.notes)
+    for explained in (found, here, gpukern.explain("scaled_mm", a, b, ONE, ONE, device="gfx942")):
+        assert any(note.startswith("emulated") and "summed in float32" in note for note in explained.notes)
     deep = (torch.empty(64, 65536, dtype=FORMATS[0], device="meta"),) * 2
     split = gpukern.explain("scaled_mm", deep[0], deep[1].t(), ONE, ONE, out_dtype=torch.bfloat16, device="sm_90")
     assert split.splits > 1 and any("ranges" in note for note in split.notes)

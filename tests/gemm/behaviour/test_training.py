@@ -29,7 +29,7 @@ def positive(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def call(activation: str | None, case: str) -> tuple[Callable[..., Tensor], list[tuple[int, ...]]]:
-    """A product with that end, and the shapes of its operands."""
+    """A product with that epilogue, and the shapes of its operands."""
     end: dict[str, Any] = {"activation": activation}
     a, b = SHAPES
     if case == "mm":
@@ -154,9 +154,9 @@ def test_as_many_bytes_are_saved_as_by_torchs_two_ops() -> None:
 def test_nothing_is_saved_that_no_gradient_reads() -> None:
     x, w, b, r = (torch.randn(*s) for s in ((6, 5), (7, 5), (7,), (6, 7)))
 
-    def saved(*asking: Tensor, activation: str | None = "gelu") -> int:
+    def saved(*requiring: Tensor, activation: str | None = "gelu") -> int:
         for t in (x, w, b, r):
-            t.requires_grad_(any(t is one for one in asking))
+            t.requires_grad_(any(t is one for one in requiring))
         return len(kept(gpukern.linear, x, w, b, activation=activation, residual=r))
 
     assert saved(r) == 0  # whose gradient is the upstream one
@@ -337,16 +337,16 @@ with_aux = torch.ops.gpukern.product_with_aux
 backward = torch.ops.gpukern.activation_backward_bias_grad
 
 
-@pytest.mark.parametrize("asks", [False, True])
-def test_opcheck(asks: bool) -> None:
+@pytest.mark.parametrize("differentiable", [False, True])
+def test_opcheck(differentiable: bool) -> None:
     for a, b, c, r in (
         (torch.randn(3, 4), torch.randn(4, 2), torch.randn(2), torch.randn(3, 2)),
         (torch.randn(2, 3, 4), torch.randn(2, 4, 2), None, None),
     ):
-        a.requires_grad_(asks)
+        a.requires_grad_(differentiable)
         end = {"activation": "gelu", "residual": r}
         torch.library.opcheck(with_aux.default, (c, a, b), end)
-    g, s = torch.randn(3, 4).requires_grad_(asks), torch.randn(3, 4)
+    g, s = torch.randn(3, 4).requires_grad_(differentiable), torch.randn(3, 4)
     torch.library.opcheck(backward.default, (g, s, "gelu"))
 
 

@@ -84,7 +84,7 @@ def test_an_out_of_another_type_is_refused() -> None:
 
 
 def test_fractional_factors_of_integers_are_refused_in_torchs_words() -> None:
-    """They gave a floating result.  The words are those of torch's addr; its addmm on a CPU drops the fraction."""
+    """They gave a floating result.  The message is that of torch's addr; its addmm on a CPU drops the fraction."""
     a, b = filled(torch.int8, 2, 3), filled(torch.int8, 3, 2)
     c = torch.zeros(2, 2, dtype=torch.int32)
     wrong: list[dict[str, Any]] = [{"alpha": 2.5}, {"beta": 2.5}]
@@ -97,7 +97,7 @@ def test_fractional_factors_of_integers_are_refused_in_torchs_words() -> None:
 
 
 def test_an_out_takes_no_part_in_autograd() -> None:
-    """The gradient was dropped without a word."""
+    """The gradient was silently dropped."""
     a, b = filled(torch.bfloat16, 2, 3).requires_grad_(), filled(torch.bfloat16, 3, 2)
     with pytest.raises(RuntimeError, match="don't support automatic differentiation"):
         gpukern.mm(a, b, torch.float32, out=torch.empty(2, 2))

@@ -1,8 +1,8 @@
-"""Products that tell where each element lies and in which order it is added: strides beyond 32 bits, operands of the
-end that are broadcast, and sums that another order would round otherwise.
+"""Products whose results show the address of each element and the order of additions: strides beyond 32 bits, broadcast
+operands of the epilogue, and sums that another order would round otherwise.
 
-`said` runs one under the machine model and gives what is wrong with it, or "".  test_far_strides.py runs all on every
-folder; test_far_stride_faults.py looks for planted faults with them.
+`wrong` runs one under the machine model and returns what is wrong with it, or "".  test_far_strides.py runs all on
+every folder; test_far_stride_faults.py looks for planted faults with them.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Case = dict[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """A configuration, a type of its operands, and a shape that ends behind a tile and behind a step of k."""
+    """A configuration, a type of its operands, and a shape that is not a multiple of the tile or of a step of k."""
 
     name: str
     dtype: torch.dtype
     m: int
     n: int
     k: int
-    ends: frozenset[str] = field(default_factory=frozenset)  # which operands its end may have
+    ends: frozenset[str] = field(default_factory=frozenset)  # the operands that its epilogue may have
     wide: torch.dtype | None = None  # what it adds up in, where that is another type
 
     @property
@@ -122,7 +122,7 @@ def _filled(subject: Subject, *shape: int) -> Tensor:
 
 
 def ends_of(subject: Subject, batch: int, number: int) -> Case:
-    """Of integers and powers of 2, so that results are exact; `number` says which."""
+    """Of integers and powers of 2, so that results are exact; `number` chooses which."""
     m, n = subject.m, subject.n
     full = {name: _filled(subject, batch, m, n) for name in ("c", "residual", "saved") if name in subject.ends}
     by = {
@@ -157,8 +157,8 @@ def expected(case: Case) -> Tensor:
     return x if case.get("residual") is None else x + _wide(case["residual"])
 
 
-def said(subject: Subject, case: Case, expects: Tensor | None = None) -> str:
-    """What the model says, or that the result is not `expects` (or what integers give), or ""."""
+def wrong(subject: Subject, case: Case, expects: Tensor | None = None) -> str:
+    """The model's fault, or that the result is not `expects` (or what integers give), or ""."""
     case = dict(case)
     out = case.pop("out", None)
     if "scales" in case:
@@ -197,7 +197,7 @@ PAIRS = [
 
 
 def far_cases(subject: Subject) -> Iterator[tuple[str, Case]]:
-    """Each way of A and B to lie, with D and what its end reads lying as one of them; on every way an end."""
+    """Each layout of A and B, with D and the epilogue's operands in one of them; an epilogue with every layout."""
     if subject.dtype in FORMATS:
         yield from _far_scaled(subject)
         return
@@ -224,7 +224,7 @@ def _far_scaled(subject: Subject) -> Iterator[tuple[str, Case]]:
         ("columns", "lines", "row", "elements"), ("lines", "columns", "1x128, 1x128", "lines"),
     ):  # fmt: skip
         one, two = scales(kind, subject.m, subject.n, subject.k)
-        if not subject.configuration.tma:  # which says that 32 bits do not reach such scales
+        if not subject.configuration.tma:  # which refuses scales whose offsets need more than 32 bits
             one, two = without(laid(one[None], "elements"), 0), without(laid(two[None], "elements"), 0)
         case = {"a": without(laid(a[None], left), 0), "b": without(laid(b[None], right), 0), "scales": (one, two)}
         yield f"{left}, {right}, {kind}", case | {
@@ -244,8 +244,8 @@ def broadcast(t: Tensor, mask: tuple[bool, ...]) -> Tensor:
 
 
 def broadcast_cases(subject: Subject) -> Iterator[tuple[str, Case]]:
-    """Each operand of the end, the same for all matrices, rows and columns and for any of these, D by rows and by
-    columns, of one range of k and of two."""
+    """Each operand of the epilogue, broadcast along matrices, rows and columns and any of these; D by rows and by
+    columns; one range of k and two."""
     batch = 2
     if not subject.ends:
         return
@@ -253,7 +253,7 @@ def broadcast_cases(subject: Subject) -> Iterator[tuple[str, Case]]:
     a, b = _filled(small, batch, small.m, small.k), _filled(small, batch, small.k, small.n)
     for number, mask in enumerate(MASKS):
         for which in (0, 1, 2):
-            turned, ends = (number + which + number // 4) % 2 == 1, ends_of(small, batch, which)
+            transposed, ends = (number + which + number // 4) % 2 == 1, ends_of(small, batch, which)
             if which == 1 and "saved" not in ends:
                 continue
             for at, (name, t) in enumerate(list(ends.items())):
@@ -263,11 +263,11 @@ def broadcast_cases(subject: Subject) -> Iterator[tuple[str, Case]]:
                 if name.endswith("scale"):
                     given = (given[0], given[1] if name == "row_scale" else given[2])
                 ends[name] = broadcast(t, given)
-            shape = (batch, small.n, small.m) if turned else (batch, small.m, small.n)
+            shape = (batch, small.n, small.m) if transposed else (batch, small.m, small.n)
             out = torch.zeros(shape, dtype=subject.dtype)
             splits = 1 + (number // 2 + which) % 2
-            case = {"a": a, "b": b, "out": out.transpose(1, 2) if turned else out, "splits": splits, **ends}
-            yield f"{mask}, {which}{', turned' if turned else ''}", case
+            case = {"a": a, "b": b, "out": out.transpose(1, 2) if transposed else out, "splits": splits, **ends}
+            yield f"{mask}, {which}{', transposed' if transposed else ''}", case
     yield "one matrix for all", {"a": a[:1].expand(batch, -1, -1), "b": b}
     yield "one matrix for all, of B", {"a": a, "b": b[:1].expand(batch, -1, -1)}
 
@@ -314,8 +314,9 @@ RANGES = 5
 
 
 def order_cases(subject: Subject) -> Iterator[tuple[str, Case, Tensor]]:
-    """Sums whose order is said somewhere: of ranges of k (split/kernel.cuh, wgmma/ranges.cuh), of k on ordinary cores
-    (mma_sync/multiply_add.cuh), of groups of lanes (skinny/kernel.cuh), of blocks of scales, of the end (problem.h)."""
+    """Sums whose order is documented: of ranges of k (split/kernel.cuh, wgmma/ranges.cuh), of k on ordinary cores
+    (mma_sync/multiply_add.cuh), of groups of lanes (skinny/kernel.cuh), of blocks of scales, and in the epilogue
+    (problem.h)."""
     if subject.dtype in FORMATS:
         yield from _blocks_in_order(subject)
         return

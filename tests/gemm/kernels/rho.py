@@ -1,8 +1,9 @@
 """The error of products in float32's units: `python -m tests.gemm.kernels.rho` prints the table of docs/numerics.md.
 
 rho = max |c - r| / (2^-24 |A||B|) beyond the rounding of the store (tests/oracle/products.py), r of the operands as
-they are given, in float64.  The GPU configurations run under the machine model, whose tensor cores cut what they add
-as far as publications say of Ampere (mma.sync) and Hopper (wgmma); the other configurations add to nearest.
+they are given, in float64.  The GPU configurations run under the machine model, whose tensor cores
+truncate sums as publications describe for Ampere (mma.sync) and Hopper (wgmma); the other configurations round to
+nearest.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def test_an_aux_without_an_activation_is_refused() -> None:
         machine.product(*place(configuration), torch.empty_like(a), a, a, aux=torch.empty_like(a))
 
 
-# ---- the gradient of an activation, with the bias's: the end of a product without the product ------------------------
+# ---- the gradient of an activation, with the bias's: the epilogue without the product ------------------------
 
 ANYWHERE = next(c for c in GPU_CONFIGURATIONS if not c.lanes and not c.vectors)
 TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)

@@ -1,6 +1,6 @@
 """Products whose columns are summed in the same pass: every floating configuration under the machine model.
 
-The values are exact unless a test says otherwise: integers, and derivatives that choose or double.
+The values are exact unless a test's docstring has a tolerance: integers, and derivatives that choose or double.
 """
 
 from __future__ import annotations

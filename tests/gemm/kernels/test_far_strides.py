@@ -1,5 +1,5 @@
-"""Every folder, in each of its types and layouts: operands that lie more than 2^31 bytes and elements apart, operands
-of the end that are broadcast, and sums whose bits say in which order they were added (far_strides.py)."""
+"""Every folder, in each of its types and layouts: operands that lie more than 2^31 bytes and elements apart, broadcast
+operands of the epilogue, and sums whose bits show the order of additions (far_strides.py)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.gemm.kernels.far_strides import (
     broadcast_cases,
     far_cases,
     order_cases,
-    said,
     said_of_sums,
     subject_of,
     vector,
+    wrong,
 )
 
 F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float64
@@ -56,20 +56,20 @@ def test_every_folder_is_here() -> None:
 def test_strides_beyond_32_bits(subject: Subject) -> None:
     """Lines, elements and matrices of A, B, D, C, S, the residual and the scales, and copies that TMA needs of them."""
     for what, case in far_cases(subject):
-        words = said(subject, case)
+        words = wrong(subject, case)
         if subject.configuration.tile[1] <= 32 and words.endswith("must be contiguous along k"):
             continue
         assert not words, (what, words)
 
 
-# Configurations of terms have the end of the other configurations of their folder.
+# Configurations of terms have the epilogue of the other configurations of their folder.
 ENDED = [s for s in SUBJECTS if s.ends and not (s.configuration.tma and s.configuration.adds_terms)]
 
 
 @pytest.mark.parametrize("subject", ENDED, ids=lambda subject: subject.id)
 def test_operands_of_the_end_are_broadcast(subject: Subject) -> None:
     for what, case in broadcast_cases(subject):
-        words = said(subject, case)
+        words = wrong(subject, case)
         assert not words, (what, words)
 
 
@@ -79,7 +79,7 @@ ORDERED = [subject for subject in SUBJECTS if subject.dtype.is_floating_point]
 @pytest.mark.parametrize("subject", ORDERED, ids=lambda subject: subject.id)
 def test_sums_are_added_in_their_order(subject: Subject) -> None:
     for what, case, expects in order_cases(subject):
-        words = said(subject, case, expects)
+        words = wrong(subject, case, expects)
         assert not words, (what, words)
 
 

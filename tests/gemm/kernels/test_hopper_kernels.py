@@ -1,4 +1,4 @@
-"""The kernels of wgmma and TMA under the model: every layout, ragged shapes, clusters, ends, ranges, schedules."""
+"""The kernels of wgmma and TMA under the model: every layout, ragged shapes, clusters, epilogues, ranges, schedules."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def layouts(configuration: Configuration, dtype: torch.dtype = torch.bfloat16) -
 
 
 def oriented(configuration: Configuration, m: int, n: int) -> tuple[int, int]:
-    """A thin row lays the few rows along n."""
+    """A skinny configuration lays the short side along n."""
     return (max(m, n), min(m, n)) if configuration.tile[1] <= 32 else (m, n)
 
 
@@ -83,7 +83,7 @@ def exact(configuration: Configuration, a: Tensor, b: Tensor, out: Tensor | None
 
 @pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
 def test_layouts_and_clusters(configuration: Configuration, dtype: torch.dtype) -> None:
-    """Tiles that end before, at and behind the matrices' edges; k of half a stage, a stage, several."""
+    """Tiles that end before, at and beyond the edge of the matrix; k of half a stage, a stage, several."""
     bm, bn, bk = *configuration.tile[:2], depth(configuration, dtype)
     seeds = itertools.count(1)
     for (along_a, along_b), cluster in itertools.product(layouts(configuration, dtype), (1, 2)):
@@ -237,8 +237,8 @@ def test_ranges_of_k_add_up(configuration: Configuration, dtype: torch.dtype) ->
         a, b = laid(a, True), laid(b, False)
         exact(configuration, a, b, splits=splits, cluster=cluster, processors=3 + cluster)
         c = filled(dtype, 2, m, n, k=9)
-        turned = columns(result(a, b))
-        got = machine.product(*place(configuration), turned, a, b, c=c, splits=splits, cluster=cluster, aligned=True)
+        down = columns(result(a, b))
+        got = machine.product(*place(configuration), down, a, b, c=c, splits=splits, cluster=cluster, aligned=True)
         products.exactly_equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
 
 
@@ -262,8 +262,8 @@ def test_ranges_that_a_cluster_adds_up(configuration: Configuration, dtype: torc
         a, b = laid(a, True), laid(b, False)
         exact(configuration, a, b, lines(result(a, b)), splits=splits, cluster=INSIDE, schedule=Schedule("pct", splits))
         c = filled(dtype, batch, m, n, k=9)
-        turned = columns(result(a, b))
-        got = machine.product(*place(configuration), turned, a, b, c=c, splits=splits, cluster=INSIDE, aligned=True)
+        down = columns(result(a, b))
+        got = machine.product(*place(configuration), down, a, b, c=c, splits=splits, cluster=INSIDE, aligned=True)
         products.exactly_equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
         if dtype != torch.uint8:
             exact(configuration, a, b, result(a, b, wide), splits=splits, cluster=INSIDE)
@@ -352,8 +352,8 @@ def test_rounding_is_within_the_bound(configuration: Configuration, dtype: torch
 
 @pytest.mark.parametrize("configuration", [c for c in CONFIGURATIONS if "float32" in c.types], ids=lambda c: c.name)
 def test_float32_is_rounded_to_nearest(configuration: Configuration) -> None:
-    """TMA rounds to 11 bits (what tensor cores do with more is to cut them): to which of two in the middle, nobody has
-    seen on Hopper, and nothing here asks."""
+    """TMA rounds to 11 bits (tensor cores would truncate more).  How it rounds ties is not known for Hopper, so no
+    operand here is a tie."""
     numbers = torch.tensor([1.0, 1 + 2.0**-11, 1 + 3 * 2.0**-11, 1 + 2.0**-11 + 2.0**-20, -1 - 2.0**-12, 3e38, 1e-30])
     a, b = torch.eye(7)[None].contiguous(), numbers[None, :, None].expand(1, 7, 7).contiguous()
     got = machine.product(*place(configuration), result(a, b), lines(a), columns(b), aligned=True)[0, :, 0].double()
@@ -392,7 +392,7 @@ def test_configurations_agree_to_the_last_bit(dtype: torch.dtype) -> None:
     """Whatever the tile, the cluster, the number of other rows and the schedule."""
     configurations = [c for c, t in CASES if t == dtype and c not in TERMS]  # terms: test_terms.py
     a, b = fills.normal(1, 70, 200, dtype=dtype), columns(fills.normal(1, 200, 88, dtype=dtype))
-    with machine.unchecked():  # thin configurations too
+    with machine.unchecked():  # skinny configurations too
         results = [
             machine.product(
                 *place(c), lines(result(a, b)), a, b, cluster=cluster, schedule=Schedule("pct", seed), aligned=True
@@ -407,7 +407,7 @@ def test_configurations_agree_to_the_last_bit(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
 def test_no_access_to_shared_memory_meets_a_bank_twice(configuration: Configuration, dtype: torch.dtype) -> None:
-    """Both ways out: the boxes that TMA stores, and the slab, read along rows and down columns."""
+    """Both kinds of store: the boxes that TMA stores, and the slab, read along rows and down columns."""
     m, n = oriented(configuration, configuration.tile[0], configuration.tile[1])
     a, b = factors(dtype, 1, m, n, 64)
     a, b = laid(a, True), laid(b, False)
@@ -448,7 +448,7 @@ def explain(
 
 
 def test_what_is_no_product_of_these_goes_to_another_folder() -> None:
-    """Each is one difference from a product that they take; what TMA does not bring: test_packing.py."""
+    """Each is one difference from a product that they take; what TMA cannot load: test_packing.py."""
     assert named(explain(512, 512, 512)["would_run"]).tma
     for why, found in (
         ("it needs wgmma, which only Hopper GPUs have (sm_90a)", explain(512, 512, 512, "sm_100")),
@@ -460,7 +460,7 @@ def test_what_is_no_product_of_these_goes_to_another_folder() -> None:
 
 
 def test_choices_on_hopper() -> None:
-    """Large tiles for large results, short and thin ones for small; ranges where the tiles are few."""
+    """Large tiles for large results, short and narrow ones for small; ranges of k if tiles are few."""
     assert explain(8192, 8192, 8192)["would_run"] in ("wgmma/w256x128", "wgmma/w128x256")
     assert explain(1024, 1024, 1024)["would_run"] == "wgmma/p64x128"
     decode = explain(16, 8192, 4096, b=(1, 4096, 0, 16))

@@ -1,4 +1,4 @@
-"""float8 on Hopper's tensor cores under the machine model: formats, scales, promotion, clusters, ranges, ends."""
+"""float8 on Hopper's tensor cores under the machine model: formats, scales, promotion, clusters, ranges, epilogues."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def padded(t: Tensor) -> Tensor:
 def run(
     configuration: Configuration, out: Tensor, a: Tensor, b: Tensor, one: Tensor, two: Tensor, **options: Any
 ) -> Tensor:
-    """Both operands along k, as TMA brings them."""
+    """Both operands along k, as TMA loads them."""
     fast = configuration not in PROMOTING
     return machine.scaled(
         *place(configuration), out, padded(a), padded(b.t()).t(), one, two, aligned=True, fast=fast, **options
@@ -75,7 +75,7 @@ def test_formats_scales_shapes_and_clusters(configuration: Configuration) -> Non
             m, n = oriented(configuration, m, n)
             m, n = (
                 (n, m) if configuration.tile[1] <= 32 and number % 2 == 0 else (m, n)
-            )  # a thin configuration turns the product then
+            )  # a skinny configuration then transposes the product
             a, b, (one, two) = whole(first, m, k), whole(second, k, n), scales(kind, m, n, k)
             schedule = Schedule("pct", seed)
             got = run(configuration, torch.empty(m, n), a, b, one, two, cluster=seed // 2 % 2 + 1, schedule=schedule)
@@ -135,16 +135,16 @@ def test_one_scale_for_128_rows_and_all_of_k(configuration: Configuration) -> No
     sampled("results", WITH_RESULTS, lambda case: case[1], [f"{c.name}-{out}" for c, out in WITH_RESULTS]),
 )
 def test_results_bias_and_their_scale(configuration: Configuration, out: torch.dtype) -> None:
-    """Both orders of D, ranges of k, scales of rows and columns; a thin row multiplies the transposed product too."""
+    """Both orders of D, ranges of k, scales of rows and columns; skinny configurations, transposed products too."""
     k = 40 * 8
     bias_of, by, eight = torch.arange(-3.0, 4.0), torch.tensor(0.25), out in FORMATS
-    for number, (turned, splits, flat) in enumerate(itertools.product((False, True), (1, 2), (False, True))):
+    for number, (transposed, splits, flat) in enumerate(itertools.product((False, True), (1, 2), (False, True))):
         m, n = oriented(configuration, configuration.tile[0] + 1, configuration.tile[1] + 5)
         m, n = (n, m) if flat else (m, n)
         a, b = whole(FORMATS[0], m, k), whole(FORMATS[1], k, n)
         one, two = scales("row" if number % 3 else "row, tensor", m, n, k)
         bias = None if number % 4 == 3 else bias_of[torch.randint(7, (n,))]
-        target = torch.empty(n, m, dtype=out).t() if turned else torch.empty(m, n, dtype=out)
+        target = torch.empty(n, m, dtype=out).t() if transposed else torch.empty(m, n, dtype=out)
         expected = exact(a, b, one, two) + (0 if bias is None else bias.double())
         expected = (expected * 0.25 if eight else expected).float().to(out)
         for cluster in (0, -1) if splits > 1 else (0,):  # ranges added in memory, and by a cluster
@@ -185,7 +185,7 @@ def test_configurations_agree_to_the_last_bit() -> None:
     a, b = normal(70, 40, 640)
     one, two = torch.rand(70, 1), torch.rand(1, 40)
     for configurations in (PROMOTING, [c for c in CONFIGURATIONS if c not in PROMOTING]):
-        with machine.unchecked():  # thin configurations too
+        with machine.unchecked():  # skinny configurations too
             results = [
                 run(c, torch.empty(70, 40), a, b, one, two, cluster=cluster, schedule=Schedule("pct", seed))
                 for seed, (c, cluster) in enumerate(itertools.product(configurations, (1, 2)))
@@ -209,7 +209,7 @@ def test_nan_and_infinity_stay_in_their_row_and_column(configuration: Configurat
 def chosen(
     a: Tensor, b: Tensor, kind: str = "tensor", device: str = "sm_90a", **options: Any
 ) -> tuple[Configuration, str, str]:
-    """The configuration, what is said about it, and why those of this file were passed over."""
+    """The configuration, the last note about it, and why those of this file were passed over."""
     one, two = scales(kind, a.shape[0], b.shape[1], a.shape[1])
     found = gpukern.explain("scaled_mm", a, b, one, two, out_dtype=torch.bfloat16, device=device, **options)
     runs = named(found.would_run or found.configuration or "")
@@ -217,15 +217,15 @@ def chosen(
 
 
 def test_choices() -> None:
-    """Exact sums unless they are asked not to be; blocks of scales always; what wgmma has not, ordinary cores."""
+    """Promotion unless use_fast_accum=True; always with blocks of scales; ordinary cores for what wgmma lacks."""
     a, b = whole(FORMATS[0], 512, 512), whole(FORMATS[0], 512, 512).t()
-    configuration, said, _ = chosen(a, b)
-    assert configuration in PROMOTING and said.endswith("partial sums over 128 of k are added in float32")
-    configuration, said, _ = chosen(a, b, use_fast_accum=True)
+    configuration, note, _ = chosen(a, b)
+    assert configuration in PROMOTING and note.endswith("partial sums over 128 of k are added in float32")
+    configuration, note, _ = chosen(a, b, use_fast_accum=True)
     assert configuration.tma and configuration not in PROMOTING
-    assert said.endswith("sums have 14 bits, as use_fast_accum allows")
-    configuration, said, _ = chosen(a, b, "1x128, 128x128", use_fast_accum=True)
-    assert configuration in PROMOTING and "added in float32" in said
+    assert note.endswith("sums have 14 bits, as use_fast_accum allows")
+    configuration, note, _ = chosen(a, b, "1x128, 128x128", use_fast_accum=True)
+    assert configuration in PROMOTING and "added in float32" in note
     configuration, _, _ = chosen(a[:16], b)
     assert configuration.name == "wgmma/q128x16"
     large = torch.empty(2048, 2048, dtype=FORMATS[0])
@@ -233,7 +233,7 @@ def test_choices() -> None:
     assert named(found.would_run or "") in PROMOTING
     assert "operands are copied into a layout that TMA can load before the product, 4.19 MB" in found.notes
     copies = "TMA cannot load the operands in their layout, and copying them first would take longer than it saves"
-    for why, (configuration, said, refused) in (
+    for why, (configuration, note, refused) in (
         (
             "NVIDIA tensor cores take float8_e4m3fn and float8_e5m2, not the fnuz formats",
             chosen(a.float().to(FORMATS[2]), b.float().to(FORMATS[2])),
@@ -242,9 +242,9 @@ def test_choices() -> None:
         (copies, chosen(a[:, :500].contiguous(), b[:500])),
         ("it needs wgmma, which only Hopper GPUs have (sm_90a)", chosen(a, b, device="sm_100")),
     ):
-        assert not configuration.tensor_cores and said.startswith("emulated"), configuration
+        assert not configuration.tensor_cores and note.startswith("emulated"), configuration
         assert refused in (why, "no code was built for this device"), refused
     for device in ("sm_89", "sm_120"):
-        configuration, said, _ = chosen(a, b, device=device)
+        configuration, note, _ = chosen(a, b, device=device)
         assert configuration.tensor_cores and not configuration.tma, configuration
-        assert said.endswith("partial sums over 128 of k are added in float32"), said
+        assert note.endswith("partial sums over 128 of k are added in float32"), note

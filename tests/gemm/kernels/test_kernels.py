@@ -63,7 +63,7 @@ def precise(t: Tensor) -> Tensor:
 
 
 def ragged(configuration: gpukern.selection.Configuration) -> list[tuple[int, int, int, int]]:
-    """(batch, m, n, k): one below, at and above a tile, thin ones, k around a step."""
+    """(batch, m, n, k): one below, at and above a tile, narrow ones, k around a step."""
     bm, bn, bk = configuration.tile
     if is_thin(configuration):
         return [
@@ -297,17 +297,17 @@ def test_ranges_of_k_add_up(configuration: gpukern.selection.Configuration, dtyp
         c = filled(dtype, batch, m, n, k=2 * k)
         for order, seed in SCHEDULES[::3]:
             exact(configuration, a, b, splits=splits, schedule=Schedule(order, seed))
-        turned = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
-        got = machine.product(*place(configuration), turned, a, b, c=c, alpha=1, beta=1, splits=splits)
+        transposed = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
+        got = machine.product(*place(configuration), transposed, a, b, c=c, alpha=1, beta=1, splits=splits)
         assert torch.equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
 
 
 @pytest.mark.parametrize("name", ["simt/s128x128", "simt/s64x64", "simt/s32x32"])
-@pytest.mark.parametrize(("a_turned", "b_turned"), itertools.product((False, True), repeat=2))
-def test_float32_tiles_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
+@pytest.mark.parametrize(("a_transposed", "b_transposed"), itertools.product((False, True), repeat=2))
+def test_float32_tiles_keep_off_each_others_banks(name: str, a_transposed: bool, b_transposed: bool) -> None:
     """Their transposing stores took two passes over the banks where one does."""
     a, b = torch.randn(128, 40), torch.randn(40, 128)
-    a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
+    a, b = a.t().contiguous().t() if a_transposed else a, b.t().contiguous().t() if b_transposed else b
     assert gpukern.model.run("mm", a, b, configuration=name)[1].bank_conflicts == 0
 
 
@@ -316,12 +316,12 @@ OTHERS = [c for c in GPU_CONFIGURATIONS if c.lanes and (not c.tensor_cores or (c
 
 
 @pytest.mark.parametrize("name", [c.name for c in OTHERS])
-@pytest.mark.parametrize(("a_turned", "b_turned"), [(False, False), (False, True), (True, False)])
-def test_tiles_of_other_products_keep_off_each_others_banks(name: str, a_turned: bool, b_turned: bool) -> None:
-    """Copies, fragments and the way out; D down its columns (both turned) does meet some, as mma does."""
+@pytest.mark.parametrize(("a_transposed", "b_transposed"), [(False, False), (False, True), (True, False)])
+def test_tiles_of_other_products_keep_off_each_others_banks(name: str, a_transposed: bool, b_transposed: bool) -> None:
+    """Copies, fragments and the epilogue; D down its columns (both transposed) has some conflicts, as with mma."""
     dtype = getattr(torch, gpukern.selection.named(name).types[0])
     a, b = torch.randn(128, 64, dtype=dtype), torch.randn(64, 128, dtype=dtype)
-    a, b = a.t().contiguous().t() if a_turned else a, b.t().contiguous().t() if b_turned else b
+    a, b = a.t().contiguous().t() if a_transposed else a, b.t().contiguous().t() if b_transposed else b
     assert gpukern.model.run("mm", a, b, configuration=name)[1].bank_conflicts == 0
 
 

@@ -1,4 +1,4 @@
-"""Operands that TMA does not bring, or wgmma does not transpose, on Hopper: a pass copies them first."""
+"""Operands that TMA cannot load, or wgmma cannot transpose, on Hopper: a pass copies them first."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_any_strides(configuration: Configuration, dtype: torch.dtype, lay: Lay)
 @by_type
 @on_one_configuration
 def test_an_address_that_is_no_multiple_of_16_bytes(configuration: Configuration, dtype: torch.dtype) -> None:
-    """Lines of multiples of 16 bytes, the last of which ends where a page does and 16 bytes do not."""
+    """Lines of multiples of 16 bytes; the last one ends with the page, short of 16 bytes."""
     a, b = factors(dtype, 1, 40, 24, 63)
     a, b = lines(a), columns(b)
     for t in (a, b):
@@ -121,13 +121,13 @@ def test_an_address_that_is_no_multiple_of_16_bytes(configuration: Configuration
     products.exactly_equal(got, (precise(a) @ precise(b)).to(dtype))
 
 
-BROUGHT = [(c, t) for c, t in CASES if c not in TERMS]  # the pass that divides serves the others
-IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in BROUGHT]
+COPIED = [(c, t) for c, t in CASES if c not in TERMS]  # the pass that divides serves the others
+IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in COPIED]
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), BROUGHT, ids=IDS)
+@pytest.mark.parametrize(("configuration", "dtype"), COPIED, ids=IDS)
 def test_every_configuration_takes_what_was_copied(configuration: Configuration, dtype: torch.dtype) -> None:
-    """A thin row turns the product where the few are rows; ranges of k; pairs."""
+    """A skinny configuration transposes a product of few rows; ranges of k; pairs."""
     m, n = (configuration.tile[0] + 3, configuration.tile[1] + 5)
     for flat, splits in ((True, 1), (False, 1), (True, 2)):
         shape = (n, m) if flat else (m, n)
@@ -167,7 +167,7 @@ def test_no_access_to_shared_memory_meets_a_bank_twice(configuration: Configurat
 @pytest.mark.parametrize("dtype", [*TYPES, torch.float32], ids=["float16", "bfloat16", "float32"])
 @on_one_configuration
 def test_a_copied_row_is_the_same_to_the_last_bit(configuration: Configuration, dtype: torch.dtype) -> None:
-    """What batch_invariant promises: a row is the same whether TMA brought it or a copy, with others or alone."""
+    """What batch_invariant promises: a row is the same if TMA loads the operand or a copy, with others or alone."""
     a, b = fills.normal(1, 40, 200, dtype=dtype), columns(fills.normal(1, 200, 72, dtype=dtype))
     whole_product = machine.product(*place(configuration), lines(result(a, b)), a, b, aligned=True)
     for lay in (odd, odd_columns, sparse):
@@ -192,8 +192,8 @@ def test_copies_are_made_where_they_pay(dtype: str, rows: int, layouts: dict[str
     """Large products; bytes already with fewer rows; never the weights of a few rows."""
     found = explain(rows, 4096, 4096, dtype=dtype, **layouts)
     assert named(found["would_run"]).tma == served, found["would_run"]
-    said = dict(found["refusals"]).get(TURNS.folder, "")
-    assert served or said.startswith(("TMA cannot load the operands in their layout", "no code was built"))
+    reason = dict(found["refusals"]).get(TURNS.folder, "")
+    assert served or reason.startswith(("TMA cannot load the operands in their layout", "no code was built"))
 
 
 @pytest.mark.parametrize(
@@ -213,13 +213,13 @@ def test_copies_are_made_where_they_pay(dtype: str, rows: int, layouts: dict[str
     ids=str,
 )
 def test_what_tma_does_not_bring_is_copied_or_another_folder_s(layouts: dict[str, Any]) -> None:
-    """Each is one difference from a product that is brought as it lies."""
+    """Each is one difference from a product that is loaded without a copy."""
     found = explain(512, 512, **({"k": 512} | layouts))
-    said = dict(found["refusals"]).get(TURNS.folder, "")
+    reason = dict(found["refusals"]).get(TURNS.folder, "")
     if not layouts:
         assert named(found["would_run"]).tma
     elif not named(found["would_run"]).tma:
-        assert said.startswith(("TMA cannot load the operands in their layout", "no code was built")), said
+        assert reason.startswith(("TMA cannot load the operands in their layout", "no code was built")), reason
     assert (found["workspace"] > 0) == (bool(layouts) and named(found["would_run"]).tma)
 
 

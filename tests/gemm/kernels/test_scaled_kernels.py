@@ -30,7 +30,7 @@ from tests.oracle.float8 import (
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 
-# Ordinary cores and Ada's tensor cores; those that take what TMA brings have tests of their own
+# Ordinary cores and Ada's tensor cores; those that load by TMA have tests of their own
 # (test_hopper_scaled_kernels.py).
 EIGHT = [c for c in GPU_CONFIGURATIONS if "float8_e4m3fn" in c.types]
 ORDINARY = [c for c in EIGHT if not c.tensor_cores]
@@ -163,8 +163,8 @@ def test_results_bias_and_their_scale(configuration: gpukern.selection.Configura
     one, two = torch.tensor(0.5), torch.tensor(2.0)
     bias, by = torch.randint(-3, 4, (n,)).float(), torch.tensor(0.25)
     eight = out in FORMATS
-    for given, splits, turned in ((None, 1, False), (bias, 1, True), (bias, 2, False)):
-        target = torch.empty(n, m, dtype=out).t() if turned else torch.empty(m, n, dtype=out)
+    for given, splits, transposed in ((None, 1, False), (bias, 1, True), (bias, 2, False)):
+        target = torch.empty(n, m, dtype=out).t() if transposed else torch.empty(m, n, dtype=out)
         got = machine.scaled(
             *place(configuration), target, a, b, one, two, bias=given, scale_result=by if eight else None, splits=splits
         )

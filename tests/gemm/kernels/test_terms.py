@@ -103,7 +103,7 @@ def test_schedules_ranges_and_epilogues(configuration: gpukern.selection.Configu
 
 
 def rho(got: Tensor, a: Tensor, b: Tensor) -> float:
-    """The median over the batch: where exponents are far apart, one product's error says little of the next's."""
+    """The median over the batch: where exponents are far apart, one product's error differs much from the next's."""
     return statistics.median(products.judge_product(*of).rho for of in zip(got, a, b, strict=True))
 
 
@@ -170,7 +170,7 @@ def test_the_ends_of_the_range(precision: str, configuration: gpukern.selection.
     assert bool(((large[0, :, 0].double() - exact).abs() <= size * 2**-23).all())
 
 
-@machine.unchecked()  # thin configurations too
+@machine.unchecked()  # skinny configurations too
 def test_configurations_agree_to_the_last_bit_and_do_not_depend_on_their_number() -> None:
     a, b = fills.normal(1, 70, 600), fills.normal(1, 600, 40)
     for precision, configurations in itertools.product(PRECISIONS, FOLDERS):

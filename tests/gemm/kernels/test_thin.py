@@ -1,4 +1,4 @@
-"""Products with a thin side (csrc/gemm/arch/skinny): shapes, layouts and batches of their own, and their choice."""
+"""Skinny products (csrc/gemm/arch/skinny): shapes, layouts and batches of their own, and their choice."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONFIGURATION_IDS = [c.name for c in CONFIGURATIONS]
 def test_every_number_of_vectors_length_and_depth(
     configuration: gpukern.selection.Configuration, dtype: torch.dtype
 ) -> None:
-    """Each under one schedule of eight in turn, the weights by rows and by columns."""
+    """Each under the next of eight schedules, the weights by rows and by columns."""
     schedules = itertools.cycle([*SCHEDULES, ("random", 7)])
     for i, (m, n, k) in enumerate(shapes(configuration)):
         a, b = filled(dtype, 1, m, k, k=k), filled(dtype, 1, k, n, k=k)

@@ -1,4 +1,4 @@
-"""Configurations that take only results with a thin side: what tests make of a shape for them."""
+"""Configurations that take skinny results only, and the shapes that tests give them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def side(configuration: Configuration, n: int) -> int:
 
 
 def shapes(configuration: Configuration) -> list[tuple[int, int, int]]:
-    """(m, n, k): every number of vectors, long side and depth, in pairs that all occur; either side is the thin one."""
+    """(m, n, k): every number of vectors, long side and depth, in pairs that all occur; either side is short."""
     vectors = list(range(1, configuration.vectors + 1))
     found = []
     for i, (long, k) in enumerate(itertools.product(LONG, DEPTHS)):

@@ -41,7 +41,7 @@ def masked(text: str) -> str:
 
 
 def difference(right: str, wrong: str) -> tuple[int, int]:
-    """How much of both ends is alike, in whole words."""
+    """The length of the common beginning and of the common end, in whole words."""
     short = min(len(right), len(wrong))
     before = next((i for i in range(short) if right[i] != wrong[i]), short)
     while before and WORD.match(right[before - 1]):

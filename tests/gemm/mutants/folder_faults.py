@@ -118,7 +118,7 @@ APART = {
 
 
 def planted(name: str, source: str, faults: list[Fault]) -> tuple[Mutant, list[Mutant], Plant]:
-    """The sound tree, the mutants, and both as a plant: compiled together where APART says of which not."""
+    """The sound tree, the mutants, and both as a plant: compiled together, except those in APART."""
     sound, mutants = Mutant(f"nothing, {name}", LOOP, "", ""), [Mutant(*fault) for fault in faults]
     apart = frozenset(APART[name]) if name in APART else None
     return sound, mutants, Plant(f"{name}_mutants", f"tests/gemm/mutants/{source}", (sound, *mutants), apart=apart)

@@ -104,7 +104,7 @@ HOPPER_FAULTS: list[tuple[str, str, str, str]] = [
     ("no fence before the products", MAINLOOP, "    wgmma_fence();\n", ""),
     ("products are not committed", MAINLOOP, "    wgmma_commit_group();\n", ""),
     ("the last stage is kept", MAINLOOP, "  ring.release(before);\n}", "}"),
-    # ---- the way out
+    # ---- the epilogue
     ("a box is filled while it is stored", EPILOGUE, "if (leads) bulk_wait_group_read<1>();", ""),
     ("two stores may be under way", EPILOGUE, "bulk_wait_group_read<1>", "bulk_wait_group_read<2>"),
     ("one box serves all", EPILOGUE, "other ^= kBox;", ""),

@@ -19,5 +19,5 @@ static unsigned asked = 0;  // parts that were run, or would have been
     }                                                  \
   } while (false)
 
-// The parts asked for since the last call.
+// The parts requested since the last call.
 GPUKERN_EXPORT unsigned gpukern_mutant_parts() { return std::exchange(asked, 0u); }

@@ -1,6 +1,6 @@
 // Some configurations of wgmma under the machine model, compiled from a tree in which one line is wrong (mutants.py):
 // each way to share the work, both operands shared, every layout between them, tf32, float8 and terms of one and of two
-// parts a warpgroup, and copies of what TMA does not bring.
+// parts a warpgroup, and copies of what TMA cannot load.
 #include "gemm/arch/wgmma/configurations.h"
 #include "gemm/arch/wgmma/pack.cuh"
 #include "mutant.h"

@@ -372,10 +372,10 @@ FIRST_LINES = """#include "platform/gpu.h"
 
 
 def _listing(plant: Plant) -> str:
-    """What ninja is told: an object and a library for each mutant, and one machine for all of them.
+    """Ninja's rules: an object and a library for each mutant, and one machine for all of them.
 
-    Of a mutant whose fault was seen before, the parts that showed it are made; the whole of it where they do not
-    (seen.py).
+    Of a mutant whose fault was seen before, only the parts that showed it are compiled; all of it if they do not show
+    it again (seen.py).
     """
     lines = machine_rules()
     shared: dict[str, str] = {}

@@ -25,7 +25,7 @@ Wrong = Callable[[Case, int], str]  # what is wrong with a case under the schedu
 
 def index_for(folder: int, dtype: torch.dtype) -> int:
     """The first configuration of a folder that is for a type: a library of mutants has one, whatever its number, and
-    the model asks the table whether one is for a call."""
+    the model looks up in the table whether it is for a call."""
     mine = [c for c in available(built=False) if place_of(c.name)[0] == folder]
     return next(i for i, c in enumerate(mine) if str(dtype).removeprefix("torch.") in c.types)
 

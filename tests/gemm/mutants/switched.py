@@ -1,7 +1,7 @@
-"""Many faults in one tree: each is a number, and which is on is said at run time, so that all are compiled once.
+"""Many faults in one tree: each has a number, and a variable at run time turns one on, so that all are compiled once.
 
 For faults that change a value and not what the compiler must see; mutants.py plants the others, a tree each.  A fault
-is marked by hand (`Fault`), or made a choice from a right and a wrong text (choices.py).
+is marked in the list (`Fault`), or made a choice from a right and a wrong text (choices.py).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Fault:
 
 
 def planted(text: str, faults: Sequence[tuple[int, Fault]]) -> str:
-    """The source with all of them in it, as expressions that ask for their number."""
+    """The source with all of them in it, as expressions that test for their number."""
     sites: dict[tuple[int, int], list[tuple[int, str]]] = defaultdict(list)
     for number, fault in faults:
         for right, wrong in ((fault.right, fault.wrong), *fault.further):

@@ -15,9 +15,9 @@ from tests.gemm.kernels.far_strides import (
     broadcast_cases,
     far_cases,
     order_cases,
-    said,
     said_of_sums,
     subject_of,
+    wrong,
 )
 from tests.gemm.mutants import far_stride_faults as faults
 from tests.gemm.mutants.switched import Fault, library, running
@@ -44,16 +44,16 @@ Seen = Callable[[Subject], Iterator[str]]
 
 
 def far(subject: Subject) -> Iterator[str]:
-    return (f"{what}: {words}" for what, case in far_cases(subject) if (words := said(subject, case)))
+    return (f"{what}: {words}" for what, case in far_cases(subject) if (words := wrong(subject, case)))
 
 
 def broadcast(subject: Subject) -> Iterator[str]:
-    return (f"{what}: {words}" for what, case in broadcast_cases(subject) if (words := said(subject, case)))
+    return (f"{what}: {words}" for what, case in broadcast_cases(subject) if (words := wrong(subject, case)))
 
 
 def order(subject: Subject) -> Iterator[str]:
     return (
-        f"{what}: {words}" for what, case, expects in order_cases(subject) if (words := said(subject, case, expects))
+        f"{what}: {words}" for what, case, expects in order_cases(subject) if (words := wrong(subject, case, expects))
     )
 
 
@@ -116,7 +116,7 @@ plant(faults.ONE_SIMT, (SIMT,), broadcast)
 plant(faults.ONE_RING, RINGS, broadcast)
 plant(faults.ONE_TMA, (HOPPER,), broadcast)
 plant(faults.LAST_FIRST, SUBJECTS, order)
-in_turn(faults.OTHER_ENDS, MANY, order)  # one column with one scale hardly tells
+in_turn(faults.OTHER_ENDS, MANY, order)  # one column with one scale hardly shows a fault
 plant(faults.CLUSTER, (HOPPER,), order)
 plant(faults.BACKWARDS, (SIMT,), order)
 plant(faults.BACKWARDS_F32, (ORDINARY,), order)
@@ -144,6 +144,6 @@ def test_planted_fault_is_seen(fault: Fault, switched: ctypes.CDLL) -> None:
 def test_no_false_alarm(subject: Subject, switched: ctypes.CDLL) -> None:
     """Among few of them: test_far_strides.py runs all, with the sources as they are."""
     with running(switched, 0):
-        found = [words for _, case in islice(far_cases(subject), 2) if (words := said(subject, case))]
+        found = [words for _, case in islice(far_cases(subject), 2) if (words := wrong(subject, case))]
         found += [*order(subject), *(sums(subject) if subject in ENDED else ())]
         assert not found, found[0]

@@ -24,7 +24,7 @@ def double_cases() -> Iterator[Case]:
 
 
 def float_cases() -> Iterator[Case]:
-    """Without the one that tells tf32 from float32."""
+    """Without the case that distinguishes tf32 from float32."""
     yield from (case for case in cases(torch.float32) if "rounded" not in case)
 
 
@@ -55,14 +55,14 @@ EVERY = [(kind, mutant) for kind, ((_, mutants, _), _, _) in KINDS.items() for m
 
 @pytest.mark.parametrize(("kind", "mutant"), EVERY, ids=[f"{kind}-{m.name}" for kind, m in EVERY])
 def test_planted_fault_is_seen(kind: str, mutant: Mutant) -> None:
-    (_, _, plant), every_case, said = KINDS[kind]
-    assert is_seen(mutant, plant, every_case, said, SEEDS), mutant.what
+    (_, _, plant), every_case, judge = KINDS[kind]
+    assert is_seen(mutant, plant, every_case, judge, SEEDS), mutant.what
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_false_alarm(kind: str) -> None:
-    (sound, _, plant), every_case, said = KINDS[kind]
+    (sound, _, plant), every_case, judge = KINDS[kind]
     with loaded(sound, plant):
         for seed in (1, 2):  # test_kernels.py and test_scaled_kernels.py have more
             for number, case in enumerate(every_case()):
-                assert not said(case, seed), (number, seed, said(case, seed))
+                assert not judge(case, seed), (number, seed, judge(case, seed))

@@ -56,7 +56,7 @@ def cases() -> Iterator[Case]:
     def made(m: int, n: int, k: int, batch: int = 1) -> tuple[Tensor, Tensor]:
         return factors(torch.bfloat16, batch, m, n, k)
 
-    # Batches, ranges, ends, other results.
+    # Batches, ranges, epilogues, other results.
     a, b = made(70, 20, 72, batch=3)
     inside = [lines(t).transpose(0, 1).contiguous().transpose(0, 1) for t in (a, result(a, b))]
     yield {"a": inside[0], "b": columns(b), "index": TURNS, "cluster": 2, "out": inside[1]}
@@ -97,7 +97,7 @@ def cases() -> Iterator[Case]:
 
 
 def scaled_cases() -> Iterator[Case]:
-    """tf32 (of numbers that are no tf32), and float8: each kind of scales, ends, ranges, a ring that goes round."""
+    """tf32 (of numbers that are no tf32), and float8: each kind of scales, epilogues, ranges, a ring that wraps."""
     numbers = 1 + torch.rand(1, 64, 40)
     yield {"a": torch.eye(64)[None].contiguous(), "b": columns(numbers), "index": TURNS, "out": torch.empty(1, 64, 40)}
     e4m3 = FORMATS[0]
@@ -172,24 +172,24 @@ def exactly(index: int, t: Tensor) -> Tensor:
     return (t if t.dtype != torch.float32 or index in (SMALL_TERMS, TERMS) else to_nearest_even(t)).double()
 
 
-@gpukern.model.machine.unchecked()  # thin configurations of wide results, too
+@gpukern.model.machine.unchecked()  # skinny configurations for wide results too
 def wrong(case: Case, seed: int) -> str:
-    """What the model says, or that a result is wrong, or ""."""
+    """The model's fault, or that a result is wrong, or ""."""
     case = dict(case)
     like = case.pop("like", None)  # then only elements that are so are compared: the others are rounded
     if "scales" in case:
         try:
             return run_scaled(case, gpukern.model.machine.Schedule("pct", seed))
-        except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
-            return str(said)
+        except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as error:
+            return str(error)
     index, a, b = case.pop("index"), case["a"], case["b"]
     schedule = gpukern.model.machine.Schedule("pct", seed)
     try:
         got = gpukern.model.machine.product(
             FOLDER, index, case.pop("out"), case.pop("a"), case.pop("b"), **case, schedule=schedule, aligned=True
         )
-    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
-        return str(said)
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as error:
+        return str(error)
     expected = case.get("alpha", 1) * (exactly(index, a) @ exactly(index, b))
     if case.get("activation") == "relu":
         expected = expected.relu()
@@ -216,5 +216,5 @@ def test_no_false_alarm() -> None:
     with loaded(NONE, PLANT):
         for seed in (1, 2, 3):  # test_hopper_kernels.py has more
             for number, case in enumerate(every_case()):
-                said = wrong(case, seed)
-                assert not said, (number, seed, said)
+                message = wrong(case, seed)
+                assert not message, (number, seed, message)

@@ -92,7 +92,7 @@ def cases(dtype: torch.dtype) -> Iterator[Case]:
 
 
 def wrong(case: Case, seed: int, name: str = "") -> str:
-    """What the model says, or that a result is wrong, or ""."""
+    """The model's fault, or that a result is wrong, or ""."""
     case = dict(case)
     a, b, c, residual = case["a"], case["b"], case.get("c"), case.get("residual")
     rounded = case.pop("rounded", False)
@@ -102,8 +102,8 @@ def wrong(case: Case, seed: int, name: str = "") -> str:
             *gpukern.model.configurations.place_of(name or SMALL[a.dtype]), out, case.pop("a"), case.pop("b"), **case,
             schedule=gpukern.model.machine.Schedule("pct", seed), aligned=True,
         )  # fmt: skip
-    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
-        return str(said)
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as error:
+        return str(error)
     if rounded:
         exact = fills.tf32(a).double() @ fills.tf32(b).double()
         return "" if bool(((got.double() - exact).abs() <= 1e-4).all()) else "not what rounded factors give"
@@ -137,5 +137,5 @@ def test_no_false_alarm(mutant: Mutant) -> None:
     with loaded(mutant, MMA_SYNC):
         for seed in (1, 2, 3):  # test_kernels.py has more
             for number, case in enumerate(cases(dtype_of(mutant))):
-                said = wrong(case, seed)
-                assert not said, (number, seed, said)
+                message = wrong(case, seed)
+                assert not message, (number, seed, message)

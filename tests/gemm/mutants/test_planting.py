@@ -49,7 +49,7 @@ def test_a_header_that_a_mutant_does_not_read_is_refused(monkeypatch: pytest.Mon
 
 
 def test_headers_that_are_compiled_beforehand_are_known() -> None:
-    """By their #include lines they are at least those that the compiler says it read."""
+    """By their #include lines they are at least those in the compiler's list of dependencies."""
     mutants._build(MMA_SYNC, f"{mutants.FIRST.as_posix()}.gch")
     read = mutants.sources_read(MMA_SYNC.name, f"{mutants.FIRST.as_posix()}.gch")
     mine = {file.removeprefix("csrc/") for file in read if file.startswith("csrc/")}

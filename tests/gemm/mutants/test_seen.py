@@ -36,7 +36,7 @@ SOUND, (FAULT,), TRIED = planted("seen", "mutant_float.cu", [f for f in FLOAT if
 @pytest.mark.parametrize("mutant", [SOUND, FAULT], ids=["sound", "fault"])
 @pytest.mark.parametrize("case", [0, 10**6])
 def test_a_fault_is_seen_whatever_is_written_down(mutant: Mutant, case: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A case that asks for a part that is not compiled is no fault, and one that is not there hides none."""
+    """A case that needs a part that is not compiled counts as no fault, and a missing part hides none."""
     record = {TRIED.key(m): seen.Place(case, 2, 0) for m in TRIED.mutants}
     monkeypatch.setattr(seen, "recorded", lambda: record)
     tried = []
@@ -44,11 +44,11 @@ def test_a_fault_is_seen_whatever_is_written_down(mutant: Mutant, case: int, mon
     def cases() -> Iterator[Case]:
         yield {**next(float_cases()), "splits": 2}
 
-    def said(case: Case, seed: int) -> str:
+    def wrong(case: Case, seed: int) -> str:
         tried.append((seed, wrong_of("mma_sync/f32x32", case, seed)))
         return tried[-1][1]
 
-    assert is_seen(mutant, TRIED, cases, said, 1) == (mutant is FAULT)
+    assert is_seen(mutant, TRIED, cases, wrong, 1) == (mutant is FAULT)
     assert [seed for seed, _ in tried] == ([2, 1] if case == 0 else [1])
     assert case or tried[0][1]  # the missing part
 
@@ -61,15 +61,15 @@ def test_a_case_that_is_tried_first_has_the_numbers_of_its_pass(monkeypatch: pyt
         for _ in range(3):
             yield {"x": float(torch.rand(()))}
 
-    def said(case: Case, _: int) -> str:
+    def wrong(case: Case, _: int) -> str:
         drawn.append(case["x"])
         return "wrong" if len(drawn) == 5 else ""
 
     start = torch.get_rng_state()
-    assert is_seen(SOUND, TRIED, cases, said, 2)  # by the second case of the second pass
+    assert is_seen(SOUND, TRIED, cases, wrong, 2)  # by the second case of the second pass
     torch.set_rng_state(start)
     monkeypatch.setattr(seen, "recorded", lambda: {TRIED.key(SOUND): seen.Place(1, 2, 0)})
-    assert not is_seen(SOUND, TRIED, cases, said, 1)
+    assert not is_seen(SOUND, TRIED, cases, wrong, 1)
     assert drawn[5] == drawn[4] and drawn[6:] == drawn[:3]
 
 

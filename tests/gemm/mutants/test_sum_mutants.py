@@ -42,7 +42,7 @@ def compiled(mutant: Mutant) -> tuple[int, int]:
 
 
 def wrong(place: tuple[int, int], case: Case, seed: int) -> str:
-    """What the model says, or that a result is wrong, or ""."""
+    """The model's fault, or that a result is wrong, or ""."""
     a, b = case["a"], case["b"]
     expected = a.double() @ b.double()
     if "saved" in case:
@@ -51,16 +51,16 @@ def wrong(place: tuple[int, int], case: Case, seed: int) -> str:
     try:
         schedule = gpukern.model.machine.Schedule("pct", seed)
         got, sums = gpukern.model.machine.product_with_sums(*place, out, **case, schedule=schedule)
-    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
-        return str(said)
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as error:
+        return str(error)
     right = torch.equal(got, expected.to(a.dtype)) and torch.equal(sums, expected.sum(0).to(a.dtype))
     return "" if right else "a wrong result"
 
 
 @pytest.mark.parametrize("mutant", SUM_MUTANTS, ids=lambda m: m.name)
 def test_planted_fault_is_seen(mutant: Mutant) -> None:
-    said = partial(wrong, compiled(mutant))
-    assert is_seen(mutant, SUMS, partial(cases, dtype_of(mutant)), said, SEEDS), mutant.what
+    wrong_of_mutant = partial(wrong, compiled(mutant))
+    assert is_seen(mutant, SUMS, partial(cases, dtype_of(mutant)), wrong_of_mutant, SEEDS), mutant.what
 
 
 @pytest.mark.parametrize("mutant", [NONE, NONE_TF32, NONE_TERMS], ids=lambda m: m.name)
@@ -69,5 +69,5 @@ def test_no_false_alarm(mutant: Mutant) -> None:
         for seed in (1, 2):  # test_column_sums.py has more
             dtype = torch.bfloat16 if mutant is NONE else torch.float32
             for number, case in enumerate(cases(dtype)):
-                said = wrong(compiled(mutant), case, seed)
-                assert not said, (number, seed, said)
+                message = wrong(compiled(mutant), case, seed)
+                assert not message, (number, seed, message)

@@ -52,15 +52,15 @@ def cases() -> Iterator[Case]:
 
 
 def wrong(case: Case, seed: int) -> str:
-    """What the model says, or that a result is wrong, or ""."""
+    """The model's fault, or that a result is wrong, or ""."""
     a, b = case["a"], case["b"]
     out = torch.empty(a.shape[0], a.shape[1], b.shape[2])
     schedule = gpukern.model.machine.Schedule("pct", seed)
     try:
         place = gpukern.model.configurations.place_of(SMALL)
         got = gpukern.model.machine.product(*place, out, schedule=schedule, **case)
-    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
-        return str(said)
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as error:
+        return str(error)
     return "" if torch.equal(got, (a.double() @ b.double()).float()) else "a wrong result"
 
 
@@ -73,5 +73,5 @@ def test_no_false_alarm() -> None:
     with loaded(NONE_TERMS, MMA_SYNC):
         for seed in range(1, SEEDS + 1):
             for number, case in enumerate(cases()):
-                said = wrong(case, seed)
-                assert not said, (number, seed, said)
+                message = wrong(case, seed)
+                assert not message, (number, seed, message)

@@ -32,7 +32,7 @@ def complex_cases() -> Iterator[Case]:
 
 
 def wrong_complex(case: Case, seed: int) -> str:
-    """What the model says, or that a result is wrong, or ""."""
+    """The model's fault, or that a result is wrong, or ""."""
 
     def exactly(t: Tensor) -> Tensor:
         return t.resolve_conj().to(torch.complex128)
@@ -44,8 +44,8 @@ def wrong_complex(case: Case, seed: int) -> str:
             SIMT, index_for(SIMT, a.dtype), torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype), a, b,
             **options, schedule=gpukern.model.machine.Schedule("pct", seed),
         )  # fmt: skip
-    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
-        return str(said)
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as error:
+        return str(error)
     expected = case.get("alpha", 1) * (exactly(a) @ exactly(b))
     for term, scale in ((c, case.get("beta", 1)), (residual, 1)):
         if term is not None:
@@ -73,7 +73,7 @@ def scaled_cases() -> Iterator[Case]:
 
 
 def wrong_scaled(case: Case, seed: int, folder: int = SIMT, index: int | None = None) -> str:
-    """What the model says, or that a result is wrong, or ""."""
+    """The model's fault, or that a result is wrong, or ""."""
     a, b, (one, two) = case["a"], case["b"], case["scales"]
     out, bias, by = case.get("out", torch.float32), case.get("bias"), case.get("scale_result")
     try:
@@ -83,8 +83,8 @@ def wrong_scaled(case: Case, seed: int, folder: int = SIMT, index: int | None = 
             splits=case.get("splits", 1), fast=case.get("fast", False),
             schedule=gpukern.model.machine.Schedule("pct", seed),
         )  # fmt: skip
-    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as said:
-        return str(said)
+    except (gpukern.model.machine.ModelError, gpukern.model.machine.Refused, AssertionError) as error:
+        return str(error)
     if a.shape[1] == 1 and bias is None:  # every pattern
         expected = values(a)
     else:

@@ -1,4 +1,4 @@
-// The words of sm_80, and those of sm_90 that belong beside them.
+// The primitives of sm_80, and those of sm_90 that belong beside them.
 
 #include "harness.h"
 #include "platform/target.h"

@@ -1,4 +1,4 @@
-// The words that every GPU has.
+// The primitives that every GPU has.
 #include "harness.h"
 
 namespace gpukern::conformance {
@@ -60,7 +60,7 @@ GPUKERN_CASE(votes, 1, 64, 0) {
   }
 }
 
-// Each warp turns its values around through shared memory.
+// Each warp reverses its values through shared memory.
 GPUKERN_CASE(syncwarp, 1, 64, 256) {
   auto* const all = reinterpret_cast<uint32_t*>(shared_memory());
   const int t = thread();
@@ -100,7 +100,7 @@ GPUKERN_CASE(static_shared, 1, 64, 256) {
 
 // ---- atomics: on shared memory, then on global memory ----------------------------------------------------
 
-// 128 threads of 2 blocks each bring one value; `words`: of 4 bytes, in T.
+// 128 threads of 2 blocks have one value each; `words`: of 4 bytes, in T.
 template <class T> GPUKERN_D T value_of(const uint32_t* input, int i) {
   T value;
   memcpy(&value, input + i * (sizeof(T) / 4), sizeof(T));

@@ -1,5 +1,6 @@
-// One case a word of platform/: a tiny kernel that reads an input buffer and writes an output buffer.  The same sources
-// are the machine model's (GPUKERN_MODEL, g++) and a device's (nvcc); the data is in the .json files beside this one.
+// One case for each primitive of platform/: a tiny kernel that reads an input buffer and writes an output buffer.  The
+// same sources are the machine model's (GPUKERN_MODEL, g++) and a device's (nvcc); the data is in the .json files
+// beside this one.
 #pragma once
 #include <functional>
 #include <string>

@@ -1,4 +1,4 @@
-// The words of sm_90a but for wgmma: mbarriers, clusters, TMA, the threads themselves.
+// The primitives of sm_90a except wgmma: mbarriers, clusters, TMA, the threads themselves.
 #include "hopper.h"
 
 namespace gpukern::conformance {
@@ -67,7 +67,7 @@ GPUKERN_SM90A_CASE(cluster_load, 4, 64, 1024) {
     const Packet<uint32_t, 4> four = load_cluster<Packet<uint32_t, 4>>(next + 96 + 16 * (thread() - 16));
     memcpy(out + 24 + 4 * (thread() - 16), &four, 16);
   }
-  cluster_arrive();  // nobody leaves before all have read
+  cluster_arrive();  // no block ends before all have read
   cluster_wait();
 }
 

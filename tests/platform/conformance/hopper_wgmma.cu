@@ -1,7 +1,7 @@
 // wgmma: every width, both types, majors and swizzles of both operands, A from registers.
 //
 // The matrices are made of small integers by a formula, so that every sum is exact; a case's output is either what the
-// threads hold or, where that would be much, a sum of it with weights that tell the registers apart.
+// threads hold or, where that would be much, a sum of it with weights that distinguish the registers.
 #include <utility>
 
 #include "hopper.h"
@@ -15,7 +15,7 @@ constexpr uint32_t kShared = 2 * 16384;
 GPUKERN_D float a_element(int row, int k) { return static_cast<float>((row * 5 + k * 3 + 1) % 7 - 3); }
 GPUKERN_D float b_element(int column, int k) { return static_cast<float>((column * 3 + k * 2 + 2) % 5 - 2); }
 
-// Where an operand's elements lie, and the descriptor that says so.
+// An operand's layout, and its descriptor.
 template <Major M, Swizzle S> struct Layout {
   static constexpr int kSpan = S == Swizzle::none ? 16 : static_cast<int>(S);
   static constexpr int kWide = kSpan / 2;  // elements of a span

@@ -62,7 +62,7 @@ template <class T, Swizzle S, class F> GPUKERN_D void place(char* to, int rows, 
 GPUKERN_D float value_of(float x) { return x; }
 GPUKERN_D float value_of(uint32_t x) { return static_cast<float>(static_cast<int32_t>(x)); }
 
-// A B, three times over: forgotten, made anew, and added to.
+// A B, three times: discarded, from zero, and added.
 template <class A, class B, int N, Swizzle SA, Swizzle SB> GPUKERN_KERNEL product_kernel(uint32_t* output) {
   using Sum = std::conditional_t<std::is_same_v<A, int8_t>, uint32_t, float>;
   if (!has_sm90a()) return;

@@ -218,8 +218,8 @@ def copies() -> list[Case]:
 def meetings() -> list[Case]:
     """bar.sync, bar.arrive; redux.sync; match.any.sync."""
     given = rng.integers(0, 2**32, 96, dtype=np.uint32)
-    turned = given[:32][::-1] + given[32:64][::-1]
-    cases = [case("named_barriers", "bar.sync, bar.arrive", given, np.concatenate([turned, given[:32], given[64:]]))]
+    flipped = given[:32][::-1] + given[32:64][::-1]
+    cases = [case("named_barriers", "bar.sync, bar.arrive", given, np.concatenate([flipped, given[:32], given[64:]]))]
     values = rng.integers(0, 2**32, 32, dtype=np.uint32)
     for kernel, kind in (("reduce_unsigned", np.uint32), ("reduce_signed", np.int32)):
         v = values.view(kind)

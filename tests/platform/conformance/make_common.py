@@ -56,8 +56,8 @@ def shuffles(warp: int) -> list[Case]:
         xor.append(values[np.where(later, THREADS, THREADS - lane + (lane ^ n))])
 
     wide = rng.integers(0, 2**64, 64, dtype=np.uint64)
-    turned = shuffled(wide, warp, warp, lambda logical, _, width: logical ^ 3)
-    moved = shuffled(turned, warp, warp, lambda logical, _, width: logical + 2)
+    flipped = shuffled(wide, warp, warp, lambda logical, _, width: logical ^ 3)
+    moved = shuffled(flipped, warp, warp, lambda logical, _, width: logical + 2)
     return [
         case("shfl", "__shfl_sync", np.concatenate([values, index]), by_index, name=name + "shfl", **more),
         case("shfl_up", "__shfl_up_sync", values, up, name=name + "shfl_up", **more),
@@ -73,7 +73,7 @@ def votes(warp: int) -> list[Case]:
     values = rng.integers(0, 4, 64, dtype=np.uint32)  # bits 0 and 1: some
     values |= np.where(THREADS == 37, 4, 0).astype(np.uint32)  # one lane
     values |= np.where(THREADS != 5, 8, 0).astype(np.uint32)  # all but one
-    values |= 16  # all; and nobody has bit 5
+    values |= 16  # all lanes have bit 4, and none has bit 5
     values |= np.where(THREADS < 32, 64, 0).astype(np.uint32) | np.where(THREADS % 32 == 31, 128, 0).astype(np.uint32)
     expected = np.zeros((8, 3, 64), np.uint32)
     for bit in range(8):
@@ -88,13 +88,13 @@ def votes(warp: int) -> list[Case]:
 def barriers() -> list[Case]:
     rng = np.random.default_rng(7)
     values = rng.integers(0, 2**32, 64, dtype=np.uint32)
-    turned = values.reshape(2, 32)[:, ::-1].reshape(-1)
+    flipped = values.reshape(2, 32)[:, ::-1].reshape(-1)
     blocks = rng.integers(0, 2**32, (2, 96), dtype=np.uint32)
     square = rng.integers(0, 1000, (8, 8), dtype=np.uint32)
     static = np.concatenate([square.T.reshape(-1) + 3 * square.reshape(-1)[::-1], np.full(64, square.sum())])
     both = {w: {"wave": w, "name": f"wave of {w}: syncwarp"} for w in (32, 64)}
     return [
-        *(case("syncwarp", "__syncwarp", values, np.concatenate([turned, turned + np.uint32(1)]), **both[w])
+        *(case("syncwarp", "__syncwarp", values, np.concatenate([flipped, flipped + np.uint32(1)]), **both[w])
           for w in both),
         *(case("syncthreads", "__syncthreads", blocks, blocks[:, ::-1], wave=w, name=f"wave of {w}: syncthreads")
           for w in both),

@@ -116,8 +116,8 @@ def tma() -> Cases:
 def tf32() -> tuple[NDArray, NDArray]:
     """Bits of float32, and what a map of tf32 makes of them: the nearest of 11 bits; infinity and NaN are themselves.
 
-    No number lies in the middle between two, and no NaN has bits to lose: where those go on Hopper nobody has written
-    down (of sm_120 it was seen that ties go to even, and that NaN stays as it is).
+    No number lies in the middle between two, and no NaN has bits to lose: how Hopper rounds those is not documented
+    (on sm_120 ties were seen to go to even, and NaN to stay the same).
     """
     bits = random_words(64)
     bits[:8] = [0x3F801001, 0x3F802FFF, 0x3F800FFF, 0x3F803001, 0x7F7FFFFF, 0xFF800000, 0x7FC00000, 0x80001001]
@@ -196,7 +196,7 @@ def wgmma() -> Cases:
 
 
 def wgmma_along_k() -> Cases:
-    """Twice the product: made anew, and added to."""
+    """Twice the product: once from zero, once added."""
     nothing = np.zeros(1, np.uint32)
     manual = "wgmma.mma_async of .tf32, .e4m3, .e5m2 and .s8"
     names = [(f"wgmma_tf32_n{n}", n, 8) for n in range(8, 257, 8)]

@@ -42,10 +42,10 @@ constexpr auto kVariants = variants_of<K, First>(std::make_integer_sequence<int,
 
 #define GPUKERN_EXPORT extern "C" __attribute__((visibility("default")))
 
-// The bytes around a buffer that are known to be nobody's.
+// The bytes around a buffer that belong to no tensor.
 constexpr size_t kMargin = 1 << 16;
 
-// "" or what the model says.  data and bytes: a, b, c; extents: m, n, k; schedule: order, seed.
+// Returns "" or the model's message.  data and bytes: a, b, c; extents: m, n, k; schedule: order, seed.
 GPUKERN_EXPORT const char* run_variant(int kernel, int fault, char* const* data, const uint64_t* bytes,
                                        const int* extents, int order, uint32_t seed) {
   using namespace gpukern;

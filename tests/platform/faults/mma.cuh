@@ -1,5 +1,5 @@
 // C = A B' in bfloat16: A is m x k and B n x k, row by row.  Tiles of 64 x 64 x 32 in two stages that cp.async fills,
-// ldmatrix and mma.sync, and an epilogue that turns the tile through shared memory with stmatrix.
+// ldmatrix and mma.sync, and an epilogue that rearranges the tile in shared memory with stmatrix.
 #pragma once
 #include "primitives/cp_async.h"
 #include "primitives/ldmatrix.h"
@@ -19,7 +19,7 @@ template <int F> struct Tiles {
   GPUKERN_D bfloat16_t* b(int stage, int row, int k) const { return a(kStages + stage, row, k); }
 };
 
-// Asks for one packet of 8 elements of row `row` from k on; what lies outside the matrix becomes 0.
+// Issues the load of one packet of 8 elements of row `row` from k on; what lies outside the matrix becomes 0.
 template <int F>
 GPUKERN_D void copy_packet(bfloat16_t* to, const bfloat16_t* from, int row, int rows, int k, int depth) {
   const bool there = F == 208 || row < rows;
@@ -78,7 +78,7 @@ GPUKERN_D uint32_t pair(float low, float high) {
   return bits;
 }
 
-// Each warp turns its own 16 rows around through the memory of the stages, then stores packets of 8.
+// Each warp rearranges its own 16 rows in the memory of the stages, then stores packets of 8.
 template <int F> GPUKERN_D void store_tile(const Problem& p, const float (&sums)[8][4]) {
   auto* const out = reinterpret_cast<bfloat16_t*>(shared_memory()) + warp() * 16 * kOutPitch;
   const int l = lane();

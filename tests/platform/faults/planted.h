@@ -1,4 +1,4 @@
-// Which of the faults of primitive_faults.py is there: asked by the texts that are planted, at run time.
+// Which of the faults of primitive_faults.py is on: the planted texts test it at run time.
 #pragma once
 #include <type_traits>
 

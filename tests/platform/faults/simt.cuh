@@ -1,5 +1,5 @@
-// Kernels of the words every GPU has, each with the faults that people plant: F is 0 for the kernel as it should be,
-// else a number of the table in test_faults.py.
+// Kernels of the primitives that every GPU has, each with the faults that people make: F is 0 for the kernel as it
+// should be, else a number of the table in test_faults.py.
 #pragma once
 #include "primitives/named_barrier.h"
 
@@ -101,7 +101,7 @@ template <int F> GPUKERN_KERNEL compact(GPUKERN_GRID_CONST const Problem p) {
   if (threadIdx.x == 95) c[0] = static_cast<int>(count);
 }
 
-// ---- c = 3 a: warp 0 brings rounds of 64 numbers, warps 1 and 2 use them
+// ---- c = 3 a: warp 0 loads rounds of 64 numbers, warps 1 and 2 use them
 // -----------------------------------------------
 
 template <int F> GPUKERN_KERNEL hand_over(GPUKERN_GRID_CONST const Problem p) {

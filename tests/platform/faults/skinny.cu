@@ -13,8 +13,8 @@
 
 #define GPUKERN_EXPORT extern "C" __attribute__((visibility("default")))
 
-// "" or what the model says.  buffers: a, b, c, d and their bytes; layouts: of the same, row, column and batch stride
-// and alignment; extents: batch, m, n, k; schedule: order, seed, wave.
+// Returns "" or the model's message.  buffers: a, b, c, d and their bytes; layouts: of the same, row, column and batch
+// stride and alignment; extents: batch, m, n, k; schedule: order, seed, wave.
 GPUKERN_EXPORT const char* run_variant(int variant, char* const* buffers, const int64_t* bytes, const int64_t* layouts,
                                        const int64_t* extents, const int* schedule, int64_t margin) {
   using namespace gpukern;

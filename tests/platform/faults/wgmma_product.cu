@@ -81,7 +81,7 @@ GPUKERN_EXPORT const char* fault_names() {
 }
 
 // "" or what the model found.  cluster: 2 runs the correct kernel by clusters; else each fault knows its own.  Around
-// every matrix, `margin` bytes are nobody's.
+// every matrix, `margin` bytes belong to no tensor.
 GPUKERN_EXPORT const char* run_fault(int fault, int cluster, void* a, void* b, void* d, const int64_t* shape,
                                      int64_t margin, int clusters, int order, uint32_t seed) {
   using namespace gpukern;
