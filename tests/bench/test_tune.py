@@ -364,7 +364,7 @@ def test_right_is_exact_for_integers_and_tight_for_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("", "the following arguments are required: --shapes"),
         ("--shapes 64,64", "'64,64' is not a shape M,N,K of positive numbers"),

@@ -287,9 +287,9 @@ def test_the_build_whose_waits_end_is_a_package_of_its_own(tmp_path: Path, monke
     assert len(device_code) > 10 and [line for line in compiled if "-DGPUKERN_BOUNDED_WAITS" in line] == device_code
 
 
-@pytest.mark.parametrize(("said", "factor"), [("2.5", 2.5), ("0", 0), ("-1", 0), ("soon", 1)])
-def test_patience_has_a_factor(printed: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GPUKERN_GPU_PATIENCE", printed)
+@pytest.mark.parametrize(("given", "factor"), [("2.5", 2.5), ("0", 0), ("-1", 0), ("soon", 1)])
+def test_patience_has_a_factor(given: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUKERN_GPU_PATIENCE", given)
     assert check.patience_of(check.Step("", "", (), patience=100)) == 100 * factor
 
 

@@ -32,7 +32,7 @@ def far_calls() -> Iterator[tuple[str, Tensor, list[Tensor]]]:
         ("rows", "batches", ("batches", "batches"), "float64"),
         ("tile", "lines", ("columns", "lines"), "float32"),
         ("tile", "lines", ("lines", "columns"), "float16"),
-        ("tile", "batches", ("turned batches", "batches"), "float32"),
+        ("tile", "batches", ("transposed batches", "batches"), "float32"),
         ("strided", "elements", ("elements", "elements"), "float32"),
         ("strided", "lines", ("elements", "lines"), "int32"),
     ]

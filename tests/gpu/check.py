@@ -237,8 +237,8 @@ def remark(outcome: Outcome) -> str:
         worst = max(facts["rho"].values(), default=0.0)
         return f"{facts['tests']} tests, worst rho {worst:.1f}"
     if outcome.step.name == "sanitizers" and facts:
-        return "; ".join(f"{tool} {said['verdict']}" + (f" ({said['words']})" if said["verdict"] != "clean" else "")
-                         for tool, said in facts["tools"].items())  # fmt: skip
+        return "; ".join(f"{tool} {one['verdict']}" + (f" ({one['words']})" if one["verdict"] != "clean" else "")
+                         for tool, one in facts["tools"].items())  # fmt: skip
     if outcome.step.name == "benchmark" and facts:
         timed = sum(bool(line["ours"]) for line in facts["lines"])
         return f"{timed} comparisons, copy {facts['ceilings']['bytes_per_s'] / 1e9:.0f} GB/s"

@@ -83,7 +83,7 @@ def laid(t: Tensor, kind: str) -> Tensor:
         "columns": (pitch, 1, away),
         "elements": (32 * (m + n), FAR + 32, FAR + 16),
         "batches": (FAR + inside * 5, pitch, 1),
-        "turned batches": (FAR + inside * 5, 1, -(-m // inside) * inside + (1 if odd else 0)),
+        "transposed batches": (FAR + inside * 5, 1, -(-m // inside) * inside + (1 if odd else 0)),
         "all": (3 * FAR + 48, FAR + 32, FAR + 16),
         "rows": (n * m, n, 1),
     }[kind]
@@ -191,8 +191,8 @@ def _said_scaled(subject: Subject, case: Case, out: Tensor | None, expects: Tens
 
 PAIRS = [
     ("lines", "lines"), ("columns", "columns"), ("lines", "columns"), ("columns", "lines"), ("elements", "elements"),
-    ("odd lines", "odd columns"), ("odd columns", "odd lines"), ("batches", "turned batches"),
-    ("turned batches", "batches"), ("odd batches", "odd turned batches"),
+    ("odd lines", "odd columns"), ("odd columns", "odd lines"), ("batches", "transposed batches"),
+    ("transposed batches", "batches"), ("odd batches", "odd transposed batches"),
 ]  # fmt: skip
 
 
