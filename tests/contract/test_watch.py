@@ -205,7 +205,7 @@ def test_progress_is_on_the_disk_before_the_case_begins(tmp_path: Path, monkeypa
     synced: list[str] = []
     path = tmp_path / "progress"
     monkeypatch.setattr(os, "fsync", lambda _: synced.append(path.read_text()))
-    progress.begins("nobody watches")
+    progress.begins("no watchdog")
     assert not path.exists()
     monkeypatch.setenv("GPUKERN_GPU_PROGRESS", str(path))
     progress.begins("first")

@@ -58,12 +58,12 @@ LAUNCHES = (
            "named barriers that one side only arrives at (bar.arrive): an order of arrivals that the model allows and "
            "a device does not would stop both"),
     Launch("pair", "wgmma/w128x256", lambda sms: (256, 256 * (sms // 2), 9 * SPAN), "clusters of two, multicast",
-           "each block brings half for both: remote arrivals, bytes counted that a peer sent, and a block that must "
+           "each block loads half for both: remote arrivals, bytes counted that a peer sent, and a block that must "
            "not end before its peer's last arrival", cluster=2),
     Launch("ranges", "wgmma/d128x16", lambda sms: (16, 128, 16 * SPAN),
            "ranges added through distributed shared memory",
-           "the cluster's barrier in ranges.cuh, to which threads without sums come too, so that none is counted which "
-           "has ended; and reads of the shared memory of a block that must not have ended",
+           "the cluster's barrier in ranges.cuh, at which threads without accumulators arrive too, so that it counts "
+           "no thread that has ended; and reads of the shared memory of a block that must not have ended",
            splits=4, cluster=4),
     Launch("promotion", "wgmma/q256x128", lambda sms: (256, 128, 5 * 128), "two sets of accumulators, 8-bit formats",
            "the most registers (232 a thread), new accumulators each stage while the other warpgroup multiplies",

@@ -28,9 +28,9 @@ FAULTS = [
     ),
     Fault("whoever expects arrives", MBARRIER_CPP, "m.pending -= arrivals;", "m.pending -= 1;", "tma_load_3d"),
     Fault("a barrier stays", MBARRIER_CPP, "barriers.all.erase(address);", ";", "mbarrier_inval"),
-    Fault("arrivals tell nothing", MBARRIER_CPP, "if (arrivals) release(m.gathered);", ";", "mbarrier_arrive"),
+    Fault("arrivals release nothing", MBARRIER_CPP, "if (arrivals) release(m.gathered);", ";", "mbarrier_arrive"),
     Fault("those who wait learn nothing", MBARRIER_CPP, "if (known) acquire(known);", ";", "mbarrier_arrive"),
-    Fault("copies tell nothing", MBARRIER_CPP, "m.gathered.add(nullptr, copy.id, copy.own);", ";", "tma_load_bytes"),
+    Fault("copies release nothing", MBARRIER_CPP, "m.gathered.add(nullptr, copy.id, copy.own);", ";", "tma_load_bytes"),
     Fault(
         "an arrival is none",
         MBARRIER,
@@ -101,7 +101,9 @@ FAULTS = [
         "std::memcpy(to, static_cast<const void*>(&v), sizeof(T) == 8 ? 4 : sizeof(T));",
         "cluster_store",
     ),
-    Fault("the cluster's barrier tells nothing", CLUSTER_CPP, "if (releases) release(gathered_);", ";", "cluster_load"),
+    Fault(
+        "the cluster's barrier releases nothing", CLUSTER_CPP, "if (releases) release(gathered_);", ";", "cluster_load"
+    ),
     Fault(
         "those who wait for the cluster learn nothing", CLUSTER_CPP, "if (known) acquire(known);", ";", "cluster_store"
     ),
@@ -168,7 +170,7 @@ FAULTS = [
     # ---- wgmma and the threads themselves
     Fault("B lies as A", WGMMA, "false, kTransposed<A>, [[kTransposed<B>]]", "kTransposed<A>", "wgmma_k_mn_32_64"),
     Fault(
-        "sums are always made anew",
+        "accumulators always start from zero",
         WGMMA,
         "false, kTransposed<A>, kTransposed<B>, [[accumulate]]}",
         "false",
@@ -182,13 +184,13 @@ FAULTS = [
         "wgmma_fragment",
     ),
     Fault(
-        "A in registers begins anew",
+        "A in registers starts from zero",
         WGMMA,
         "true, false, kTransposed<B>, [[accumulate]]}",
         "false",
         "wgmma_registers_bf16",
     ),
-    Fault("sums along k are always made anew", WGMMA, "false, false, false, [[accumulate]]}", "false", "wgmma_s8_64"),
+    Fault("sums along k always start from zero", WGMMA, "false, false, false, [[accumulate]]}", "false", "wgmma_s8_64"),
     Fault("tf32 of wgmma keeps its low bits", WGMMA_CPP, "word & ~0x1fffu", "word", "wgmma_tf32_16"),
     Fault(
         "int8 is unsigned",
@@ -217,7 +219,7 @@ FAULTS = [
     ),
     Fault("no fence", WGMMA, 'model::wgmma_fence(GPUKERN_HERE("wgmma_fence"));', ";", "wgmma_fragment"),
     Fault(
-        "registers are not given back",
+        "registers are not released",
         REGISTERS_CPP,
         "file.free -= wanted;",
         "file.free -= std::max(wanted, 0);",

@@ -208,13 +208,13 @@ def run(variant: int, shape: Shape, order: int, seed: int, wave: int = 32) -> st
     rng = np.random.default_rng(1)
     s = shape
     transposed = s.m < s.n
-    long, thin = max(s.m, s.n), min(s.m, s.n)
+    long, short = max(s.m, s.n), min(s.m, s.n)
     if s.w == "overlapping":
         signal = rng.integers(-4, 5, long + s.k - 1).astype(np.float32)
         w = np.lib.stride_tricks.sliding_window_view(signal, s.k)[None]
     else:
         w = rng.integers(-4, 5, (s.batch, long, s.k)).astype(np.float32)
-    x = rng.integers(-4, 5, (s.batch, s.k, thin)).astype(np.float32)
+    x = rng.integers(-4, 5, (s.batch, s.k, short)).astype(np.float32)
     by = {"rows": "columns", "columns": "rows"}
     if transposed:  # D = x' W', each the other's transpose
         a, b = Placed(x.transpose(0, 2, 1), by[s.x], s.pad), Placed(w.transpose(0, 2, 1), by[s.w], s.pad)

@@ -113,7 +113,7 @@ MESSAGES = {
         "tma_load at wgmma_product.h:",
     ],
     "drain_missing": ["block 0 of the cluster ends", "mbarrier_arrive_cluster at wgmma_product.h:"],
-    "descriptor_by_warp": ["warp 1 of the warpgroup says another wgmma"],
+    "descriptor_by_warp": ["warp 1 of the warpgroup executes another wgmma"],
     "registers_too_many": ["deadlock", "setmaxnreg_inc (2304 registers more"],
 }
 

@@ -130,7 +130,7 @@ void touch(Shadow<Cell>& shadow, size_t offset, size_t bytes, Kind kind, const W
   shadow.each(offset, bytes, [&](Cell& cell, size_t i) {
     if (cell.copier != kNobody)
       fail(place_of(origin, noun(kind)),
-           "shared memory at offset %zu is %s while a copy into it, which thread %u asked for (%s), is under way", i,
+           "shared memory at offset %zu is %s while a copy into it, which thread %u issued (%s), is under way", i,
            verb(kind), cell.copier, where(cell.write_pc).c_str());
     if (kind != Kind::write && !cell.written)
       fail(place_of(origin, noun(kind)), "shared memory at offset %zu is read before anything was written there", i);
@@ -457,7 +457,7 @@ char* shared_pointer(uint32_t address, size_t bytes, size_t alignment, Place at)
   const size_t offset = shared_offset(address);
   if (address % alignment) fail(at, "shared address %#x is not a multiple of %zu", address, alignment);
   if ((address & 0xffffff) < kBase || offset + bytes > b.shared_bytes)
-    fail(at, "%zu bytes at shared address %#x lie outside the %zu that were asked for", bytes, address, b.shared_bytes);
+    fail(at, "%zu bytes at shared address %#x lie outside the %zu requested", bytes, address, b.shared_bytes);
   return b.shared + offset;
 }
 

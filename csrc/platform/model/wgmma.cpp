@@ -274,7 +274,8 @@ void check_alike(const Group& g, Place at) {
       fail(at, "warp 0 of the warpgroup has %zu wgmma in this group, and warp %d %zu", x.size(), warp, y.size());
     for (size_t i = 0; i < x.size(); ++i)
       if (!(x[i].product == y[i].product) || x[i].at.line != y[i].at.line)
-        fail(y[i].at, "warp %d of the warpgroup says another wgmma here than warp 0 at line %d", warp, x[i].at.line);
+        fail(y[i].at, "warp %d of the warpgroup executes another wgmma here than warp 0 at line %d", warp,
+             x[i].at.line);
   }
 }
 
@@ -289,7 +290,7 @@ void wgmma(const Product& product, void* d, const uint32_t* a, Place at) {
   collective(kAll, &mine, at, [&](void* const* lanes) {
     for (int l = 1; l < kLanes; ++l)
       if (!(*static_cast<LaneArgument*>(lanes[l])->product == *static_cast<LaneArgument*>(lanes[0])->product))
-        fail(at, "lane %d says another wgmma than lane 0: descriptors and scale-d are alike in a warpgroup", l);
+        fail(at, "lane %d executes another wgmma than lane 0: descriptors and scale-d are alike in a warpgroup", l);
     if (product.a_in_registers && !w.fenced)
       fail(at, "registers may have been written since the last wgmma_fence: it is missing here");
     Operation op{product, accumulator_of(w, lanes, product.n / 2, at), {}, {}, at};

@@ -17,7 +17,7 @@ import gpukern
 import gpukern.reference
 from gpukern.selection import Configuration
 from tests.gemm.kernels.test_kernels import FLOATING, FLOATING_IDS, alike, laid_out, multiplied, place, ragged
-from tests.gemm.kernels.thin import is_thin, side
+from tests.gemm.kernels.thin import is_skinny, side
 from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import Schedule
@@ -72,7 +72,7 @@ def test_layouts(configuration: Configuration, dtype: torch.dtype) -> None:
     """The transposed product runs where both factors lie by columns: what is summed there lies along its rows."""
     m, n, k = (
         (configuration.tile[0] + 3, configuration.tile[1] + 5, 41)
-        if not is_thin(configuration)
+        if not is_skinny(configuration)
         else (37, configuration.tile[1], 41)
     )
     a, b, saved = integers(dtype, m, n, k)
@@ -80,7 +80,7 @@ def test_layouts(configuration: Configuration, dtype: torch.dtype) -> None:
         for kind in ("rows", "columns") if number < 8 else ("rows",):
             out = lying(torch.empty(m, n, dtype=dtype), kind)
             exact(configuration, lying(a, left), lying(b, right), lying(saved, kind), out, aligned=number % 2 == 0)
-    if is_thin(configuration):  # the other side is thin
+    if is_skinny(configuration):  # the other side is short
         a, b, saved = integers(dtype, n, m, k)
         for left, right in itertools.product(("rows", "columns"), repeat=2):
             exact(configuration, lying(a, left), lying(b, right), saved)
@@ -89,7 +89,7 @@ def test_layouts(configuration: Configuration, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(("configuration", "dtype"), sampled("bits of column sums", FLOATING, alike, FLOATING_IDS))
 def test_every_schedule_gives_the_same_bits(configuration: Configuration, dtype: torch.dtype) -> None:
     m, n, k = (
-        configuration.tile[0] + 9 if not is_thin(configuration) else 77,
+        configuration.tile[0] + 9 if not is_skinny(configuration) else 77,
         side(configuration, configuration.tile[1] + 7),
         35,
     )

@@ -13,15 +13,15 @@ import gpukern
 import gpukern.model
 import gpukern.reference
 from gpukern.model.configurations import place_of
-from tests.gemm.kernels.thin import is_thin, side
+from tests.gemm.kernels.thin import is_skinny, side
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 from tests.sampling import sampled
 
 GPU_CONFIGURATIONS = [c for c in gpukern.available(built=False) if not c.on_cpu]
-# Scaled products have tests of their own (test_scaled_kernels.py), and so have the configurations that take what TMA
-# brings (test_hopper_kernels.py).
+# Scaled products have tests of their own (test_scaled_kernels.py), and so have the configurations that load by TMA
+# (test_hopper_kernels.py).
 CASES = [
     (c, getattr(torch, t)) for c in GPU_CONFIGURATIONS for t in c.types if not t.startswith("float8") and not c.tma
 ]
@@ -65,7 +65,7 @@ def precise(t: Tensor) -> Tensor:
 def ragged(configuration: gpukern.selection.Configuration) -> list[tuple[int, int, int, int]]:
     """(batch, m, n, k): one below, at and above a tile, narrow ones, k around a step."""
     bm, bn, bk = configuration.tile
-    if is_thin(configuration):
+    if is_skinny(configuration):
         return [
             (1, bm + 1, bn, 257), (1, bn, 9, 1030), (1, 1, 33, bk - 1), (1, bm - 1, 1, 1), (2, 35, (bn + 1) // 2, 32),
             (3, 1, 5, 520), (1, bn, 7, 4100),
@@ -124,7 +124,7 @@ def test_layouts(configuration: gpukern.selection.Configuration, dtype: torch.dt
     bm, bn, bk = configuration.tile
     for left, right in itertools.product(LAYOUTS, LAYOUTS):
         for m, n, k in (
-            ((bm + 2, bn + 1, bk + 5), (16, 32, 32)) if not is_thin(configuration) else ((37, bn, 43), (bn, 40, 64))
+            ((bm + 2, bn + 1, bk + 5), (16, 32, 32)) if not is_skinny(configuration) else ((37, bn, 43), (bn, 40, 64))
         ):
             a, b = filled(dtype, 2, m, k, k=k), filled(dtype, 2, k, n, k=k)
             exact(configuration, laid_out(a, left), laid_out(b, right), aligned=aligned)

@@ -213,5 +213,5 @@ def test_who_serves_them() -> None:
         runs = named(found.would_run or "")
         assert runs.precisions == (precision,) and runs.lanes == 32 and not runs.tma
     assert "strict float32" in str(gpukern.selection.explain_quietly("mm", a, a, precision="bf16x6", device="cpu"))
-    thin = gpukern.selection.explain_quietly("mm", a[:3], a, precision="bf16x6", batch_invariant=True, device="sm_90")
-    assert thin.would_run and thin.would_run == "wgmma/t128x16"
+    skinny = gpukern.selection.explain_quietly("mm", a[:3], a, precision="bf16x6", batch_invariant=True, device="sm_90")
+    assert skinny.would_run and skinny.would_run == "wgmma/t128x16"

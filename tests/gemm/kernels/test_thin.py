@@ -13,12 +13,12 @@ import gpukern
 from gpukern import _C
 from gpukern.selection import named
 from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, exact, filled, laid_out, place
-from tests.gemm.kernels.thin import is_thin, shapes
+from tests.gemm.kernels.thin import is_skinny, shapes
 from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 
-CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if is_thin(c)]
+CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if is_skinny(c)]
 TYPES = [torch.float16, torch.float32, torch.float64, torch.int8]
 CASES = [(c, t) for c in CONFIGURATIONS for t in TYPES if str(t).removeprefix("torch.") in c.types]
 IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in CASES]

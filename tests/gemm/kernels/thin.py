@@ -10,13 +10,13 @@ LONG = [1, 7, 8, 9, 33, 257]
 DEPTHS = [0, 1, 7, 8, 31, 32, 33, 255, 256, 257, 1030]
 
 
-def is_thin(configuration: Configuration) -> bool:
+def is_skinny(configuration: Configuration) -> bool:
     return configuration.vectors > 0
 
 
 def side(configuration: Configuration, n: int) -> int:
     """n, or as many vectors as the configuration takes where that is less."""
-    return min(n, configuration.vectors) if is_thin(configuration) else n
+    return min(n, configuration.vectors) if is_skinny(configuration) else n
 
 
 def shapes(configuration: Configuration) -> list[tuple[int, int, int]]:
@@ -24,6 +24,6 @@ def shapes(configuration: Configuration) -> list[tuple[int, int, int]]:
     vectors = list(range(1, configuration.vectors + 1))
     found = []
     for i, (long, k) in enumerate(itertools.product(LONG, DEPTHS)):
-        thin = vectors[(i + i // len(vectors)) % len(vectors)]
-        found.append((thin, long, k) if i % 2 else (long, thin, k))
+        short = vectors[(i + i // len(vectors)) % len(vectors)]
+        found.append((short, long, k) if i % 2 else (long, short, k))
     return found

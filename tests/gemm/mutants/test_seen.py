@@ -27,7 +27,9 @@ def every_key() -> set[str]:
 
 def test_every_fault_that_is_written_down_is_planted() -> None:
     stale = sorted(set(seen.recorded()) - every_key())
-    assert not stale, f"seen.json has faults that are no more, {stale}; record anew with `python -m tests.record seen`"
+    assert not stale, (
+        f"seen.json has faults that no longer exist, {stale}; record again with `python -m tests.record seen`"
+    )
 
 
 SOUND, (FAULT,), TRIED = planted("seen", "mutant_float.cu", [f for f in FLOAT if f[0] == "one k of four is left out"])
