@@ -10,8 +10,7 @@ import pytest
 import torch
 
 import gpukern
-from tests.gemm.kernels.test_hopper_kernels import lines
-from tests.gemm.kernels.test_kernels import filled, precise
+from tests.gemm.kernels.asked import filled, lines, precise
 from tests.gemm.kernels.test_packing import odd, odd_columns, sparse
 from tests.gpu import device
 from tests.gpu.small import there

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import gpukern
-from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, place
+from tests.gemm.kernels.asked import GPU_CONFIGURATIONS, place
 from tests.oracle import fills, products
 from tests.platform import machine
 

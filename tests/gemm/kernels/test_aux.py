@@ -12,35 +12,27 @@ from torch import Tensor
 import gpukern.reference
 from gpukern.model.machine import Refused
 from gpukern.selection import Configuration
-from tests.gemm.kernels.test_backward import ACTIVATIONS, close, inside
-from tests.gemm.kernels.test_hopper_kernels import FLOATING as HOPPER
-from tests.gemm.kernels.test_hopper_kernels import columns, lines
-from tests.gemm.kernels.test_kernels import (
-    COMMON,
-    FIRST,
+from tests.gemm.kernels.asked import (
     FLOATING,
-    FLOATING_IDS,
+    FLOATING_BY_THREADS,
     GPU_CONFIGURATIONS,
+    by_activation,
+    by_case,
+    columns,
     laid_out,
+    lines,
     multiplied,
     place,
     ragged,
 )
+from tests.gemm.kernels.test_backward import ACTIVATIONS, close, inside
 from tests.gemm.kernels.thin import side
 from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import Schedule
 
-by_case = pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
-KINDS = [
-    (c, t, activation)
-    for c, t in FLOATING
-    for activation in ACTIVATIONS
-    if activation in COMMON or FIRST[c.folder, t] is c
-]
 
-
-@by_case
+@by_case(FLOATING_BY_THREADS)
 def test_ragged_shapes_strides_and_ranges_of_k(configuration: Configuration, dtype: torch.dtype) -> None:
     """relu is exact, so both results are."""
     for number, (batch, m, n, k) in enumerate(ragged(configuration)):
@@ -60,9 +52,7 @@ def test_ragged_shapes_strides_and_ranges_of_k(configuration: Configuration, dty
             assert torch.equal(got, (before.double().relu() + c.double()).to(dtype)), (kind, m, n, k)
 
 
-@pytest.mark.parametrize(
-    ("configuration", "dtype", "activation"), KINDS, ids=[f"{c.name}-{t}-{activation}" for c, t, activation in KINDS]
-)
+@by_activation("beside", FLOATING_BY_THREADS, ACTIVATIONS)
 def test_beside_every_activation(configuration: Configuration, dtype: torch.dtype, activation: str) -> None:
     m, n, k = 19, side(configuration, 23), 18
     a, b = (multiplied(configuration, fills.uniform(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
@@ -83,7 +73,7 @@ def test_beside_every_activation(configuration: Configuration, dtype: torch.dtyp
     close(got, torch.from_numpy(gpukern.reference.activate(before.numpy(), activation)), dtype)
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), HOPPER, ids=[f"{c.name}-{t}" for c, t in HOPPER])
+@by_case([case for case in FLOATING if case[0].tma])
 def test_configurations_of_hopper(configuration: Configuration, dtype: torch.dtype) -> None:
     """D is what TMA could store, but an aux is stored by the threads, and D with it."""
     m, n, k = configuration.tile[0] + 8, configuration.tile[1] + 16, 2 * configuration.tile[2]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import Tensor
 
 import gpukern
 import gpukern.reference
-from tests.gemm.kernels.test_kernels import (
-    COMMON,
-    FIRST,
-    FLOATING,
-    FLOATING_IDS,
-    alike,
+from tests.gemm.kernels.asked import (
+    FLOATING_BY_THREADS,
+    by_activation,
+    by_case,
+    by_sampled,
     laid_out,
     multiplied,
     place,
@@ -23,17 +21,9 @@ from tests.gemm.kernels.thin import side
 from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import Schedule
-from tests.sampling import sampled
 
 ACTIVATIONS = machine.ACTIVATIONS[1:]
 EPS = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 2e-5, torch.float64: 1e-12}
-KINDS = [
-    (c, t, activation)
-    for c, t in FLOATING
-    for activation in ACTIVATIONS
-    if activation in COMMON or FIRST[c.folder, t] is c
-]
-KIND_IDS = [f"{c.name}-{t}-{activation}" for c, t, activation in KINDS]
 
 
 def inside(activation: str, saved: Tensor) -> Tensor:
@@ -45,7 +35,7 @@ def close(got: Tensor, expected: Tensor, dtype: torch.dtype) -> None:
     torch.testing.assert_close(got.double(), expected, rtol=EPS[dtype], atol=EPS[dtype] * 4, equal_nan=True)
 
 
-@pytest.mark.parametrize(("configuration", "dtype", "activation"), KINDS, ids=KIND_IDS)
+@by_activation("derivatives", FLOATING_BY_THREADS, ACTIVATIONS)
 def test_every_derivative(configuration: gpukern.selection.Configuration, dtype: torch.dtype, activation: str) -> None:
     m, n, k = 19, side(configuration, 23), 18
     a, b = (multiplied(configuration, fills.normal(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
@@ -60,7 +50,7 @@ def test_every_derivative(configuration: gpukern.selection.Configuration, dtype:
     close(got, expected + bias.double(), dtype)
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("backward", FLOATING, alike, FLOATING_IDS))
+@by_sampled("backward", FLOATING_BY_THREADS)
 def test_ragged_shapes_strides_and_ranges_of_k(
     configuration: gpukern.selection.Configuration, dtype: torch.dtype
 ) -> None:
@@ -78,7 +68,7 @@ def test_ragged_shapes_strides_and_ranges_of_k(
             assert torch.equal(got.double(), (a.double() @ b.double() * (saved > 0)).to(dtype).double()), (kind, m, n)
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
+@by_case(FLOATING_BY_THREADS)
 def test_nan_of_s_stays_in_its_place(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
     n = side(configuration, 18)
     a, b, saved = (fills.normal(1, *s, dtype=dtype) for s in ((20, 33), (33, n), (20, n)))

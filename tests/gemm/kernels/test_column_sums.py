@@ -9,21 +9,18 @@ import itertools
 import math
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor
 
 import gpukern
 import gpukern.reference
 from gpukern.selection import Configuration
-from tests.gemm.kernels.test_kernels import FLOATING, FLOATING_IDS, alike, laid_out, multiplied, place, ragged
+from tests.gemm.kernels.asked import FLOATING_BY_THREADS, by_case, by_sampled, laid_out, multiplied, place, ragged
 from tests.gemm.kernels.thin import is_skinny, side
 from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import Schedule
-from tests.sampling import sampled
 
-by_case = pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
 UNIT = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 SCHEDULES = [Schedule("fifo"), Schedule("lifo"), Schedule("random", 3), *(Schedule("pct", seed) for seed in (1, 2, 3))]
 
@@ -51,7 +48,7 @@ def integers(dtype: torch.dtype, m: int, n: int, k: int) -> tuple[Tensor, Tensor
     return a, b, torch.randint(-1, 2, (m, n)).to(dtype)
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("ragged column sums", FLOATING, alike, FLOATING_IDS))
+@by_sampled("ragged column sums", FLOATING_BY_THREADS)
 def test_ragged_shapes_and_ranges_of_k(configuration: Configuration, dtype: torch.dtype) -> None:
     for number, (_, m, n, k) in enumerate(ragged(configuration)):
         a, b, saved = integers(dtype, m, n, k)
@@ -67,7 +64,7 @@ def test_ragged_shapes_and_ranges_of_k(configuration: Configuration, dtype: torc
             )
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("layouts of column sums", FLOATING, alike, FLOATING_IDS))
+@by_sampled("layouts of column sums", FLOATING_BY_THREADS)
 def test_layouts(configuration: Configuration, dtype: torch.dtype) -> None:
     """The transposed product runs where both factors lie by columns: what is summed there lies along its rows."""
     m, n, k = (
@@ -86,7 +83,7 @@ def test_layouts(configuration: Configuration, dtype: torch.dtype) -> None:
             exact(configuration, lying(a, left), lying(b, right), saved)
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("bits of column sums", FLOATING, alike, FLOATING_IDS))
+@by_sampled("bits of column sums", FLOATING_BY_THREADS)
 def test_every_schedule_gives_the_same_bits(configuration: Configuration, dtype: torch.dtype) -> None:
     m, n, k = (
         configuration.tile[0] + 9 if not is_skinny(configuration) else 77,
@@ -108,7 +105,7 @@ def test_every_schedule_gives_the_same_bits(configuration: Configuration, dtype:
             assert torch.equal(d, found[0][0]) and torch.equal(sums, found[0][1])
 
 
-@by_case
+@by_case(FLOATING_BY_THREADS)
 def test_the_error_is_that_of_a_sum_in_the_accumulator(configuration: Configuration, dtype: torch.dtype) -> None:
     m, n, k = 203 if dtype != torch.float64 else 99, side(configuration, 23), 40
     a, b = (multiplied(configuration, fills.normal(*s, dtype=dtype)) for s in ((m, k), (k, n)))
@@ -126,12 +123,12 @@ def test_the_error_is_that_of_a_sum_in_the_accumulator(configuration: Configurat
         assert bool(((sums.double() - expected).abs() <= allowed).all())
 
 
-@by_case
+@by_case(FLOATING_BY_THREADS)
 def test_nothing_to_multiply_sums_to_zero(configuration: Configuration, dtype: torch.dtype) -> None:
     exact(configuration, *integers(dtype, 19, side(configuration, 21), 0))
 
 
-@by_case
+@by_case(FLOATING_BY_THREADS)
 def test_nan_stays_in_its_column(configuration: Configuration, dtype: torch.dtype) -> None:
     n = side(configuration, 18)
     a, b, saved = integers(dtype, 20, n, 9)
@@ -152,7 +149,7 @@ def test_nan_stays_in_its_column(configuration: Configuration, dtype: torch.dtyp
 
 def test_sums_of_what_is_not_rounded() -> None:
     """257 rows of 1 + 2^-9 in bfloat16: rounded first their sum is 257, which is stored as 256, and not 257.5."""
-    (configuration,) = (r for r, t in FLOATING if r.name == "mma_sync/h64x64" and t == torch.bfloat16)
+    (configuration,) = (r for r, t in FLOATING_BY_THREADS if r.name == "mma_sync/h64x64" and t == torch.bfloat16)
     a = torch.ones(257, 2, dtype=torch.bfloat16)
     b = torch.tensor([1.0, 2.0**-9], dtype=torch.bfloat16)[:, None].expand(2, 8).contiguous()
     d, sums = machine.product_with_sums(*place(configuration), torch.empty(257, 8, dtype=torch.bfloat16), a, b)

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 import gpukern
-from tests.gemm.kernels.test_kernels import CASES, filled, laid_out, place
+from tests.gemm.kernels.asked import CASES, by_case, filled, laid_out, place
 from tests.oracle import products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
 
 CONFIGURATIONS = [(c, t) for c, t in CASES if t.is_complex]
-IDS = [f"{c.name}-{t}" for c, t in CONFIGURATIONS]
 TYPES = [torch.complex64, torch.complex128]
 PART = {torch.complex64: torch.float32, torch.complex128: torch.float64}
 
@@ -43,7 +42,7 @@ def test_both_types_have_configurations_for_large_and_small_results() -> None:
     assert tiles[torch.complex64] == tiles[torch.complex128] == {(64, 64), (32, 32)}
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), CONFIGURATIONS, ids=IDS)
+@by_case(CONFIGURATIONS)
 def test_conjugates_are_read_from_the_same_memory(
     configuration: gpukern.selection.Configuration, dtype: torch.dtype
 ) -> None:
@@ -58,7 +57,7 @@ def test_conjugates_are_read_from_the_same_memory(
             products.exactly_equal(got, exactly(x) @ exactly(y))
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), CONFIGURATIONS, ids=IDS)
+@by_case(CONFIGURATIONS)
 def test_scales_bias_and_residual_are_complex(
     configuration: gpukern.selection.Configuration, dtype: torch.dtype
 ) -> None:
@@ -83,7 +82,7 @@ def test_scales_bias_and_residual_are_complex(
     products.exactly_equal(got, exactly(a) @ exactly(b))
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), CONFIGURATIONS, ids=IDS)
+@by_case(CONFIGURATIONS)
 def test_rounding_is_within_the_bound(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
     a, b = random(dtype, 1, 33, 300), random(dtype, 1, 300, 35)
     for order, seed in SCHEDULES[::3]:
@@ -95,20 +94,6 @@ def test_rounding_is_within_the_bound(configuration: gpukern.selection.Configura
         *place(configuration), torch.empty(1, 33, 35, dtype=dtype), a, b.conj(), schedule=Schedule("pct", 5, wave=64)
     )
     assert torch.equal(wave, got)  # the order of a sum is the problem's
-
-
-@pytest.mark.parametrize(("configuration", "dtype"), CONFIGURATIONS, ids=IDS)
-def test_nan_and_infinity_stay_in_their_row_and_column(
-    configuration: gpukern.selection.Configuration, dtype: torch.dtype
-) -> None:
-    a, b = random(dtype, 1, 20, 33), random(dtype, 1, 33, 18)
-    a[0, 3, 32].fill_(complex("nan"))
-    b[0, 5, 11].fill_(complex("inf"))
-    got = machine.product(*place(configuration), torch.empty(1, 20, 18, dtype=dtype), a, b)[0]
-    assert bool(got[3].isnan().all())
-    rest = [i for i in range(20) if i != 3]
-    assert not bool(got[rest, 11].isfinite().any())
-    assert bool(got[rest][:, [j for j in range(18) if j != 11]].isfinite().all())
 
 
 @pytest.mark.parametrize("dtype", TYPES)

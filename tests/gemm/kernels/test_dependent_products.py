@@ -14,8 +14,7 @@ from torch import Tensor
 from gpukern.model.machine import PRODUCT_TYPES
 from gpukern.model.memory import Memory
 from gpukern.scaled import scale_kind
-from tests.gemm.kernels.test_hopper_kernels import columns, lines
-from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, place
+from tests.gemm.kernels.asked import GPU_CONFIGURATIONS, columns, lines, place
 from tests.gemm.kernels.test_packing import odd
 from tests.oracle import fills
 from tests.platform.machine import Guarded, Schedule, Stream

@@ -1,4 +1,6 @@
-"""The kernels of wgmma and TMA under the model: every layout, ragged shapes, clusters, epilogues, ranges, schedules."""
+"""What only the kernels of wgmma and TMA are asked, under the model: layouts, clusters, further tiles, ends of D.
+
+test_kernels.py asks of them what it asks of every configuration."""
 
 from __future__ import annotations
 
@@ -13,41 +15,35 @@ import gpukern
 import gpukern.reference
 from gpukern import _C
 from gpukern.selection import named
-from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, alike, filled, place, precise
+from tests.gemm.kernels.asked import (
+    BY_TMA,
+    FLOATING,
+    GPU_CONFIGURATIONS,
+    by_case,
+    by_sampled,
+    columns,
+    depth,
+    exact,
+    factors,
+    filled,
+    laid,
+    lines,
+    oriented,
+    place,
+    precise,
+    result,
+)
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import Schedule
-from tests.sampling import sampled
 
 # The configurations of float8 alone, and float8 in the others, have tests of their own (test_hopper_scaled_kernels.py).
 CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if c.tma and "bfloat16" in c.types]
 TYPES = (torch.float16, torch.bfloat16)
 ALONG_K = (torch.float32, torch.int8, torch.uint8)  # float32 as tf32
 TERMS = [c for c in GPU_CONFIGURATIONS if c.tma and c.adds_terms]
-CASES = [(c, t) for c in CONFIGURATIONS for t in (*TYPES, *ALONG_K) if str(t).removeprefix("torch.") in c.types]
-CASES += [(c, torch.float32) for c in TERMS]
-IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in CASES]
-FLOATING = [case for case in CASES if case[1].is_floating_point]
-FLOATING_IDS = [name for name, case in zip(IDS, CASES) if case[1].is_floating_point]
 NAMES = [c.name for c in CONFIGURATIONS]
 Configuration = gpukern.selection.Configuration
-
-
-def lines(t: Tensor, gap: int = 0) -> Tensor:
-    """The same matrices in lines that are multiples of 16 bytes apart, `gap` such multiples more than need be."""
-    each = 16 // t.element_size()
-    pitch = (-(-t.shape[2] // each) + gap) * each
-    wide = torch.full((t.shape[0], t.shape[1], pitch), float("nan") if t.is_floating_point() else 99).to(t.dtype)
-    wide[:, :, : t.shape[2]] = t
-    return wide[:, :, : t.shape[2]]
-
-
-def columns(t: Tensor, gap: int = 0) -> Tensor:
-    return lines(t.transpose(1, 2), gap).transpose(1, 2)
-
-
-def laid(t: Tensor, along_row: bool, gap: int = 0) -> Tensor:
-    return lines(t, gap) if along_row else columns(t, gap)
 
 
 def layouts(configuration: Configuration, dtype: torch.dtype = torch.bfloat16) -> list[tuple[bool, bool]]:
@@ -57,31 +53,7 @@ def layouts(configuration: Configuration, dtype: torch.dtype = torch.bfloat16) -
     return [(a, b) for a, b in itertools.product((True, False), repeat=2) if not (narrow and b)]
 
 
-def oriented(configuration: Configuration, m: int, n: int) -> tuple[int, int]:
-    """A skinny configuration lays the short side along n."""
-    return (max(m, n), min(m, n)) if configuration.tile[1] <= 32 else (m, n)
-
-
-def depth(configuration: Configuration, dtype: torch.dtype) -> int:
-    """k of a step: a stage, or what products of terms are promoted by."""
-    return 128 if configuration in TERMS else 128 // dtype.itemsize
-
-
-def factors(dtype: torch.dtype, batch: int, m: int, n: int, k: int) -> tuple[Tensor, Tensor]:
-    return filled(dtype, batch, m, k, k=k), filled(dtype, batch, k, n, k=k)
-
-
-def result(a: Tensor, b: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    return torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=dtype or a.dtype)
-
-
-def exact(configuration: Configuration, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any) -> None:
-    out = result(a, b) if out is None else out
-    got = machine.product(*place(configuration), out, a, b, aligned=True, **options)
-    products.exactly_equal(got, (precise(a) @ precise(b)).to(out.dtype))
-
-
-@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
+@by_case(BY_TMA)
 def test_layouts_and_clusters(configuration: Configuration, dtype: torch.dtype) -> None:
     """Tiles that end before, at and beyond the edge of the matrix; k of half a stage, a stage, several."""
     bm, bn, bk = *configuration.tile[:2], depth(configuration, dtype)
@@ -124,10 +96,9 @@ def test_blocks_go_on_to_further_tiles_under_every_schedule(
         exact(configuration, a, b, lines(result(a, b)), processors=2, cluster=cluster, schedule=Schedule(order, seed))
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("not by TMA", CASES, alike, IDS))
+@by_sampled("not by TMA", BY_TMA)
 def test_results_that_tma_does_not_store(configuration: Configuration, dtype: torch.dtype) -> None:
-    """Rows of D that are no multiple of 16 bytes, columns, no unit stride, the accumulator's type."""
-    wide = torch.float32 if dtype.is_floating_point else torch.int32
+    """Rows of D that are no multiple of 16 bytes, columns, no unit stride."""
     m, n = oriented(configuration, configuration.tile[0] + 3, configuration.tile[1] + 5)
     a, b = factors(dtype, 2, m, n, 70)
     a, b = laid(a, True), laid(b, False)
@@ -135,45 +106,6 @@ def test_results_that_tma_does_not_store(configuration: Configuration, dtype: to
     exact(configuration, a, b, torch.empty(2, n, m, dtype=dtype).transpose(1, 2))
     exact(configuration, a, b, columns(result(a, b)))
     exact(configuration, a, b, torch.empty(2, m, 2 * n, dtype=dtype)[:, :, ::2])
-    if dtype != torch.uint8:
-        exact(configuration, a, b, result(a, b, wide))
-        exact(configuration, a, b, lines(result(a, b, wide)), cluster=2)
-
-
-@pytest.mark.parametrize("activation", ["none", "gelu", "silu"])
-@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
-def test_ends(configuration: Configuration, dtype: torch.dtype, activation: str) -> None:
-    """alpha alone; a bias, a column, a full addend; an activation; a residual."""
-    m, n = oriented(configuration, 37, 23)
-    k = 24
-    a, b = lines(fills.normal(1, m, k, dtype=dtype)), columns(fills.normal(1, k, n, dtype=dtype))
-    full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
-    eps = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 1e-4}[dtype]
-    for c, residual, out in (
-        (None, None, lines(result(a, b))),
-        (None, full, result(a, b)),
-        (bias.expand(1, m, n), None, lines(result(a, b))),
-        (column.expand(1, m, n), full, columns(result(a, b))),
-        (lines(full), bias.expand(1, m, n), result(a, b)),
-    ):
-        options: dict[str, Any] = {} if c is None else {"c": c, "beta": -2.0}
-        got = machine.product(
-            *place(configuration),
-            out,
-            a,
-            b,
-            alpha=0.5,
-            activation=activation,
-            residual=residual,
-            aligned=True,
-            **options,
-        )
-        sums = 0.5 * (multiplied(configuration, a) @ multiplied(configuration, b)) + (
-            0 if c is None else -2 * c.double()
-        )
-        expected = gpukern.reference.matmul(torch.eye(m)[None], sums, activation=activation)
-        expected = expected + (0 if residual is None else residual.double())
-        torch.testing.assert_close(got.double(), expected, rtol=eps, atol=eps)
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=NAMES)
@@ -203,12 +135,9 @@ def test_ends_of_backward_and_scales(configuration: Configuration) -> None:
         aligned=True,
     )
     products.exactly_equal(got, (a.double() @ b.double() + wide).relu() + 0.5)
-    nothing = torch.full((2, m, n), float("nan"), dtype=torch.float16)  # beta = 0 reads nothing of C
-    got = machine.product(*place(configuration), result(a, b), a, b, c=nothing, beta=0, aligned=True)
-    products.exactly_equal(got, (a.double() @ b.double()).half())
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("column sums", FLOATING, alike, FLOATING_IDS))
+@by_sampled("column sums", [case for case in FLOATING if case[0].tma])
 def test_sums_of_columns(configuration: Configuration, dtype: torch.dtype) -> None:
     """In parts of 16 rows, or of 64 columns of the transposed product; both orders of D; ranges of k."""
     for seed, (by_rows, splits, flat) in enumerate(itertools.product((True, False), (1, 2), (True, False))):
@@ -227,29 +156,12 @@ def test_sums_of_columns(configuration: Configuration, dtype: torch.dtype) -> No
         products.exactly_equal(sums, product.sum(0).to(dtype))
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("ranges", CASES, alike, IDS))
-def test_ranges_of_k_add_up(configuration: Configuration, dtype: torch.dtype) -> None:
-    """k split over blocks, some of which have none of it; with an addend, in another cluster, in both orders of D."""
-    bk = depth(configuration, dtype)
-    for splits, cluster, k in ((2, 1, 4 * bk + 1), (3, 2, 5 * bk), (7, 1, bk + 1)):
-        m, n = oriented(configuration, 21, 18)
-        a, b = factors(dtype, 2, m, n, k)
-        a, b = laid(a, True), laid(b, False)
-        exact(configuration, a, b, splits=splits, cluster=cluster, processors=3 + cluster)
-        c = filled(dtype, 2, m, n, k=9)
-        down = columns(result(a, b))
-        got = machine.product(*place(configuration), down, a, b, c=c, splits=splits, cluster=cluster, aligned=True)
-        products.exactly_equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
-
-
 INSIDE = -1  # the blocks of a cluster add up the ranges
 SMALL = [c for c in (*CONFIGURATIONS, *TERMS) if c.tile[0] * c.tile[1] <= 64 * 128]  # for others memory is faster
 by_small_configuration = pytest.mark.parametrize("configuration", SMALL, ids=[c.name for c in SMALL])
-SMALL_CASES = [case for case in CASES if case[0] in SMALL]
-SMALL_IDS = [name for name, case in zip(IDS, CASES) if case[0] in SMALL]
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), SMALL_CASES, ids=SMALL_IDS)
+@by_case([case for case in BY_TMA if case[0] in SMALL])
 def test_ranges_that_a_cluster_adds_up(configuration: Configuration, dtype: torch.dtype) -> None:
     """Two to eight blocks; several tiles, batches, an addend, both orders of D, results wider."""
     bm, bn, bk = *configuration.tile[:2], depth(configuration, dtype)
@@ -339,17 +251,6 @@ def test_batches(configuration: Configuration) -> None:
     exact(configuration, lines(a), columns(b[:1]).expand(3, 72, n), lines(result(a, b)), processors=1)
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
-def test_rounding_is_within_the_bound(configuration: Configuration, dtype: torch.dtype) -> None:
-    m, n = oriented(configuration, 33, 24)
-    for fill in fills.FILLS.values():
-        a, b = fill(1, m, 304, dtype=dtype), fill(1, 304, n, dtype=dtype)
-        got = machine.product(*place(configuration), result(a, b), a, columns(b), aligned=True)
-        products.check_product(
-            got[0], multiplied(configuration, a)[0], multiplied(configuration, b)[0], accumulator="truncating"
-        )
-
-
 @pytest.mark.parametrize("configuration", [c for c in CONFIGURATIONS if "float32" in c.types], ids=lambda c: c.name)
 def test_float32_is_rounded_to_nearest(configuration: Configuration) -> None:
     """TMA rounds to 11 bits (tensor cores would truncate more).  How it rounds ties is not known for Hopper, so no
@@ -373,65 +274,6 @@ def test_integers_wrap(configuration: Configuration) -> None:
     out = result(a, b, torch.int32)
     got = machine.product(*place(configuration), out, lines(a), columns(b), c=c, alpha=3, beta=-2, aligned=True)
     products.exactly_equal(got, (3 * (precise(a) @ precise(b)) - 2 * precise(c)).to(torch.int32))
-
-
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=NAMES)
-def test_nan_and_infinity_stay_in_their_row_and_column(configuration: Configuration) -> None:
-    m, n = oriented(configuration, 24, 20)
-    a, b = fills.normal(1, m, 33, dtype=torch.bfloat16), fills.normal(1, 33, n, dtype=torch.bfloat16)
-    a[0, 3, 32], b[0, 5, 11] = float("nan"), float("inf")
-    got = machine.product(*place(configuration), lines(result(a, b)), lines(a), columns(b), aligned=True)[0]
-    assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == n
-    rest = [i for i in range(m) if i != 3]
-    assert bool(got[rest, 11].isinf().all())
-    assert bool(got[rest][:, [j for j in range(n) if j != 11]].isfinite().all())
-
-
-@pytest.mark.parametrize("dtype", [*TYPES, torch.float32])
-def test_configurations_agree_to_the_last_bit(dtype: torch.dtype) -> None:
-    """Whatever the tile, the cluster, the number of other rows and the schedule."""
-    configurations = [c for c, t in CASES if t == dtype and c not in TERMS]  # terms: test_terms.py
-    a, b = fills.normal(1, 70, 200, dtype=dtype), columns(fills.normal(1, 200, 88, dtype=dtype))
-    with machine.unchecked():  # skinny configurations too
-        results = [
-            machine.product(
-                *place(c), lines(result(a, b)), a, b, cluster=cluster, schedule=Schedule("pct", seed), aligned=True
-            )
-            for seed, (c, cluster) in enumerate(itertools.product(configurations, (1, 2)))
-        ]
-    for got in results:
-        assert torch.equal(got, results[0])
-    few = machine.product(*place(configurations[0]), lines(result(a[:, :3], b)), a[:, :3].contiguous(), b, aligned=True)
-    assert torch.equal(few, results[0][:, :3])
-
-
-@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
-def test_no_access_to_shared_memory_meets_a_bank_twice(configuration: Configuration, dtype: torch.dtype) -> None:
-    """Both kinds of store: the boxes that TMA stores, and the slab, read along rows and down columns."""
-    m, n = oriented(configuration, configuration.tile[0], configuration.tile[1])
-    a, b = factors(dtype, 1, m, n, 64)
-    a, b = laid(a, True), laid(b, False)
-    shared = []
-    wide = dtype if dtype == torch.uint8 else torch.float32 if dtype.is_floating_point else torch.int32
-    for out in (lines(result(a, b)), lines(result(a, b, wide)), columns(result(a, b))):
-        machine.counts()
-        exact(configuration, a, b, out, schedule=Schedule("fifo", count=True))
-        shared.append([c for c in machine.counts() if c.space == "shared"])
-        assert shared[-1], "no access was counted"
-        for count in shared[-1]:
-            assert count.passes == count.ideal, count
-
-
-def to_nearest_even(t: Tensor) -> Tensor:
-    """float32 to the 11 significant bits of tf32, by float64, whose steps can be set: no other rounding is involved."""
-    wide = t.double()
-    step = 2.0 ** (torch.frexp(wide).exponent.double() - 11)
-    return ((wide / step).round() * step).float()  # round: ties to even
-
-
-def multiplied(configuration: Configuration, t: Tensor) -> Tensor:
-    """In float64, what the configuration multiplies."""
-    return to_nearest_even(t).double() if t.dtype == torch.float32 and configuration not in TERMS else t.double()
 
 
 def explain(

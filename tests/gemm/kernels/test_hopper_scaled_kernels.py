@@ -11,8 +11,8 @@ from torch import Tensor
 
 import gpukern
 from gpukern.selection import named
-from tests.gemm.kernels.test_hopper_kernels import by_schedule, oriented
-from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, place
+from tests.gemm.kernels.asked import GPU_CONFIGURATIONS, oriented, place
+from tests.gemm.kernels.test_hopper_kernels import by_schedule
 from tests.oracle import products
 from tests.oracle.float8 import (
     FORMATS,

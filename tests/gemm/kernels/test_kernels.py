@@ -1,92 +1,50 @@
-"""Every configuration for GPUs under the machine model: each of its types, ragged shapes, layouts, epilogues."""
+"""What every configuration for GPUs is asked, under the machine model: each of its types, ragged shapes, epilogues.
+
+Layouts and schedules of those that take what TMA brings: test_hopper_kernels.py."""
 
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-import gpukern
-import gpukern.model
 import gpukern.reference
-from gpukern.model.configurations import place_of
+from gpukern.selection import Configuration
+from tests.gemm.kernels.asked import (
+    BY_THREADS,
+    CASES,
+    FLOATING,
+    by_activation,
+    by_case,
+    by_sampled,
+    columns,
+    depth,
+    exact,
+    factors,
+    filled,
+    laid,
+    laid_out,
+    lines,
+    multiplied,
+    multiply,
+    oriented,
+    precise,
+    ragged,
+    result,
+    taken,
+)
 from tests.gemm.kernels.thin import is_skinny, side
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
-from tests.sampling import sampled
-
-GPU_CONFIGURATIONS = [c for c in gpukern.available(built=False) if not c.on_cpu]
-# Scaled products have tests of their own (test_scaled_kernels.py), and so have the configurations that load by TMA
-# (test_hopper_kernels.py).
-CASES = [
-    (c, getattr(torch, t)) for c in GPU_CONFIGURATIONS for t in c.types if not t.startswith("float8") and not c.tma
-]
-IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in CASES]
-FLOATING = [(c, t) for c, t in CASES if t.is_floating_point]
-FLOATING_IDS = [f"{c.name}-{t}" for c, t in FLOATING]
 
 
-def alike(case: tuple[Any, ...]) -> tuple[str, int, bool, bool]:
-    """Kernels that differ by their tile, and types of one width: one text, in which a type is an argument."""
-    configuration, dtype = case[:2]
-    kind = configuration.name[: configuration.name.index("/") + 2]  # a folder and the letter of its kernel
-    return kind, dtype.itemsize, dtype.is_floating_point, dtype.is_complex
-
-
-def multiplied(configuration: gpukern.selection.Configuration, t: Tensor) -> Tensor:
-    """What the configuration multiplies: float32 rounded to 11 bits where it runs on tensor cores."""
-    return fills.tf32(t) if t.dtype == torch.float32 and "tf32" in configuration.precisions else t
-
-
-def place(configuration: gpukern.selection.Configuration) -> tuple[int, int]:
-    """Folder and place in its table."""
-    return place_of(configuration.name)
-
-
-def filled(dtype: torch.dtype, *shape: int, k: int) -> Tensor:
-    """Values whose sums over k are exact."""
-    if dtype.is_complex:
-        part = torch.float32 if dtype == torch.complex64 else torch.float64
-        return torch.complex(*(fills.integers(*shape, k=4 * k, dtype=part) for _ in range(2)))
-    if dtype.is_floating_point:
-        return fills.integers(*shape, k=k, dtype=dtype)
-    return torch.randint(0 if dtype == torch.uint8 else -9, 10, shape).to(dtype)
-
-
-def precise(t: Tensor) -> Tensor:
-    """In the type that a reference is computed in."""
-    return t.to(torch.complex128 if t.is_complex() else torch.float64 if t.is_floating_point() else torch.int64)
-
-
-def ragged(configuration: gpukern.selection.Configuration) -> list[tuple[int, int, int, int]]:
-    """(batch, m, n, k): one below, at and above a tile, narrow ones, k around a step."""
-    bm, bn, bk = configuration.tile
-    if is_skinny(configuration):
-        return [
-            (1, bm + 1, bn, 257), (1, bn, 9, 1030), (1, 1, 33, bk - 1), (1, bm - 1, 1, 1), (2, 35, (bn + 1) // 2, 32),
-            (3, 1, 5, 520), (1, bn, 7, 4100),
-        ]  # fmt: skip
-    return [
-        (1, bm, bn, bk), (1, bm + 1, bn - 1, 2 * bk + 1), (1, 1, bn + 3, bk - 1), (1, bm - 1, 1, 1),
-        (2, 5, 7, 3 * bk), (1, 2 * bm + 3, bn + 1, bk),
-    ]  # fmt: skip
-
-
-def exact(
-    configuration: gpukern.selection.Configuration, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any
-) -> None:
-    if out is None:
-        out = torch.empty(a.shape[0], a.shape[1], b.shape[2], dtype=a.dtype)
-    got = machine.product(*place(configuration), out, a, b, **options)
-    products.exactly_equal(got, (precise(a) @ precise(b)).to(a.dtype))
-
-
-@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
-def test_ragged_shapes_under_every_schedule(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
+@by_case(BY_THREADS)
+def test_ragged_shapes_under_every_schedule(configuration: Configuration, dtype: torch.dtype) -> None:
     for batch, m, n, k in ragged(configuration):
         a, b = filled(dtype, batch, m, k, k=k), filled(dtype, batch, k, n, k=k)
         for order, seed in (
@@ -100,27 +58,12 @@ def test_ragged_shapes_under_every_schedule(configuration: gpukern.selection.Con
         exact(configuration, a, b, schedule=Schedule("pct", 9, wave=64))
 
 
-def laid_out(t: Tensor, kind: str) -> Tensor:
-    """The same matrices: row-major, column-major, with gaps, with no unit stride, or one matrix for the whole batch."""
-    if kind == "columns":
-        return t.transpose(1, 2).contiguous().transpose(1, 2)
-    if kind == "gaps":
-        wide = torch.zeros(t.shape[0], t.shape[1], t.shape[2] + 3, dtype=t.dtype)
-        wide[:, :, : t.shape[2]] = t
-        return wide[:, :, : t.shape[2]]
-    if kind == "strided":
-        wide = torch.zeros(t.shape[0], 2 * t.shape[1], 3 * t.shape[2], dtype=t.dtype)
-        wide[:, ::2, ::3] = t
-        return wide[:, ::2, ::3]
-    return t.contiguous()
-
-
 LAYOUTS = ["rows", "columns", "gaps", "strided"]
 
 
 @pytest.mark.parametrize("aligned", [False, True], ids=["at the page's end", "aligned"])
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("layouts", CASES, alike, IDS))
-def test_layouts(configuration: gpukern.selection.Configuration, dtype: torch.dtype, aligned: bool) -> None:
+@by_sampled("layouts", BY_THREADS)
+def test_layouts(configuration: Configuration, dtype: torch.dtype, aligned: bool) -> None:
     bm, bn, bk = configuration.tile
     for left, right in itertools.product(LAYOUTS, LAYOUTS):
         for m, n, k in (
@@ -134,10 +77,8 @@ def test_layouts(configuration: gpukern.selection.Configuration, dtype: torch.dt
     exact(configuration, a, b[:1], torch.empty(1, n, 20, dtype=dtype).transpose(1, 2))  # column-major result
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
-def test_lines_one_element_apart_are_not_read_as_packets(
-    configuration: gpukern.selection.Configuration, dtype: torch.dtype
-) -> None:
+@by_case(BY_THREADS)
+def test_lines_one_element_apart_are_not_read_as_packets(configuration: Configuration, dtype: torch.dtype) -> None:
     """A signal seen through a window: both strides are 1, so only the first line of packets is aligned."""
     signal, k = filled(dtype, 80, k=40), 40
     a, n = signal.unfold(0, k, 1)[None, :37], side(configuration, 24)
@@ -146,10 +87,8 @@ def test_lines_one_element_apart_are_not_read_as_packets(
         exact(configuration, filled(dtype, 1, 37, k, k=k), signal.unfold(0, n, 1)[None, :k], aligned=True)
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("matrices apart", CASES, alike, IDS))
-def test_matrices_one_element_apart_are_not_read_as_packets(
-    configuration: gpukern.selection.Configuration, dtype: torch.dtype
-) -> None:
+@by_sampled("matrices apart", BY_THREADS)
+def test_matrices_one_element_apart_are_not_read_as_packets(configuration: Configuration, dtype: torch.dtype) -> None:
     """Batches that lie side by side, of matrices of one column or row: a stride of 1 that packets do not lie along."""
     n = side(configuration, 12)
     a, b = filled(dtype, 40, 9, 24, k=24), filled(dtype, 40, 24, n, k=24)
@@ -163,55 +102,35 @@ def test_matrices_one_element_apart_are_not_read_as_packets(
     exact(configuration, a, single.contiguous().clone().as_strided((40, 24, 1), (24, 1, 1)), aligned=True)
 
 
-@pytest.mark.parametrize("fill", fills.FILLS)
-@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
-def test_rounding_is_within_the_bound(
-    configuration: gpukern.selection.Configuration, dtype: torch.dtype, fill: str
-) -> None:
-    n = side(configuration, 35)
-    a, b = fills.FILLS[fill](1, 33, 300, dtype=dtype), fills.FILLS[fill](1, 300, n, dtype=dtype)
-    got = machine.product(*place(configuration), torch.empty(1, 33, n, dtype=dtype), a, b)
+@by_case(FLOATING)
+def test_rounding_is_within_the_bound(configuration: Configuration, dtype: torch.dtype) -> None:
+    m, n = oriented(configuration, 33, 27)
     accumulator = "truncating" if configuration.tensor_cores and dtype != torch.float64 else "fma"
-    products.check_product(
-        got[0], multiplied(configuration, a)[0], multiplied(configuration, b)[0], accumulator=accumulator
-    )
+    for fill in fills.FILLS.values():
+        a, b = fill(1, m, 300, dtype=dtype), fill(1, 300, n, dtype=dtype)
+        got = multiply(configuration, *taken(configuration, a, b))
+        a, b = multiplied(configuration, a), multiplied(configuration, b)
+        products.check_product(got[0], a[0], b[0], accumulator=accumulator)
 
 
-# One text serves every kernel: each configuration with some of the activations, one configuration of each folder and
-# type with all.
-COMMON = ["none", "relu", "gelu", "gelu_tanh", "silu"]
-FIRST = {(c.folder, t): c for c, t in reversed(FLOATING)}
-EPILOGUES = [
-    (c, t, activation)
-    for c, t in FLOATING
-    for activation in machine.ACTIVATIONS
-    if activation in COMMON or FIRST[c.folder, t] is c
-]
-
-
-@pytest.mark.parametrize(
-    ("configuration", "dtype", "activation"),
-    EPILOGUES,
-    ids=[f"{c.name}-{t}-{activation}" for c, t, activation in EPILOGUES],
-)
-def test_epilogues(configuration: gpukern.selection.Configuration, dtype: torch.dtype, activation: str) -> None:
-    """alpha, beta, a bias, a column, a full addend, an activation, a residual."""
-    m, n, k = 19, side(configuration, 23), 18
+@by_activation("epilogues", FLOATING, machine.ACTIVATIONS)
+def test_epilogues(configuration: Configuration, dtype: torch.dtype, activation: str) -> None:
+    """alpha, beta, a bias, a column, a full addend, an activation, a residual; what TMA stores and what it does not."""
+    (m, n), k = oriented(configuration, 19, 23), 18
     a, b = (multiplied(configuration, fills.normal(1, *s, dtype=dtype)) for s in ((m, k), (k, n)))
     full, bias, column = (fills.normal(1, *s, dtype=dtype) for s in ((m, n), (1, n), (m, 1)))
-    for c, residual in (
-        (None, full),
-        (bias.expand(1, m, n), None),
-        (column.expand(1, m, n), full),
-        (full, bias.expand(1, m, n)),
+    for alpha, c, residual, out in (
+        (0.5, None, None, lines(result(a, b))),
+        (1.0, None, full, result(a, b)),
+        (0.5, bias.expand(1, m, n), None, lines(result(a, b))),
+        (0.5, column.expand(1, m, n), full, columns(result(a, b))),
+        (0.5, lines(full), bias.expand(1, m, n), result(a, b)),
     ):
-        alpha, beta = (1.0, 0.0) if c is None else (0.5, -2.0)
-        got = machine.product(
-            *place(configuration), torch.empty(1, m, n, dtype=dtype), a, b,
-            c=c, alpha=alpha, beta=beta, activation=activation, residual=residual,
+        got = multiply(
+            configuration, *taken(configuration, a, b), out,
+            c=c, alpha=alpha, beta=0.0 if c is None else -2.0, activation=activation, residual=residual,
         )  # fmt: skip
-        addend = torch.zeros(1, m, n, dtype=torch.float64) if c is None else beta * c.double()
-        sums = addend + alpha * (a.double() @ b.double())
+        sums = alpha * (a.double() @ b.double()) - (0 if c is None else 2 * c.double())
         expected = gpukern.reference.matmul(torch.eye(m)[None], sums, activation=activation)
         if residual is not None:
             expected = expected + residual.double()
@@ -227,125 +146,122 @@ def test_epilogues(configuration: gpukern.selection.Configuration, dtype: torch.
         torch.testing.assert_close(got.double()[near], expected[near], rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), CASES, ids=IDS)
-def test_integer_scales_and_what_is_not_read(
-    configuration: gpukern.selection.Configuration, dtype: torch.dtype
-) -> None:
-    n = side(configuration, 7)
-    a, b, c = filled(dtype, 1, 5, 6, k=6), filled(dtype, 1, 6, n, k=6), filled(dtype, 1, 5, n, k=6)
-    got = machine.product(*place(configuration), torch.empty(1, 5, n, dtype=dtype), a, b, c=c, alpha=3, beta=2)
+@by_case(CASES)
+def test_integer_scales_and_what_is_not_read(configuration: Configuration, dtype: torch.dtype) -> None:
+    m, n = oriented(configuration, 5, 7)
+    a, b = factors(dtype, 1, m, n, 6)
+    c = filled(dtype, 1, m, n, k=6)
+    got = multiply(configuration, *taken(configuration, a, b), c=c, alpha=3, beta=2)
     assert torch.equal(got, (2 * precise(c) + 3 * (precise(a) @ precise(b))).to(dtype))
-    if dtype.is_floating_point:  # beta = 0 reads nothing of C
-        nothing = torch.full((1, 5, n), float("nan"), dtype=dtype)
-        got = machine.product(*place(configuration), torch.empty(1, 5, n, dtype=dtype), a, b, c=nothing, beta=0)
-        products.exactly_equal(got, a.double() @ b.double())
-    empty = machine.product(
-        *place(configuration),
-        torch.empty(1, 5, n, dtype=dtype),
-        torch.empty(1, 5, 0, dtype=dtype),
-        torch.empty(1, 0, n, dtype=dtype),
-    )
-    assert not empty.any()
+    if dtype.is_floating_point or dtype.is_complex:  # beta = 0 reads nothing of C
+        exact(configuration, *taken(configuration, a, b), c=torch.full_like(c, torch.nan), beta=0)
+    if not configuration.tma:  # which has nothing to load then: test_hopper_kernels.py
+        assert not multiply(configuration, a[:, :, :0], b[:, :0]).any()
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
-def test_nan_and_infinity_stay_in_their_row_and_column(
-    configuration: gpukern.selection.Configuration, dtype: torch.dtype
-) -> None:
-    n = side(configuration, 18)
+@by_case([case for case in CASES if case[1].is_floating_point or case[1].is_complex])
+def test_nan_and_infinity_stay_in_their_row_and_column(configuration: Configuration, dtype: torch.dtype) -> None:
+    m, n = oriented(configuration, 20, 18)
     at = min(11, n - 1)
-    a, b = fills.normal(1, 20, 33, dtype=dtype), fills.normal(1, 33, n, dtype=dtype)
-    a[0, 3, 32], b[0, 5, at] = float("nan"), float("inf")
-    got = machine.product(*place(configuration), torch.empty(1, 20, n, dtype=dtype), a, b)[0]
-    assert bool(got[3].isnan().all()) and int(got.isnan().sum()) == n
-    rest = [i for i in range(20) if i != 3]
-    assert bool(got[rest, at].isinf().all())
-    assert bool(got[rest][:, [j for j in range(n) if j != at]].isfinite().all())
+    a, b = torch.randn(1, m, 33).to(dtype), torch.randn(1, 33, n).to(dtype)
+    a[0, 3, 32], b[0, 5, at] = torch.nan, torch.inf
+    got = multiply(configuration, *taken(configuration, a, b), taken(configuration, result(a, b), b)[0])[0]
+    assert bool(got[3].isnan().all())
+    rest, others = [i for i in range(m) if i != 3], [j for j in range(n) if j != at]
+    assert not bool(got[rest, at].isfinite().any()) and bool(got[rest][:, others].isfinite().all())
+    assert dtype.is_complex or bool(got[rest, at].isinf().all())  # a part of inf * (x + iy) may be inf - inf
 
 
 WIDE = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.int8: torch.int32}
-WIDENED = [(c, t) for c, t in CASES if t in WIDE]
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), WIDENED, ids=[f"{c.name}-{t}" for c, t in WIDENED])
-def test_results_in_the_type_of_the_accumulator(
-    configuration: gpukern.selection.Configuration, dtype: torch.dtype
-) -> None:
+@by_sampled("results wider", [case for case in CASES if case[1] in WIDE])
+def test_results_in_the_type_of_the_accumulator(configuration: Configuration, dtype: torch.dtype) -> None:
     """D, C and the residual are float32 (int32): sums beyond the operands' range come out whole."""
-    m, n, k = configuration.tile[0] + 3, side(configuration, configuration.tile[1] + 5), 2 * configuration.tile[2] + 9
+    m, n = oriented(configuration, configuration.tile[0] + 3, configuration.tile[1] + 5)
+    k = 2 * configuration.tile[2] + 9
     a, b = (
         (torch.randint(-128, 128, (1, *s)) if dtype == torch.int8 else torch.randint(-32, 33, (1, *s))).to(dtype)
         for s in ((m, k), (k, n))
     )
     c = torch.randint(-9, 10, (1, m, n)).to(WIDE[dtype])
-    for aligned in (False, True):
-        got = machine.product(
-            *place(configuration), torch.empty(1, m, n, dtype=WIDE[dtype]), a, b, c=c, alpha=3, beta=2, aligned=aligned
-        )
+    for aligned, lay in ((False, Tensor.contiguous), (True, lines)):
+        out = lay(result(a, b, WIDE[dtype]))
+        got = multiply(configuration, *taken(configuration, a, b), out, c=c, alpha=3, beta=2, aligned=aligned)
         products.exactly_equal(got, 3 * (a.double() @ b.double()) + 2 * c.double())
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("ranges", CASES, alike, IDS))
-def test_ranges_of_k_add_up(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
-    """k split over 2 .. 7 blocks, some of them empty; batches, both orders of D, an epilogue, another schedule."""
-    bm, bn, bk = configuration.tile
-    for splits, (batch, m, n, k) in (
-        (2, (2, 20, 33, 4 * bk + 1)), (3, (1, bm + 1, bn + 4, 5 * bk)), (7, (1, 5, 6, bk + 1)),
+@by_sampled("ranges", CASES)
+def test_ranges_of_k_add_up(configuration: Configuration, dtype: torch.dtype) -> None:
+    """k split over 2 .. 7 blocks, some of them empty; batches, both orders of D, an epilogue, other schedules where
+    there are no clusters to try."""
+    bm, bn, bk = *configuration.tile[:2], depth(configuration, dtype)
+    for splits, cluster, (batch, m, n, k) in (
+        (2, 1, (2, 20, 33, 4 * bk + 1)), (3, 2, (1, bm + 1, bn + 4, 5 * bk)), (7, 1, (1, 5, 6, bk + 1)),
     ):  # fmt: skip
-        n = side(configuration, n)
+        m, n = oriented(configuration, m, n)
         a, b = filled(dtype, batch, m, k, k=2 * k), filled(dtype, batch, k, n, k=2 * k)
         c = filled(dtype, batch, m, n, k=2 * k)
-        for order, seed in SCHEDULES[::3]:
-            exact(configuration, a, b, splits=splits, schedule=Schedule(order, seed))
-        transposed = torch.empty(batch, n, m, dtype=dtype).transpose(1, 2)
-        got = machine.product(*place(configuration), transposed, a, b, c=c, alpha=1, beta=1, splits=splits)
+        x, y = taken(configuration, a, b)
+        how: dict[str, Any] = {"splits": splits, "cluster": cluster if configuration.tma else 0}
+        for order, seed in SCHEDULES[::3] if not configuration.tma else SCHEDULES[:1]:
+            exact(configuration, x, y, schedule=Schedule(order, seed), processors=3 + cluster, **how)
+        got = multiply(configuration, x, y, columns(result(a, b)), c=c, alpha=1, beta=1, **how)
         assert torch.equal(got, (precise(a) @ precise(b) + precise(c)).to(dtype))
 
 
-@pytest.mark.parametrize("name", ["simt/s128x128", "simt/s64x64", "simt/s32x32"])
-@pytest.mark.parametrize(("a_transposed", "b_transposed"), itertools.product((False, True), repeat=2))
-def test_float32_tiles_keep_off_each_others_banks(name: str, a_transposed: bool, b_transposed: bool) -> None:
-    """Their transposing stores took two passes over the banks where one does."""
-    a, b = torch.randn(128, 40), torch.randn(40, 128)
-    a, b = a.t().contiguous().t() if a_transposed else a, b.t().contiguous().t() if b_transposed else b
-    assert gpukern.model.run("mm", a, b, configuration=name)[1].bank_conflicts == 0
+# float32's tiles took two passes over the banks once; warps of 32 lanes that multiply on ordinary cores; float64 made
+# for Hopper's tensor cores; wgmma.
+SPREAD = [
+    (c, t) for c, t in CASES
+    if c.tma or (c.name in ("simt/s128x128", "simt/s64x64", "simt/s32x32") and t == torch.float32)
+    or (c.lanes and (not c.tensor_cores or (c.clock and c.types == ("float64",))))
+]  # fmt: skip
 
 
-# Warps of 32 lanes that multiply on ordinary cores, and float64 made for Hopper's tensor cores.
-OTHERS = [c for c in GPU_CONFIGURATIONS if c.lanes and (not c.tensor_cores or (c.clock and c.types == ("float64",)))]
-
-
-@pytest.mark.parametrize("name", [c.name for c in OTHERS])
-@pytest.mark.parametrize(("a_transposed", "b_transposed"), [(False, False), (False, True), (True, False)])
-def test_tiles_of_other_products_keep_off_each_others_banks(name: str, a_transposed: bool, b_transposed: bool) -> None:
-    """Copies, fragments and the epilogue; D down its columns (both transposed) has some conflicts, as with mma."""
-    dtype = getattr(torch, gpukern.selection.named(name).types[0])
-    a, b = torch.randn(128, 64, dtype=dtype), torch.randn(64, 128, dtype=dtype)
-    a, b = a.t().contiguous().t() if a_transposed else a, b.t().contiguous().t() if b_transposed else b
-    assert gpukern.model.run("mm", a, b, configuration=name)[1].bank_conflicts == 0
+@by_case(SPREAD)
+def test_no_access_to_shared_memory_meets_a_bank_twice(configuration: Configuration, dtype: torch.dtype) -> None:
+    """Copies, transposing stores, fragments and the ways out: what TMA stores, and the slab, along rows and columns.
+    D down its columns (A and B both turned) does meet some where threads copy for 32 lanes, as mma does."""
+    a, b = factors(dtype, 1, *oriented(configuration, *configuration.tile[:2] if configuration.tma else (128, 128)), 64)
+    wide = result(a, b, WIDE.get(dtype, dtype))
+    turned = itertools.product((False, True), repeat=2) if not configuration.tma else [(False, True)]
+    outs = [result(a, b)] if not configuration.tma else [lines(result(a, b)), lines(wide), columns(result(a, b))]
+    for (turn_a, turn_b), out in itertools.product(turned, outs):
+        if turn_a and turn_b and configuration.lanes:
+            continue
+        x, y = laid(a, not turn_a), laid(b, not turn_b)
+        machine.counts()
+        exact(configuration, x, y, out, aligned=True, schedule=Schedule("fifo", count=True))
+        shared = [c for c in machine.counts() if c.space == "shared"]
+        assert shared, "no access was counted"
+        assert not [c for c in shared if c.passes != c.ideal], (turn_a, turn_b)
 
 
 # Of those for vectors each has its own number of lanes; terms: test_terms.py.
-ALIKE = [
-    (folder, t)
-    for folder in dict.fromkeys((c.folder, c.multiplier) for c, _ in CASES if not c.vectors and not c.adds_terms)
-    for t in dict.fromkeys(t for c, t in CASES if folder == (c.folder, c.multiplier))
-]
+ALIKE: dict[tuple[str, str, torch.dtype], list[Configuration]] = defaultdict(list)
+for c, t in CASES:
+    if not c.vectors and not c.adds_terms:
+        ALIKE[c.folder, c.multiplier, t].append(c)
 
 
-@pytest.mark.parametrize(("folder", "dtype"), ALIKE, ids=[f"{f[0]}-{f[1]}-{t}" for f, t in ALIKE])
-def test_configurations_of_one_multiplier_agree_to_the_last_bit(folder: tuple[str, str], dtype: torch.dtype) -> None:
-    """Each element is the sum of the same steps of k in the same order, whatever the tile: a row of the result does not
-    depend on how many other rows there are."""
-    k = 200
-    a, b = (
-        fills.normal(1, *s, dtype=dtype) if dtype.is_floating_point else filled(dtype, 1, *s, k=k)
-        for s in ((70, k), (k, 90))
-    )
-    configurations = [c for c, t in CASES if t == dtype and (c.folder, c.multiplier) == folder]
-    results = [machine.product(*place(c), torch.empty(1, 70, 90, dtype=dtype), a, b) for c in configurations]
-    for configuration, got in zip(configurations, results):
-        assert torch.equal(got, results[0]), configuration.name
-        for m in (1, 3, 17):
-            few = machine.product(*place(configuration), torch.empty(1, m, 90, dtype=dtype), a[:, :m].contiguous(), b)
-            assert torch.equal(few, got[:, :m]), (configuration.name, m)
+@pytest.mark.parametrize(("folder", "multiplier", "dtype"), ALIKE, ids=str)
+def test_configurations_of_one_multiplier_agree_to_the_last_bit(
+    folder: str, multiplier: str, dtype: torch.dtype
+) -> None:
+    """Each element is the sum of the same steps of k in the same order, whatever the tile, the cluster and the
+    schedule: a row of the result does not depend on how many other rows there are."""
+    if dtype.is_floating_point:
+        a, b = fills.normal(1, 70, 200, dtype=dtype), fills.normal(1, 200, 90, dtype=dtype)
+    else:
+        a, b = factors(dtype, 1, 70, 90, 200)
+    results = []
+    with machine.unchecked():  # thin configurations too
+        for seed, c in enumerate(ALIKE[folder, multiplier, dtype]):
+            x, y = taken(c, a, b)
+            for cluster in (1, 2) if c.tma else (0,):
+                results.append(multiply(c, x, y, lines(result(a, b)), cluster=cluster, schedule=Schedule("pct", seed)))
+                assert torch.equal(results[-1], results[0]), (c.name, cluster)
+            for m in (1, 3, 17):
+                few = multiply(c, *taken(c, a[:, :m].contiguous(), b))
+                assert torch.equal(few, results[0][:, :m]), (c.name, m)

@@ -16,21 +16,9 @@ from gpukern import _C
 from gpukern.selection import named
 from tests.gemm.behaviour.test_configurations import DTYPES as NAMES
 from tests.gemm.behaviour.test_configurations import PLACES
-from tests.gemm.kernels.test_hopper_kernels import (
-    ALONG_K,
-    CASES,
-    CONFIGURATIONS,
-    TERMS,
-    TYPES,
-    columns,
-    exact,
-    explain,
-    factors,
-    lines,
-    result,
-)
+from tests.gemm.kernels.asked import BY_TMA, columns, exact, factors, filled, lines, place, precise, result
+from tests.gemm.kernels.test_hopper_kernels import ALONG_K, CONFIGURATIONS, TERMS, TYPES, explain
 from tests.gemm.kernels.test_hopper_scaled_kernels import PROMOTING
-from tests.gemm.kernels.test_kernels import filled, place, precise
 from tests.oracle import fills, products
 from tests.oracle.float8 import FORMATS, scales, whole
 from tests.oracle.float8 import exact as exact_scaled
@@ -121,8 +109,8 @@ def test_an_address_that_is_no_multiple_of_16_bytes(configuration: Configuration
     products.exactly_equal(got, (precise(a) @ precise(b)).to(dtype))
 
 
-COPIED = [(c, t) for c, t in CASES if c not in TERMS]  # the pass that divides serves the others
-IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in COPIED]
+BROUGHT = [(c, t) for c, t in BY_TMA if c not in TERMS]  # the pass that divides serves the others
+IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in BROUGHT]
 
 
 @pytest.mark.parametrize(("configuration", "dtype"), COPIED, ids=IDS)

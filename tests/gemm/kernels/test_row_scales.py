@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import Tensor
 
 import gpukern
 import gpukern.reference
-from tests.gemm.kernels.test_kernels import FLOATING, FLOATING_IDS, alike, place, ragged
+from tests.gemm.kernels.asked import FLOATING_BY_THREADS, by_case, by_sampled, place, ragged
 from tests.gemm.kernels.thin import side
 from tests.oracle import fills
 from tests.platform import machine
 from tests.platform.machine import Schedule
-from tests.sampling import sampled
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
@@ -24,7 +22,7 @@ def powers(*shape: int) -> Tensor:
     return 2.0 ** torch.randint(-2, 3, shape)
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), sampled("row scales", FLOATING, alike, FLOATING_IDS))
+@by_sampled("row scales", FLOATING_BY_THREADS)
 def test_every_configuration_scales(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
     for number, (batch, m, n, k) in enumerate(ragged(configuration)):
         a, b = (fills.integers(batch, *s, k=4 * k, dtype=dtype) for s in ((m, k), (k, n)))
@@ -49,7 +47,7 @@ def test_every_configuration_scales(configuration: gpukern.selection.Configurati
             assert torch.equal(got.double(), expected.to(dtype).double()), (m, n, k, splits)
 
 
-@pytest.mark.parametrize(("configuration", "dtype"), FLOATING, ids=FLOATING_IDS)
+@by_case(FLOATING_BY_THREADS)
 def test_sums_beyond_the_range_of_16_bits_are_scaled_first(
     configuration: gpukern.selection.Configuration, dtype: torch.dtype
 ) -> None:

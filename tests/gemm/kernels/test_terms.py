@@ -13,7 +13,7 @@ from torch import Tensor
 
 import gpukern
 from gpukern.selection import named
-from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, laid_out, place
+from tests.gemm.kernels.asked import GPU_CONFIGURATIONS, laid_out, place
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule

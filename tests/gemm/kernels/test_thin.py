@@ -12,7 +12,7 @@ from torch import Tensor
 import gpukern
 from gpukern import _C
 from gpukern.selection import named
-from tests.gemm.kernels.test_kernels import GPU_CONFIGURATIONS, exact, filled, laid_out, place
+from tests.gemm.kernels.asked import GPU_CONFIGURATIONS, exact, filled, laid_out, place
 from tests.gemm.kernels.thin import is_skinny, shapes
 from tests.oracle import fills
 from tests.platform import machine

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import gpukern.model.machine
 from gpukern.model.configurations import place_of
-from tests.gemm.kernels.test_kernels import filled
+from tests.gemm.kernels.asked import filled
 from tests.gemm.mutants.search import Case, index_for, is_seen, loaded
 from tests.gemm.mutants.type_mutants import COMPLEX, FLOAT8, NONE, PLANT, Mutant
 from tests.oracle.float8 import FORMATS, OUT, exact, patterns, powers, scales, values, whole
