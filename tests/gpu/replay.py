@@ -248,7 +248,7 @@ def left_to_devices(item: pytest.Item) -> bool:
     steep = activation not in ("none", "relu", "gelu", "gelu_tanh", "silu")
     return (
         "to_the_last_bit" in item.name
-        or item.name.startswith(("test_float32_is_rounded", "test_promoted_sums", "test_only_fast_sums"))
+        or item.name.startswith(("test_float32_is_rounded", "test_only_fast_sums"))
         or (item.name.startswith("test_rounding_is_within_the_bound[") and rounds(item))
         or (item.name.startswith("test_epilogues[") and steep)
     )

@@ -109,6 +109,4 @@ def test_promoted_sums_are_as_exact_as_the_model_says(configuration: Any) -> Non
     with gpukern.force(configuration.name):
         got = gpukern.scaled_mm(a.cuda(), b.cuda(), one, one, out_dtype=torch.float32).cpu().double()
     error = (got - values(a) @ values(b)).abs().max()
-    assert bool(error < 0.06), float(
-        error
-    )  # the model's, and a bound of tests/gemm/kernels/test_hopper_scaled_kernels.py
+    assert bool(error < 0.06), float(error)  # the model's, and a bound of tests/gemm/kernels/test_scaled_kernels.py

@@ -37,7 +37,7 @@ from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import Schedule
 
-# The configurations of float8 alone, and float8 in the others, have tests of their own (test_hopper_scaled_kernels.py).
+# The configurations of float8 alone, and float8 in the others, have tests of their own (test_scaled_kernels.py).
 CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if c.tma and "bfloat16" in c.types]
 TYPES = (torch.float16, torch.bfloat16)
 ALONG_K = (torch.float32, torch.int8, torch.uint8)  # float32 as tf32

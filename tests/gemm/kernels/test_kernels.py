@@ -219,7 +219,7 @@ SPREAD = [
 ]  # fmt: skip
 
 
-@by_case(SPREAD)
+@by_sampled("banks", SPREAD)
 def test_no_access_to_shared_memory_meets_a_bank_twice(configuration: Configuration, dtype: torch.dtype) -> None:
     """Copies, transposing stores, fragments and the ways out: what TMA stores, and the slab, along rows and columns.
     D down its columns (A and B both turned) does meet some where threads copy for 32 lanes, as mma does."""

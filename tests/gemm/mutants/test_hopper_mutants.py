@@ -11,7 +11,7 @@ from torch import Tensor
 import gpukern.model.machine
 from gpukern.model.configurations import place_of
 from tests.gemm.kernels.asked import columns, factors, lines, result, to_nearest_even
-from tests.gemm.kernels.test_hopper_scaled_kernels import padded
+from tests.gemm.kernels.asked_scaled import padded
 from tests.gemm.kernels.test_packing import odd, odd_columns
 from tests.gemm.mutants.hopper_faults import HOPPER_FAULTS, KERNEL
 from tests.gemm.mutants.mutants import Mutant, Plant
