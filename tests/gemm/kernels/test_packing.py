@@ -110,8 +110,8 @@ def test_an_address_that_is_no_multiple_of_16_bytes(configuration: Configuration
     products.exactly_equal(got, (precise(a) @ precise(b)).to(dtype))
 
 
-BROUGHT = [(c, t) for c, t in BY_TMA if c not in TERMS]  # the pass that divides serves the others
-IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in BROUGHT]
+COPIED = [(c, t) for c, t in BY_TMA if c not in TERMS]  # the pass that divides serves the others
+IDS = [f"{c.name}-{str(t).removeprefix('torch.')}" for c, t in COPIED]
 
 
 @pytest.mark.parametrize(("configuration", "dtype"), COPIED, ids=IDS)
