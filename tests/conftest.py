@@ -54,7 +54,18 @@ SLOW = (
     "tests/bench/test_tune.py",
     "tests/contract/test_demo.py",
     "tests/contract/test_install.py",
-    "tests/contract/test_opinfo_modelled.py",
+    "tests/contract/test_opinfo",  # torch's own samples, all of them
+    "tests/contract/test_type_checkers.py",
+    # Of other files, what compiles, starts processes or tries every op: the longest of the rest.
+    "tests/contract/test_fakes.py::test_elementwise",
+    "tests/contract/test_lazy_views.py::test_lazy_arguments",
+    "tests/contract/test_rooms.py::test_formulas_plans_and_tables_are_plain_cpp",
+    "tests/contract/test_rooms.py::test_device_code_never_reaches_torch",
+    "tests/contract/test_selection.py::test_force_from_the_environment",
+    "tests/elementwise/test_numbers.py::test_every_number_of_every_op_is_torchs",
+    "tests/elementwise/test_wide_numbers.py::test_a_compiled_call",
+    "tests/gemm/behaviour/test_family_gradients.py::test_compile_without_a_break",
+    "tests/gemm/behaviour/test_ranking.py::test_import_reads_what_is_stored",
 )
 
 
