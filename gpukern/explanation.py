@@ -38,7 +38,7 @@ class Explanation:
 
     @property
     def row(self) -> str | None:
-        """The name of `configuration` until 0.1."""
+        """The name of `configuration` until 0.2."""
         return self.configuration
 
     def __str__(self) -> str:

@@ -422,7 +422,7 @@ class Configuration:
 
 
 Row = Configuration
-"""The name of `Configuration` until 0.1."""
+"""The name of `Configuration` until 0.2."""
 
 
 def available(*, built: bool = True) -> list[Configuration]:

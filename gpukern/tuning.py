@@ -142,7 +142,7 @@ def _read(path: Path) -> Stored:
     facts = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(facts, dict):
         raise ValueError("it is not a JSON object")
-    if "rows" in facts:  # the name of "configurations" until 0.1
+    if "rows" in facts:  # the name of "configurations" until 0.2
         facts = {"configurations": facts["rows"], **facts}
     for key, here in (("schema", SCHEMA), ("gpukern", _version()), ("configurations", fingerprint())):
         if facts[key] != here:

@@ -7,7 +7,7 @@ Schema 1:
     machine     device, kind ("cpu" or "cuda"), target, driver, runtime, threads, cache_bytes, memory_bytes
     clocks      before and after: clocks, power and temperature, where the driver says them
     ceilings    bytes_per_s, and flops: {dtype: operations a second}, both measured in this run
-    lines       one a case (Line); the configuration that served it is "row" in files of before 0.1
+    lines       one a case (Line); the configuration that served it is "row" in files from before 0.2
 
 Times are microseconds of one call, one number per turn; turn i of ours and of each baseline ran one after the other.
 """
@@ -187,7 +187,7 @@ def loads(text: str) -> Run:
         raise Unreadable("its settings name no baselines (against)")
     lines = []
     for place, entry in enumerate(facts["lines"]):
-        if isinstance(entry, dict) and "row" in entry:  # the name of "configuration" until 0.1
+        if isinstance(entry, dict) and "row" in entry:  # the name of "configuration" until 0.2
             entry = {("configuration" if key == "row" else key): fact for key, fact in entry.items()}
         line = Line(**_checked(Line, entry, f"line {place}"))
         _numbers(line.ours, f"the times of {line.name}")

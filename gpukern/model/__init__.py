@@ -102,9 +102,9 @@ def run(
     """
     if schedule not in machine.ORDERS:
         raise ValueError(f"there is no schedule {schedule!r}; choose one of {', '.join(machine.ORDERS)}")
-    if "row" in kwargs:  # the name of `configuration` until 0.1; no op has an argument of that name
+    if "row" in kwargs:  # the name of `configuration` until 0.2; no op has an argument of that name
         if configuration is not None:
-            raise TypeError("run() got both configuration= and row=, its name until 0.1; pass configuration= alone")
+            raise TypeError("run() got both configuration= and row=, its name until 0.2; pass configuration= alone")
         configuration = kwargs.pop("row")
     plan = Schedule(schedule, seed, wave, check, count)
     machine.report()

@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("op", help="a product (matmul, linear, bmm ..) or an elementwise op (silu, add ..)")
     parser.add_argument("--shape", type=_extents, help="M,N,K of a product, sizes of an elementwise op")
     parser.add_argument("--dtype", choices=TYPES, default="float32")
-    parser.add_argument("--row", dest="configuration", help=argparse.SUPPRESS)  # the name of the next until 0.1
+    parser.add_argument("--row", dest="configuration", help=argparse.SUPPRESS)  # the name of the next until 0.2
     parser.add_argument(
         "--configuration", help="a configuration such as simt/s64x64 (default: the one an H100 would run)"
     )

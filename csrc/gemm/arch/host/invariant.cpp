@@ -21,23 +21,23 @@
 namespace gpukern::gemm::host {
 namespace {
 
-constexpr int64_t kConfigurations = 4, kVectors = 2;
+constexpr int64_t kRows = 4, kVectors = 2;
 
 template <class V> struct Lanes {
   static constexpr int64_t count = 16 / sizeof(V), columns = kVectors * count;
   typedef V Vector __attribute__((vector_size(16)));
 };
 
-// kConfigurations rows of A, each k long, times a panel; the sums to rows of `columns`.
+// kRows rows of A, each k long, times a panel; the sums to rows of `columns`.
 template <class V> void tile(const V* a, const V* panel, int64_t k, V* sums) {
   using L = Lanes<V>;
   using Vector = typename L::Vector;
   const auto* b = reinterpret_cast<const Vector*>(panel);
-  Vector sum[kConfigurations][kVectors] = {};
+  Vector sum[kRows][kVectors] = {};
   for (int64_t i = 0; i < k; ++i, b += kVectors)
-    for (int64_t r = 0; r < kConfigurations; ++r)
+    for (int64_t r = 0; r < kRows; ++r)
       for (int64_t v = 0; v < kVectors; ++v) sum[r][v] += a[r * k + i] * b[v];
-  for (int64_t r = 0; r < kConfigurations; ++r)
+  for (int64_t r = 0; r < kRows; ++r)
     for (int64_t v = 0; v < kVectors; ++v)
       for (int64_t e = 0; e < L::count; ++e) sums[r * L::columns + v * L::count + e] = sum[r][v][e];
 }
@@ -53,8 +53,8 @@ template <class V>
 void matrix(const Args& x, const Tensor& a, const Tensor& b, const Tensor& c, const Tensor& out, at::ScalarType type) {
   constexpr int64_t columns = Lanes<V>::columns;
   const int64_t m = a.sizes()[0], k = a.sizes()[1], n = b.sizes()[1];
-  const int64_t blocks = (m + kConfigurations - 1) / kConfigurations, panels = (n + columns - 1) / columns;
-  const Tensor rows = padded(a, blocks * kConfigurations, k, type);
+  const int64_t blocks = (m + kRows - 1) / kRows, panels = (n + columns - 1) / columns;
+  const Tensor rows = padded(a, blocks * kRows, k, type);
   const Tensor packed = padded(b, k, panels * columns, type).view({k, panels, columns}).permute({1, 0, 2}).contiguous();
   const bool addend = x.c && !x.beta->equal(0);
   Tensor result = addend ? c.to(type).contiguous().clone() : at::zeros({m, n}, rows.options());
@@ -63,13 +63,13 @@ void matrix(const Args& x, const Tensor& a, const Tensor& b, const Tensor& c, co
   const V* const panel = packed.const_data_ptr<V>();
   V* const to = result.mutable_data_ptr<V>();
   at::parallel_for(0, panels, 1, [&](int64_t first, int64_t end) {
-    V sums[kConfigurations * columns];
+    V sums[kRows * columns];
     for (int64_t p = first; p < end; ++p)
       for (int64_t block = 0; block < blocks; ++block) {
-        tile(from + block * kConfigurations * k, panel + p * k * columns, k, sums);
-        for (int64_t r = 0; r < kConfigurations && block * kConfigurations + r < m; ++r)
+        tile(from + block * kRows * k, panel + p * k * columns, k, sums);
+        for (int64_t r = 0; r < kRows && block * kRows + r < m; ++r)
           for (int64_t e = 0; e < columns && p * columns + e < n; ++e) {
-            V& d = to[(block * kConfigurations + r) * n + p * columns + e];
+            V& d = to[(block * kRows + r) * n + p * columns + e];
             const V scaled = alpha * sums[r * columns + e];
             d = addend ? scaled + beta * d : scaled;
           }
