@@ -127,9 +127,11 @@ def compile_and_read(tools: Hip) -> Inspection:
         log, seconds = compile_for(tools, job)
         return log, seconds, read_object(tools, job.out, job.target)
 
-    found.pace = yardstick.clang(tools.clang, tools.flags)
     work = sorted(jobs(), key=lambda j: (j.source.parent.name != "elementwise", str(j.out)))  # the longest first
-    for job, (log, seconds, kernels) in zip(work, parallel(one, work)):
+    before = yardstick.clang(tools.clang, tools.flags)
+    compiled = parallel(one, work)
+    found.pace = (before + yardstick.clang(tools.clang, tools.flags)) / 2  # it may change in these minutes
+    for job, (log, seconds, kernels) in zip(work, compiled):
         found.logs[job.out.name] = log
         found.seconds[job.out.name] = seconds / found.pace
         found.by_target[job.target] = found.by_target.get(job.target, 0) + seconds / found.pace

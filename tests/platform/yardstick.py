@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.platform.toolchains import ROOT, parallel, timed
@@ -20,17 +21,21 @@ ROUNDS = 3
 NVCC_SECONDS, CLANG_SECONDS = 2.45, 2.88
 
 
-def pace(reference: float, *command: str | Path) -> float:
+def once(reference: float, *command: str | Path) -> float:
     """How many of this machine's seconds equal one second of a budget; the output's name is appended."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
-        outs = [Path(folder) / str(i) for i in range(ROUNDS * cores)]
-        taken: list[float] = parallel(lambda out: timed(*command, SOURCE, "-o", out)[1], outs)
-    return sum(taken) / len(taken) / reference
+        return timed(*command, SOURCE, "-o", Path(folder) / "out")[1] / reference
 
 
-def nvcc(compiler: str) -> float:
-    return pace(NVCC_SECONDS, compiler, "-std=c++20", "-O3", "-arch=sm_80", "-cubin")
+def pace(reference: float, *command: str | Path) -> float:
+    """The mean of several, as many at a time as a build runs."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    taken: list[float] = parallel(lambda _: once(reference, *command), range(ROUNDS * cores))
+    return sum(taken) / len(taken)
+
+
+def nvcc(compiler: str, measure: Callable[..., float] = pace) -> float:
+    return measure(NVCC_SECONDS, compiler, "-std=c++20", "-O3", "-arch=sm_80", "-cubin")
 
 
 def clang(compiler: str, flags: list[str]) -> float:
