@@ -234,7 +234,8 @@ py::list catalogue() {
                         "choice"_a = d.choice, "aten"_a = d.aten, "types"_a = d.types, "inputs"_a = d.inputs,
                         "scalars"_a = d.scalars, "ulp"_a = d.ulp, "grad_ulp"_a = d.grad_ulp,
                         "grad_ulp32"_a = d.grad_ulp32, "differentiable"_a = d.differentiable,
-                        "saves_result"_a = d.saves_result, "variants"_a = d.variants, "saved"_a = d.saved));
+                        "saves_result"_a = d.saves_result, "predicate"_a = d.predicate, "in_place"_a = d.in_place,
+                        "variants"_a = d.variants, "saved"_a = d.saved));
   return all;
 }
 

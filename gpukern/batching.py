@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -99,15 +99,15 @@ def _batched_elementwise(op: Any, in_place: bool) -> Callable[..., Any]:
 _library = torch.library.Library("gpukern", "IMPL")
 
 
-def register(names: Iterable[str]) -> None:
-    """Makes the rules known to torch: of the ops of those names, and of the gradients' op."""
+def register(catalogue: dict[str, dict[str, Any]]) -> None:
+    """Makes the rules known to torch: of every op of the catalogue, by name, and of the gradients' op."""
 
     def add(name: str, in_place: bool = False) -> None:
         op = getattr(torch.ops.gpukern, name).default
         _library.impl(name, _batched_elementwise(op, in_place), "FuncTorchBatched")
 
-    for name in names:
+    for name, entry in catalogue.items():
         add(name)
-        if name != "where":
+        if entry["in_place"]:
             add(name + "_", in_place=True)
     add("elementwise_grad")

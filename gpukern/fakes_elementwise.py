@@ -72,7 +72,7 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
                 return elementwise_result(tensors, dtype, numbers)
             except RuntimeError:
                 pass  # shapes: torch's op has the words
-        call: Any = torch.where if numbers and name == "where" else theirs  # aten has overloads of numbers
+        call: Any = getattr(torch, name) if numbers else theirs  # torch's function has all overloads of aten
         return reduce(call, operands) if fused else call(*args, **kwargs)  # type: ignore[no-any-return]
 
     return fake
@@ -93,6 +93,6 @@ def register(catalogue: dict[str, dict[str, Any]]) -> None:
         functional = _fake_elementwise(entry)
         torch.library.register_fake(f"gpukern::{name}", functional)
         torch.library.register_fake(f"gpukern::{name}.out", fake_out(name, functional))
-        if name != "where":
+        if entry["in_place"]:
             torch.library.register_fake(f"gpukern::{name}_", fake_in_place(name, functional))
     torch.library.register_fake("gpukern::elementwise_grad", _fake_grad)

@@ -34,7 +34,19 @@ __all__ = [
     "baddbmm_",
     "bias_act",
     "bilinear",
+    "bitwise_and",
+    "bitwise_and_",
+    "bitwise_left_shift",
+    "bitwise_left_shift_",
+    "bitwise_or",
+    "bitwise_or_",
+    "bitwise_right_shift",
+    "bitwise_right_shift_",
+    "bitwise_xor",
+    "bitwise_xor_",
     "bmm",
+    "ceil",
+    "ceil_",
     "chain_matmul",
     "clamp",
     "clamp_",
@@ -42,6 +54,8 @@ __all__ = [
     "clamp_max_",
     "clamp_min",
     "clamp_min_",
+    "copysign",
+    "copysign_",
     "cos",
     "cos_",
     "div",
@@ -50,6 +64,8 @@ __all__ = [
     "einsum",
     "elu",
     "elu_",
+    "eq",
+    "eq_",
     "erf",
     "erf_",
     "exp",
@@ -58,22 +74,45 @@ __all__ = [
     "exp_",
     "expm1",
     "expm1_",
+    "floor",
+    "floor_",
     "fmax",
     "fmax_",
     "fmin",
     "fmin_",
+    "fmod",
+    "fmod_",
+    "frac",
+    "frac_",
+    "gcd",
+    "gcd_",
+    "ge",
+    "ge_",
     "geglu",
     "geglu_",
     "gelu",
     "gelu_",
     "ger",
+    "gt",
+    "gt_",
     "hardsigmoid",
     "hardsigmoid_",
     "hardswish",
     "hardswish_",
     "hardtanh",
     "hardtanh_",
+    "heaviside",
+    "heaviside_",
     "inner",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "lcm",
+    "lcm_",
+    "le",
+    "le_",
     "leaky_relu",
     "leaky_relu_",
     "lerp",
@@ -85,8 +124,18 @@ __all__ = [
     "log2",
     "log2_",
     "log_",
+    "logical_and",
+    "logical_and_",
+    "logical_not",
+    "logical_not_",
+    "logical_or",
+    "logical_or_",
+    "logical_xor",
+    "logical_xor_",
     "logsigmoid",
     "logsigmoid_",
+    "lt",
+    "lt_",
     "matmul",
     "maximum",
     "maximum_",
@@ -100,6 +149,8 @@ __all__ = [
     "mul_",
     "multi_dot",
     "mv",
+    "ne",
+    "ne_",
     "neg",
     "neg_",
     "outer",
@@ -111,6 +162,10 @@ __all__ = [
     "relu6",
     "relu6_",
     "relu_",
+    "remainder",
+    "remainder_",
+    "round",
+    "round_",
     "rsqrt",
     "rsqrt_",
     "scale_shift_act",
@@ -121,6 +176,7 @@ __all__ = [
     "sigmoid_",
     "sign",
     "sign_",
+    "signbit",
     "silu",
     "silu_",
     "sin",
@@ -138,6 +194,8 @@ __all__ = [
     "tanh",
     "tanh_",
     "tensordot",
+    "trunc",
+    "trunc_",
     "vdot",
     "where",
 ]
@@ -376,6 +434,106 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     """out[.., o] = sum over i, j of input1[.., i] weight[o, i, j] input2[.., j], plus bias[o]."""
 
 @overload
+def bitwise_and(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Bits that both have; of bool: and."""
+
+@overload
+def bitwise_and(input: _Number, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Bits that both have; of bool: and."""
+
+@overload
+def bitwise_and(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Bits that both have; of bool: and."""
+
+@overload
+def bitwise_and_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of bitwise_and; returns input."""
+
+@overload
+def bitwise_and_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of bitwise_and; returns input."""
+
+@overload
+def bitwise_left_shift(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """input * 2^other, wrapped to the type."""
+
+@overload
+def bitwise_left_shift(input: _Number, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """input * 2^other, wrapped to the type."""
+
+@overload
+def bitwise_left_shift(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """input * 2^other, wrapped to the type."""
+
+@overload
+def bitwise_left_shift_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of bitwise_left_shift; returns input."""
+
+@overload
+def bitwise_left_shift_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of bitwise_left_shift; returns input."""
+
+@overload
+def bitwise_or(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Bits that either has; of bool: or."""
+
+@overload
+def bitwise_or(input: _Number, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Bits that either has; of bool: or."""
+
+@overload
+def bitwise_or(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Bits that either has; of bool: or."""
+
+@overload
+def bitwise_or_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of bitwise_or; returns input."""
+
+@overload
+def bitwise_or_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of bitwise_or; returns input."""
+
+@overload
+def bitwise_right_shift(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """input / 2^other, rounded down."""
+
+@overload
+def bitwise_right_shift(input: _Number, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """input / 2^other, rounded down."""
+
+@overload
+def bitwise_right_shift(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """input / 2^other, rounded down."""
+
+@overload
+def bitwise_right_shift_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of bitwise_right_shift; returns input."""
+
+@overload
+def bitwise_right_shift_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of bitwise_right_shift; returns input."""
+
+@overload
+def bitwise_xor(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Bits that one has; of bool: other than."""
+
+@overload
+def bitwise_xor(input: _Number, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Bits that one has; of bool: other than."""
+
+@overload
+def bitwise_xor(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Bits that one has; of bool: other than."""
+
+@overload
+def bitwise_xor_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of bitwise_xor; returns input."""
+
+@overload
+def bitwise_xor_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of bitwise_xor; returns input."""
+
+@overload
 def bmm(
     input: Tensor,
     mat2: Tensor,
@@ -391,6 +549,12 @@ def bmm(
 @overload
 def bmm(input: Tensor, mat2: Tensor, out_dtype: dtype, *, out: Tensor | None = None) -> Tensor:
     """Matrix by matrix product of two batches, (b, m, k) and (b, k, n)."""
+
+def ceil(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Smallest integer that is at least x."""
+
+def ceil_(input: Tensor) -> Tensor:
+    """In-place form of ceil; returns input."""
 
 @overload
 def clamp(input: Tensor, min: Tensor | None = None, max: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
@@ -442,6 +606,22 @@ def clamp_min_(input: Tensor, min: Tensor) -> Tensor:
 def clamp_min_(input: Tensor, min: _Number) -> Tensor:
     """In-place form of clamp_min; returns input."""
 
+@overload
+def copysign(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The size of input with the sign of other."""
+
+@overload
+def copysign(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """The size of input with the sign of other."""
+
+@overload
+def copysign_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of copysign; returns input."""
+
+@overload
+def copysign_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of copysign; returns input."""
+
 def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Cosine; x in radians."""
 
@@ -464,6 +644,22 @@ def elu(input: Tensor, alpha: _Number = 1, inplace: bool = False, *, out: Tensor
 
 def elu_(input: Tensor, alpha: _Number = 1) -> Tensor:
     """In-place form of elu; returns input."""
+
+@overload
+def eq(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether input equals other; NaN equals nothing."""
+
+@overload
+def eq(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Whether input equals other; NaN equals nothing."""
+
+@overload
+def eq_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of eq; returns input."""
+
+@overload
+def eq_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of eq; returns input."""
 
 def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Error function."""
@@ -489,6 +685,12 @@ def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def expm1_(input: Tensor) -> Tensor:
     """In-place form of expm1; returns input."""
 
+def floor(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Largest integer that is at most x."""
+
+def floor_(input: Tensor) -> Tensor:
+    """In-place form of floor; returns input."""
+
 def fmax(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Larger of two; the other one if one is NaN."""
 
@@ -500,6 +702,50 @@ def fmin(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def fmin_(input: Tensor, other: Tensor) -> Tensor:
     """In-place form of fmin; returns input."""
+
+@overload
+def fmod(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Remainder with the sign of input, input - other * trunc(input / other)."""
+
+@overload
+def fmod(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Remainder with the sign of input, input - other * trunc(input / other)."""
+
+@overload
+def fmod_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of fmod; returns input."""
+
+@overload
+def fmod_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of fmod; returns input."""
+
+def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Fractional part, x - trunc(x), with the sign of x."""
+
+def frac_(input: Tensor) -> Tensor:
+    """In-place form of frac; returns input."""
+
+def gcd(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Greatest common divisor; not negative, and 0 of 0 and 0."""
+
+def gcd_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of gcd; returns input."""
+
+@overload
+def ge(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether input is at least other."""
+
+@overload
+def ge(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Whether input is at least other."""
+
+@overload
+def ge_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of ge; returns input."""
+
+@overload
+def ge_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of ge; returns input."""
 
 def geglu(gate: Tensor, up: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:
     """gelu(gate) * up."""
@@ -515,6 +761,22 @@ def gelu_(input: Tensor, *, approximate: str = "none") -> Tensor:
 
 def ger(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """As outer; deprecated in torch."""
+
+@overload
+def gt(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether input is greater than other."""
+
+@overload
+def gt(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Whether input is greater than other."""
+
+@overload
+def gt_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of gt; returns input."""
+
+@overload
+def gt_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of gt; returns input."""
 
 def hardsigmoid(input: Tensor, inplace: bool = False, *, out: Tensor | None = None) -> Tensor:
     """min(max(x + 3, 0), 6) / 6."""
@@ -536,8 +798,51 @@ def hardtanh(
 def hardtanh_(input: Tensor, min_val: _Number = -1, max_val: _Number = 1) -> Tensor:
     """In-place form of hardtanh; returns input."""
 
+def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """0 where x < 0, values where x = 0, else 1; 1 for NaN, as torch."""
+
+def heaviside_(input: Tensor, values: Tensor) -> Tensor:
+    """In-place form of heaviside; returns input."""
+
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Products of the rows of input with the rows of other, (*, k) and (+, k) to (*, +)."""
+
+def isfinite(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether a value is neither infinite nor NaN."""
+
+def isinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether a value is infinite."""
+
+def isnan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether a value is NaN."""
+
+def isneginf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether a value is -inf."""
+
+def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether a value is +inf."""
+
+def lcm(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Least common multiple; not negative, and 0 beside 0."""
+
+def lcm_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of lcm; returns input."""
+
+@overload
+def le(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether input is at most other."""
+
+@overload
+def le(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Whether input is at most other."""
+
+@overload
+def le_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of le; returns input."""
+
+@overload
+def le_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of le; returns input."""
 
 def leaky_relu(
     input: Tensor, negative_slope: _Number = 0.01, inplace: bool = False, *, out: Tensor | None = None
@@ -594,11 +899,51 @@ def log2_(input: Tensor) -> Tensor:
 def log_(input: Tensor) -> Tensor:
     """In-place form of log; returns input."""
 
+def logical_and(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether both values are other than zero."""
+
+def logical_and_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of logical_and; returns input."""
+
+def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether a value is zero."""
+
+def logical_not_(input: Tensor) -> Tensor:
+    """In-place form of logical_not; returns input."""
+
+def logical_or(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether a value is other than zero."""
+
+def logical_or_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of logical_or; returns input."""
+
+def logical_xor(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether exactly one value is other than zero."""
+
+def logical_xor_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of logical_xor; returns input."""
+
 def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log(sigmoid(x)) = min(x, 0) - log(1 + e^-|x|)."""
 
 def logsigmoid_(input: Tensor) -> Tensor:
     """In-place form of logsigmoid; returns input."""
+
+@overload
+def lt(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether input is less than other."""
+
+@overload
+def lt(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Whether input is less than other."""
+
+@overload
+def lt_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of lt; returns input."""
+
+@overload
+def lt_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of lt; returns input."""
 
 def matmul(
     input: Tensor,
@@ -706,6 +1051,22 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Matrix times vector, (m, k) and (k,)."""
 
+@overload
+def ne(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether input and other differ; NaN always does."""
+
+@overload
+def ne(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Whether input and other differ; NaN always does."""
+
+@overload
+def ne_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of ne; returns input."""
+
+@overload
+def ne_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of ne; returns input."""
+
 def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Negation, -x."""
 
@@ -752,6 +1113,42 @@ def relu6_(input: Tensor) -> Tensor:
 
 def relu_(input: Tensor) -> Tensor:
     """In-place form of relu; returns input."""
+
+@overload
+def remainder(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Remainder with the sign of other, input - other * floor(input / other)."""
+
+@overload
+def remainder(input: _Number, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Remainder with the sign of other, input - other * floor(input / other)."""
+
+@overload
+def remainder(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """Remainder with the sign of other, input - other * floor(input / other)."""
+
+@overload
+def remainder_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of remainder; returns input."""
+
+@overload
+def remainder_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of remainder; returns input."""
+
+@overload
+def round(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Nearest integer; a half goes to the even one."""
+
+@overload
+def round(input: Tensor, *, decimals: int, out: Tensor | None = None) -> Tensor:
+    """Nearest integer; a half goes to the even one."""
+
+@overload
+def round_(input: Tensor) -> Tensor:
+    """In-place form of round; returns input."""
+
+@overload
+def round_(input: Tensor, *, decimals: int) -> Tensor:
+    """In-place form of round; returns input."""
 
 def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Reciprocal square root, 1 / sqrt(x)."""
@@ -811,6 +1208,9 @@ def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def sign_(input: Tensor) -> Tensor:
     """In-place form of sign; returns input."""
 
+def signbit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Whether the sign is set: x < 0, -0.0, or NaN with a sign."""
+
 def silu(input: Tensor, inplace: bool = False, *, out: Tensor | None = None) -> Tensor:
     """x * sigmoid(x)."""
 
@@ -864,6 +1264,12 @@ def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def tanh_(input: Tensor) -> Tensor:
     """In-place form of tanh; returns input."""
+
+def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Integer part of x, rounded towards zero."""
+
+def trunc_(input: Tensor) -> Tensor:
+    """In-place form of trunc; returns input."""
 
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """As dot; of complex vectors the first is conjugated."""

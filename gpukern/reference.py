@@ -82,6 +82,18 @@ hardswish = _on_arrays(lambda input: formulas.hardswish(input))
 hardsigmoid = _on_arrays(lambda input: formulas.clip(input + 3, 0, 6) / 6)
 hardtanh = _on_arrays(lambda input, min_val=-1.0, max_val=1.0: formulas.clip(input, min_val, max_val))
 logsigmoid = _on_arrays(lambda input: -formulas.softplus(-input, threshold=math.inf))
+floor = _on_arrays(lambda input: numpy.floor(input))
+ceil = _on_arrays(lambda input: numpy.ceil(input))
+trunc = _on_arrays(lambda input: numpy.trunc(input))
+round = _on_arrays(lambda input: numpy.rint(input))
+frac = _on_arrays(lambda input: input - numpy.trunc(input))
+isnan = _on_arrays(lambda input: numpy.isnan(input))
+isinf = _on_arrays(lambda input: numpy.isinf(input))
+isfinite = _on_arrays(lambda input: numpy.isfinite(input))
+isposinf = _on_arrays(lambda input: numpy.isposinf(input))
+isneginf = _on_arrays(lambda input: numpy.isneginf(input))
+signbit = _on_arrays(lambda input: numpy.signbit(input))
+logical_not = _on_arrays(lambda input: numpy.logical_not(input))
 
 
 # ---- several tensors -------------------------------------------------------------------------------------------------
@@ -115,6 +127,39 @@ where = _on_arrays(lambda condition, input, other: numpy.where(condition != 0, i
 lerp = _on_arrays(lambda input, end, weight: input + weight * (end - input))
 addcmul = _on_arrays(lambda input, tensor1, tensor2, *, value=1: input + value * tensor1 * tensor2)
 addcdiv = _on_arrays(lambda input, tensor1, tensor2, *, value=1: input + value * tensor1 / tensor2)
+
+eq = _on_arrays(lambda input, other: numpy.equal(input, other))
+ne = _on_arrays(lambda input, other: numpy.not_equal(input, other))
+lt = _on_arrays(lambda input, other: numpy.less(input, other))
+le = _on_arrays(lambda input, other: numpy.less_equal(input, other))
+gt = _on_arrays(lambda input, other: numpy.greater(input, other))
+ge = _on_arrays(lambda input, other: numpy.greater_equal(input, other))
+logical_and = _on_arrays(lambda input, other: numpy.logical_and(input, other))
+logical_or = _on_arrays(lambda input, other: numpy.logical_or(input, other))
+logical_xor = _on_arrays(lambda input, other: numpy.logical_xor(input, other))
+fmod = _on_arrays(lambda input, other: numpy.fmod(input, other))
+remainder = _on_arrays(lambda input, other: numpy.remainder(input, other))
+copysign = _on_arrays(lambda input, other: numpy.copysign(input, other))
+heaviside = _on_arrays(lambda input, values: numpy.where(input == 0, values, numpy.where(input < 0, 0.0, 1.0)))
+
+
+# ---- integers --------------------------------------------------------------------------------------------------------
+
+
+def _on_integers(formula: Callable[[int, int], int]) -> Callable[..., Tensor]:
+    """Exact, of Python's integers; the result is float64 like the others, so its digits end at 2^53."""
+    each = numpy.vectorize(lambda x, y: float(formula(int(x), int(y))), otypes=[numpy.float64])
+    return wraps(formula)(_on_arrays(lambda input, other: each(input, other)))
+
+
+bitwise_and = _on_integers(lambda x, y: x & y)
+bitwise_or = _on_integers(lambda x, y: x | y)
+bitwise_xor = _on_integers(lambda x, y: x ^ y)
+bitwise_left_shift = _on_integers(lambda x, y: x << y if y >= 0 else 0)
+bitwise_right_shift = _on_integers(lambda x, y: x >> y if y >= 0 else -(x < 0))
+gcd = _on_integers(math.gcd)
+lcm = _on_integers(math.lcm)
+
 
 add_act = _on_arrays(lambda input, other, activation="relu": activate(input + other, activation))
 bias_act = _on_arrays(lambda input, bias, activation="relu": activate(input + bias, activation))

@@ -53,6 +53,7 @@ bool passes(const Op& op, int i, const Scalars& scalars) {
 // Gradient i for upstream gradient g, before broadcasting is undone.
 Tensor gradient(const Op& op, int i, const Tensor& g, const Inputs& operands, const Scalars& scalars) {
   if (passes(op, i, scalars)) return g;
+  if (!(op.spec->differentiable >> i & 1)) return at::zeros_like(g);  // an op in place, which hides what was there
   if (op.spec->shared < 0) return grad(op, i, -1, g, operands, scalars);
   const Tensor h = grad(op, op.spec->shared, -1, g, operands, scalars);
   return op.spec->factor[i] < 0 ? h : times(h, *operands[op.spec->factor[i]]);
@@ -60,7 +61,7 @@ Tensor gradient(const Op& op, int i, const Tensor& g, const Inputs& operands, co
 
 // The operands that gradient i reads, as bits.
 unsigned reads(const Op& op, int i, const Scalars& scalars) {
-  if (passes(op, i, scalars)) return 0;
+  if (passes(op, i, scalars) || !(op.spec->differentiable >> i & 1)) return 0;
   if (op.spec->shared < 0) return op.saved_bits[i];
   return op.saved_bits[op.spec->shared] | (op.spec->factor[i] < 0 ? 0u : 1u << op.spec->factor[i]);
 }
@@ -196,10 +197,11 @@ Tensor autograd_call(const Op& op, const Inputs& in, const Scalars& scalars, c10
 void autograd_out(const Op& op, const Inputs& in, const Tensor& out, c10::function_ref<void()> below) {
   const int n = op.spec->inputs;
   const Tensor* output = &out;
-  if (any_requires_grad(in.data(), n) || any_requires_grad(&output, 1))
+  if (op.spec->differentiable && (any_requires_grad(in.data(), n) || any_requires_grad(&output, 1)))
     torch::autograd::throw_error_out_requires_grad(op.spec->name);
-  TORCH_CHECK_NOT_IMPLEMENTED(!any_tangent(in.data(), n) && !any_tangent(&output, 1), "Trying to use forward AD with ",
-                              op.spec->name, "_out that does not support it because it is an out= function");
+  TORCH_CHECK_NOT_IMPLEMENTED(!op.spec->differentiable || (!any_tangent(in.data(), n) && !any_tangent(&output, 1)),
+                              "Trying to use forward AD with ", op.spec->name,
+                              "_out that does not support it because it is an out= function");
   at::AutoDispatchBelowAutograd guard;
   below();
 }

@@ -7,12 +7,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "../formulas/ops/activation.h"
-#include "../formulas/ops/arithmetic.h"
-#include "../formulas/ops/blend.h"
-#include "../formulas/ops/families.h"
-#include "../formulas/ops/fused.h"
-#include "../formulas/ops/math.h"
+#include "all_ops.h"
 
 namespace gpukern::elementwise {
 namespace {

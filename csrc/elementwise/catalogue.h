@@ -21,6 +21,8 @@ struct Op {
   bool saves_result() const { return spec->saves == Saves::result; }
 };
 
+inline bool has_inplace(const Spec& spec) { return spec.has_inplace && spec.condition == 0; }
+
 const std::vector<Op>& catalogue();
 const char* family_name(int family);
 

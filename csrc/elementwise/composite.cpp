@@ -6,6 +6,7 @@
 #include <ATen/ops/lerp.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/result_type.h>
+#include <ATen/ops/round.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/where.h>
 #include <torch/library.h>
@@ -181,6 +182,13 @@ void clamp_tensors_inplace(Ref x, const OptionalTensor& low, const OptionalTenso
   else if (!low) write<Ref, Ref>("clamp_max_", "", x, *high);
   else write<Ref, Ref, Ref>("clamp_tensor_", "", x, *low, *high);
 }
+// To decimal places: torch's own, whose steps (scale, round, scale back) are its definition.
+Tensor round_decimals(Ref x, int64_t decimals) {
+  return call_torch([&](Ref a) { return at::round(a, decimals); }, at::Scalar(0), x);
+}
+void round_decimals_inplace(Ref x, int64_t decimals) {
+  call_torch([&](Tensor a) { return a.round_(decimals); }, at::Scalar(0), x);
+}
 // The bias as a view that broadcasts to x along `dim`.
 Tensor bias_along(Ref x, Ref bias, int64_t dim) {
   TORCH_CHECK(bias.dim() == 1, "gpukern.bias_act(): bias must have one dimension, got ", bias.dim(), ".");
@@ -226,6 +234,8 @@ void define_composite(torch::Library& m) {
   m.def("clamp.Tensor_out(Tensor input, Tensor? min=None, Tensor? max=None, *, Tensor(a!) out) -> ()",
         &clamp_tensors_out);
   m.def("clamp_.Tensor(Tensor(a!) input, Tensor? min=None, Tensor? max=None) -> ()", &clamp_tensors_inplace);
+  m.def("round.decimals(Tensor input, *, int decimals) -> Tensor", &round_decimals);
+  m.def("round_.decimals(Tensor(a!) input, *, int decimals) -> ()", &round_decimals_inplace);
   m.def("bias_act(Tensor input, Tensor bias, str activation='relu', int dim=-1) -> Tensor", &bias_act);
   m.def("bias_act.out(Tensor input, Tensor bias, str activation='relu', int dim=-1, *, Tensor(a!) out) -> ()",
         &bias_act_out);
@@ -243,6 +253,8 @@ void implement_batching(torch::Library& m) {
   m.impl("lerp_.Scalar", &lerp_inplace);
   m.impl("clamp.Tensor", &clamp_tensors);
   m.impl("clamp_.Tensor", &clamp_tensors_inplace);
+  m.impl("round.decimals", &round_decimals);
+  m.impl("round_.decimals", &round_decimals_inplace);
   m.impl("bias_act", &bias_act);
 }
 

@@ -103,6 +103,13 @@ bool wraps(const Tensor& t, ScalarType to) {
   }
 }
 
+// Whether an operand must be converted before the loops, which compute in a wider type, read it. What is compared is
+// rounded first, so that float16's 0.1 equals the number 0.1, as in torch.
+bool needs_conversion(const Op& op, const Tensor& t, ScalarType to) {
+  if (compute_type(to) == Compute::i64) return wraps(t, to);
+  return op.spec->predicate && (to == ScalarType::Half || to == ScalarType::BFloat16) && t.scalar_type() != to;
+}
+
 // The value that does not limit, in place of an absent bound.
 template <class T> T no_bound(int side) {
   using Limits = std::numeric_limits<T>;
@@ -233,6 +240,7 @@ bool has_zero(const Tensor& t) {
   });
 }
 
+// dtype: what the operands are computed as. The result has it too, unless the op is a predicate.
 Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inputs, const Scalars& scalars,
                ScalarType dtype, const Tensor* out) {
   Tensor result;
@@ -246,18 +254,16 @@ Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inp
   config.set_check_mem_overlap(true).check_all_same_dtype(false).allow_cpu_scalars(true).add_borrowed_output(output);
   std::array<Tensor, kMaxOperands> moved;  // numbers moved to the GPU, or converted to a type that cannot hold them
   for (int k = 0; k < inputs; ++k) {
-    if (!device.is_cpu() && operands[k]->is_cpu()) {
-      moved[k] = at::full({}, operands[k]->item(), operands[k]->options().device(device));
-      config.add_borrowed_const_input(moved[k]);
-    } else if (variant == 0 && compute == Compute::i64 && !(op.spec->condition >> k & 1) &&
-               wraps(*operands[k], dtype)) {
+    const bool here = device.is_cpu() || !operands[k]->is_cpu();
+    if (variant == 0 && !(op.spec->condition >> k & 1) && needs_conversion(op, *operands[k], dtype))
       moved[k] = operands[k]->to(dtype);
-      config.add_borrowed_const_input(moved[k]);
-    } else {
-      config.add_borrowed_const_input(*operands[k]);
+    if (!here) {
+      const Tensor& number = moved[k].defined() ? moved[k] : *operands[k];
+      moved[k] = at::full({}, number.item(), number.options().device(device));
     }
+    config.add_borrowed_const_input(moved[k].defined() ? moved[k] : *operands[k]);
   }
-  if (!out) config.declare_static_dtype(dtype);
+  if (!out) config.declare_static_dtype(op.spec->predicate ? ScalarType::Bool : dtype);
   auto iter = config.build();
   if (op.spec->refuses_zero && compute == Compute::i64 && device.is_cpu() && iter.numel() > 0) {
     const Tensor& divisor = moved[inputs - 1].defined() ? moved[inputs - 1] : *operands[inputs - 1];
@@ -300,7 +306,8 @@ std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Sca
   for (int k = 0; k < op.spec->scalars; ++k)
     if (scalars[k] && ((scalars[k]->isBoolean() && common != ScalarType::Bool) || !holds(common, *scalars[k])))
       return std::nullopt;
-  if (is_float(common)) return common;
+  if (op.spec->predicate) return ScalarType::Bool;
+  if (is_float(common)) return op.spec->types == Types::whole ? std::nullopt : std::optional(common);
   if (op.spec->types == Types::to_float) {
     const ScalarType t = c10::typeMetaToScalarType(c10::get_default_dtype());
     return is_float(t) ? std::optional(t) : std::nullopt;
@@ -313,10 +320,11 @@ std::optional<ScalarType> result_dtype(const Op& op, const Inputs& in, const Sca
 }
 
 Tensor run(const Op& op, const Inputs& in, const Scalars& scalars, ScalarType dtype, const Tensor* out) {
-  if (!out) return execute(op, 0, in.data(), op.spec->inputs, scalars, dtype, nullptr);
-  if (stores(dtype, out->scalar_type())) {
+  const ScalarType computed = op.spec->predicate ? common_dtype(op, in) : dtype;
+  if (!out) return execute(op, 0, in.data(), op.spec->inputs, scalars, computed, nullptr);
+  if (op.spec->predicate ? has_kernel(out->scalar_type()) : stores(dtype, out->scalar_type())) {
     const UnaliasedInputs unaliased(in, op.spec->inputs, *out);
-    return execute(op, 0, unaliased.inputs().data(), op.spec->inputs, scalars, dtype, out);
+    return execute(op, 0, unaliased.inputs().data(), op.spec->inputs, scalars, computed, out);
   }
   const Tensor result = run(op, in, scalars, dtype);
   if (at::native::resize_output(*out, result.sizes())) out->as_strided_(result.sizes(), result.strides());

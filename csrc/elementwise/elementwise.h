@@ -62,7 +62,7 @@ void implement_autocast(torch::Library& library, c10::DeviceType device);
 struct Description {
   std::string name, family, args, doc, choice, aten, types;
   int inputs, scalars, ulp, grad_ulp, grad_ulp32;
-  bool differentiable, saves_result;
+  bool differentiable, saves_result, predicate, in_place;
   std::vector<int> variants;  // those that exist, as op.h numbers them
   std::vector<int> saved;     // the inputs that gradient i reads, as bits (bit 0 for the result if that is saved)
 };

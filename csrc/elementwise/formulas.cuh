@@ -35,15 +35,18 @@ template <class V> GPUKERN_HD V scalar_of(const Plan& p, int k) {
 //
 // Most of a kernel is address arithmetic, and the formula is the smaller part. So only values of floating types, which
 // programs use most, have kernels of their own. Gradients and integers share kernels and select the formula once per
-// packet. Second derivatives have no packet kernel, and double has them only for values of ops that torch has.
+// packet. Second derivatives have no packet kernel, and double has them only for values of ops that torch has. Rare ops
+// have none, and predicates neither: their result has another size than their operands.
 enum class Packets : uint8_t { none, own, shared };
 template <class Op, int Variant, class V> constexpr Packets packets_of() {
-  if constexpr (!has_variant<Op>(Variant) || Variant > kMaxInputs) {
+  if constexpr (!has_variant<Op>(Variant) || Variant > kMaxInputs || Op::spec.rare || Op::spec.predicate) {
     return Packets::none;
   } else {
     constexpr bool value = Variant == 0, whole = std::is_same_v<V, int64_t>;
+    constexpr bool is_float = std::is_same_v<V, float>;
     constexpr bool there =
-        std::is_same_v<V, float> || (value && (whole ? has_integers<Op>() : !(Op::spec.aten && !*Op::spec.aten)));
+        is_float ? has_floats<Op>()
+                 : value && (whole ? has_integers<Op>() : has_floats<Op>() && !(Op::spec.aten && !*Op::spec.aten));
     if (!there) return Packets::none;
     return (value && !whole) || Conditions<Kernel<Op, Variant>>::bits ? Packets::own : Packets::shared;
   }
@@ -63,7 +66,7 @@ template <class... Ops, class V, int N, bool Some> struct Formulas<List<Ops...>,
     if constexpr (has_variant<Op>(Variant)) {
       if (Kernel<Op, Variant>::inputs != N) return false;
       if (Some) return packets_of<Op, Variant, V>() == Packets::shared;
-      return !std::is_same_v<V, int64_t> || (Variant == 0 && has_integers<Op>());
+      return std::is_same_v<V, int64_t> ? Variant == 0 && has_integers<Op>() : has_floats<Op>();
     }
     return false;
   }

@@ -61,8 +61,10 @@ template <class K, class T> void real_loop(void* out, const void* const* in, int
 template <class Op, int Variant> void fill(host::Loop* row) {
   if constexpr (has_variant<Op>(Variant)) {
     using K = Kernel<Op, Variant>;
-    row[Variant * host::kComputes + 0] = &real_loop<K, float>;
-    row[Variant * host::kComputes + 1] = &real_loop<K, double>;
+    if constexpr (has_floats<Op>()) {
+      row[Variant * host::kComputes + 0] = &real_loop<K, float>;
+      row[Variant * host::kComputes + 1] = &real_loop<K, double>;
+    }
     if constexpr (has_integers<Op>() && Variant == 0) row[Variant * host::kComputes + 2] = &scalar_loop<K, int64_t>;
   }
   if constexpr (Variant + 1 < kVariants) fill<Op, Variant + 1>(row);

@@ -22,10 +22,23 @@ template <class T> inline Vec<T> erfc(Vec<T> x) { return x.erfc(); }
 template <class T> inline Vec<T> sqrt(Vec<T> x) { return x.sqrt(); }
 template <class T> inline Vec<T> floor(Vec<T> x) { return x.floor(); }
 template <class T> inline Vec<T> trunc(Vec<T> x) { return x.trunc(); }
+template <class T> inline Vec<T> ceil(Vec<T> x) { return x.ceil(); }
+template <class T> inline Vec<T> round(Vec<T> x) { return x.round(); }
+template <class T> inline Vec<T> copysign(Vec<T> x, Vec<T> y) { return x.copysign(y); }
 template <class T> inline Vec<T> abs(Vec<T> x) { return x.abs(); }
 template <class T> inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) { return at::vec::fmadd(a, b, c); }
 template <class T> inline Vec<T> pow(Vec<T> x, Vec<T> y) { return x.pow(y); }
-template <class T> inline Vec<T> fmod(Vec<T> x, Vec<T> y) { return x.fmod(y); }
+// Sleef's remainder is NaN for a quotient with more digits than the type, and below the normal numbers.  A register
+// that has one takes the C library's, which is exact.
+template <class T> inline Vec<T> fmod(Vec<T> x, Vec<T> y) {
+  constexpr T most = sizeof(T) == 4 ? T(1 << 22) : T(int64_t{1} << 50);
+  if (((x / y).abs() < Vec<T>(most)).zero_mask() == 0) return x.fmod(y);
+  alignas(64) T a[Vec<T>::size()], b[Vec<T>::size()];
+  x.store(a);
+  y.store(b);
+  for (int k = 0; k < Vec<T>::size(); ++k) a[k] = std::fmod(a[k], b[k]);
+  return Vec<T>::loadu(a);
+}
 
 inline Vec<double> erf(Vec<double> x) { return x.erf(); }
 

@@ -173,7 +173,6 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
   static constexpr int n = sizeof...(T);
   const Spec& spec() const { return *first->spec; }
   std::string name(const char* suffix) const { return std::string(spec().name) + suffix; }
-  bool has_inplace() const { return spec().condition == 0; }
 
   Scalars scalars(S... s) const {
     if constexpr (sizeof...(S) == 2) check_bounds(spec().name, s...);
@@ -216,7 +215,7 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
       at::AutoDispatchBelowAutograd guard;
       return handle.redispatch(keys & c10::after_autograd_keyset, t..., s..., c...);
     };
-    if (!tracked(in, n) && plain(in, n)) return below();
+    if ((!tracked(in, n) || !spec().differentiable) && plain(in, n)) return below();
     const Op& op = chosen(*first, c...);
     const Scalars numbers = scalars(s...);
     if (!result_dtype(op, in, numbers)) return twin(op, in, numbers);  // with torch's own autograd
@@ -227,12 +226,13 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
     const std::string args = spec().args;
     m.def((name("(") + args + ") -> Tensor").c_str());
     m.def((name(".out(") + args + (contains(args, "*") ? ", " : ", *, ") + "Tensor(a!) out) -> ()").c_str());
-    if (has_inplace()) m.def((name("_(Tensor(a!)") + args.substr(6) + ") -> ()").c_str());
+    if (has_inplace(spec())) m.def((name("_(Tensor(a!)") + args.substr(6) + ") -> ()").c_str());
   }
   void implement(torch::Library& m) const {
     m.impl(spec().name, [k = *this](T... t, S... s, C... c) { return k.call(t..., s..., c...); });
     m.impl(name(".out").c_str(), [k = *this](T... t, S... s, C... c, const Tensor& o) { k.out(t..., s..., c..., o); });
-    if (has_inplace()) m.impl(name("_").c_str(), [k = *this](T... t, S... s, C... c) { k.inplace(t..., s..., c...); });
+    if (has_inplace(spec()))
+      m.impl(name("_").c_str(), [k = *this](T... t, S... s, C... c) { k.inplace(t..., s..., c...); });
   }
   void implement_autograd(torch::Library& m) const {
     const Handle handle = c10::Dispatcher::singleton()
@@ -242,11 +242,12 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
       return k.autograd(handle, keys, t..., s..., c...);
     });
     m.impl(name(".out").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_autograd_out>());
-    if (has_inplace()) m.impl(name("_").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_autograd_inplace>());
+    if (has_inplace(spec()))
+      m.impl(name("_").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_autograd_inplace>());
   }
   void implement_inplace(torch::Library& m) const {
     m.impl(name(".out").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_bump>());
-    if (has_inplace()) m.impl(name("_").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_bump>());
+    if (has_inplace(spec())) m.impl(name("_").c_str(), torch::CppFunction::makeFromBoxedFunction<&boxed_bump>());
   }
 };
 
@@ -331,7 +332,7 @@ void implement_autocast(torch::Library& m, c10::DeviceType device) {
 }
 
 std::vector<Description> describe_catalogue() {
-  static const char* types[] = {"floating", "to_float", "number", "all"};
+  static const char* types[] = {"floating", "to_float", "number", "all", "whole"};
   std::vector<Description> all;
   for (const Op& op : catalogue()) {
     const Spec& s = *op.spec;
@@ -340,7 +341,7 @@ std::vector<Description> describe_catalogue() {
       if (op.has(v)) variants.push_back(v);
     all.push_back({s.name, family_name(op.family), s.args, s.doc, s.choice, s.aten ? (*s.aten ? s.aten : "") : s.name,
                    types[static_cast<int>(s.types)], s.inputs, s.scalars, s.ulp, s.grad_ulp, s.grad_ulp32,
-                   op.variants > 1, op.saves_result(), variants, saved});
+                   op.variants > 1, op.saves_result(), s.predicate, has_inplace(s), variants, saved});
   }
   return all;
 }

@@ -35,12 +35,7 @@
 #include <cmath>
 #include <limits>
 
-#include "../formulas/ops/activation.h"
-#include "../formulas/ops/arithmetic.h"
-#include "../formulas/ops/blend.h"
-#include "../formulas/ops/families.h"
-#include "../formulas/ops/fused.h"
-#include "../formulas/ops/math.h"
+#include "all_ops.h"
 #include "autograd.h"
 
 GPUKERN_ELEMENTWISE_BEGIN

@@ -172,6 +172,7 @@ std::optional<c10::OperatorHandle> overload_for(const Function& f, torch::Python
   const std::string name = in_place ? f.name.substr(0, f.name.size() - 1) : f.name;
   if (name == "clamp" && is("min", torch::ParameterType::TENSOR))
     return find_op(f.name, to_out ? "Tensor_out" : "Tensor");
+  if (name == "round" && index_of(args, "decimals") >= 0) return find_op(f.name, "decimals");
   const auto number = [&](const char* place) { return args.scalar(index_of(args, place)); };
   const auto tensor = [&](const char* place) { return args.tensor(index_of(args, place)); };
   if ((name == "clamp_min" || name == "clamp_max") && is(name.c_str() + 6, torch::ParameterType::SCALAR)) {

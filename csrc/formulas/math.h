@@ -30,6 +30,8 @@ GPUKERN_UNARY(erf, ::erff, ::erf)
 GPUKERN_UNARY(erfc, ::erfcf, ::erfc)
 GPUKERN_UNARY(sqrt, ::sqrtf, ::sqrt)
 GPUKERN_UNARY(floor, ::floorf, ::floor)
+GPUKERN_UNARY(ceil, ::ceilf, ::ceil)
+GPUKERN_UNARY(round, ::rintf, ::rint)  // a half to the even neighbour
 GPUKERN_UNARY(trunc, ::truncf, ::trunc)
 GPUKERN_UNARY(abs, ::fabsf, ::fabs)
 #undef GPUKERN_UNARY
@@ -40,6 +42,9 @@ GPUKERN_HD float pow(float x, float y) { return ::powf(x, y); }
 GPUKERN_HD double pow(double x, double y) { return ::pow(x, y); }
 GPUKERN_HD float fmod(float x, float y) { return ::fmodf(x, y); }
 GPUKERN_HD double fmod(double x, double y) { return ::fmod(x, y); }
+
+GPUKERN_HD float copysign(float x, float y) { return ::copysignf(x, y); }
+GPUKERN_HD double copysign(double x, double y) { return ::copysign(x, y); }
 
 // Integers wrap, which only unsigned arithmetic does by the language.
 GPUKERN_HD int64_t plus(int64_t x, int64_t y) {

@@ -27,6 +27,7 @@ enum class Types : uint8_t {
   to_float,  // and integers and bool, computed in torch's default dtype
   number,    // floating and integers, result in the common dtype
   all,       // number and bool
+  whole,     // integers and bool
 };
 
 // What is saved for the gradient, as in torch: the inputs, or the result (then the formula is written in terms of y).
@@ -59,6 +60,10 @@ struct Spec {
   bool same_dtype = false;                // torch refuses to mix dtypes here
   bool refuses_bool = false;              // torch refuses a bool operand, beside other types too
   bool exact_out = false;                 // torch's out= takes the result's dtype only
+  bool predicate = false;                 // the result is bool, whatever is compared
+  bool rare = false;                      // few programs use it: no packet kernels on GPUs, so less code
+  bool has_inplace = true;                // torch has the form with a trailing underscore
+  uint8_t takes_number = 0;               // inputs that may be Python numbers by a parameter list of their own, as bits
   // Where f depends on one sum: every gradient is gradient `shared`, times input `factor[I]` where that is not -1.
   int8_t shared = -1;
   int8_t factor[kMaxInputs] = {-1, -1, -1};
@@ -173,6 +178,7 @@ template <class Op> constexpr bool has_variant(int variant) {
   return j < 0 || (j < saved && !Op::spec.linear && (saved_bits<Op>(i) >> j & 1));
 }
 template <class Op> constexpr bool has_integers() { return Op::spec.types >= Types::number; }
+template <class Op> constexpr bool has_floats() { return Op::spec.types != Types::whole; }
 
 // Kernel<Op, variant>: the type of one variant, for tables that are filled by index.
 namespace detail {

@@ -188,7 +188,8 @@ def _elementwise(spec: Spec) -> Case:
     def judge(got: Tensor, *operands: Tensor) -> Verdict:
         return check.values(got, list(operands), promise)
 
-    moved = rows * columns * dtype.itemsize + sum(math.prod(w.shape) * w.dtype.itemsize for w in wants)
+    written = 1 if entry.predicate else dtype.itemsize
+    moved = rows * columns * written + sum(math.prod(w.shape) * w.dtype.itemsize for w in wants)
     return Case(
         spec, wants, ours, {"torch": theirs}, judge, bytes=moved, extra=3.0 * rows * columns * dtype.itemsize + 2**28
     )

@@ -137,7 +137,12 @@ class Promise:
     jumps: Callable[..., Tensor] | None = None
 
     def allowed(self, expected: Tensor, dtype: torch.dtype, inputs: list[Tensor]) -> Tensor:
-        """Rounding to nearest is half a step of 2 u |r|; each further ulp is a step; cancellation in a sum is added."""
+        """Rounding to nearest is half a step of 2 u |r|; each further ulp is a step; cancellation in a sum is added.
+
+        Of a bool or whole result nothing is allowed.
+        """
+        if not dtype.is_floating_point:
+            return torch.zeros_like(expected)
         steps = {torch.float32: 4, torch.float64: 8}.get(dtype, self.ulp)
         terms = sum((t.double().abs() for t in inputs), torch.ones((), device=expected.device))
         lost = 4 * UNIT[torch.float64 if dtype == torch.float64 else torch.float32] * terms
@@ -162,7 +167,7 @@ def values(got: Tensor, inputs: list[Tensor], promise: Promise) -> Verdict:
     worst = verdict.error
     for start in range(0, got.shape[0], rows):
         part = [t[start : start + rows] for t in spread]
-        exact = promise.wide(*(t if t.dtype == torch.bool else t.double() for t in part))
+        exact = promise.wide(*(t.double() if t.is_floating_point() else t for t in part)).double()
         here = got[start : start + rows]
         verdict = judged(here, exact, promise.allowed(exact, got.dtype, part), f"elements from row {start} on")
         if not verdict:

@@ -5,7 +5,8 @@ A group has a kind and lists of values, and contains every combination:
     product      op, dtypes, and shapes [M, N, K] (bmm: [B, M, N, K]), or a model's weights {label: [N, K]} x tokens
                  (M), or its products {label: [M, N, K]}; layouts ("nn", "nt", "tn", "tt": t is column-major), pad
                  (elements added to the leading dimension), activation, residual
-    elementwise  ops (catalogue keys; "*": all that torch has; "fused": all others), elements, dtypes, layouts
+    elementwise  ops (catalogue keys; "*": all that torch has but those of integers alone; "fused": what torch has not;
+                 "integers": those of integers alone), elements, dtypes, layouts
                  ("dense", "broadcast", "transposed")
     overhead     ops, modes ("no grad", "grad", "compiled", "graph")
     training     networks
@@ -35,6 +36,7 @@ FOLDERS = (PACKAGE.parent / "benchmarks" / "suites", PACKAGE / "benchmarks" / "s
 PRODUCTS = ("mm", "bmm", "mv", "linear")
 LAYOUTS = {"product": ("nn", "nt", "tn", "tt"), "elementwise": ("dense", "broadcast", "transposed")}
 DTYPES = ("float16", "bfloat16", "float32", "float64")
+INTEGERS = ("int32", "int64")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Entry:
     aten: str  # "" where torch has none
     family: str
     ulp: int
+    types: str
+    predicate: bool
 
 
 @cache
@@ -87,7 +91,9 @@ def catalogue() -> dict[str, Entry]:
         if name == "clamp":
             keywords = {"min": -1.0, "max": 1.0}
         public = "clamp" if name == "clamp_tensor" else name
-        found[key] = Entry(key, public, keywords, e["inputs"], e["aten"], e["family"], e["ulp"])
+        found[key] = Entry(
+            key, public, keywords, e["inputs"], e["aten"], e["family"], e["ulp"], e["types"], e["predicate"]
+        )
     for entry in list(found.values()):
         if entry.name == "add_act":  # bias_act has the same kernel; its second operand is a row
             choice = entry.keywords["activation"]
@@ -97,10 +103,11 @@ def catalogue() -> dict[str, Entry]:
 
 
 def named(ops: str | list[str]) -> list[str]:
-    """Catalogue keys: "*" means the ops that torch has, "fused" the others."""
+    """Catalogue keys: "*" means the ops that torch has, "fused" the others, "integers" those without floating types."""
     if isinstance(ops, list):
         return ops
-    return [key for key, entry in catalogue().items() if bool(entry.aten) == (ops == "*")]
+    kinds = {key: "integers" if e.types == "whole" else "*" if e.aten else "fused" for key, e in catalogue().items()}
+    return [key for key, kind in kinds.items() if kind == ops]
 
 
 @cache
@@ -200,6 +207,11 @@ def _of_op(op: str, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str]) ->
                 raise Unknown(f"mv takes shapes M,1,K, not {','.join(map(str, shape))}")
         yield from _products(op, {"op": op, "shapes": chosen, "dtypes": dtypes})
         return
+    whole = catalogue()[op].types == "whole"
+    if whole and any("float" in dtype for dtype in dtypes):
+        raise Unknown(f"{op} takes integers: --dtype {' or '.join(INTEGERS)}")
+    if not whole and set(dtypes) & set(INTEGERS):
+        raise Unknown(f"{op} is measured in {', '.join(DTYPES)}")
     for dtype, shape in itertools.product(dtypes, shapes or [(2**p,) for p in (10, 14, 17, 20, 23, 26)]):
         size = matrix(shape[0]) if len(shape) == 1 else shape
         if len(size) != 2:
@@ -213,8 +225,10 @@ def asked(names: Iterable[str], shapes: Sequence[tuple[int, ...]], dtypes: Seque
     shapes go with ops only.  dtypes, where given, replace an op's usual ones and filter a suite's.
     """
     for dtype in dtypes:
-        if dtype not in DTYPES:
-            raise Unknown(f"--dtype {dtype}: choose from {', '.join(DTYPES)}")
+        if dtype not in (*DTYPES, *INTEGERS):
+            raise Unknown(
+                f"--dtype {dtype}: choose from {', '.join(DTYPES)}; for ops of integers {', '.join(INTEGERS)}"
+            )
     found: list[Spec] = []
     for name in names:
         if name in paths():
@@ -227,7 +241,8 @@ def asked(names: Iterable[str], shapes: Sequence[tuple[int, ...]], dtypes: Seque
                 raise Unknown(f"{name} has no case of {', '.join(dtypes)}; it has {has}")
             found += kept
         elif name in PRODUCTS or name in catalogue():
-            found += _of_op(name, shapes, dtypes or ("float32", "bfloat16"))
+            whole = name in catalogue() and catalogue()[name].types == "whole"
+            found += _of_op(name, shapes, dtypes or (INTEGERS if whole else ("float32", "bfloat16")))
         else:
             near = difflib.get_close_matches(name, [*paths(), *PRODUCTS, *catalogue()], 3, 0.4)
             meant = f"; did you mean {', '.join(near)}" if near else ""

@@ -171,6 +171,14 @@ def _product(
     return result.reshape(shape), named.name
 
 
+def _beside(args: tuple[Any, ...], like: Tensor, number: Any, name: str) -> Tensor:
+    """A Python number in an operand's place, in the dtype that it is computed in."""
+    if name == "condition":
+        return torch.tensor(number, dtype=torch.bool)
+    other = next((a for a in args if isinstance(a, Tensor)), like)
+    return torch.tensor(number, dtype=torch.result_type(other, number) if like.dtype == torch.bool else like.dtype)
+
+
 def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: Schedule) -> tuple[Tensor, str]:
     if not any(e["name"] == op for e in _C.elementwise_catalogue()):
         raise ValueError(f"{op} is made of other ops; run those")
@@ -185,8 +193,7 @@ def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: S
         kind, name, default = re.match(r"(\w+\??) (\w+)(?:=(.*))?", parameter).groups()  # type: ignore[union-attr]
         value = positional.pop(0) if positional else kwargs.get(name, default)
         if kind == "Tensor":
-            dtype = torch.bool if name == "condition" else like.dtype
-            tensors.append(value if isinstance(value, Tensor) else torch.tensor(value, dtype=dtype))
+            tensors.append(value if isinstance(value, Tensor) else _beside(args, like, value, name))
         elif kind.startswith("Scalar"):
             bound = {"min": -float("inf"), "max": float("inf")}.get(name, 0.0)
             numbers.append(bound if value in (None, "None") else float(value))
@@ -197,16 +204,18 @@ def _elementwise(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], plan: S
         raise ValueError(f"{op} has no choice {choice!r}; known are {', '.join(e['choice'] for e in entries)}")
     common = functools.reduce(torch.promote_types, [t.dtype for t in tensors if t.dtype != torch.bool] or [torch.bool])
     floating = common.is_floating_point or (like.dtype.is_floating_point and entry["types"] == "to_float")
-    takes = {"floating": floating, "number": common != torch.bool}.get(entry["types"], True)
+    whole = not (floating or common.is_complex)
+    takes = {"floating": floating, "number": common != torch.bool, "whole": whole}.get(entry["types"], True)
     if not takes or common.is_complex:
-        what = "numbers" if entry["types"] == "number" else "floating types"
+        what = {"number": "numbers", "whole": "integers"}.get(entry["types"], "floating types")
         raise Refused(f"elementwise/{op} cannot serve this call: it takes {what}, not {common}")
     catalogue = _C.elementwise_catalogue()
     families = list(dict.fromkeys(e["family"] for e in catalogue))
     mine = [(e["name"], e["choice"]) for e in catalogue if e["family"] == entry["family"]]
     place = families.index(entry["family"]), mine.index((entry["name"], entry["choice"])), 0
     out = torch.empty_like(like, device="cpu")
-    result = machine.elementwise(place, out, tensors, numbers, schedule=plan)
+    compute = common if entry["predicate"] else None
+    result = machine.elementwise(place, out, tensors, numbers, compute=compute, schedule=plan)
     if not out.numel():
         return result, f"elementwise/{op}, nothing"
     conditions = int(parameters[0] == "Tensor condition")

@@ -13,7 +13,9 @@ from gpukern import bench, ops, selection
 from gpukern.bench import cases, check, suites
 from gpukern.bench.operands import Pool
 
-OPS = suites.asked(suites.catalogue(), [(4099,)], ["float16", "bfloat16", "float32", "float64"])
+FLOATING = [key for key, entry in suites.catalogue().items() if entry.types != "whole"]
+OPS = suites.asked(FLOATING, [(4099,)], ["float16", "bfloat16", "float32", "float64"])
+OPS += suites.asked(sorted(set(suites.catalogue()) - set(FLOATING)), [(4099,)], suites.INTEGERS)
 
 
 def operands(case: cases.Case) -> tuple[Tensor, ...]:

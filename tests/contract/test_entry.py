@@ -46,6 +46,7 @@ SHAPES = {
     "mv": (M, V), "addmv": (V, M, V), "dot": (V, V), "vdot": (V, V), "outer": (V, V), "ger": (V, V), "addr": (M, V, V),
     "bmm": (T, T, T), "baddbmm": (T, T, T, T), "addbmm": (M, T, T), "bilinear": (M, M, (3, 3, 3), V),
 }  # fmt: skip
+WHOLE = {e["name"] for e in gpukern._C.elementwise_catalogue() if e["types"] == "whole"}
 TEXTS = {"rounding_mode": "floor", "precision": None, "approximate": "tanh"}
 
 
@@ -60,6 +61,7 @@ def arguments(name: str) -> Arguments | None:
             return None
         if "Tensor" in kind:
             t = torch.rand(next(shapes, V if key == "bias" else M), generator=generator) + 0.1
+            t = (10 * t).to(torch.int32) if name.rstrip("_") in WHOLE else t
             found[key] = t > 0.6 if key == "condition" else t
         elif "number" in kind:
             found[key] = 2.0 if parameter.default_value is None else parameter.default_value
@@ -108,8 +110,9 @@ def test_every_way_to_call_is_one(name: str) -> None:
         for kind, function in (("plain", call), ("parsed", partial(parsed, call))):
             assert outcomes.of(function) == expected, f"{way}, {kind}"
     if "out" in getattr(torch.ops.gpukern, name).overloads():
+        dtype = getattr(torch, expected[0].removeprefix("torch.")) if "torch." in str(expected[0]) else None
         for way, call in calls.items():
-            out = torch.empty(0)
+            out = torch.empty(0, dtype=dtype)
             assert call(out=out) is out, way
             assert outcomes.of(lambda: out) == expected, way  # noqa: B023
             assert outcomes.of(partial(call, out=None)) == expected, way

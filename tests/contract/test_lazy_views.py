@@ -114,7 +114,7 @@ def check_batches(tensors: Sequence[Tensor], bit: Function, functional: Function
 
 def check_elementwise(case: catalogue.Case) -> None:
     tensors = [t.to(torch.float32) if t.dtype != torch.bool else t for t in case.smooth_inputs((3, 4))]
-    in_place = None if case.has_condition else case.in_place
+    in_place = case.in_place if case.writes_self else None
     check_forms(tensors, negative, case.ours, in_place)
     close(case.ours(*map(negative, tensors)), case.reference(*tensors).float(), rtol=1e-5, atol=1e-6)
     check_batches(tensors, negative, case.ours, in_place)

@@ -39,6 +39,9 @@ ELEMENTWISE = """
     nn.functional.silu nn.functional.mish nn.functional.softplus nn.functional.hardswish nn.functional.hardsigmoid
     nn.functional.hardtanh nn.functional.logsigmoid
     add sub mul div pow maximum minimum fmax fmin where clamp clamp_min clamp_max lerp addcmul addcdiv
+    eq ne lt le gt ge logical_and logical_or logical_xor logical_not isnan isinf isfinite isposinf isneginf signbit
+    floor ceil trunc round frac fmod remainder copysign heaviside
+    bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift gcd lcm
 """.split()  # noqa: SIM905  (a list a line would be 56 lines)
 NAMES = [*PRODUCTS, *ELEMENTWISE]
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool]

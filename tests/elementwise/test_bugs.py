@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 
 import pytest
@@ -218,3 +220,18 @@ def test_int64_results_beyond_the_type_were_undefined_behaviour() -> None:
             ours = results
     for number, (result, expected) in enumerate(zip(ours, results)):
         assert torch.equal(result, expected), number
+
+
+def test_a_remainder_of_a_large_quotient_was_nan() -> None:
+    """Sleef's fmod, in the CPU's registers: NaN for 3.4e38 and 0.99. Rounded divisions are made of it too."""
+    generator = torch.Generator().manual_seed(11)
+    for dtype, reach in ((torch.float32, 38), (torch.float64, 300)):
+        powers = reach * (2 * torch.rand(2, 4099, generator=generator, dtype=torch.float64) - 1)
+        x, y = (10.0 ** powers[0]).to(dtype), -(10.0 ** powers[1]).to(dtype)
+        want = torch.tensor([math.fmod(a, b) for a, b in zip(x.tolist(), y.tolist())], dtype=torch.float64).to(dtype)
+        assert torch.equal(gpukern.fmod(x, y), want)
+        assert torch.equal(gpukern.remainder(x, y), torch.where(want > 0, want + y, want))
+        down = gpukern.div(x, y, rounding_mode="floor")
+        exact = [float(Fraction(a) // Fraction(b)) for a, b in zip(x.tolist(), y.tolist()) if abs(a / b) < 1e300]
+        within = [abs(a / b) < 1e300 for a, b in zip(x.tolist(), y.tolist())]
+        torch.testing.assert_close(down[torch.tensor(within)], torch.tensor(exact, dtype=torch.float64).to(dtype))

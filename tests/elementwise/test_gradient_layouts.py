@@ -64,6 +64,8 @@ def test_gradients_of_any_layout(case: Case, data: st.DataObject) -> None:
         y = [t.detach() for t in exact]
         y[which] = fwd.make_dual(y[which], direction.double())
         expected = fwd.unpack_dual(case.eager(*torch.broadcast_tensors(*y))).tangent
+    if expected is None:  # torch's copysign has no part of the sign's operand, whose derivative is 0
+        expected = torch.zeros_like(theirs)
     assert tangent.shape == expected.shape and tangent.dtype == dtype
     scale = float(expected.abs().max()) if expected.numel() else 0.0
     torch.testing.assert_close(tangent.double(), expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * (1 + scale))

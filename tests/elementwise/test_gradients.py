@@ -13,6 +13,8 @@ from torch.autograd import gradcheck, gradgradcheck
 from tests.oracle.ops import CASES, FIRST, Case, ids
 
 SMOOTH = [c for c in CASES if c.differentiable]
+DIFFERENTIABLE = [c for c in FIRST if c.differentiable]
+WRITES_SELF = [c for c in DIFFERENTIABLE if c.writes_self]
 
 
 def leaves(case: Case, shape: tuple[int, ...] = (3, 5), dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -100,7 +102,10 @@ def test_broadcast_operands_get_their_own_shape(case: Case) -> None:
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("case", [c for c in FIRST if c.inputs > 1], ids=ids([c for c in FIRST if c.inputs > 1]))
+SEVERAL = [c for c in DIFFERENTIABLE if c.inputs > 1]
+
+
+@pytest.mark.parametrize("case", SEVERAL, ids=ids(SEVERAL))
 def test_only_one_operand_requires_grad(case: Case) -> None:
     for k in range(case.inputs):
         inputs = case.smooth_inputs((5,))
@@ -157,13 +162,13 @@ def overwritten(function: Callable[..., Tensor], tensors: list[Tensor], which: i
     return [t.grad for t in inputs if t.grad is not None]
 
 
-@pytest.mark.parametrize("case", FIRST, ids=ids(FIRST))
+@pytest.mark.parametrize("case", DIFFERENTIABLE, ids=ids(DIFFERENTIABLE))
 def test_overwritten_saved_tensor_raises_as_in_torch(case: Case) -> None:
     """Torch's error, or the gradient at the old values; never a gradient that is silently wrong.
 
     We raise where torch does, except where our gradient does not need the tensor that torch saves: the result of pow,
-    which we compute again; that of tanh and its like, which has no digits left in saturation; and the operands of a
-    rounded division, whose gradient is zero.
+    which we compute again; that of tanh and its like, which has no digits left in saturation; that of copysign, whose
+    signs are in its operands; and the operands of a rounded division, whose gradient is zero.
     """
     inputs = case.smooth_inputs((4,))
     undisturbed = overwritten(case.ours, inputs, None)
@@ -178,13 +183,11 @@ def test_overwritten_saved_tensor_raises_as_in_torch(case: Case) -> None:
         if case.family == "fused":
             assert which < 0 or case.choice == "none", f"operand {which}: the activation reads it"
         elif isinstance(overwritten(case.eager, inputs, which), str):
-            from_input = which < 0 and case.name in ("pow", "tanh", "sigmoid", "expm1", "exp2")
+            from_input = which < 0 and case.name in ("pow", "tanh", "sigmoid", "expm1", "exp2", "copysign")
             assert from_input or case.choice in ("trunc", "floor"), f"operand {which}"
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in FIRST if not c.has_condition], ids=ids([c for c in FIRST if not c.has_condition])
-)
+@pytest.mark.parametrize("case", WRITES_SELF, ids=ids(WRITES_SELF))
 def test_in_place_gradient(case: Case) -> None:
     """The in-place form in the middle of a graph; a leaf that requires grad is refused with torch's error."""
     inputs = case.smooth_inputs((3, 4))

@@ -11,8 +11,8 @@ from torch import Tensor
 
 import gpukern
 from tests.elementwise.test_values import EDGES, FLOAT32_ULPS, tanh_argument, underflow
-from tests.oracle import fills, strategies, ulps
-from tests.oracle.ops import CASES, FIRST, UNARY, Case, ids
+from tests.oracle import exact, fills, strategies, ulps
+from tests.oracle.ops import CASES, EXACT, FIRST, UNARY, Case, ids
 
 
 def agrees(got: Tensor, expected: Tensor, what: object) -> None:
@@ -81,6 +81,14 @@ def test_integers(dtype: torch.dtype) -> None:
         assert torch.equal(case.ours(*(t.cuda() for t in inputs)).cpu(), case.ours(*inputs)), case.id
 
 
+@pytest.mark.parametrize("case", EXACT, ids=ids(EXACT))
+def test_exact_ops_of_every_type(case: Case) -> None:
+    for dtype in exact.types_of(case):
+        inputs = [strategies.filled((1031,), dtype) for _ in range(case.inputs)]
+        got = case.ours(*(t.cuda() for t in inputs)).cpu()
+        assert torch.equal(got, exact.reference(case, *inputs)), dtype
+
+
 @pytest.mark.parametrize("case", FIRST, ids=ids(FIRST))
 def test_out_in_place_and_reruns(case: Case) -> None:
     inputs = [t.cuda() for t in case.smooth_inputs((123, 77), torch.float32)]
@@ -88,7 +96,7 @@ def test_out_in_place_and_reruns(case: Case) -> None:
     for out in (torch.full((123, 77), torch.nan, device="cuda"), torch.full((77, 123), torch.nan, device="cuda").t()):
         assert case.ours(*inputs, out=out) is out
         assert torch.equal(out, expected)
-    if not case.has_condition:
+    if case.writes_self:
         x = inputs[0].clone()
         assert case.in_place(x, *inputs[1:]) is x
         assert torch.equal(x, expected)

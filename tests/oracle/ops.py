@@ -2,7 +2,8 @@
 
 References are written by other hands than the kernels: torch's float64 function of the same name, or the textbook form
 (erfc for gelu).  An op added to the catalogue whose torch function has its name is tested by every test of the
-catalogue without a line here; a fused op needs one entry in REFERENCES.
+catalogue without a line here; a fused op needs one entry in REFERENCES.  Ops whose results are bool or whole numbers
+are EXACT: tests/oracle/exact.py has their references.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ def _sqrt(x: Tensor) -> Tensor:
         return torch.from_numpy(numpy.sqrt(x.numpy()))  # correctly rounded, which torch's vectors are not
 
 
+def _numpy(function: Callable[..., Any]) -> Function:
+    def call(*tensors: Tensor) -> Tensor:
+        with numpy.errstate(all="ignore"):
+            return torch.from_numpy(numpy.asarray(function(*(t.numpy() for t in tensors))))
+
+    return call
+
+
 ACTIVATIONS: dict[str, Function] = {
     "none": lambda x: x,
     "relu": F.relu,
@@ -69,6 +78,8 @@ REFERENCES: dict[str, Function] = {
     "swiglu": lambda x, y: _silu(x) * y,
     "geglu": lambda x, y, approximate="none": _gelu(x, approximate) * y,
     "div": lambda x, y, rounding_mode=None: torch.div(x, y, rounding_mode=rounding_mode),
+    "fmod": _numpy(numpy.fmod),  # torch's vectors have NaN for large quotients
+    "remainder": _numpy(numpy.remainder),
 }
 
 # The same by torch's functions, for gradients, dtypes and times.
@@ -104,7 +115,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
 
 # Where an op is defined, or smooth, for finite differences.
 _POSITIVE = {"sqrt", "rsqrt", "log", "log2", "log1p", "pow"}
-_NONZERO = {"reciprocal", "div", "addcdiv"}
+_NONZERO = {"reciprocal", "div", "addcdiv", "fmod", "remainder", "copysign"}
 
 
 def torch_function(name: str) -> Function | None:
@@ -131,6 +142,8 @@ class Case:
     grad_ulp: int
     grad_ulp32: int
     differentiable: bool
+    predicate: bool
+    writes_self: bool
     aten: str
     kwargs: dict[str, Any] = field(hash=False)
 
@@ -168,7 +181,8 @@ class Case:
 
     def divisible(self, operands: list[Tensor]) -> list[Tensor]:
         """Integers that torch's rounded division takes too: 0 is an error, -1 of the smallest number a signal."""
-        if self.kwargs.get("rounding_mode") is None or operands[1].is_floating_point():
+        divides = self.kwargs.get("rounding_mode") or self.name in ("fmod", "remainder")
+        if not divides or operands[1].is_floating_point():
             return operands
         y = operands[1]
         return [operands[0], torch.where((y == 0) | (y == -1), torch.full_like(y, 3), y)]
@@ -234,6 +248,8 @@ def cases() -> list[Case]:
                     e["grad_ulp"],
                     e["grad_ulp32"],
                     e["differentiable"],
+                    e["predicate"],
+                    e["in_place"],
                     e["aten"],
                     {**choice, **numbers},
                 )
@@ -241,7 +257,9 @@ def cases() -> list[Case]:
     return result
 
 
-CASES = cases()
+ALL = cases()
+EXACT = [c for c in ALL if c.predicate or c.types == "whole"]
+CASES = [c for c in ALL if c not in EXACT]
 UNARY = [c for c in CASES if c.inputs == 1]
 SEVERAL = [c for c in CASES if c.inputs > 1]
 FIRST = list({(c.name, c.choice): c for c in reversed(CASES)}.values())[::-1]  # one set of numbers each

@@ -119,6 +119,8 @@ def test_elementwise_ops_give_their_numbers_or_a_reason(dtype: torch.dtype) -> N
         tensors = [_filled(3, 20, dtype=torch.float32).abs().to(dtype) for _ in range(entry["inputs"])]
         if entry["args"].startswith("Tensor condition"):
             tensors[0] = torch.rand(3, 20) > 0.5
+        if name in ("fmod", "remainder") and dtype == torch.int32:  # a CPU refuses to divide by 0
+            tensors[1] += 1
         try:
             expected = getattr(gpukern, name)(*tensors)
         except (RuntimeError, TypeError):
