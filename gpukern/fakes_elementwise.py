@@ -72,7 +72,7 @@ def _fake_elementwise(entry: dict[str, Any]) -> Callable[..., Tensor]:
                 return elementwise_result(tensors, dtype, numbers)
             except RuntimeError:
                 pass  # shapes: torch's op has the words
-        call: Any = getattr(torch, name) if numbers else theirs  # torch's function has all overloads of aten
+        call: Any = getattr(torch, name, theirs) if numbers else theirs  # torch's function has all overloads of aten
         return reduce(call, operands) if fused else call(*args, **kwargs)  # type: ignore[no-any-return]
 
     return fake

@@ -105,9 +105,9 @@ bool wraps(const Tensor& t, ScalarType to) {
 
 // Whether an operand must be converted before the loops, which compute in a wider type, read it. What is compared is
 // rounded first, so that float16's 0.1 equals the number 0.1, as in torch.
-bool needs_conversion(const Op& op, const Tensor& t, ScalarType to) {
-  if (compute_type(to) == Compute::i64) return wraps(t, to);
-  return op.spec->predicate && (to == ScalarType::Half || to == ScalarType::BFloat16) && t.scalar_type() != to;
+bool needs_conversion(const Tensor& t, ScalarType to, Compute compute) {
+  if (compute == Compute::i64) return wraps(t, to);
+  return (to == ScalarType::Half || to == ScalarType::BFloat16) && t.scalar_type() != to;
 }
 
 // The value that does not limit, in place of an absent bound.
@@ -252,10 +252,11 @@ Tensor execute(const Op& op, int variant, const Tensor* const* operands, int inp
     if (!operands[k]->is_cpu()) device = operands[k]->device();
   at::TensorIteratorConfig config;
   config.set_check_mem_overlap(true).check_all_same_dtype(false).allow_cpu_scalars(true).add_borrowed_output(output);
+  const bool converts = variant == 0 && (compute == Compute::i64 || op.spec->predicate);
   std::array<Tensor, kMaxOperands> moved;  // numbers moved to the GPU, or converted to a type that cannot hold them
   for (int k = 0; k < inputs; ++k) {
     const bool here = device.is_cpu() || !operands[k]->is_cpu();
-    if (variant == 0 && !(op.spec->condition >> k & 1) && needs_conversion(op, *operands[k], dtype))
+    if (converts && !(op.spec->condition >> k & 1) && needs_conversion(*operands[k], dtype, compute))
       moved[k] = operands[k]->to(dtype);
     if (!here) {
       const Tensor& number = moved[k].defined() ? moved[k] : *operands[k];

@@ -19,7 +19,6 @@ from tests.platform.toolchains import ROOT, Missing, cuda_gpu, cuda_tools, deman
 INSTRUCTION = re.compile(r"\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)")
 USAGE = re.compile(r" Function ([\w$.]+):\s+REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)")
 INSTRUCTION_BYTES = 16
-STEPS = 4, 1  # of as many objects one is compiled again where the budget seems exceeded
 
 
 @dataclass
@@ -73,18 +72,17 @@ def compile_command(log: Path, out: Path) -> list[str]:
     return [*words[:at], *words[at + 3 : -1], str(out)]
 
 
-def pace_of_build(seconds: dict[Path, float], step: int = STEPS[0]) -> float:
+def pace_of_build(seconds: dict[Path, float]) -> float:
     """This machine's pace while it built the objects: it may have been another than it is now.
 
-    One of so many objects, by size, is compiled again beside the yardstick. seconds: of each build, by its log.
+    Each is compiled again beside the yardstick. seconds: of each build, by its log.
     """
-    sample = sorted(seconds, key=lambda log: -seconds[log])[step // 2 :: step]
     nvcc = cuda_gpu().compiler
     with tempfile.TemporaryDirectory() as folder:
-        work = [c for log in sample for c in (compile_command(log, Path(folder) / log.stem), None)]
+        work = [c for log in seconds for c in (compile_command(log, Path(folder) / log.stem), None)]
         taken: list[float] = parallel(lambda c: timed(*c)[1] if c else yardstick.nvcc(nvcc, yardstick.once), work)
-    now = sum(taken[1::2]) / len(sample)
-    return now * sum(seconds[log] for log in sample) / sum(taken[::2])
+    now = sum(taken[1::2]) / len(seconds)
+    return now * sum(seconds.values()) / sum(taken[::2])
 
 
 def disassembled(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -152,9 +150,8 @@ def inspect() -> Inspection:
     found.logs = {path.name: log.read_text() if log.exists() else "" for path, log in logs.items()}
     taken = {log: cpu_seconds(found.logs[path.name]) for path, log in logs.items()}
     found.pace = yardstick.nvcc(cuda_gpu().compiler)
-    for step in STEPS:  # a quarter of the objects, then all of them
-        if sum(taken.values()) > found.pace * promises.BUDGET_SECONDS:
-            found.pace = pace_of_build(taken, step)
+    if sum(taken.values()) > found.pace * promises.BUDGET_SECONDS:  # by what a compiler takes now
+        found.pace = pace_of_build(taken)
     found.seconds = {path.name: taken[log] / found.pace for path, log in logs.items()}
     for kernels in parallel(read_object, paths):
         for target, group in kernels.items():

@@ -21,6 +21,7 @@ MODELLED = Path(__file__).with_name("modelled.json")
 # Only these count, so that the record does not depend on what else a session ran.
 SOURCES = (
     "tests/elementwise/test_kernels.py",
+    "tests/elementwise/test_exact.py",
     *(f"tests/gemm/kernels/test_{name}kernels.py" for name in ("", "hopper_", "hopper_scaled_", "scaled_")),
     "tests/gemm/kernels/test_packing.py",
 )

@@ -252,7 +252,7 @@ def test_a_build_on_a_busy_machine_keeps_its_budget() -> None:
         return
     logs = [Path(f"{path}.log") for path in inspect_cuda.objects()]
     taken = {log: inspect_cuda.cpu_seconds(log.read_text()) for log in logs}
-    least = dict(sorted(taken.items(), key=lambda item: item[1])[:4])
+    least = dict(sorted(taken.items(), key=lambda item: item[1])[:2])
     idle, busy = (inspect_cuda.pace_of_build({log: n * s for log, s in least.items()}) for n in (1, 8))
     assert busy > 3 * idle > 0
 
