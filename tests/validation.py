@@ -83,10 +83,10 @@ TMA's copies of tensors and memcheck has had false reports of wgmma, so a tool c
 
 HOW = """## How a fact is recorded
 - compiled: `python -m tests.validation --compiled`, after a build with the compiler in question
-- modelled: `GPUKERN_RECORD=1 python -m pytest tests/elementwise/test_kernels.py tests/elementwise/test_exact.py
+- modelled: `GPUKERN_RECORD=1 python -m pytest -n 0 tests/elementwise/test_kernels.py tests/elementwise/test_exact.py
   tests/gemm/kernels/test_kernels.py tests/gemm/kernels/test_hopper_kernels.py
-  tests/gemm/kernels/test_hopper_scaled_kernels.py tests/gemm/kernels/test_scaled_kernels.py`, or some of them; it counts where every test is
-  green, and what did not run stays as it was recorded
+  tests/gemm/kernels/test_hopper_scaled_kernels.py tests/gemm/kernels/test_scaled_kernels.py`, or some of them, in one
+  process; it counts where every test is green, and what did not run stays as it was recorded
 - run on hardware, and measured: `make gpu-check` on a machine with the GPU; it runs what is above first, then builds,
   replays the model's test vectors on the device, runs the tests that need one, the sanitizers and a benchmark beside
   torch, and writes `benchmarks/results/<device>/` only if all is right. What each step said, with its verdict as the
