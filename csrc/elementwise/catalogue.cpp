@@ -99,7 +99,7 @@ namespace host {
 #else
 #define GPUKERN_CAPABILITIES(C, f) C(f, DEFAULT) C(f, AVX2) C(f, AVX512)
 #endif
-#define GPUKERN_DECLARE(f, c) const Loop* loops_##f##_##c();
+#define GPUKERN_DECLARE(f, c) Loops loops_##f##_##c();
 #define GPUKERN_DECLARE_FAMILY(f) GPUKERN_CAPABILITIES(GPUKERN_DECLARE, f)
 GPUKERN_FAMILIES(GPUKERN_DECLARE_FAMILY)
 #define GPUKERN_DECLARE_STAGE(f, c) const Stage& stage_##c();
@@ -122,14 +122,20 @@ int level() {
 
 const char* capability() { return kWords[level()]; }
 
-Loop loop(const Op& op, int variant, Compute compute) {
-  using Tables = const Loop* (*)();
+namespace {
+Loops loops(const Op& op) {
+  using Tables = Loops (*)();
 #define GPUKERN_TABLE(f, c) &loops_##f##_##c,
 #define GPUKERN_TABLES(f) {GPUKERN_CAPABILITIES(GPUKERN_TABLE, f)},
   static constexpr Tables tables[][kLevels] = {GPUKERN_FAMILIES(GPUKERN_TABLES)};
-  const Loop* loops = tables[op.family][level()]();
-  return loops[(op.index * kVariants + variant) * kComputes + static_cast<int>(compute)];
+  return tables[op.family][level()]();
 }
+}  // namespace
+
+Loop loop(const Op& op, int variant, Compute compute) {
+  return loops(op).dense[(op.index * kVariants + variant) * kComputes + static_cast<int>(compute)];
+}
+Loop typed_loop(const Op& op, DType type) { return loops(op).typed[op.index * kStaged + static_cast<int>(type)]; }
 
 const Stage& stage() {
   using Function = const Stage& (*)();

@@ -37,6 +37,8 @@ std::string choices(std::string_view name);
 namespace host {
 // The loop of a variant for a compute type, for the vector capability that torch uses; null if there is none.
 Loop loop(const Op& op, int variant, Compute compute);
+// The loop of the value for operands that all have this type, null if there is none; a predicate's writes bool.
+Loop typed_loop(const Op& op, DType type);
 const Stage& stage();
 const char* capability();  // "DEFAULT", "AVX2" or "AVX512"
 }  // namespace host

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <limits>
 
 #include "../autograd/number.h"
@@ -145,35 +146,87 @@ struct Numbers {  // the scalars in the compute type
 constexpr int64_t kBlock = 512;  // elements per staged block: 4 operands of 4 KiB stay in a 32 KiB L1
 constexpr int kMaxOperands = 1 + kMaxInputs + 1;
 
+// n copies of an element of 1, 2, 4 or 8 bytes.
+template <class T> void repeat(void* block, const char* element, int64_t n) {
+  T x;
+  std::memcpy(&x, element, sizeof(T));
+  std::fill_n(static_cast<T*>(block), n, x);
+}
+void repeat(void* block, const char* element, int64_t size, int64_t n) {
+  switch (size) {
+    case 1: return repeat<uint8_t>(block, element, n);
+    case 2: return repeat<uint16_t>(block, element, n);
+    case 4: return repeat<uint32_t>(block, element, n);
+    default: return repeat<uint64_t>(block, element, n);
+  }
+}
+
 struct HostCall {
-  host::Loop loop;
+  host::Loop loop, typed;  // typed: for memory as it is, where all operands have one type; else null
   const host::Stage* stage;
   const void* scalars;
-  int compute, operands;  // operand 0 is the output
-  int64_t compute_size;
+  int compute, operands;        // operand 0 is the output
+  int64_t compute_size, width;  // bytes of an element of a block, and of an operand of the typed loop
   DType dtype[kMaxOperands];
   int64_t size[kMaxOperands];
+  bool holds[kMaxOperands] = {};  // for the typed loop: operand k is the number in held[k]
+  alignas(8) char held[kMaxOperands][8];
+
+  static DType dense(Compute compute) {
+    static constexpr DType types[] = {DType::f32, DType::f64, DType::i64};
+    return types[static_cast<int>(compute)];
+  }
+  static Compute computed_as(DType type) {
+    return type == DType::f64 ? Compute::f64 : bit(type) & kFloating ? Compute::f32 : Compute::i64;
+  }
+
+  // Keeps the number of operand k as an element of that type; false if it is none.
+  bool hold(int k, const void* memory, DType type) {
+    alignas(8) char value[8] = {}, again[8] = {};
+    const auto& loads = stage->load[compute];
+    loads[static_cast<int>(dtype[k])](value, static_cast<const char*>(memory), 0, 1);
+    stage->store[compute][static_cast<int>(type)](held[k], value, bytes(type), 1);
+    loads[static_cast<int>(type)](again, held[k], 0, 1);
+    holds[k] = std::memcmp(value, again, sizeof(value)) == 0;
+    return holds[k];
+  }
 
   bool direct(int k, int64_t stride) const {
-    static constexpr DType dense[] = {DType::f32, DType::f64, DType::i64};
-    return dtype[k] == dense[compute] && stride == size[k];
+    return dtype[k] == dense(static_cast<Compute>(compute)) && stride == size[k];
   }
 
   // Rows of n0 elements; each is split into blocks, or, if short, several share a block.
   void run(char** data, const int64_t* strides, int64_t n0, int64_t n1) const {
-    const int64_t* outer = strides + operands;
-    bool all_direct = true;
-    for (int k = 0; k < operands; ++k) all_direct = all_direct && direct(k, strides[k]);
-    if (all_direct) {
-      for (int64_t row = 0; row < n1; ++row) {
-        const void* in[kMaxOperands];
-        for (int k = 1; k < operands; ++k) in[k - 1] = data[k] + row * outer[k];
-        loop(data[0] + row * outer[0], in, n0, scalars);
-      }
-      return;
-    }
+    if (typed && run_typed(data, strides, n0, n1)) return;
     const int64_t rows = n0 >= kBlock / 2 ? 1 : kBlock / std::max<int64_t>(n0, 1);
     for (int64_t row = 0; row < n1; row += rows) block_rows(data, strides, n0, row, std::min(rows, n1 - row));
+  }
+
+  bool repeated(int k, int64_t stride) const { return holds[k] || stride == 0; }
+
+  // The rows as they lie; one element that stands for a row is repeated in a block.  False if a row is not dense.
+  bool run_typed(char** data, const int64_t* strides, int64_t n0, int64_t n1) const {
+    const int64_t* outer = strides + operands;
+    bool repeats = false;
+    if (strides[0] != size[0]) return false;
+    for (int k = 1; k < operands; ++k) {
+      if (!repeated(k, strides[k]) && strides[k] != width) return false;
+      repeats = repeats || repeated(k, strides[k]);
+    }
+    alignas(64) char buffer[kMaxOperands][kBlock * 8];
+    const int64_t step = repeats ? kBlock : n0;
+    for (int64_t row = 0; row < n1; ++row) {
+      for (int k = 1; k < operands; ++k)
+        if (repeated(k, strides[k]) && (row == 0 || outer[k] != 0))
+          repeat(buffer[k], holds[k] ? held[k] : data[k] + row * outer[k], width, std::min(step, n0));
+      for (int64_t start = 0; start < n0; start += step) {
+        const void* in[kMaxOperands];
+        for (int k = 1; k < operands; ++k)
+          in[k - 1] = repeated(k, strides[k]) ? buffer[k] : data[k] + row * outer[k] + start * width;
+        typed(data[0] + row * outer[0] + start * size[0], in, std::min(step, n0 - start), scalars);
+      }
+    }
+    return true;
   }
 
   void block_rows(char** data, const int64_t* strides, int64_t n0, int64_t row, int64_t rows) const {
@@ -211,6 +264,26 @@ struct HostCall {
   }
 };
 
+// The loop that takes the memory of all operands as it is, null if there is none.  An operand of one element may have
+// another type, if its value is one of theirs.
+host::Loop typed_loop(const at::TensorIteratorBase& iter, const Op& op, int variant, Compute compute, HostCall& call) {
+  const auto single = [&](int k) { return iter.tensor_base(k).numel() == 1; };
+  DType type = call.dtype[0];
+  if (op.spec->predicate) {
+    if (type != DType::b8) return nullptr;
+    int k = 1;
+    while (k + 1 < call.operands && single(k)) ++k;
+    type = call.dtype[k];
+  }
+  call.width = bytes(type);
+  const bool dense = type == HostCall::dense(compute) && !op.spec->predicate;
+  const host::Loop loop = dense ? call.loop : variant == 0 ? host::typed_loop(op, type) : nullptr;
+  if (!loop || HostCall::computed_as(type) != compute) return nullptr;
+  for (int k = 1; k < call.operands; ++k)
+    if (call.dtype[k] != type && !(single(k) && call.hold(k, iter.data_ptr(k), type))) return nullptr;
+  return loop;
+}
+
 void run_host(at::TensorIteratorBase& iter, const Op& op, int variant, Compute compute, const Numbers& numbers) {
   HostCall call;
   call.loop = host::loop(op, variant, compute);
@@ -224,12 +297,13 @@ void run_host(at::TensorIteratorBase& iter, const Op& op, int variant, Compute c
     call.dtype[k] = *storage(iter.dtype(k));
     call.size[k] = static_cast<int64_t>(c10::elementSize(iter.dtype(k)));
   }
+  call.typed = typed_loop(iter, op, variant, compute, call);
   iter.for_each(
       [&call](char** data, const int64_t* strides, int64_t n0, int64_t n1) { call.run(data, strides, n0, n1); });
 }
 
 // Served calls: [op][0 host, 1 gpu].  Relaxed: only the totals matter.
-std::atomic<int64_t> served[256][2];
+std::atomic<int64_t> served[512][2];
 
 // Whether a CPU tensor of integers has a 0; torch checks each divisor as it divides.
 bool has_zero(const Tensor& t) {

@@ -3,6 +3,9 @@
 // A loop runs one variant of one op over dense arrays of its compute type.  Load and store functions convert everything
 // else (half types, integers, strides, broadcasting) one block at a time.  So an op has one loop per compute type, a
 // result never depends on the layout of its inputs, and mixed types need no copy.
+//
+// Where all operands have one shorter type, a typed loop converts in registers what the blocks would hold: the same
+// formula in the same compute type, so the same bits.
 #pragma once
 #include <cstdint>
 
@@ -15,6 +18,12 @@ using Load = void (*)(void* block, const char* memory, int64_t stride, int64_t n
 using Store = void (*)(char* memory, const void* block, int64_t stride, int64_t n);
 
 constexpr int kComputes = 3, kStaged = 10;  // types up to bool, in the order of DType
+
+// Of the ops of a family: [op][variant][compute], and the values' typed loops, [op][type of the memory] in the order of
+// DType; null if there is none.
+struct Loops {
+  const Loop *dense, *typed;
+};
 
 struct Stage {
   Load load[kComputes][kStaged];
