@@ -24,7 +24,6 @@ FLOATING = [case for case in CASES if case[1].is_floating_point]
 # What each tests in ways of its own: any strides, and what TMA brings (test_hopper_kernels.py).
 BY_THREADS = [case for case in CASES if not case[0].tma]
 BY_TMA = [case for case in CASES if case[0].tma]
-FLOATING_BY_THREADS = [case for case in BY_THREADS if case[1].is_floating_point]
 
 
 def ids(cases: Sequence[tuple[Any, ...]]) -> list[str]:
@@ -103,10 +102,11 @@ def ragged(configuration: Configuration) -> list[tuple[int, int, int, int]]:
             (1, bm + 1, bn, 257), (1, bn, 9, 1030), (1, 1, 33, bk - 1), (1, bm - 1, 1, 1), (2, 35, (bn + 1) // 2, 32),
             (3, 1, 5, 520), (1, bn, 7, 4100),
         ]  # fmt: skip
-    return [
+    shapes = [
         (1, bm, bn, bk), (1, bm + 1, bn - 1, 2 * bk + 1), (1, 1, bn + 3, bk - 1), (1, bm - 1, 1, 1),
         (2, 5, 7, 3 * bk), (1, 2 * bm + 3, bn + 1, bk),
     ]  # fmt: skip
+    return [(batch, *oriented(configuration, m, n), k) for batch, m, n, k in shapes]
 
 
 def laid_out(t: Tensor, kind: str) -> Tensor:
@@ -172,6 +172,17 @@ def multiply(configuration: Configuration, a: Tensor, b: Tensor, out: Tensor | N
     """Under the model; what TMA brings begins at multiples of 16 bytes."""
     options["aligned"] = configuration.tma or options.get("aligned", False)
     return machine.product(*place(configuration), result(a, b) if out is None else out, a, b, **options)
+
+
+def multiply_and_sum(
+    configuration: Configuration, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any
+) -> tuple[Tensor, Tensor]:
+    """The product of two matrices and the sums of its columns."""
+    if configuration.tma:
+        a, b = (t[0] for t in taken(configuration, a[None], b[None]))
+    options["aligned"] = configuration.tma or options.get("aligned", False)
+    out = torch.empty(a.shape[0], b.shape[1], dtype=a.dtype) if out is None else out
+    return machine.product_with_sums(*place(configuration), out, a, b, **options)
 
 
 def exact(configuration: Configuration, a: Tensor, b: Tensor, out: Tensor | None = None, **options: Any) -> None:

@@ -17,7 +17,6 @@ from gpukern import _C
 from gpukern.selection import named
 from tests.gemm.kernels.asked import (
     BY_TMA,
-    FLOATING,
     GPU_CONFIGURATIONS,
     by_case,
     by_sampled,
@@ -106,54 +105,6 @@ def test_results_that_tma_does_not_store(configuration: Configuration, dtype: to
     exact(configuration, a, b, torch.empty(2, n, m, dtype=dtype).transpose(1, 2))
     exact(configuration, a, b, columns(result(a, b)))
     exact(configuration, a, b, torch.empty(2, m, 2 * n, dtype=dtype)[:, :, ::2])
-
-
-@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=NAMES)
-def test_ends_of_backward_and_scales(configuration: Configuration) -> None:
-    m, n = oriented(configuration, 37, 21)
-    a, b = factors(torch.float16, 2, m, n, 24)
-    a, b = laid(a, True), laid(b, False)
-    saved = fills.integers(2, m, n, k=9, dtype=torch.float16)
-    for lay in (Tensor.contiguous, columns):
-        got = machine.product(
-            *place(configuration), result(a, b), a, b, derivative="square", saved=lay(saved), aligned=True, cluster=2
-        )
-        products.exactly_equal(got, (a.double() @ b.double() * 2 * saved.double()).half())
-    r, c = 2.0 ** torch.randint(-2, 3, (2, m)), 2.0 ** torch.randint(-2, 3, (2, n))
-    got = machine.product(*place(configuration), result(a, b), a, b, row_scale=r, column_scale=c, aligned=True)
-    scales = r.double()[:, :, None] * c.double()[:, None]
-    products.exactly_equal(got, (a.double() @ b.double() * scales).half())
-    wide, residual = saved.float(), torch.full((2, m, n), 0.5)
-    got = machine.product(
-        *place(configuration),
-        result(a, b, torch.float32),
-        a,
-        b,
-        c=wide,
-        residual=residual,
-        activation="relu",
-        aligned=True,
-    )
-    products.exactly_equal(got, (a.double() @ b.double() + wide).relu() + 0.5)
-
-
-@by_sampled("column sums", [case for case in FLOATING if case[0].tma])
-def test_sums_of_columns(configuration: Configuration, dtype: torch.dtype) -> None:
-    """In parts of 16 rows, or of 64 columns of the transposed product; both orders of D; ranges of k."""
-    for seed, (by_rows, splits, flat) in enumerate(itertools.product((True, False), (1, 2), (True, False))):
-        m, n = oriented(configuration, configuration.tile[0] + 21, configuration.tile[1] + 6)
-        m, n = (m, n) if flat else (n, m)
-        a, b = (t[0] for t in factors(dtype, 1, m, n, 70))
-        a, b = laid(a[None], True)[0], laid(b[None], False)[0]
-        saved = torch.randint(-1, 2, (m, n)).to(dtype)
-        out = laid(torch.empty(1, m, n, dtype=dtype), by_rows)[0]
-        product = (a.double() @ b.double()) * (saved > 0)
-        d, sums = machine.product_with_sums(
-            *place(configuration), out, a, b, derivative="relu", saved=saved, splits=splits, aligned=True,
-            schedule=Schedule("pct", seed),
-        )  # fmt: skip
-        products.exactly_equal(d, product.to(dtype))
-        products.exactly_equal(sums, product.sum(0).to(dtype))
 
 
 INSIDE = -1  # the blocks of a cluster add up the ranges

@@ -7,10 +7,8 @@ from torch import Tensor
 
 import gpukern
 import gpukern.reference
-from tests.gemm.kernels.asked import FLOATING_BY_THREADS, by_case, by_sampled, place, ragged
-from tests.gemm.kernels.thin import side
+from tests.gemm.kernels.asked import FLOATING, by_case, by_sampled, multiply, oriented, ragged, taken
 from tests.oracle import fills
-from tests.platform import machine
 from tests.platform.machine import Schedule
 
 
@@ -22,7 +20,7 @@ def powers(*shape: int) -> Tensor:
     return 2.0 ** torch.randint(-2, 3, shape)
 
 
-@by_sampled("row scales", FLOATING_BY_THREADS)
+@by_sampled("row scales", FLOATING)
 def test_every_configuration_scales(configuration: gpukern.selection.Configuration, dtype: torch.dtype) -> None:
     for number, (batch, m, n, k) in enumerate(ragged(configuration)):
         a, b = (fills.integers(batch, *s, k=4 * k, dtype=dtype) for s in ((m, k), (k, n)))
@@ -36,9 +34,9 @@ def test_every_configuration_scales(configuration: gpukern.selection.Configurati
             (rows, columns, 1, "none"), (rows, None, 2, "relu"), (None, apart, 1, "relu"),
             (rows[:1].expand(batch, m), columns, 3, "none"),
         ):  # fmt: skip
-            got = machine.product(
-                *place(configuration), out, a, b, c=bias, alpha=2, beta=1, row_scale=r, column_scale=c, splits=splits,
-                activation=activation, aligned=bool(number % 3), schedule=Schedule("pct", number + 1),
+            got = multiply(
+                configuration, *taken(configuration, a, b), out, c=bias, alpha=2, beta=1, row_scale=r, column_scale=c,
+                splits=splits, activation=activation, aligned=bool(number % 3), schedule=Schedule("pct", number + 1),
             )  # fmt: skip
             scaled = 2 * (a.double() @ b.double())
             scaled = scaled if r is None else scaled * r.double().unsqueeze(2)
@@ -47,12 +45,12 @@ def test_every_configuration_scales(configuration: gpukern.selection.Configurati
             assert torch.equal(got.double(), expected.to(dtype).double()), (m, n, k, splits)
 
 
-@by_case(FLOATING_BY_THREADS)
+@by_case(FLOATING)
 def test_sums_beyond_the_range_of_16_bits_are_scaled_first(
     configuration: gpukern.selection.Configuration, dtype: torch.dtype
 ) -> None:
-    n = side(configuration, 9)
-    a, b = torch.full((1, 5, 64), 64.0, dtype=dtype), torch.full((1, 64, n), 64.0, dtype=dtype)
-    scale = torch.full((1, 5), 2.0**-10, dtype=wide(dtype))
-    got = machine.product(*place(configuration), torch.empty(1, 5, n, dtype=dtype), a, b, row_scale=scale)
+    m, n = oriented(configuration, 5, 9)
+    a, b = torch.full((1, m, 64), 64.0, dtype=dtype), torch.full((1, 64, n), 64.0, dtype=dtype)
+    scale = torch.full((1, m), 2.0**-10, dtype=wide(dtype))
+    got = multiply(configuration, *taken(configuration, a, b), row_scale=scale)
     assert bool((got == 256).all())

@@ -17,6 +17,7 @@ from tests.gemm.kernels.asked import GPU_CONFIGURATIONS, laid_out, place
 from tests.oracle import fills, products
 from tests.platform import machine
 from tests.platform.machine import SCHEDULES, Schedule
+from tests.sampling import sampled
 
 CONFIGURATIONS = [c for c in GPU_CONFIGURATIONS if c.adds_terms]
 FOLDERS = [[c for c in CONFIGURATIONS if c.tma is tma] for tma in (False, True)]
@@ -107,9 +108,13 @@ def rho(got: Tensor, a: Tensor, b: Tensor) -> float:
     return statistics.median(products.judge_product(*of).rho for of in zip(got, a, b, strict=True))
 
 
-@EITHER
-@pytest.mark.parametrize("k", [64, 300, 1024])
-@pytest.mark.parametrize("fill", fills.FILLS)
+ERRORS = [(fill, k, c) for fill in fills.FILLS for k in (64, 300, 1024) for c in (SMALL, HOPPER)]
+
+
+@pytest.mark.parametrize(
+    ("fill", "k", "configuration"),
+    sampled("errors of terms", ERRORS, lambda case: case[0], [f"{f}-{k}-{c.name}" for f, k, c in ERRORS]),
+)
 def test_error(fill: str, k: int, configuration: gpukern.selection.Configuration) -> None:
     """Six and nine products keep strict float32's bound; three keep 16 bits of each operand.
 
