@@ -40,6 +40,7 @@ ELEMENTWISE = """
     nn.functional.hardtanh nn.functional.logsigmoid
     add sub mul div pow maximum minimum fmax fmin where clamp clamp_min clamp_max lerp addcmul addcdiv
     eq ne lt le gt ge logical_and logical_or logical_xor logical_not isnan isinf isfinite isposinf isneginf signbit
+    tan asin acos atan sinh cosh asinh acosh atanh log10 erfc deg2rad rad2deg atan2 hypot logaddexp logaddexp2 xlogy
     floor ceil trunc round frac fmod remainder copysign heaviside
     bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift gcd lcm
 """.split()  # noqa: SIM905  (a list a line would be 56 lines)
@@ -191,7 +192,7 @@ def leaves_of(args: list[Any], dtype: torch.dtype) -> tuple[list[Any], list[Tens
     return fresh, [a for a in tree_leaves(fresh) if isinstance(a, Tensor) and a.requires_grad]
 
 
-GRADIENTS = [(op, torch.float64) for op in OPS]
+GRADIENTS = [(op, torch.float64) for op in OPS if torch.float64 in op.dtypes and op.name != "heaviside"]
 GRADIENTS += [(op, torch.complex128) for op in OPS if op.name in PRODUCTS and torch.complex128 in op.dtypes]
 
 
@@ -261,5 +262,6 @@ def test_where_refused_two_numbers() -> None:
 
 def test_every_name_has_samples() -> None:
     assert {op.name for op in OPS} == set(NAMES)
-    heads = {(op.formatted_name, dtype): len(list(islice(samples(op, dtype, False), 8))) for op, dtype in CASES}
-    assert min(heads.values()) > 0 and sum(heads.values()) >= 1200, heads  # the heads: making all takes half a minute
+    assert len(CASES) >= 450
+    without = [(op.formatted_name, dtype) for op, dtype in CASES if not list(islice(samples(op, dtype, False), 1))]
+    assert not without  # the first of each: making all takes a minute
