@@ -11,9 +11,13 @@ from .products import tensordot as tensordot
 
 _Number: TypeAlias = complex  # and so float, int and bool
 
-__all__ = [
+__all__ = [  # noqa: RUF022
     "abs",
     "abs_",
+    "acos",
+    "acos_",
+    "acosh",
+    "acosh_",
     "add",
     "add_",
     "add_act",
@@ -30,6 +34,16 @@ __all__ = [
     "addmv_",
     "addr",
     "addr_",
+    "asin",
+    "asin_",
+    "asinh",
+    "asinh_",
+    "atan",
+    "atan2",
+    "atan2_",
+    "atan_",
+    "atanh",
+    "atanh_",
     "baddbmm",
     "baddbmm_",
     "bias_act",
@@ -58,6 +72,10 @@ __all__ = [
     "copysign_",
     "cos",
     "cos_",
+    "cosh",
+    "cosh_",
+    "deg2rad",
+    "deg2rad_",
     "div",
     "div_",
     "dot",
@@ -68,6 +86,8 @@ __all__ = [
     "eq_",
     "erf",
     "erf_",
+    "erfc",
+    "erfc_",
     "exp",
     "exp2",
     "exp2_",
@@ -103,6 +123,8 @@ __all__ = [
     "hardtanh_",
     "heaviside",
     "heaviside_",
+    "hypot",
+    "hypot_",
     "inner",
     "isfinite",
     "isinf",
@@ -119,11 +141,15 @@ __all__ = [
     "lerp_",
     "linear",
     "log",
+    "log10",
+    "log10_",
     "log1p",
     "log1p_",
     "log2",
     "log2_",
     "log_",
+    "logaddexp",
+    "logaddexp2",
     "logical_and",
     "logical_and_",
     "logical_not",
@@ -156,6 +182,8 @@ __all__ = [
     "outer",
     "pow",
     "pow_",
+    "rad2deg",
+    "rad2deg_",
     "reciprocal",
     "reciprocal_",
     "relu",
@@ -181,6 +209,8 @@ __all__ = [
     "silu_",
     "sin",
     "sin_",
+    "sinh",
+    "sinh_",
     "softplus",
     "softplus_",
     "sqrt",
@@ -191,6 +221,8 @@ __all__ = [
     "sub_",
     "swiglu",
     "swiglu_",
+    "tan",
+    "tan_",
     "tanh",
     "tanh_",
     "tensordot",
@@ -198,6 +230,8 @@ __all__ = [
     "trunc_",
     "vdot",
     "where",
+    "xlogy",
+    "xlogy_",
 ]
 
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -205,6 +239,18 @@ def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def abs_(input: Tensor) -> Tensor:
     """In-place form of abs; returns input."""
+
+def acos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Arccosine, in radians; NaN beyond -1 and 1."""
+
+def acos_(input: Tensor) -> Tensor:
+    """In-place form of acos; returns input."""
+
+def acosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Inverse of the hyperbolic cosine; NaN below 1."""
+
+def acosh_(input: Tensor) -> Tensor:
+    """In-place form of acosh; returns input."""
 
 @overload
 def add(input: Tensor | _Number, other: Tensor | _Number, *, alpha: _Number = 1, out: Tensor | None = None) -> Tensor:
@@ -369,6 +415,36 @@ def addr(beta: _Number, input: Tensor, vec1: Tensor, vec2: Tensor, *, out: Tenso
 
 def addr_(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: _Number = 1, alpha: _Number = 1) -> Tensor:
     """In-place form of addr; returns input."""
+
+def asin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Arcsine, in radians; NaN beyond -1 and 1."""
+
+def asin_(input: Tensor) -> Tensor:
+    """In-place form of asin; returns input."""
+
+def asinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Inverse of the hyperbolic sine."""
+
+def asinh_(input: Tensor) -> Tensor:
+    """In-place form of asinh; returns input."""
+
+def atan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Arctangent, in radians."""
+
+def atan2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle of the point (other, input), in radians, between -pi and pi."""
+
+def atan2_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of atan2; returns input."""
+
+def atan_(input: Tensor) -> Tensor:
+    """In-place form of atan; returns input."""
+
+def atanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Inverse of the hyperbolic tangent; NaN beyond -1 and 1."""
+
+def atanh_(input: Tensor) -> Tensor:
+    """In-place form of atanh; returns input."""
 
 @overload
 def baddbmm(
@@ -628,6 +704,18 @@ def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def cos_(input: Tensor) -> Tensor:
     """In-place form of cos; returns input."""
 
+def cosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Hyperbolic cosine."""
+
+def cosh_(input: Tensor) -> Tensor:
+    """In-place form of cosh; returns input."""
+
+def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Degrees in radians, x pi / 180."""
+
+def deg2rad_(input: Tensor) -> Tensor:
+    """In-place form of deg2rad; returns input."""
+
 def div(
     input: Tensor | _Number, other: Tensor | _Number, *, rounding_mode: str | None = None, out: Tensor | None = None
 ) -> Tensor:
@@ -666,6 +754,12 @@ def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def erf_(input: Tensor) -> Tensor:
     """In-place form of erf; returns input."""
+
+def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """1 - erf(x), accurate where that cancels."""
+
+def erfc_(input: Tensor) -> Tensor:
+    """In-place form of erfc; returns input."""
 
 def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Exponential function, e^x."""
@@ -799,10 +893,16 @@ def hardtanh_(input: Tensor, min_val: _Number = -1, max_val: _Number = 1) -> Ten
     """In-place form of hardtanh; returns input."""
 
 def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """0 where x < 0, values where x = 0, else 1; 1 for NaN, as torch."""
+    """1 where x > 0, values where x = 0, else 0; 0 for NaN, as torch."""
 
 def heaviside_(input: Tensor, values: Tensor) -> Tensor:
     """In-place form of heaviside; returns input."""
+
+def hypot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Length of the hypotenuse, sqrt(input^2 + other^2), without overflow between."""
+
+def hypot_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of hypot; returns input."""
 
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Products of the rows of input with the rows of other, (*, k) and (+, k) to (*, +)."""
@@ -884,6 +984,12 @@ def linear(
 def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Natural logarithm."""
 
+def log10(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Logarithm to base 10."""
+
+def log10_(input: Tensor) -> Tensor:
+    """In-place form of log10; returns input."""
+
 def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log(1 + x), accurate near 0."""
 
@@ -898,6 +1004,12 @@ def log2_(input: Tensor) -> Tensor:
 
 def log_(input: Tensor) -> Tensor:
     """In-place form of log; returns input."""
+
+def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log(e^input + e^other), without overflow between."""
+
+def logaddexp2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log2(2^input + 2^other), without overflow between."""
 
 def logical_and(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether both values are other than zero."""
@@ -1096,6 +1208,12 @@ def pow_(input: Tensor, exponent: Tensor) -> Tensor:
 def pow_(input: Tensor, exponent: _Number) -> Tensor:
     """In-place form of pow; returns input."""
 
+def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Radians in degrees, x 180 / pi."""
+
+def rad2deg_(input: Tensor) -> Tensor:
+    """In-place form of rad2deg; returns input."""
+
 def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Reciprocal, 1 / x."""
 
@@ -1223,6 +1341,12 @@ def sin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def sin_(input: Tensor) -> Tensor:
     """In-place form of sin; returns input."""
 
+def sinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Hyperbolic sine."""
+
+def sinh_(input: Tensor) -> Tensor:
+    """In-place form of sinh; returns input."""
+
 def softplus(input: Tensor, beta: _Number = 1, threshold: _Number = 20, *, out: Tensor | None = None) -> Tensor:
     """log(1 + e^(beta x)) / beta; x where beta x > threshold."""
 
@@ -1259,6 +1383,12 @@ def swiglu(gate: Tensor, up: Tensor, *, out: Tensor | None = None) -> Tensor:
 def swiglu_(gate: Tensor, up: Tensor) -> Tensor:
     """In-place form of swiglu; returns input."""
 
+def tan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Tangent; x in radians."""
+
+def tan_(input: Tensor) -> Tensor:
+    """In-place form of tan; returns input."""
+
 def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Hyperbolic tangent."""
 
@@ -1289,3 +1419,23 @@ def where(condition: Tensor, input: Tensor, other: _Number, *, out: Tensor | Non
 @overload
 def where(condition: Tensor, input: _Number, other: _Number, *, out: Tensor | None = None) -> Tensor:
     """input where condition, else other."""
+
+@overload
+def xlogy(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """input * log(other), and 0 where input is 0; NaN where other is."""
+
+@overload
+def xlogy(input: _Number, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """input * log(other), and 0 where input is 0; NaN where other is."""
+
+@overload
+def xlogy(input: Tensor, other: _Number, *, out: Tensor | None = None) -> Tensor:
+    """input * log(other), and 0 where input is 0; NaN where other is."""
+
+@overload
+def xlogy_(input: Tensor, other: Tensor) -> Tensor:
+    """In-place form of xlogy; returns input."""
+
+@overload
+def xlogy_(input: Tensor, other: _Number) -> Tensor:
+    """In-place form of xlogy; returns input."""

@@ -82,6 +82,19 @@ hardswish = _on_arrays(lambda input: formulas.hardswish(input))
 hardsigmoid = _on_arrays(lambda input: formulas.clip(input + 3, 0, 6) / 6)
 hardtanh = _on_arrays(lambda input, min_val=-1.0, max_val=1.0: formulas.clip(input, min_val, max_val))
 logsigmoid = _on_arrays(lambda input: -formulas.softplus(-input, threshold=math.inf))
+tan = _on_arrays(lambda input: numpy.tan(input))
+asin = _on_arrays(lambda input: numpy.arcsin(input))
+acos = _on_arrays(lambda input: numpy.arccos(input))
+atan = _on_arrays(lambda input: numpy.arctan(input))
+sinh = _on_arrays(lambda input: numpy.sinh(input))
+cosh = _on_arrays(lambda input: numpy.cosh(input))
+asinh = _on_arrays(lambda input: numpy.arcsinh(input))
+acosh = _on_arrays(lambda input: numpy.arccosh(input))
+atanh = _on_arrays(lambda input: numpy.arctanh(input))
+log10 = _on_arrays(lambda input: numpy.log10(input))
+erfc = _on_arrays(lambda input: formulas.erfc(input))
+deg2rad = _on_arrays(lambda input: numpy.deg2rad(input))
+rad2deg = _on_arrays(lambda input: numpy.rad2deg(input))
 floor = _on_arrays(lambda input: numpy.floor(input))
 ceil = _on_arrays(lambda input: numpy.ceil(input))
 trunc = _on_arrays(lambda input: numpy.trunc(input))
@@ -128,6 +141,18 @@ lerp = _on_arrays(lambda input, end, weight: input + weight * (end - input))
 addcmul = _on_arrays(lambda input, tensor1, tensor2, *, value=1: input + value * tensor1 * tensor2)
 addcdiv = _on_arrays(lambda input, tensor1, tensor2, *, value=1: input + value * tensor1 / tensor2)
 
+atan2 = _on_arrays(lambda input, other: numpy.arctan2(input, other))
+hypot = _on_arrays(lambda input, other: numpy.hypot(input, other))
+logaddexp = _on_arrays(lambda input, other: numpy.logaddexp(input, other))
+logaddexp2 = _on_arrays(lambda input, other: numpy.logaddexp2(input, other))
+
+
+@_on_arrays
+def xlogy(input: Any, other: Any) -> Array:
+    """input * log(other); 0 where input is 0, NaN where other is."""
+    return numpy.where(numpy.isnan(other), other, numpy.where(input == 0, 0.0, input * numpy.log(other)))
+
+
 eq = _on_arrays(lambda input, other: numpy.equal(input, other))
 ne = _on_arrays(lambda input, other: numpy.not_equal(input, other))
 lt = _on_arrays(lambda input, other: numpy.less(input, other))
@@ -140,7 +165,7 @@ logical_xor = _on_arrays(lambda input, other: numpy.logical_xor(input, other))
 fmod = _on_arrays(lambda input, other: numpy.fmod(input, other))
 remainder = _on_arrays(lambda input, other: numpy.remainder(input, other))
 copysign = _on_arrays(lambda input, other: numpy.copysign(input, other))
-heaviside = _on_arrays(lambda input, values: numpy.where(input == 0, values, numpy.where(input < 0, 0.0, 1.0)))
+heaviside = _on_arrays(lambda input, values: numpy.where(input == 0, values, input > 0))
 
 
 # ---- integers --------------------------------------------------------------------------------------------------------

@@ -8,3 +8,4 @@
 #include "../formulas/ops/fused.h"
 #include "../formulas/ops/math.h"
 #include "../formulas/ops/rounding.h"
+#include "../formulas/ops/transcendental.h"

@@ -18,12 +18,20 @@ template <class T> inline Vec<T> log1p(Vec<T> x) { return x.log1p(); }
 template <class T> inline Vec<T> sin(Vec<T> x) { return x.sin(); }
 template <class T> inline Vec<T> cos(Vec<T> x) { return x.cos(); }
 inline Vec<double> tanh(Vec<double> x) { return x.tanh(); }
+template <class T> inline Vec<T> tan(Vec<T> x) { return x.tan(); }
+template <class T> inline Vec<T> asin(Vec<T> x) { return x.asin(); }
+template <class T> inline Vec<T> acos(Vec<T> x) { return x.acos(); }
+template <class T> inline Vec<T> atan(Vec<T> x) { return x.atan(); }
+template <class T> inline Vec<T> atanh(Vec<T> x) { return x.atanh(); }
+template <class T> inline Vec<T> log10(Vec<T> x) { return x.log10(); }
 template <class T> inline Vec<T> erfc(Vec<T> x) { return x.erfc(); }
 template <class T> inline Vec<T> sqrt(Vec<T> x) { return x.sqrt(); }
 template <class T> inline Vec<T> floor(Vec<T> x) { return x.floor(); }
 template <class T> inline Vec<T> trunc(Vec<T> x) { return x.trunc(); }
 template <class T> inline Vec<T> ceil(Vec<T> x) { return x.ceil(); }
 template <class T> inline Vec<T> round(Vec<T> x) { return x.round(); }
+template <class T> inline Vec<T> atan2(Vec<T> y, Vec<T> x) { return y.atan2(x); }
+template <class T> inline Vec<T> hypot(Vec<T> x, Vec<T> y) { return x.hypot(y); }
 template <class T> inline Vec<T> copysign(Vec<T> x, Vec<T> y) { return x.copysign(y); }
 template <class T> inline Vec<T> abs(Vec<T> x) { return x.abs(); }
 template <class T> inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) { return at::vec::fmadd(a, b, c); }
@@ -49,3 +57,4 @@ template <class T> inline Vec<T> min_nan(Vec<T> a, Vec<T> b) { return at::vec::m
 GPUKERN_ELEMENTWISE_END
 
 #include "host_float.h"
+#include "host_range.h"

@@ -89,8 +89,17 @@ bool plain(const Inputs& in, int n) {
   return true;
 }
 
+// Whether autograd has nothing to add to what is recorded here.  Numbers without a derivative (heaviside) are torch's
+// to record: its backward says so, and a result without a history would give a gradient with a part missing.
+bool recorded_here(const Op& op) { return op.spec->differentiable || op.spec->predicate; }
+
 void boxed_autograd_out(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Stack* stack) {
   const Boxed call(handle, *stack);
+  if (!recorded_here(*call.op) && tracked(call.in, call.op->spec->inputs)) {
+    twin_out(*call.op, call.in, call.scalars, *call.written);
+    torch::jit::drop(*stack, handle.schema().arguments().size());
+    return;
+  }
   autograd_out(*call.op, call.in, *call.written,
                [&] { handle.redispatchBoxed(keys & c10::after_autograd_keyset, stack); });
 }
@@ -100,7 +109,8 @@ void boxed_autograd_inplace(const c10::OperatorHandle& handle, c10::DispatchKeyS
   const Boxed call(handle, held);
   const int n = call.op->spec->inputs;
   // If nothing is differentiated, the op below raises the error, as for tensors without data.
-  if ((tracked(call.in, n) || !plain(call.in, n)) && !result_dtype(*call.op, call.in, call.scalars)) {
+  if ((tracked(call.in, n) || !plain(call.in, n)) &&
+      (!recorded_here(*call.op) || !result_dtype(*call.op, call.in, call.scalars))) {
     twin_inplace(*call.op, call.in, call.scalars);
     torch::jit::drop(*stack, handle.schema().arguments().size());
     return;
@@ -215,10 +225,10 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
       at::AutoDispatchBelowAutograd guard;
       return handle.redispatch(keys & c10::after_autograd_keyset, t..., s..., c...);
     };
-    if ((!tracked(in, n) || !spec().differentiable) && plain(in, n)) return below();
+    if ((!tracked(in, n) || spec().predicate) && plain(in, n)) return below();
     const Op& op = chosen(*first, c...);
     const Scalars numbers = scalars(s...);
-    if (!result_dtype(op, in, numbers)) return twin(op, in, numbers);  // with torch's own autograd
+    if (!recorded_here(op) || !result_dtype(op, in, numbers)) return twin(op, in, numbers);  // with torch's own autograd
     return autograd_call(op, in, numbers, below);
   }
 
@@ -325,9 +335,10 @@ void implement_inplace(torch::Library& m) {
 
 void implement_autocast(torch::Library& m, c10::DeviceType device) {
   if (device != c10::kCUDA) return;  // torch's CPU lists have none of these ops
-  for (const char* name : {"exp", "expm1", "log", "log2", "log1p", "reciprocal", "rsqrt", "pow", "softplus"})
+  for (const char* name : {"acos", "asin", "cosh", "exp", "expm1", "log", "log10", "log2", "log1p", "reciprocal",
+                           "rsqrt", "sinh", "tan", "pow", "softplus"})
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&autocast_fp32<c10::kCUDA>>());
-  for (const char* name : {"addcmul", "addcdiv"})
+  for (const char* name : {"addcmul", "addcdiv", "atan2"})
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&autocast_promote<c10::kCUDA>>());
 }
 

@@ -6,6 +6,7 @@
 #include <ATen/ops/bitwise_or.h>
 #include <ATen/ops/broadcast_tensors.h>
 #include <ATen/ops/cos.h>
+#include <ATen/ops/cosh.h>
 #include <ATen/ops/div.h>
 #include <ATen/ops/eq.h>
 #include <ATen/ops/erf.h>
@@ -26,6 +27,7 @@
 #include <ATen/ops/pow.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/sin.h>
+#include <ATen/ops/sinh.h>
 #include <ATen/ops/special_erfc.h>
 #include <ATen/ops/sqrt.h>
 #include <ATen/ops/sub.h>
@@ -144,6 +146,8 @@ GPUKERN_WORD(log2, std::log2, log2)
 GPUKERN_WORD(log1p, std::log1p, log1p)
 GPUKERN_WORD(sin, std::sin, sin)
 GPUKERN_WORD(cos, std::cos, cos)
+GPUKERN_WORD(sinh, std::sinh, sinh)
+GPUKERN_WORD(cosh, std::cosh, cosh)
 GPUKERN_WORD(tanh, std::tanh, tanh)
 GPUKERN_WORD(erf, std::erf, erf)
 GPUKERN_WORD(erfc, std::erfc, special_erfc)

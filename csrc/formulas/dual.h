@@ -61,6 +61,8 @@ template <class V> GPUKERN_HD Dual<V> log2(Dual<V> a) {
 template <class V> GPUKERN_HD Dual<V> log1p(Dual<V> a) { return {log1p(a.v), over(a.d, a.v + V(1))}; }
 template <class V> GPUKERN_HD Dual<V> sin(Dual<V> a) { return {sin(a.v), times(a.d, cos(a.v))}; }
 template <class V> GPUKERN_HD Dual<V> cos(Dual<V> a) { return {cos(a.v), -times(a.d, sin(a.v))}; }
+template <class V> GPUKERN_HD Dual<V> sinh(Dual<V> a) { return {sinh(a.v), times(a.d, cosh(a.v))}; }
+template <class V> GPUKERN_HD Dual<V> cosh(Dual<V> a) { return {cosh(a.v), times(a.d, sinh(a.v))}; }
 template <class V> GPUKERN_HD Dual<V> tanh(Dual<V> a) {
   return {tanh(a.v), times(a.d, V(4) * sigmoid_slope(a.v + a.v))};
 }

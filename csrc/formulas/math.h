@@ -28,6 +28,16 @@ GPUKERN_UNARY(cos, ::cosf, ::cos)
 GPUKERN_UNARY(tanh, ::tanhf, ::tanh)
 GPUKERN_UNARY(erf, ::erff, ::erf)
 GPUKERN_UNARY(erfc, ::erfcf, ::erfc)
+GPUKERN_UNARY(tan, ::tanf, ::tan)
+GPUKERN_UNARY(asin, ::asinf, ::asin)
+GPUKERN_UNARY(acos, ::acosf, ::acos)
+GPUKERN_UNARY(atan, ::atanf, ::atan)
+GPUKERN_UNARY(sinh, ::sinhf, ::sinh)
+GPUKERN_UNARY(cosh, ::coshf, ::cosh)
+GPUKERN_UNARY(asinh, ::asinhf, ::asinh)
+GPUKERN_UNARY(acosh, ::acoshf, ::acosh)
+GPUKERN_UNARY(atanh, ::atanhf, ::atanh)
+GPUKERN_UNARY(log10, ::log10f, ::log10)
 GPUKERN_UNARY(sqrt, ::sqrtf, ::sqrt)
 GPUKERN_UNARY(floor, ::floorf, ::floor)
 GPUKERN_UNARY(ceil, ::ceilf, ::ceil)
@@ -43,6 +53,10 @@ GPUKERN_HD double pow(double x, double y) { return ::pow(x, y); }
 GPUKERN_HD float fmod(float x, float y) { return ::fmodf(x, y); }
 GPUKERN_HD double fmod(double x, double y) { return ::fmod(x, y); }
 
+GPUKERN_HD float atan2(float y, float x) { return ::atan2f(y, x); }
+GPUKERN_HD double atan2(double y, double x) { return ::atan2(y, x); }
+GPUKERN_HD float hypot(float x, float y) { return ::hypotf(x, y); }
+GPUKERN_HD double hypot(double x, double y) { return ::hypot(x, y); }
 GPUKERN_HD float copysign(float x, float y) { return ::copysignf(x, y); }
 GPUKERN_HD double copysign(double x, double y) { return ::copysign(x, y); }
 

@@ -149,7 +149,19 @@ def eager(entry: Entry) -> Function:
 
 
 # Where a function is defined, or away from its poles.
-_POSITIVE = {"sqrt": 0, "rsqrt": 0, "log": 0, "log2": 0, "log1p": 0, "pow": 0, "reciprocal": 0, "div": 1, "addcdiv": 2}
+_POSITIVE = {
+    "sqrt": 0,
+    "rsqrt": 0,
+    "log": 0,
+    "log2": 0,
+    "log10": 0,
+    "log1p": 0,
+    "xlogy": 1,
+    "pow": 0,
+    "reciprocal": 0,
+    "div": 1,
+    "addcdiv": 2,
+}
 
 
 def _near_an_integer(x: Tensor, y: Tensor) -> Tensor:

@@ -166,9 +166,9 @@ def overwritten(function: Callable[..., Tensor], tensors: list[Tensor], which: i
 def test_overwritten_saved_tensor_raises_as_in_torch(case: Case) -> None:
     """Torch's error, or the gradient at the old values; never a gradient that is silently wrong.
 
-    We raise where torch does, except where our gradient does not need the tensor that torch saves: the result of pow,
-    which we compute again; that of tanh and its like, which has no digits left in saturation; that of copysign, whose
-    signs are in its operands; and the operands of a rounded division, whose gradient is zero.
+    We raise where torch does, except where our gradient does not need the tensor that torch saves: the result of pow
+    and hypot, which we compute again; that of tanh and its like, which has no digits left in saturation; that of
+    copysign, whose signs are in its operands; and the operands of a rounded division, whose gradient is zero.
     """
     inputs = case.smooth_inputs((4,))
     undisturbed = overwritten(case.ours, inputs, None)
@@ -183,7 +183,16 @@ def test_overwritten_saved_tensor_raises_as_in_torch(case: Case) -> None:
         if case.family == "fused":
             assert which < 0 or case.choice == "none", f"operand {which}: the activation reads it"
         elif isinstance(overwritten(case.eager, inputs, which), str):
-            from_input = which < 0 and case.name in ("pow", "tanh", "sigmoid", "expm1", "exp2", "copysign")
+            from_input = which < 0 and case.name in (
+                "pow",
+                "tanh",
+                "sigmoid",
+                "expm1",
+                "exp2",
+                "tan",
+                "hypot",
+                "copysign",
+            )
             assert from_input or case.choice in ("trunc", "floor"), f"operand {which}"
 
 

@@ -25,7 +25,7 @@ import gpukern
 from gpukern.model.configurations import configuration_at
 from gpukern.selection import named
 from tests.gpu import device
-from tests.oracle.ops import CASES, Case
+from tests.oracle.ops import ALL, Case
 from tests.platform import machine, record
 
 DEVICE = os.environ.get("GPUKERN_GPU_DEVICE", "cuda")
@@ -93,7 +93,7 @@ def numbers_of(case: Case, entry: dict[str, Any]) -> dict[str, Any]:
 
 def case_at(entry: dict[str, Any], scalars: Sequence[float]) -> Case:
     """The case whose numbers these are; what it does not name is a default, so its own are among them."""
-    mine = [c for c in CASES if (c.name, c.choice) == (entry["name"], entry["choice"])]
+    mine = [c for c in ALL if (c.name, c.choice) == (entry["name"], entry["choice"])]
     fitting = [c for c in mine if all(v in scalars for v in numbers_of(c, entry).values())]
     return max(fitting, key=lambda c: sum(v in scalars for v in numbers_of(c, entry).values()))
 

@@ -90,6 +90,17 @@ FIRST: dict[str, Derivative] = {
     "tanh": lambda x: mp.sech(x) ** 2,
     "sigmoid": _sigma1,
     "erf": lambda x: 2 / mp.sqrt(mp.pi) * mp.exp(-(x**2)),
+    "erfc": lambda x: -2 / mp.sqrt(mp.pi) * mp.exp(-(x**2)),
+    "tan": lambda x: mp.sec(x) ** 2,
+    "asin": lambda x: 1 / mp.sqrt((1 - x) * (1 + x)),
+    "acos": lambda x: -1 / mp.sqrt((1 - x) * (1 + x)),
+    "atan": lambda x: 1 / (1 + x**2),
+    "sinh": mp.cosh,
+    "cosh": mp.sinh,
+    "asinh": lambda x: 1 / mp.sqrt(1 + x**2),
+    "acosh": lambda x: 1 / mp.sqrt((x - 1) * (x + 1)),
+    "atanh": lambda x: 1 / ((1 - x) * (1 + x)),
+    "log10": lambda x: 1 / (x * mp.log(10)),
     "gelu-none": lambda x: mp.erfc(-x / mp.sqrt(2)) / 2 + x * _phi(x),
     "gelu-tanh": lambda x: _gelu_tanh(x)[0],
     "silu": lambda x: _sigma(x) + x * _sigma1(x),
@@ -115,6 +126,17 @@ SECOND: dict[str, Derivative] = {
     "tanh": lambda x: -2 * mp.tanh(x) * mp.sech(x) ** 2,
     "sigmoid": _sigma2,
     "erf": lambda x: -4 * x / mp.sqrt(mp.pi) * mp.exp(-(x**2)),
+    "erfc": lambda x: 4 * x / mp.sqrt(mp.pi) * mp.exp(-(x**2)),
+    "tan": lambda x: 2 * mp.sec(x) ** 2 * mp.tan(x),
+    "asin": lambda x: x / mp.sqrt((1 - x) * (1 + x)) ** 3,
+    "acos": lambda x: -x / mp.sqrt((1 - x) * (1 + x)) ** 3,
+    "atan": lambda x: -2 * x / (1 + x**2) ** 2,
+    "sinh": mp.sinh,
+    "cosh": mp.cosh,
+    "asinh": lambda x: -x / mp.sqrt(1 + x**2) ** 3,
+    "acosh": lambda x: -x / mp.sqrt((x - 1) * (x + 1)) ** 3,
+    "atanh": lambda x: 2 * x / ((1 - x) * (1 + x)) ** 2,
+    "log10": lambda x: -1 / (x**2 * mp.log(10)),
     "gelu-none": lambda x: (2 - x**2) * _phi(x),
     "gelu-tanh": lambda x: _gelu_tanh(x)[1],
     "silu": lambda x: 2 * _sigma1(x) + x * _sigma2(x),
@@ -124,9 +146,11 @@ SECOND: dict[str, Derivative] = {
     "elu": _elu2,
     "hardswish": lambda x: _hardswish(x)[1],
 }
-POLES = {"sqrt", "rsqrt", "reciprocal", "log", "log2"}  # at 0
-POSITIVE = {"sqrt", "rsqrt", "log", "log2", "log1p"}  # nothing left of the pole
-ALGEBRAIC = POSITIVE | {"square", "reciprocal"}  # not their own limits at HELD
+POLES = {"sqrt", "rsqrt", "reciprocal", "log", "log2", "log10"}  # at 0
+POSITIVE = {"sqrt", "rsqrt", "log", "log2", "log10", "log1p"}  # nothing left of the pole
+ALGEBRAIC = POSITIVE | {"square", "reciprocal", "atan", "asinh", "acosh"}  # not their own limits at HELD
+PERIODIC = {"sin", "cos", "tan"}
+DOMAIN = {"asin": (-1, 1), "acos": (-1, 1), "atanh": (-1, 1), "acosh": (1, math.inf)}  # with poles at the ends
 
 
 def key(case: Case) -> str:
@@ -135,8 +159,15 @@ def key(case: Case) -> str:
 
 def limit(name: str, function: Derivative, x: float, **kwargs: Any) -> float:
     """The derivative at x, or its limit, as a float64; NaN where there is none."""
-    if math.isnan(x) or (name in ("sin", "cos") and math.isinf(x)):
+    if math.isnan(x) or (name in PERIODIC and math.isinf(x)):
         return math.nan
+    if name in DOMAIN:
+        low, high = DOMAIN[name]
+        if not low <= x <= high:
+            return math.nan
+        if x in (low, high) and math.isfinite(x):
+            with mp.workdps(1050):
+                return float(function(x + (1 if x == low else -1) / FAR))
     at = mp.mpf(x) if math.isfinite(x) else math.copysign(1, x) * FAR
     if name in POLES and x == 0:
         at = math.copysign(1, x) / FAR
@@ -146,7 +177,7 @@ def limit(name: str, function: Derivative, x: float, **kwargs: Any) -> float:
     if name in POSITIVE and at < (-1 if name == "log1p" else 0):
         return math.nan
     if name not in ALGEBRAIC:
-        at = mp.mpf(max(-HELD, min(HELD, at))) if name not in ("sin", "cos") else at
+        at = mp.mpf(max(-HELD, min(HELD, at))) if name not in PERIODIC else at
     return float(function(at, **_numbers(kwargs)))
 
 
@@ -213,6 +244,17 @@ WIDE: dict[str, Callable[..., Tensor]] = {
     "tanh": lambda x: (1 / _cosh(x)) ** 2,
     "sigmoid": _wide_sigma1,
     "erf": lambda x: 2 / math.pi**0.5 * torch.exp(-x * x),
+    "erfc": lambda x: -2 / math.pi**0.5 * torch.exp(-x * x),
+    "tan": lambda x: 1 / torch.cos(x) ** 2,
+    "asin": lambda x: 1 / torch.sqrt((1 - x) * (1 + x)),
+    "acos": lambda x: -1 / torch.sqrt((1 - x) * (1 + x)),
+    "atan": lambda x: 1 / (1 + x * x),
+    "sinh": torch.cosh,
+    "cosh": torch.sinh,
+    "asinh": lambda x: 1 / torch.sqrt(1 + x * x),
+    "acosh": lambda x: 1 / (torch.sqrt(x.abs() - 1) * torch.sqrt(x.abs() + 1)),
+    "atanh": lambda x: 1 / ((1 - x) * (1 + x)),
+    "log10": lambda x: 1 / (x * math.log(10)),
     "gelu-none": _wide_gelu,
     "gelu-tanh": _wide_gelu_tanh,
     "silu": _wide_silu,

@@ -80,6 +80,7 @@ REFERENCES: dict[str, Function] = {
     "div": lambda x, y, rounding_mode=None: torch.div(x, y, rounding_mode=rounding_mode),
     "fmod": _numpy(numpy.fmod),  # torch's vectors have NaN for large quotients
     "remainder": _numpy(numpy.remainder),
+    "logaddexp2": _numpy(numpy.logaddexp2),
 }
 
 # The same by torch's functions, for gradients, dtypes and times.
@@ -114,7 +115,8 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
 }
 
 # Where an op is defined, or smooth, for finite differences.
-_POSITIVE = {"sqrt", "rsqrt", "log", "log2", "log1p", "pow"}
+_POSITIVE = {"sqrt", "rsqrt", "log", "log2", "log10", "log1p", "pow", "xlogy"}
+_WITHIN = {"asin": 0.24, "acos": 0.24, "atanh": 0.24, "tan": 0.35}  # scales into the domain, or between the poles
 _NONZERO = {"reciprocal", "div", "addcdiv", "fmod", "remainder", "copysign"}
 
 
@@ -222,6 +224,10 @@ class Case:
             x = torch.where(((x * 2).round() / 2 - x).abs() < 0.02, x + 0.045, x)
             if self.name in _POSITIVE or (self.name in _NONZERO and k == self.inputs - 1):
                 x = x.abs() + 0.4
+            elif self.name in _WITHIN:
+                x = x * _WITHIN[self.name]
+            elif self.name == "acosh":
+                x = x.abs() + 1.4
             elif self.name in _NONZERO:
                 x = torch.where(x.abs() < 0.3, x + 0.7, x)
             result.append(x[: torch.Size(shape).numel()].reshape(shape).to(dtype))

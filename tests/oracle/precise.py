@@ -37,6 +37,19 @@ PRECISE: dict[str, Precise] = {
     "tanh": mp.tanh,
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
     "erf": mp.erf,
+    "erfc": mp.erfc,
+    "tan": mp.tan,
+    "asin": mp.asin,
+    "acos": mp.acos,
+    "atan": mp.atan,
+    "sinh": mp.sinh,
+    "cosh": mp.cosh,
+    "asinh": mp.asinh,
+    "acosh": mp.acosh,
+    "atanh": mp.atanh,
+    "log10": lambda x: mp.log(x) / mp.log(10),
+    "deg2rad": lambda x: x * mp.pi / 180,
+    "rad2deg": lambda x: x * 180 / mp.pi,
     "gelu-none": lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2,
     "gelu-tanh": _gelu_tanh,
     "silu": lambda x: x / (1 + mp.exp(-x)),
@@ -66,7 +79,7 @@ def once_rounded(case: Case, operands: list[Tensor], compute: torch.dtype) -> Te
     return ACTIVATIONS[case.kwargs.get("activation", "none")](rounded.to(torch.float64))
 
 
-POSITIVE = {"sqrt", "rsqrt", "log", "log2"}
+POSITIVE = {"sqrt", "rsqrt", "log", "log2", "log10"}
 
 
 def points(name: str, count: int = 160) -> Tensor:
@@ -84,6 +97,10 @@ def points(name: str, count: int = 160) -> Tensor:
         x = x.abs()
     if name == "log1p":
         x = torch.where(x <= -1, -1 / (1 + x.abs()), x)
+    if name in ("asin", "acos", "atanh"):
+        x = x / (1 + x.abs())
+    if name == "acosh":
+        x = 1 + x.abs()
     return x[x != 0]
 
 

@@ -63,9 +63,10 @@ HIP = {
 FORBIDDEN = ("LDL", "scratch")  # memory of a thread's own: an array that an index walks, or a spill
 
 
-# Stack that is not ours to avoid: CUDA's sin and cos keep the digits of 2 / pi in memory, for arguments beyond 105615.
+# Stack that is not ours to avoid: CUDA's sin, cos and tan keep the digits of 2 / pi in memory, for arguments beyond
+# 105615; a kernel that serves a whole family is named after its ops.
 # (a kernel's name, the most bytes): nothing else may have any.
-KNOWN_STACK = [(r"\bmath::(Sin|Cos)\b", "cuda", 40)]
+KNOWN_STACK = [(r"\b(math::(Sin|Cos)|transcendental::Tan)\b", "cuda", 40)]
 
 
 def known_stack(name: str, backend: str) -> int:

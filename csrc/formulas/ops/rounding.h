@@ -126,7 +126,7 @@ struct Copysign {
 struct Heaviside {
   static constexpr Spec spec{.name = "heaviside",
                              .args = "Tensor input, Tensor values",
-                             .doc = "0 where x < 0, values where x = 0, else 1; 1 for NaN, as torch.",
+                             .doc = "1 where x > 0, values where x = 0, else 0; 0 for NaN, as torch.",
                              .types = Types::all,
                              .inputs = 2,
                              .ulp = 0,
@@ -136,7 +136,7 @@ struct Heaviside {
                              .exact_out = true,
                              .rare = true};
   template <class V> static GPUKERN_HD V apply(V x, V values) {
-    return where(x == V(0), values, where(x < V(0), V(0), V(1)));
+    return where(x == V(0), values, where(x > V(0), V(1), V(0)));
   }
 };
 
