@@ -116,7 +116,7 @@ template <class K, class T> void half_loop(void* out, const void* const* in, int
 
 template <class Op, class T> host::Loop typed() {
   using K = Kernel<Op, 0>;
-  constexpr bool half = std::is_same_v<T, c10::Half> || std::is_same_v<T, c10::BFloat16>;
+  [[maybe_unused]] constexpr bool half = std::is_same_v<T, c10::Half> || std::is_same_v<T, c10::BFloat16>;
   if constexpr (Op::spec.condition != 0) {
     return nullptr;  // operands of two types
   } else if constexpr (std::is_integral_v<T> && has_integers<Op>()) {

@@ -228,7 +228,8 @@ template <class... T, class... S, class... C> struct Kernels_<Types_<T...>, Type
     if ((!tracked(in, n) || spec().predicate) && plain(in, n)) return below();
     const Op& op = chosen(*first, c...);
     const Scalars numbers = scalars(s...);
-    if (!recorded_here(op) || !result_dtype(op, in, numbers)) return twin(op, in, numbers);  // with torch's own autograd
+    if (!recorded_here(op) || !result_dtype(op, in, numbers))
+      return twin(op, in, numbers);  // with torch's own autograd
     return autograd_call(op, in, numbers, below);
   }
 
