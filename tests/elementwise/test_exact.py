@@ -106,9 +106,8 @@ def test_python_numbers(case: Case) -> None:
     assert not wrong, "\n".join(wrong[:12])
 
 
-def with_strides_that_matter(done: tuple[Any, ...]) -> tuple[Any, ...]:
-    """An outcome with the strides that lead to an element.  Those of dimensions of 1 and of empty results are in torch
-    what its casts (of operands of two types) and fills (isinf of integers) leave."""
+def reaching(done: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An outcome with only the strides by which an element is reached: none of a dimension of 1 or an empty result."""
     if len(done) == 2:
         return done
     dtype, shape, strides = done
@@ -119,8 +118,11 @@ def with_strides_that_matter(done: tuple[Any, ...]) -> tuple[Any, ...]:
 @given(data=st.data())
 def test_fuzz_shapes_strides_types(case: Case, data: st.DataObject) -> None:
     tensors = data.draw(strategies.broadcastable(case.inputs, strategies.all_types))
-    expected = outcome(case.eager, *tensors)
-    assert with_strides_that_matter(outcome(case.ours, *tensors)) == with_strides_that_matter(expected)
+    expected, got = outcome(case.eager, *tensors), outcome(case.ours, *tensors)
+    assert reaching(got) == reaching(expected)
+    # Where torch casts operands of two types, and where it fills, it leaves other strides for dimensions of 1.
+    if len({t.dtype for t in tensors}) == 1 and case.name not in ("isinf", "isfinite"):
+        assert got == expected
     if isinstance(expected[0], torch.dtype):
         assert torch.equal(case.ours(*tensors), case.eager(*tensors))
 

@@ -24,6 +24,7 @@ FLOATING = [case for case in CASES if case[1].is_floating_point]
 # What each tests in ways of its own: any strides, and what TMA brings (test_hopper_kernels.py).
 BY_THREADS = [case for case in CASES if not case[0].tma]
 BY_TMA = [case for case in CASES if case[0].tma]
+FLOATING_BY_THREADS = [case for case in BY_THREADS if case[1].is_floating_point]
 
 
 def ids(cases: Sequence[tuple[Any, ...]]) -> list[str]:
