@@ -18,6 +18,10 @@ template <class O> unsigned variant_bits() {
   return bits;
 }
 
+#define GPUKERN_SIZE(name) +name::Ops::size
+static_assert((0 GPUKERN_FAMILIES(GPUKERN_SIZE)) <= kMaxOps, "more ops than kMaxOps (catalogue.h)");
+#undef GPUKERN_SIZE
+
 std::string key_of(const Spec& spec) { return *spec.choice ? std::string(spec.name) + "." + spec.choice : spec.name; }
 
 template <class... Ops> void append(std::vector<Op>& all, int family, List<Ops...>) {

@@ -23,6 +23,8 @@ struct Op {
 
 inline bool has_inplace(const Spec& spec) { return spec.has_inplace && spec.condition == 0; }
 
+constexpr int kMaxOps = 512;  // for tables that are filled without a lock; catalogue.cpp checks it
+
 const std::vector<Op>& catalogue();
 const char* family_name(int family);
 

@@ -169,26 +169,23 @@ struct HostCall {
   int64_t compute_size, width;  // bytes of an element of a block, and of an operand of the typed loop
   DType dtype[kMaxOperands];
   int64_t size[kMaxOperands];
-  bool holds[kMaxOperands] = {};  // for the typed loop: operand k is the number in held[k]
-  alignas(8) char held[kMaxOperands][8];
+  bool is_number[kMaxOperands] = {};  // for the typed loop: operand k is the one element in number[k]
+  alignas(8) char number[kMaxOperands][8];
 
   static DType dense(Compute compute) {
     static constexpr DType types[] = {DType::f32, DType::f64, DType::i64};
     return types[static_cast<int>(compute)];
   }
-  static Compute computed_as(DType type) {
-    return type == DType::f64 ? Compute::f64 : bit(type) & kFloating ? Compute::f32 : Compute::i64;
-  }
 
-  // Keeps the number of operand k as an element of that type; false if it is none.
-  bool hold(int k, const void* memory, DType type) {
+  // Converts the one element of operand k to that type; false if that changes its value.
+  bool convert_number(int k, const void* memory, DType type) {
     alignas(8) char value[8] = {}, again[8] = {};
     const auto& loads = stage->load[compute];
     loads[static_cast<int>(dtype[k])](value, static_cast<const char*>(memory), 0, 1);
-    stage->store[compute][static_cast<int>(type)](held[k], value, bytes(type), 1);
-    loads[static_cast<int>(type)](again, held[k], 0, 1);
-    holds[k] = std::memcmp(value, again, sizeof(value)) == 0;
-    return holds[k];
+    stage->store[compute][static_cast<int>(type)](number[k], value, bytes(type), 1);
+    loads[static_cast<int>(type)](again, number[k], 0, 1);
+    is_number[k] = std::memcmp(value, again, sizeof(value)) == 0;
+    return is_number[k];
   }
 
   bool direct(int k, int64_t stride) const {
@@ -202,7 +199,7 @@ struct HostCall {
     for (int64_t row = 0; row < n1; row += rows) block_rows(data, strides, n0, row, std::min(rows, n1 - row));
   }
 
-  bool repeated(int k, int64_t stride) const { return holds[k] || stride == 0; }
+  bool repeated(int k, int64_t stride) const { return is_number[k] || stride == 0; }
 
   // The rows as they lie; one element that stands for a row is repeated in a block.  False if a row is not dense.
   bool run_typed(char** data, const int64_t* strides, int64_t n0, int64_t n1) const {
@@ -218,7 +215,7 @@ struct HostCall {
     for (int64_t row = 0; row < n1; ++row) {
       for (int k = 1; k < operands; ++k)
         if (repeated(k, strides[k]) && (row == 0 || outer[k] != 0))
-          repeat(buffer[k], holds[k] ? held[k] : data[k] + row * outer[k], width, std::min(step, n0));
+          repeat(buffer[k], is_number[k] ? number[k] : data[k] + row * outer[k], width, std::min(step, n0));
       for (int64_t start = 0; start < n0; start += step) {
         const void* in[kMaxOperands];
         for (int k = 1; k < operands; ++k)
@@ -264,23 +261,24 @@ struct HostCall {
   }
 };
 
-// The loop that takes the memory of all operands as it is, null if there is none.  An operand of one element may have
-// another type, if its value is one of theirs.
-host::Loop typed_loop(const at::TensorIteratorBase& iter, const Op& op, int variant, Compute compute, HostCall& call) {
+// The loop for operands that all have one type, null if there is none.  An operand of one element may have another
+// type, if the type of the others holds its value.
+host::Loop choose_typed(const at::TensorIteratorBase& iter, const Op& op, int variant, Compute compute,
+                        HostCall& call) {
   const auto single = [&](int k) { return iter.tensor_base(k).numel() == 1; };
-  DType type = call.dtype[0];
+  int of = 0;  // the operand whose type is that of all
   if (op.spec->predicate) {
-    if (type != DType::b8) return nullptr;
-    int k = 1;
-    while (k + 1 < call.operands && single(k)) ++k;
-    type = call.dtype[k];
+    if (call.dtype[0] != DType::b8) return nullptr;
+    of = 1;
+    while (of + 1 < call.operands && single(of)) ++of;
   }
+  const DType type = call.dtype[of];
   call.width = bytes(type);
   const bool dense = type == HostCall::dense(compute) && !op.spec->predicate;
   const host::Loop loop = dense ? call.loop : variant == 0 ? host::typed_loop(op, type) : nullptr;
-  if (!loop || HostCall::computed_as(type) != compute) return nullptr;
+  if (!loop || compute_type(iter.dtype(of)) != compute) return nullptr;
   for (int k = 1; k < call.operands; ++k)
-    if (call.dtype[k] != type && !(single(k) && call.hold(k, iter.data_ptr(k), type))) return nullptr;
+    if (call.dtype[k] != type && !(single(k) && call.convert_number(k, iter.data_ptr(k), type))) return nullptr;
   return loop;
 }
 
@@ -297,13 +295,13 @@ void run_host(at::TensorIteratorBase& iter, const Op& op, int variant, Compute c
     call.dtype[k] = *storage(iter.dtype(k));
     call.size[k] = static_cast<int64_t>(c10::elementSize(iter.dtype(k)));
   }
-  call.typed = typed_loop(iter, op, variant, compute, call);
+  call.typed = choose_typed(iter, op, variant, compute, call);
   iter.for_each(
       [&call](char** data, const int64_t* strides, int64_t n0, int64_t n1) { call.run(data, strides, n0, n1); });
 }
 
 // Served calls: [op][0 host, 1 gpu].  Relaxed: only the totals matter.
-std::atomic<int64_t> served[512][2];
+std::atomic<int64_t> served[kMaxOps][2];
 
 // Whether a CPU tensor of integers has a 0; torch checks each divisor as it divides.
 bool has_zero(const Tensor& t) {

@@ -19,10 +19,10 @@ using Store = void (*)(char* memory, const void* block, int64_t stride, int64_t 
 
 constexpr int kComputes = 3, kStaged = 10;  // types up to bool, in the order of DType
 
-// Of the ops of a family: [op][variant][compute], and the values' typed loops, [op][type of the memory] in the order of
-// DType; null if there is none.
+// The loops of a family, null where there is none.
 struct Loops {
-  const Loop *dense, *typed;
+  const Loop* dense;  // [op][variant][compute]
+  const Loop* typed;  // of the value: [op][type of the operands, in the order of DType]
 };
 
 struct Stage {

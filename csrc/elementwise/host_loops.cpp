@@ -47,9 +47,9 @@ template <class K, class T> void real_loop(void* out, const void* const* in, int
   }
 }
 
-#endif
+#else
 
-template <class K, class T> void scalar_loop(void* out, const void* const* in, int64_t n, const void* scalars) {
+template <class K, class T> void real_loop(void* out, const void* const* in, int64_t n, const void* scalars) {
   T s[K::scalars + 1];
   for (int k = 0; k < K::scalars; ++k) s[k] = static_cast<const T*>(scalars)[k];
   T* const y = static_cast<T*>(out);
@@ -60,14 +60,10 @@ template <class K, class T> void scalar_loop(void* out, const void* const* in, i
   }
 }
 
-#if !GPUKERN_HOST_REGISTERS
-template <class K, class T> void real_loop(void* out, const void* const* in, int64_t n, const void* scalars) {
-  scalar_loop<K, T>(out, in, n, scalars);
-}
 #endif
 
-// Integers and bool in their own memory, computed as int64_t: the compiler narrows the arithmetic of a loop by itself.
-// An output may be an operand, which no iteration but its own reads.
+// Integers and bool, read and written as they are and computed as int64_t: the compiler narrows the arithmetic where it
+// can.  ivdep: the output may be one of the operands, but no iteration reads what another wrote.
 template <class K, class T, class R>
 void integer_loop(void* out, const void* const* in, int64_t n, const void* scalars) {
   int64_t s[K::scalars + 1];
@@ -114,11 +110,14 @@ template <class K, class T> void half_loop(void* out, const void* const* in, int
 }
 #endif
 
+// The loop for operands of type T.
 template <class Op, class T> host::Loop typed() {
   using K = Kernel<Op, 0>;
   [[maybe_unused]] constexpr bool half = std::is_same_v<T, c10::Half> || std::is_same_v<T, c10::BFloat16>;
   if constexpr (Op::spec.condition != 0) {
     return nullptr;  // operands of two types
+  } else if constexpr (std::is_same_v<T, int64_t> && !Op::spec.predicate) {
+    return nullptr;  // the dense loop is the one
   } else if constexpr (std::is_integral_v<T> && has_integers<Op>()) {
     return &integer_loop<K, T, std::conditional_t<Op::spec.predicate, bool, T>>;
 #if GPUKERN_HOST_REGISTERS
@@ -137,7 +136,8 @@ template <class Op, int Variant> void fill(host::Loop* row) {
       row[Variant * host::kComputes + 0] = &real_loop<K, float>;
       row[Variant * host::kComputes + 1] = &real_loop<K, double>;
     }
-    if constexpr (has_integers<Op>() && Variant == 0) row[Variant * host::kComputes + 2] = &scalar_loop<K, int64_t>;
+    if constexpr (has_integers<Op>() && Variant == 0)
+      row[Variant * host::kComputes + 2] = &integer_loop<K, int64_t, int64_t>;
   }
   if constexpr (Variant + 1 < kVariants) fill<Op, Variant + 1>(row);
 }

@@ -89,8 +89,8 @@ bool plain(const Inputs& in, int n) {
   return true;
 }
 
-// Whether autograd has nothing to add to what is recorded here.  Numbers without a derivative (heaviside) are torch's
-// to record: its backward says so, and a result without a history would give a gradient with a part missing.
+// Whether gpukern records the op for autograd.  Floating results without a derivative (heaviside) are left to torch's
+// op, whose backward raises: a result without a history would leave its part out of a gradient, silently.
 bool recorded_here(const Op& op) { return op.spec->differentiable || op.spec->predicate; }
 
 void boxed_autograd_out(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, Stack* stack) {

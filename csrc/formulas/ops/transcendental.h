@@ -102,25 +102,21 @@ struct Erfc : OwnGrad {
   template <class V> static GPUKERN_HD V apply(V x) { return erfc(x); }
   template <int, class V> static GPUKERN_HD V grad(V g, V x) { return g * (V(-1.12837916709551257390) * bell(x, 1)); }
 };
+constexpr Spec change_of_unit(const char* name, const char* doc) {
+  Spec s = function(name, doc);
+  s.needs[0] = 0;
+  s.linear = true;
+  return s;
+}
 struct Deg2rad : OwnGrad {
-  static constexpr Spec spec = [] {
-    Spec s = function("deg2rad", "Degrees in radians, x pi / 180.");
-    s.needs[0] = 0;
-    s.linear = true;
-    return s;
-  }();
+  static constexpr Spec spec = change_of_unit("deg2rad", "Degrees in radians, x pi / 180.");
   template <class V> static GPUKERN_HD V apply(V x) { return x * V(0.017453292519943295769); }
-  template <int, class V> static GPUKERN_HD V grad(V g, V) { return g * V(0.017453292519943295769); }
+  template <int, class V> static GPUKERN_HD V grad(V g, V) { return apply(g); }
 };
 struct Rad2deg : OwnGrad {
-  static constexpr Spec spec = [] {
-    Spec s = function("rad2deg", "Radians in degrees, x 180 / pi.");
-    s.needs[0] = 0;
-    s.linear = true;
-    return s;
-  }();
+  static constexpr Spec spec = change_of_unit("rad2deg", "Radians in degrees, x 180 / pi.");
   template <class V> static GPUKERN_HD V apply(V x) { return x * V(57.295779513082320877); }
-  template <int, class V> static GPUKERN_HD V grad(V g, V) { return g * V(57.295779513082320877); }
+  template <int, class V> static GPUKERN_HD V grad(V g, V) { return apply(g); }
 };
 
 // ---- of two arguments -------------------------------------------------------------------------------------------
